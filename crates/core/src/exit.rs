@@ -1,0 +1,60 @@
+//! The exit statuses of both programs, and the class of fault each one stands for.
+//!
+//! They follow `sysexits.h` where it has a fitting number. A status never changes its meaning; the
+//! table in `README.md` lists them for people, and this file is where code takes them from.
+
+/// All that was asked for is done, there was nothing to do, or another instance is doing it.
+pub const OK: u8 = 0;
+/// Some builds failed; the others were processed.
+pub const SOME_FAILED: u8 = 1;
+/// The command line is wrong.
+pub const USAGE: u8 = 2;
+/// The record store or the site cannot be reached, and nothing could be done.
+pub const UNAVAILABLE: u8 = 69;
+/// A bug in the program.
+pub const SOFTWARE: u8 = 70;
+/// The spool cannot be read or written.
+pub const IO: u8 = 74;
+/// A passing fault: the next run is expected to succeed.
+pub const TRY_LATER: u8 = 75;
+/// Authentication, a host key, a signing key, or a permission.
+pub const ACCESS: u8 = 77;
+/// The configuration is wrong.
+pub const CONFIG: u8 = 78;
+
+/// What has to happen before the failed thing can succeed; every error of this library says which.
+///
+/// Nobody reads an error's text to find out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fault {
+    /// The build itself is at fault; its record becomes Error with the reason.
+    Build,
+    /// Nothing but time: a stall, a full disk at the site, a limit on requests.
+    TryLater,
+    /// Nobody answers at the store's or the site's address.
+    Unreachable,
+    /// Credentials, a host key, a signing key or a permission must be put right by a person.
+    Access,
+    /// The configuration must be put right by a person.
+    Configuration,
+    /// The spool's file system failed.
+    Spool,
+    /// An assumption of the program does not hold.
+    Bug,
+}
+
+impl Fault {
+    /// Returns the exit status of a run that this fault ended.
+    pub fn exit_status(self) -> u8 {
+        match self {
+            Self::Build => SOME_FAILED,
+            Self::TryLater => TRY_LATER,
+            Self::Unreachable => UNAVAILABLE,
+            Self::Access => ACCESS,
+            Self::Configuration => CONFIG,
+            Self::Spool => IO,
+            Self::Bug => SOFTWARE,
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! What `manage` and `upload` share: which builds are due, how a payload is made, where it stands
+//! in the spool, how it reaches the site, and what the record says about it.
+//!
+//! The library decides and does. It never prints, exits, reads the environment or a terminal; the
+//! clock, the host's name and random numbers come in through [`run::RunContext`], so that a plan
+//! depends on values alone. The binaries read arguments, call one function here, and print what
+//! it returns.
+//!
+//! The order in which a build moves, and what fences each step, is told in `docs/design.md`; the
+//! names used here are the ones defined there.
+
+pub mod archive;
+pub mod config;
+pub mod deliver;
+pub mod digest;
+pub mod exit;
+pub mod fingerprint;
+pub mod foreign;
+pub mod record;
+pub mod secret;
+pub mod sidecar;
+pub mod sign;
+pub mod site;
+pub mod store;

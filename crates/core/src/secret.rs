@@ -1,0 +1,1 @@
+//! Secrets: values that are never shown, and where they are kept.

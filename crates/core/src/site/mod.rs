@@ -1,0 +1,196 @@
+//! A delivery site: the trait that every kind implements, and its contract.
+//!
+//! A [`Site`] knows how to reach a place; a [`Session`] is one open connection to it. One conformance
+//! suite runs on every kind against the real thing. What a session must keep:
+//!
+//! - **Absence is a statement of the site.** [`Session::stat`] returns `None` only when the site
+//!   says that there is no such file; everything else is an error (invariant I3).
+//! - **A finished put is whole.** When [`Session::put`] returns, the site has acknowledged every byte
+//!   and closed the file; it was flushed to the site's disk where the protocol can ask for that.
+//! - **A rename never overwrites** ([`Session::rename_new`]): if the target exists, both names stay as
+//!   they are and the error is [`SiteErrorKind::Exists`].
+//! - **Links are not followed** by `stat`; `put`, `get` and `truncate` are for regular files only and
+//!   refuse others with [`SiteErrorKind::NotRegular`], as far as the site can tell.
+//! - **Time is bounded.** Connecting takes at most `connect_timeout`, and every other call returns at most
+//!   `io_timeout` after the last progress. A session that has timed out or lost its connection is dead:
+//!   each further call fails at once, and dropping it takes no time.
+//! - **May be repeated:** `stat`, `make_dirs`, `get`, `sha256`, `truncate`, and `put` of the same bytes at the same
+//!   place. After a lost answer to `rename_new` or `remove`, look.
+//! - **Errors** say what they are by [`SiteErrorKind`]; what the peer said is escaped and cut.
+
+mod path;
+
+use std::io::{Read, Write};
+
+pub use path::{PathError, Place, RemotePath};
+
+use crate::digest::Sha256Hex;
+use crate::exit::Fault;
+
+/// A place where payloads are delivered. Cheap to make; connects when asked.
+pub trait Site: Send + Sync {
+    /// Returns the name from the configuration.
+    fn name(&self) -> &str;
+
+    /// Opens a connection, checks who the peer is, and logs in.
+    fn connect(&self) -> Result<Box<dyn Session>, SiteError>;
+}
+
+/// One open connection to a site. Paths are relative to the site's base.
+pub trait Session {
+    /// Returns what is at `path`, without following a link, or `None` if the site says nothing is.
+    fn stat(&mut self, path: &RemotePath) -> Result<Option<Entry>, SiteError>;
+
+    /// Returns the names in a directory, without `.` and `..`, in no particular order.
+    fn list(&mut self, dir: &RemotePath) -> Result<Vec<String>, SiteError>;
+
+    /// Makes `dir` and the directories above it where they are missing; returns how many it made.
+    fn make_dirs(&mut self, dir: &RemotePath) -> Result<usize, SiteError>;
+
+    /// Writes all of `source` to `path` from byte `from` on, and returns how many bytes that was.
+    ///
+    /// The file is made if it is missing and never truncated. `progress` hears the number of bytes
+    /// acknowledged so far. An error of `source` is [`SiteErrorKind::Source`].
+    fn put(
+        &mut self,
+        path: &RemotePath,
+        from: u64,
+        source: &mut dyn Read,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<u64, SiteError>;
+
+    /// Copies the file at `path` from byte `from` to its end into `sink`; returns how many bytes that was.
+    fn get(&mut self, path: &RemotePath, from: u64, sink: &mut dyn Write) -> Result<u64, SiteError>;
+
+    /// Cuts the file at `path` to `size` bytes.
+    fn truncate(&mut self, path: &RemotePath, size: u64) -> Result<(), SiteError>;
+
+    /// Renames `from` to `to`, which must not exist.
+    fn rename_new(&mut self, from: &RemotePath, to: &RemotePath) -> Result<(), SiteError>;
+
+    /// Removes the file at `path`; that it is not there is an error ([`SiteErrorKind::NotFound`]).
+    fn remove(&mut self, path: &RemotePath) -> Result<(), SiteError>;
+
+    /// Returns the SHA-256 of the first `size` bytes of the file at `path`, computed by the site itself, or
+    /// `None` if this site cannot. It is as much as the site's word; a wrong length is an error.
+    fn sha256(&mut self, path: &RemotePath, size: u64) -> Result<Option<Sha256Hex>, SiteError>;
+
+    /// Returns the bytes that can still be stored below `dir`, or `None` if the site does not say.
+    fn free_space(&mut self, dir: &RemotePath) -> Result<Option<u64>, SiteError>;
+
+    /// Returns one line about the peer for `check` and the receipt: protocol, software, host key.
+    fn peer(&self) -> String;
+}
+
+/// What a site says about one name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Entry {
+    /// What it is.
+    pub kind: EntryKind,
+    /// Length in bytes; meaningful for files.
+    pub size: u64,
+}
+
+/// The kinds of things that may stand at a remote name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EntryKind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Directory,
+    /// A symbolic link, a device, or anything else that must not be written through.
+    Other,
+}
+
+/// Something failed at or on the way to a site.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct SiteError {
+    /// What kind of failure it is.
+    pub kind: SiteErrorKind,
+    /// What was being done, to what, and what to do now; escaped, without secrets.
+    pub message: String,
+    /// The cause.
+    #[source]
+    pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+/// The failures of a site that somebody does something different about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SiteErrorKind {
+    /// Connection refused, no route, no such host.
+    Unreachable,
+    /// No progress within the time allowed.
+    Timeout,
+    /// The connection broke.
+    Disconnected,
+    /// The peer is not who the configuration says; no login was tried.
+    HostKey,
+    /// The peer would not let us in.
+    Auth,
+    /// The peer does not allow this operation on this path.
+    Permission,
+    /// The site's disk or quota is full.
+    NoSpace,
+    /// The target of a rename exists.
+    Exists,
+    /// There is no such file.
+    NotFound,
+    /// Something else than a regular file stands where one is needed.
+    NotRegular,
+    /// The site cannot do this at all.
+    Unsupported,
+    /// The peer broke its protocol, or failed without saying more.
+    Protocol,
+    /// The local side of a transfer could not be read or written.
+    Source,
+    /// The configuration of the site does not fit.
+    Configuration,
+}
+
+impl SiteErrorKind {
+    /// Returns what has to happen before it can succeed.
+    pub fn fault(self) -> Fault {
+        match self {
+            Self::Unreachable => Fault::Unreachable,
+            Self::Timeout | Self::Disconnected | Self::NoSpace | Self::Protocol => Fault::TryLater,
+            Self::HostKey | Self::Auth | Self::Permission => Fault::Access,
+            Self::Exists | Self::NotFound | Self::NotRegular => Fault::Build,
+            Self::Unsupported | Self::Configuration => Fault::Configuration,
+            Self::Source => Fault::Spool,
+        }
+    }
+
+    /// Returns whether the session is of no more use.
+    pub fn is_dead(self) -> bool {
+        match self {
+            Self::Unreachable | Self::Timeout | Self::Disconnected | Self::HostKey | Self::Auth => true,
+            Self::Permission
+            | Self::NoSpace
+            | Self::Exists
+            | Self::NotFound
+            | Self::NotRegular
+            | Self::Unsupported
+            | Self::Protocol
+            | Self::Source
+            | Self::Configuration => false,
+        }
+    }
+}
+
+impl SiteError {
+    /// Makes an error without a cause.
+    pub fn new(kind: SiteErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), source: None }
+    }
+
+    /// Makes an error with its cause.
+    pub fn caused(
+        kind: SiteErrorKind,
+        message: impl Into<String>,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Self { kind, message: message.into(), source: Some(source.into()) }
+    }
+}
