@@ -1,0 +1,261 @@
+//! What `manage` does: looks, decides, acts.
+//!
+//! [`gather`] reads the records, the spool, the build directories and, where a delivery is to be
+//! confirmed, the site. [`plan`] turns what was seen into a [`Plan`], purely. [`apply`] executes it. A dry run stops
+//! after the plan and prints it.
+
+// pub mod apply;
+// pub mod gather;
+pub mod plan;
+mod show;
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::deliver::Strength;
+use crate::exit::Fault;
+use crate::lock::Held;
+use crate::record::{Record, RecordId};
+use crate::site::Place;
+use crate::spool::{Hold, Job, JobId, NoteKey, ParkKind, Release, Retry, Unreadable};
+
+/// Everything a plan depends on, seen at one time.
+#[derive(Debug, Default)]
+pub struct Snapshot {
+    /// The records that are due, and those that own a job in the spool.
+    pub records: Vec<Record>,
+    /// Why there may be more records than these, if so: then the absence of one means nothing.
+    pub incomplete: Option<(Fault, String)>,
+    /// All jobs in the spool.
+    pub jobs: Vec<Job>,
+    /// What stands in the spool's rooms and is not a whole job.
+    pub unreadable: Vec<Unreadable>,
+    /// What operators hold.
+    pub holds: BTreeMap<RecordId, Hold>,
+    /// What failed before.
+    pub retries: BTreeMap<RecordId, Retry>,
+    /// What was released where.
+    pub releases: BTreeMap<NoteKey, Release>,
+    /// The build directories of records that are to be prepared.
+    pub sources: BTreeMap<RecordId, Source>,
+    /// What the site holds of builds that should have been delivered.
+    pub views: BTreeMap<RecordId, View>,
+    /// The job locks that somebody holds.
+    pub busy: BTreeMap<RecordId, Held>,
+    /// Work directories that no living run owns.
+    pub dead_work: Vec<String>,
+    /// Records for which there is a lock file.
+    pub lock_files: Vec<RecordId>,
+}
+
+/// What stands at a record's build path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A directory that can be archived as far as a look at its names tells.
+    Found {
+        /// Where its payload goes.
+        place: Place,
+        /// What it is now.
+        fingerprint: String,
+        /// Number of entries.
+        files: u64,
+        /// Bytes of its files.
+        bytes: u64,
+    },
+    /// It cannot be archived; the record becomes Error.
+    Faulty {
+        /// Why, for the record.
+        reason: String,
+    },
+    /// It could not be looked at, for a reason that is not the build's.
+    Unknown {
+        /// What has to happen.
+        fault: Fault,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// What the site holds of a build, compared with its record and, if there is one, its job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum View {
+    /// Payload and sidecars are right.
+    Right {
+        /// Where the payload stands.
+        place: Place,
+        /// How the payload's bytes were verified.
+        verified_by: Strength,
+    },
+    /// Something is missing or wrong.
+    Wrong {
+        /// What, for the record.
+        reason: String,
+    },
+    /// The site could not be looked at.
+    Unknown {
+        /// What has to happen.
+        fault: Fault,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// What a run will do, without choices left. The order is the order of execution.
+#[derive(Debug, Clone, Serialize)]
+pub struct Plan {
+    /// One entry for each build that was looked at.
+    pub builds: Vec<BuildPlan>,
+    /// What keeps the spool from growing.
+    pub chores: Vec<Chore>,
+    /// Why some builds may be missing from this plan, if so.
+    pub incomplete: Option<(Fault, String)>,
+}
+
+/// What will be done for one build.
+#[derive(Debug, Clone, Serialize)]
+pub struct BuildPlan {
+    /// The record, as it was read; each write is conditional on it.
+    pub record: Record,
+    /// What will be done, in order; the first step that fails is the last.
+    pub steps: Vec<Step>,
+    /// Why nothing more is done, if so.
+    pub rest: Option<Rest>,
+}
+
+/// One thing that will be done for a build.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "do")]
+pub enum Step {
+    /// Archives, signs and stages the build directory (M1 to M4), and goes on as [`Step::Adopt`].
+    Prepare {
+        /// Where the payload goes.
+        place: Place,
+        /// Number of entries in the build directory.
+        files: u64,
+        /// Bytes of its files.
+        bytes: u64,
+    },
+    /// Makes a job of the same build directory the record's own (M5), then as [`Step::HandOver`].
+    Adopt {
+        /// The job.
+        job: Box<Job>,
+    },
+    /// Puts the sidecars to the site (M6) and the payload into the upload area (M7).
+    HandOver {
+        /// The job.
+        job: Box<Job>,
+    },
+    /// Makes the record Completed and Ready for Intraware File Association (C3), then as [`Step::Retire`].
+    Confirm {
+        /// The job, unless the spool has lost it.
+        job: Option<Box<Job>>,
+        /// Where the payload stands.
+        place: Place,
+        /// How its bytes were verified.
+        verified_by: Strength,
+    },
+    /// Removes the payload of a completed build from the spool (C4).
+    Retire {
+        /// The job.
+        job: Box<Job>,
+    },
+    /// Makes the record Error.
+    Fail {
+        /// Becomes the record's detail.
+        reason: String,
+        /// What was seen of the build; the pause ends when it changes.
+        seen: String,
+    },
+    /// Takes a job out of the flow.
+    Park {
+        /// The job.
+        job: Box<Job>,
+        /// What kind of reason.
+        kind: ParkKind,
+        /// The reason.
+        reason: String,
+    },
+}
+
+/// Why nothing, or nothing more, is done for a build.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "because")]
+pub enum Rest {
+    /// An operator holds it.
+    Held(Hold),
+    /// The record is on Do Not Release.
+    DoNotRelease,
+    /// The record is Completed, and so is everything else.
+    Completed,
+    /// The record has a status that is none of the configured ones.
+    UnknownStatus,
+    /// The last try failed, and the pause is not over.
+    NotDue {
+        /// When it is.
+        next_try: Timestamp,
+        /// Why the last try failed.
+        reason: String,
+    },
+    /// The payload waits in the upload area.
+    Waiting {
+        /// The job.
+        job: JobId,
+        /// Why its last delivery failed, if it did.
+        last_error: Option<String>,
+    },
+    /// Another process is at work on it.
+    InUse {
+        /// Who.
+        holder: Held,
+    },
+    /// It could not be looked at, for a reason that is not the build's.
+    CannotLook {
+        /// What has to happen.
+        fault: Fault,
+        /// Why.
+        reason: String,
+    },
+    /// A later version of this program is at work on it.
+    NewerFormat {
+        /// What was found.
+        reason: String,
+    },
+}
+
+/// What keeps the spool from growing, or puts aside what cannot be read.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "do")]
+pub enum Chore {
+    /// Removes a work directory that a dead run left.
+    RemoveWork {
+        /// Its name.
+        name: String,
+    },
+    /// Takes something that is no whole job out of the flow.
+    ParkUnreadable {
+        /// What was found.
+        found: Unreadable,
+    },
+    /// Parks a job whose record does not exist any more.
+    ParkOrphan {
+        /// The job.
+        job: Box<Job>,
+    },
+    /// Removes a job that has been kept long enough.
+    Discard {
+        /// The job.
+        job: Box<Job>,
+    },
+    /// Removes the lock file of a record that has no job.
+    RemoveLock {
+        /// The record.
+        record: RecordId,
+    },
+    /// Forgets the failed tries of a record that is not due any more.
+    ForgetRetry {
+        /// The record.
+        record: RecordId,
+    },
+}

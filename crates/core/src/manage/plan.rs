@@ -1,0 +1,329 @@
+//! Decides what a run does. Pure: the same snapshot, policy and time give the same plan.
+//!
+//! A record's jobs are looked for in flow order, staged, upload, sent: a job only moves forward, so whoever looks in
+//! that order cannot miss one that moves meanwhile.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{BuildPlan, Chore, Plan, Rest, Snapshot, Source, Step, View};
+use crate::record::{Record, RecordId, Status};
+use crate::spool::{Job, ParkKind, Release, Room, Unreadable};
+
+/// What the configuration and the command line say about planning.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    /// The site's name, under which releases are noted.
+    pub site: String,
+    /// How long receipts and parked jobs are kept.
+    pub keep: SignedDuration,
+    /// Builds were asked for by name: pauses after failures are not waited for, and no chores are done.
+    pub named: bool,
+}
+
+/// Where the payload that a record describes stands.
+#[derive(Debug, Clone, Copy)]
+pub enum Whereabouts<'a> {
+    /// In this job.
+    In(&'a Job),
+    /// In no job of the spool.
+    Nowhere,
+}
+
+/// Returns where the payload that `record` describes stands.
+pub fn whereabouts<'a>(record: &Record, jobs: &[&'a Job]) -> Whereabouts<'a> {
+    let own = jobs.iter().filter(|job| is_described(record, job));
+    own.min_by_key(|job| job.room).map_or(Whereabouts::Nowhere, |job| Whereabouts::In(job))
+}
+
+/// Returns whether `record` describes this job: the same bytes from the same build path.
+fn is_described(record: &Record, job: &Job) -> bool {
+    record.describes(&job.manifest.digests) && record.build_path.as_deref() == Some(&job.manifest.build_path)
+}
+
+/// Returns the plan for what was seen at `now`.
+pub fn plan(seen: &Snapshot, policy: &Policy, now: Timestamp) -> Plan {
+    let mut jobs: BTreeMap<&RecordId, Vec<&Job>> = BTreeMap::new();
+    for job in &seen.jobs {
+        jobs.entry(&job.id.record).or_default().push(job);
+    }
+    let rivals = rivals(&seen.records);
+    let mut builds: Vec<BuildPlan> = Vec::new();
+    for record in &seen.records {
+        let jobs = jobs.get(&record.id).map_or(&[][..], Vec::as_slice);
+        let newer = seen
+            .unreadable
+            .iter()
+            .find(|u| u.newer && u.id.as_ref().is_some_and(|id| id.record == record.id));
+        let case = Case { seen, policy, now, record, jobs, newer, rival: rivals.get(&record.id) };
+        let (steps, rest) = case.decide();
+        builds.push(BuildPlan { record: record.clone(), steps, rest });
+    }
+    builds.sort_by_key(|build| {
+        (is_long(build), build.record.priority.unwrap_or(i64::MAX), build.record.id.clone())
+    });
+    let chores = if policy.named { Vec::new() } else { chores(seen, policy, now) };
+    Plan { builds, chores, incomplete: seen.incomplete.clone() }
+}
+
+/// Archiving takes long; what is quick comes first, so that no large build delays a release.
+fn is_long(build: &BuildPlan) -> bool {
+    build.steps.iter().any(|step| matches!(step, Step::Prepare { .. }))
+}
+
+/// Returns for each due record whose build path a more entitled record has too, that record. The more entitled one
+/// is the one that is In Process already, then the more urgent one, then the one with the lower id.
+fn rivals(records: &[Record]) -> BTreeMap<RecordId, RecordId> {
+    let mut by_path: BTreeMap<&str, Vec<&Record>> = BTreeMap::new();
+    for record in records {
+        let due = matches!(record.status, Status::Empty | Status::Error | Status::InProcess);
+        if let (true, Some(path)) = (due, &record.build_path) {
+            by_path.entry(path).or_default().push(record);
+        }
+    }
+    let mut rivals = BTreeMap::new();
+    for mut same in by_path.into_values() {
+        same.sort_by_key(|r| (r.status != Status::InProcess, r.priority.unwrap_or(i64::MAX), r.id.clone()));
+        if let Some((first, others)) = same.split_first() {
+            rivals.extend(others.iter().map(|other| (other.id.clone(), first.id.clone())));
+        }
+    }
+    rivals
+}
+
+type Decision = (Vec<Step>, Option<Rest>);
+
+/// One record and all that bears on it.
+struct Case<'a> {
+    seen: &'a Snapshot,
+    policy: &'a Policy,
+    now: Timestamp,
+    record: &'a Record,
+    jobs: &'a [&'a Job],
+    newer: Option<&'a Unreadable>,
+    rival: Option<&'a RecordId>,
+}
+
+impl Case<'_> {
+    fn decide(&self) -> Decision {
+        if let Some(hold) = self.seen.holds.get(&self.record.id) {
+            return rest(Rest::Held(hold.clone()));
+        }
+        if let Some(newer) = self.newer {
+            let reason = format!("{}/{}: {}", newer.room, newer.dir_name, newer.reason);
+            return rest(Rest::NewerFormat { reason });
+        }
+        let (steps, rest) = match &self.record.status {
+            Status::Empty | Status::Error => self.decide_due(),
+            Status::InProcess => self.decide_in_process(),
+            Status::Completed => self.decide_completed(),
+            Status::DoNotRelease => {
+                let reason = "the record is on Do Not Release";
+                (self.park(self.live(), ParkKind::Held, reason), Some(Rest::DoNotRelease))
+            }
+            Status::Other(_) => (Vec::new(), Some(Rest::UnknownStatus)),
+        };
+        match self.seen.busy.get(&self.record.id) {
+            // Jobs are moved under their lock only.
+            Some(holder) if steps.iter().any(moves_a_job) => {
+                (Vec::new(), Some(Rest::InUse { holder: holder.clone() }))
+            }
+            _ => (steps, rest),
+        }
+    }
+
+    /// Empty or Error: prepare the build, or adopt a job that was made of the same directory.
+    fn decide_due(&self) -> Decision {
+        let (place, fingerprint, files, bytes) = match self.seen.sources.get(&self.record.id) {
+            Some(Source::Found { place, fingerprint, files, bytes }) => (place, fingerprint, *files, *bytes),
+            Some(Source::Faulty { reason }) => {
+                return self.unless_pausing(reason, || self.fail(reason.clone(), reason.clone()));
+            }
+            Some(Source::Unknown { fault, reason }) => {
+                return rest(Rest::CannotLook { fault: *fault, reason: reason.clone() });
+            }
+            None => return (Vec::new(), None),
+        };
+        let trouble = self.collision().or_else(|| self.foreign_release(place));
+        if let Some(reason) = trouble {
+            return self.unless_pausing(&reason, || self.fail(reason.clone(), reason.clone()));
+        }
+        self.unless_pausing(fingerprint, || {
+            let same = |job: &&&Job| {
+                job.manifest.fingerprint == *fingerprint
+                    && self.record.build_path.as_deref() == Some(&job.manifest.build_path)
+            };
+            let adopted =
+                self.live().filter(|job| job.has_payload).filter(|job| same(&job)).min_by_key(|job| job.room);
+            let others = self.live().filter(|job| adopted.is_none_or(|adopted| adopted.id != job.id));
+            let mut steps = self.park(
+                others,
+                ParkKind::Stale,
+                "the record was reset, or the build directory has changed",
+            );
+            steps.push(match adopted {
+                Some(job) => Step::Adopt { job: Box::new(job.clone()) },
+                None => Step::Prepare { place: place.clone(), files, bytes },
+            });
+            (steps, None)
+        })
+    }
+
+    /// In Process: wherever the payload is, take it one step further.
+    fn decide_in_process(&self) -> Decision {
+        let others = self.live().filter(|job| !is_described(self.record, job));
+        let mut steps = self.park(others, ParkKind::Stale, "the record describes another generation");
+        let (more, rest) = match whereabouts(self.record, self.jobs) {
+            Whereabouts::In(job) => match job.room {
+                Room::Staged => (vec![Step::HandOver { job: Box::new(job.clone()) }], None),
+                Room::Upload => {
+                    let last_error = job.attempts.as_ref().map(|a| a.error.clone());
+                    rest(Rest::Waiting { job: job.id.clone(), last_error })
+                }
+                Room::Sent => self.decide_by_site(Some(job)),
+                Room::Parked => self.decide_parked(job),
+            },
+            Whereabouts::Nowhere => self.decide_by_site(None),
+        };
+        steps.extend(more);
+        (steps, rest)
+    }
+
+    fn decide_by_site(&self, job: Option<&Job>) -> Decision {
+        match self.seen.views.get(&self.record.id) {
+            Some(View::Right { place, verified_by }) => {
+                let job = job.map(|job| Box::new(job.clone()));
+                (vec![Step::Confirm { job, place: place.clone(), verified_by: *verified_by }], None)
+            }
+            Some(View::Wrong { reason }) => {
+                let reason = match job {
+                    Some(_) => format!("at the site: {reason}"),
+                    None => {
+                        format!("payload lost: it is neither in the spool nor whole at the site ({reason})")
+                    }
+                };
+                self.fail(reason, job.map_or_else(String::new, |job| job.manifest.fingerprint.clone()))
+            }
+            Some(View::Unknown { fault, reason }) => {
+                rest(Rest::CannotLook { fault: *fault, reason: reason.clone() })
+            }
+            None => (Vec::new(), None),
+        }
+    }
+
+    /// The record is In Process and its job was taken out of the flow.
+    fn decide_parked(&self, job: &Job) -> Decision {
+        let parked = job.parked.as_ref();
+        match parked.map_or(ParkKind::Stale, |parked| parked.kind) {
+            // The reason to park it has gone: the record describes it again.
+            ParkKind::Held | ParkKind::Stale => (vec![Step::HandOver { job: Box::new(job.clone()) }], None),
+            ParkKind::Conflict | ParkKind::Damaged => {
+                let reason = parked.map_or_else(String::new, |parked| parked.reason.clone());
+                self.fail(reason, job.manifest.fingerprint.clone())
+            }
+        }
+    }
+
+    fn decide_completed(&self) -> Decision {
+        let others = self.live().filter(|job| job.room != Room::Sent || !is_described(self.record, job));
+        let mut steps = self.park(others, ParkKind::Stale, "the record is Completed");
+        let own = self.jobs.iter().find(|job| job.room == Room::Sent && is_described(self.record, job));
+        if let Some(job) = own.filter(|job| job.has_payload) {
+            steps.push(Step::Retire { job: Box::new((*job).clone()) });
+        }
+        (steps, Some(Rest::Completed))
+    }
+
+    /// Returns the jobs that still have a payload to deliver or to keep.
+    fn live(&self) -> impl Iterator<Item = &Job> {
+        self.jobs.iter().copied().filter(|job| job.room != Room::Parked && job.has_payload)
+    }
+
+    fn park<'j>(&self, jobs: impl Iterator<Item = &'j Job>, kind: ParkKind, reason: &str) -> Vec<Step> {
+        jobs.map(|job| Step::Park { job: Box::new(job.clone()), kind, reason: reason.to_owned() }).collect()
+    }
+
+    fn fail(&self, reason: String, seen: String) -> Decision {
+        (vec![Step::Fail { reason, seen }], None)
+    }
+
+    /// Takes `decision`, unless the same build failed before and the pause is not over.
+    fn unless_pausing(&self, seen: &str, decision: impl FnOnce() -> Decision) -> Decision {
+        let retry = self.seen.retries.get(&self.record.id).filter(|retry| {
+            !self.policy.named
+                && self.record.status == Status::Error
+                && retry.seen == seen
+                && self.now < retry.next_try
+        });
+        match retry {
+            Some(retry) => rest(Rest::NotDue { next_try: retry.next_try, reason: retry.reason.clone() }),
+            None => decision(),
+        }
+    }
+
+    fn collision(&self) -> Option<String> {
+        self.rival
+            .map(|rival| format!("record {rival} has the same build path; give each build a path of its own"))
+    }
+
+    /// Returns why the place cannot be used if another record's build was released there.
+    fn foreign_release(&self, place: &crate::site::Place) -> Option<String> {
+        let release = self.seen.releases.get(&Release::key_of(&self.policy.site, place))?;
+        (release.record != self.record.id).then(|| {
+            format!(
+                "{place} was released for record {} on {:.0}; a released path never changes",
+                release.record, release.at
+            )
+        })
+    }
+}
+
+fn rest(rest: Rest) -> Decision {
+    (Vec::new(), Some(rest))
+}
+
+/// Returns whether a step needs the job's lock, which an uploader may hold.
+fn moves_a_job(step: &Step) -> bool {
+    match step {
+        Step::Adopt { .. } | Step::HandOver { .. } | Step::Park { .. } | Step::Prepare { .. } => true,
+        Step::Confirm { .. } | Step::Retire { .. } | Step::Fail { .. } => false,
+    }
+}
+
+fn chores(seen: &Snapshot, policy: &Policy, now: Timestamp) -> Vec<Chore> {
+    let mut chores: Vec<Chore> =
+        seen.dead_work.iter().map(|name| Chore::RemoveWork { name: name.clone() }).collect();
+    let strays = seen.unreadable.iter().filter(|found| !found.newer && found.room != Room::Parked);
+    chores.extend(strays.map(|found| Chore::ParkUnreadable { found: found.clone() }));
+    // A job's record that was asked for and not answered does not exist; an incomplete look says nothing.
+    let known: BTreeSet<&RecordId> = seen.records.iter().map(|record| &record.id).collect();
+    if seen.incomplete.is_none() {
+        let orphans = seen
+            .jobs
+            .iter()
+            .filter(|job| job.room != Room::Parked && job.has_payload && !known.contains(&job.id.record));
+        chores.extend(orphans.map(|job| Chore::ParkOrphan { job: Box::new(job.clone()) }));
+        let forgotten = seen.retries.keys().filter(|record| !known.contains(record));
+        chores.extend(forgotten.map(|record| Chore::ForgetRetry { record: record.clone() }));
+    }
+    let is_over = |job: &&Job| kept_since(job).is_some_and(|since| now.duration_since(since) > policy.keep);
+    chores.extend(seen.jobs.iter().filter(is_over).map(|job| Chore::Discard { job: Box::new(job.clone()) }));
+    let with_jobs: BTreeSet<&RecordId> = seen.jobs.iter().map(|job| &job.id.record).collect();
+    let idle = seen.lock_files.iter().filter(|id| !with_jobs.contains(id) && !seen.busy.contains_key(id));
+    chores.extend(idle.map(|id| Chore::RemoveLock { record: id.clone() }));
+    chores
+}
+
+/// Returns since when a job is only kept for reference; `None` while it is needed.
+fn kept_since(job: &Job) -> Option<Timestamp> {
+    match job.room {
+        Room::Staged | Room::Upload => None,
+        Room::Sent if job.has_payload => None,
+        Room::Sent => job.receipt.as_ref().map(|receipt| receipt.delivered),
+        Room::Parked => job.parked.as_ref().map(|parked| parked.at),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,127 @@
+//! A plan in words. A dry run prints it; a real run logs the same words as it goes.
+
+use std::fmt::{self, Display, Formatter};
+
+use super::{BuildPlan, Chore, Plan, Rest, Step};
+use crate::deliver::Strength;
+use crate::foreign::escape;
+
+impl Display for Plan {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        for build in &self.builds {
+            writeln!(f, "{build}")?;
+        }
+        for chore in &self.chores {
+            writeln!(f, "spool: {chore}")?;
+        }
+        if let Some((_, reason)) = &self.incomplete {
+            writeln!(f, "not all records could be read: {reason}")?;
+        }
+        if self.builds.is_empty() && self.chores.is_empty() {
+            writeln!(f, "nothing to do")?;
+        }
+        Ok(())
+    }
+}
+
+impl Display for BuildPlan {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let record = &self.record;
+        write!(f, "{} ({}, {}): ", escape(&record.name), record.id, record.status)?;
+        let steps = self.steps.iter().map(Step::to_string);
+        let rest = self.rest.iter().map(Rest::to_string);
+        f.write_str(&steps.chain(rest).collect::<Vec<_>>().join("; "))
+    }
+}
+
+impl Display for Step {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Prepare { place, files, bytes } => write!(
+                f,
+                "archive {files} entries ({bytes} bytes), sign, stage, set In Process, put the sidecars to the site, \
+                 queue for upload as {place}"
+            ),
+            Self::Adopt { job } => write!(
+                f,
+                "take over job {} from {}, set In Process, put the sidecars to the site, queue for upload as {}",
+                job.id, job.room, job.manifest.place
+            ),
+            Self::HandOver { job } => {
+                write!(
+                    f,
+                    "go on with job {} from {}: put the sidecars to the site, queue for upload as {}",
+                    job.id, job.room, job.manifest.place
+                )
+            }
+            Self::Confirm { place, verified_by, .. } => write!(
+                f,
+                "{place} is whole at the site (verified by {verified_by}): set Completed and Ready for Intraware File Association"
+            ),
+            Self::Retire { job } => {
+                write!(f, "remove the delivered payload of job {} from the spool", job.id)
+            }
+            Self::Fail { reason, .. } => write!(f, "set Error: {reason}"),
+            Self::Park { job, reason, .. } => write!(f, "park job {} from {}: {reason}", job.id, job.room),
+        }
+    }
+}
+
+impl Display for Rest {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Held(hold) => write!(
+                f,
+                "nothing, it is held since {:.0}: {} (`manage release` lets it go)",
+                hold.since,
+                escape(&hold.reason)
+            ),
+            Self::DoNotRelease => f.write_str("nothing, the record is on Do Not Release"),
+            Self::Completed => f.write_str("nothing more, it is delivered and released"),
+            Self::UnknownStatus => f.write_str("nothing, its status is none of the configured ones"),
+            Self::NotDue { next_try, reason } => {
+                write!(f, "nothing before {next_try:.0}, the last try failed: {}", escape(reason))
+            }
+            Self::Waiting { job, last_error: None } => write!(f, "nothing, job {job} waits for `upload`"),
+            Self::Waiting { job, last_error: Some(error) } => {
+                write!(f, "nothing, job {job} waits for `upload`, whose last try failed: {}", escape(error))
+            }
+            Self::InUse { holder } => write!(f, "nothing, somebody is at work on it: {holder}"),
+            Self::CannotLook { reason, .. } => {
+                write!(f, "nothing, it cannot be looked at: {}", escape(reason))
+            }
+            Self::NewerFormat { reason } => {
+                write!(f, "nothing, update this program first: {}", escape(reason))
+            }
+        }
+    }
+}
+
+impl Display for Chore {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::RemoveWork { name } => write!(f, "remove work/{}, left by a run that died", escape(name)),
+            Self::ParkUnreadable { found } => {
+                write!(f, "park {}/{}: {}", found.room, escape(&found.dir_name), escape(&found.reason))
+            }
+            Self::ParkOrphan { job } => {
+                write!(f, "park job {} from {}: its record does not exist any more", job.id, job.room)
+            }
+            Self::Discard { job } => write!(f, "remove {}/{}, kept long enough", job.room, job.dir_name),
+            Self::RemoveLock { record } => {
+                write!(f, "remove the lock file of record {record}, which has no job")
+            }
+            Self::ForgetRetry { record } => write!(f, "forget the failed tries of record {record}"),
+        }
+    }
+}
+
+impl Display for Strength {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ServerHash => "a hash the site computed",
+            Self::ReadBack => "reading it back",
+            Self::Size => "its size only",
+        })
+    }
+}

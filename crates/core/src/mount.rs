@@ -1,0 +1,135 @@
+//! What kind of file system the spool stands on, and whether its locks reach the other hosts.
+//!
+//! Locks taken on an NFS mount with `nolock` or `local_lock=` exclude nobody on another host, and
+//! neither do locks on a local disk. `/proc/self/mountinfo` (proc(5)) tells which it is.
+
+use std::path::{Path, PathBuf};
+
+use crate::foreign;
+
+/// The mount that holds a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mount {
+    /// Where it is mounted.
+    pub point: PathBuf,
+    /// The type of file system, as the kernel names it.
+    pub fs_type: String,
+    /// The options of the file system itself.
+    pub options: Vec<String>,
+}
+
+/// Whether a lock taken on a mount is seen by other hosts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LockScope {
+    /// Every host that mounts it sees the lock.
+    Shared,
+    /// Only this host sees it, for this reason.
+    HostLocal(String),
+}
+
+impl Mount {
+    /// Returns whether this is an NFS mount.
+    pub fn is_nfs(&self) -> bool {
+        matches!(self.fs_type.as_str(), "nfs" | "nfs4")
+    }
+
+    /// Returns whose locks can be seen. NFSv4 ignores the options that make v3 locks local.
+    pub fn lock_scope(&self) -> LockScope {
+        if !self.is_nfs() {
+            return LockScope::HostLocal(format!("{} is a local file system", self.fs_type));
+        }
+        if self.fs_type == "nfs4" {
+            return LockScope::Shared;
+        }
+        let local = self.options.iter().find(|option| {
+            *option == "nolock" || option.strip_prefix("local_lock=").is_some_and(|what| what != "none")
+        });
+        match local {
+            Some(option) => LockScope::HostLocal(format!("mounted with {option}")),
+            None => LockScope::Shared,
+        }
+    }
+
+    /// Returns whether a server that does not answer makes calls fail instead of wait, which can corrupt files.
+    pub fn is_soft(&self) -> bool {
+        self.is_nfs() && self.options.iter().any(|o| o == "soft" || o == "softerr")
+    }
+}
+
+/// Returns the mount that holds `path`, which is absolute and without links, from the text of a mountinfo file.
+pub fn find(mountinfo: &str, path: &Path) -> Option<Mount> {
+    mountinfo
+        .lines()
+        .filter_map(parse_line)
+        .filter(|mount| path.starts_with(&mount.point))
+        // The last of several mounts on one point hides the others.
+        .max_by_key(|mount| mount.point.components().count())
+}
+
+/// Reads one line: `id parent major:minor root point options [optional…] - type source super-options`.
+fn parse_line(line: &str) -> Option<Mount> {
+    let (left, right) = line.split_once(" - ")?;
+    let point = left.split(' ').nth(4)?;
+    let mut right = right.split(' ');
+    let fs_type = right.next()?.to_owned();
+    let options = right.nth(1).unwrap_or("").split(',').map(str::to_owned).collect();
+    Some(Mount { point: unescape(point), fs_type, options })
+}
+
+/// Undoes the octal escapes of space, tab, newline and backslash.
+fn unescape(point: &str) -> PathBuf {
+    use std::os::unix::ffi::OsStringExt;
+    let bytes = point.as_bytes();
+    let mut plain = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let octal = bytes.get(at + 1..at + 4).filter(|_| bytes[at] == b'\\');
+        let code =
+            octal.and_then(|o| std::str::from_utf8(o).ok()).and_then(|o| u8::from_str_radix(o, 8).ok());
+        plain.push(code.unwrap_or(bytes[at]));
+        at += if code.is_some() { 4 } else { 1 };
+    }
+    std::ffi::OsString::from_vec(plain).into()
+}
+
+/// Returns the mount that holds `path` on this host.
+pub fn of(path: &Path) -> std::io::Result<Mount> {
+    let real = path.canonicalize()?;
+    let table = std::fs::read("/proc/self/mountinfo")?;
+    find(&String::from_utf8_lossy(&table), &real)
+        .ok_or_else(|| std::io::Error::other(format!("no mount holds {}", foreign::path(&real))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TABLE: &str = "\
+22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw
+30 22 0:44 / /mnt/intra\\040ware rw,relatime - nfs4 srv:/x rw,vers=4.2,hard,local_lock=none
+31 22 0:45 / /mnt/old rw shared:7 master:1 - nfs srv:/y rw,vers=3,hard,nolock,local_lock=all
+32 22 0:46 / /mnt/v3 rw - nfs srv:/z rw,vers=3,soft,local_lock=none
+33 22 0:47 / /mnt/half rw - nfs srv:/z rw,vers=3,hard,local_lock=flock
+";
+
+    #[test]
+    fn s0_04_locks_reach_other_hosts_only_over_nfs_with_locking() {
+        let scope = |path: &str| find(TABLE, Path::new(path)).unwrap().lock_scope();
+        assert_eq!(scope("/mnt/intra ware/spool"), LockScope::Shared);
+        assert_eq!(scope("/mnt/v3/spool"), LockScope::Shared);
+        assert_eq!(scope("/mnt/old/spool"), LockScope::HostLocal("mounted with nolock".into()));
+        assert_eq!(scope("/mnt/half"), LockScope::HostLocal("mounted with local_lock=flock".into()));
+        assert_eq!(scope("/mnt/oldish"), LockScope::HostLocal("ext4 is a local file system".into()));
+    }
+
+    #[test]
+    fn soft_mounts_are_told_apart() {
+        assert!(find(TABLE, Path::new("/mnt/v3")).unwrap().is_soft());
+        assert!(!find(TABLE, Path::new("/mnt/old")).unwrap().is_soft());
+    }
+
+    #[test]
+    fn this_hosts_root_is_found() {
+        assert!(of(Path::new("/")).unwrap().point == Path::new("/"));
+    }
+}

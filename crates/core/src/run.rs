@@ -1,0 +1,103 @@
+//! One execution of a program: who it is, what time it is, and whether it was asked to stop.
+//!
+//! The library takes all of this from its caller. Tests give a clock that stands still; the
+//! binaries give [`SystemClock`].
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// Tells the time.
+pub trait Clock: Send + Sync {
+    /// Returns the present moment.
+    fn now(&self) -> Timestamp;
+}
+
+/// The host's clock.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "the one place that asks the host for the time")]
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+}
+
+/// Says who runs, for lock files, work directories and the transaction log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// `manage` or `upload`.
+    pub program: String,
+    /// The host's name; two hosts that share a spool must not share it.
+    pub host: String,
+    /// The process id on that host.
+    pub pid: u32,
+    /// Names this execution; unique over hosts and time.
+    pub run: String,
+    /// The command line, escaped, without the program's directory.
+    pub command: String,
+}
+
+/// What every function that does something needs to know about the run it is part of.
+#[derive(Clone)]
+pub struct RunContext {
+    /// Who runs.
+    pub identity: Identity,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// Whether to come to an end.
+    pub stop: Stop,
+    /// Where progress is shown.
+    pub progress: Arc<dyn Progress>,
+}
+
+impl RunContext {
+    /// Returns the present moment.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+}
+
+/// A request to stop, made by a signal and heard between steps and while bytes are moved.
+#[derive(Debug, Clone, Default)]
+pub struct Stop(Arc<AtomicBool>);
+
+/// A run was asked to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("stopped by a signal; the next run goes on from here")]
+pub struct Stopped;
+
+impl Stop {
+    /// Returns the flag that a signal handler sets.
+    pub fn flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.0)
+    }
+
+    /// Fails if the run was asked to stop.
+    pub fn check(&self) -> Result<(), Stopped> {
+        if self.0.load(Ordering::Relaxed) { Err(Stopped) } else { Ok(()) }
+    }
+}
+
+/// Shows people how far a long step has come. Nothing depends on it.
+pub trait Progress: Send + Sync {
+    /// A step over `total` bytes begins.
+    fn begin(&self, what: &str, total: u64);
+    /// That many bytes of the step are done.
+    fn advance(&self, done: u64);
+    /// The step has ended, well or badly.
+    fn end(&self);
+}
+
+/// Shows nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoProgress;
+
+impl Progress for NoProgress {
+    fn begin(&self, _what: &str, _total: u64) {}
+    fn advance(&self, _done: u64) {}
+    fn end(&self) {}
+}

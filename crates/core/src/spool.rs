@@ -1,0 +1,288 @@
+//! The shared directory tree in which jobs wait, move and rest. The only code that touches it.
+//!
+//! ```text
+//! intraware-spool.json                     the marker that says the right file system is mounted here
+//! locks/manage.lock, locks/job-<id>.lock   see `lock`
+//! work/<host>.<pid>.<run>.<n>/             private and incomplete; never part of the system
+//! staged/ upload/ sent/ parked/            jobs, one directory each: <record id>.<generation>
+//! holds/ retry/ released/                  small notes, one JSON file each
+//! log/<host>.jsonl                         see `txlog`
+//! ```
+//!
+//! What it promises:
+//!
+//! - A job stands in exactly one room, and moves by one rename with both parents fsynced. After an error from a rename
+//!   both names are looked at before it is believed, because an NFS client repeats a call whose answer got lost.
+//! - A file appears whole: written beside its name, fsynced, closed, renamed, and the directory fsynced.
+//! - Whether something is there is answered by listing the directory, never by asking for the name: NFS clients
+//!   remember absence for up to 25 s, and a fresh listing ends that.
+//! - What is found and cannot be read is reported or parked, never deleted and never skipped in silence. The names
+//!   that an NFS client gives to unlinked open files (`.nfs…`) are not ours and are passed over.
+
+mod durable;
+mod job;
+mod moves;
+mod notes;
+#[cfg(test)]
+mod tests;
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+pub use job::{
+    Attempts, Delivery, Found, Job, JobId, Manifest, ParkKind, Parked, Receipt, Sidecar, Unreadable,
+};
+pub use moves::WorkDir;
+pub use notes::{Hold, Note, NoteKey, Release, Retry};
+
+use crate::exit::Fault;
+use crate::foreign;
+use crate::mount::{self, LockScope};
+use crate::record::RecordId;
+
+/// The places where a job can stand, in the order in which it passes through them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Room {
+    /// Complete and fsynced; the record does not own it yet, or sidecars are missing at the site.
+    Staged,
+    /// The payload is waiting or under way.
+    Upload,
+    /// Verified at the site; the receipt is inside.
+    Sent,
+    /// Taken out of the flow; the reason is inside.
+    Parked,
+}
+
+impl Room {
+    /// All rooms, in flow order.
+    pub const ALL: [Self; 4] = [Self::Staged, Self::Upload, Self::Sent, Self::Parked];
+
+    /// Returns the name of the room's directory.
+    pub fn dir_name(self) -> &'static str {
+        match self {
+            Self::Staged => "staged",
+            Self::Upload => "upload",
+            Self::Sent => "sent",
+            Self::Parked => "parked",
+        }
+    }
+}
+
+impl std::fmt::Display for Room {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.dir_name())
+    }
+}
+
+/// The spool could not be read or changed.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct SpoolError {
+    /// What has to happen before it can succeed.
+    pub fault: Fault,
+    /// What was being done, to what, and what to do now.
+    pub message: String,
+    /// The cause.
+    #[source]
+    pub source: Option<io::Error>,
+}
+
+impl SpoolError {
+    fn new(fault: Fault, message: impl Into<String>) -> Self {
+        Self { fault, message: message.into(), source: None }
+    }
+
+    fn io(doing: &str, path: &Path, source: io::Error) -> Self {
+        Self {
+            fault: Fault::Spool,
+            message: format!("cannot {doing} {}", foreign::path(path)),
+            source: Some(source),
+        }
+    }
+}
+
+/// An open spool whose marker, directories and mount have been looked at.
+#[derive(Debug, Clone)]
+pub struct Spool {
+    root: PathBuf,
+}
+
+/// The file that tells a mounted spool from an empty mount point.
+const MARKER: &str = "intraware-spool.json";
+
+/// The format of the marker that this program reads and writes.
+const FORMAT: u32 = 1;
+
+const DIRECTORIES: [&str; 10] =
+    ["locks", "work", "staged", "upload", "sent", "parked", "holds", "retry", "released", "log"];
+
+#[derive(Serialize, Deserialize)]
+struct Marker {
+    format: u32,
+    created: Timestamp,
+}
+
+impl Spool {
+    /// Makes a spool at `root`, or what is missing of it, and returns what was made.
+    pub fn init(root: &Path, now: Timestamp) -> Result<Vec<String>, SpoolError> {
+        let make = |path: &Path, recursive: bool| {
+            fs::DirBuilder::new().recursive(recursive).mode(0o700).create(path)
+        };
+        if !root.is_dir() {
+            make(root, true).map_err(|e| SpoolError::io("make the directory", root, e))?;
+        }
+        let mut made = Vec::new();
+        for name in DIRECTORIES {
+            let path = root.join(name);
+            match make(&path, false) {
+                Ok(()) => made.push(format!("{name}/")),
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {}
+                Err(e) => return Err(SpoolError::io("make the directory", &path, e)),
+            }
+        }
+        if !root.join(MARKER).exists() {
+            durable::write_json(root, MARKER, &Marker { format: FORMAT, created: now })?;
+            made.push(MARKER.to_owned());
+        }
+        Ok(made)
+    }
+
+    /// Opens the spool at `root` and refuses one that is not mounted, not whole, or whose locks do not reach the
+    /// other hosts, unless `single_host` says that there are none. Changes nothing.
+    pub fn open(root: &Path, single_host: bool) -> Result<Self, SpoolError> {
+        let spool = Self { root: root.to_owned() };
+        spool.check_marker()?;
+        spool.check_directories()?;
+        let mount = mount::of(root).map_err(|e| SpoolError::io("find the mount of", root, e))?;
+        if let LockScope::HostLocal(why) = mount.lock_scope()
+            && !single_host
+        {
+            let message = format!(
+                "locks in the spool {} do not reach other hosts ({why}); mount it over NFS with locking, or set \
+                 spool.single_host = true if no other host uses it",
+                foreign::path(root)
+            );
+            return Err(SpoolError::new(Fault::Configuration, message));
+        }
+        if mount.is_soft() {
+            tracing::warn!("the spool is mounted soft: a slow server can corrupt files; mount it hard");
+        }
+        Ok(spool)
+    }
+
+    fn check_marker(&self) -> Result<(), SpoolError> {
+        let path = self.root.join(MARKER);
+        let marker: Marker = match durable::read_json(&path) {
+            Ok(Some(marker)) => marker,
+            Ok(None) => {
+                let message = format!(
+                    "no spool at {}: {MARKER} is missing; mount the file system, or make a spool with `manage init`",
+                    foreign::path(&self.root)
+                );
+                return Err(SpoolError::new(Fault::Spool, message));
+            }
+            Err(e) => return Err(SpoolError::io("read the marker", &path, e)),
+        };
+        if marker.format > FORMAT {
+            let message = format!(
+                "the spool at {} has format {}, this program knows {FORMAT}; update the program on this host",
+                foreign::path(&self.root),
+                marker.format
+            );
+            return Err(SpoolError::new(Fault::Configuration, message));
+        }
+        Ok(())
+    }
+
+    fn check_directories(&self) -> Result<(), SpoolError> {
+        let device = |path: &Path| {
+            let seen = fs::symlink_metadata(path)
+                .map_err(|e| SpoolError::io("look at the spool directory", path, e))?;
+            if !seen.is_dir() {
+                let message =
+                    format!("{} is not a directory; repair it with `manage init`", foreign::path(path));
+                return Err(SpoolError::new(Fault::Spool, message));
+            }
+            Ok(seen.dev())
+        };
+        let root = fs::metadata(&self.root).map_err(|e| SpoolError::io("look at", &self.root, e))?.dev();
+        for name in DIRECTORIES {
+            let path = self.root.join(name);
+            if device(&path)? != root {
+                let message = format!(
+                    "{} is on another file system than the spool; a job could not be renamed into it",
+                    foreign::path(&path)
+                );
+                return Err(SpoolError::new(Fault::Configuration, message));
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the spool's root.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Returns the directory of the transaction logs.
+    pub fn log_dir(&self) -> PathBuf {
+        self.root.join("log")
+    }
+
+    /// Returns the lock of which there is one over all hosts.
+    pub fn manage_lock(&self) -> PathBuf {
+        self.root.join("locks/manage.lock")
+    }
+
+    /// Returns the lock that whoever moves a job of this record holds.
+    pub fn job_lock(&self, record: &RecordId) -> PathBuf {
+        self.root.join(format!("locks/job-{record}.lock"))
+    }
+
+    /// Returns the records for which there is a lock file.
+    pub fn job_locks(&self) -> Result<Vec<RecordId>, SpoolError> {
+        let names = self.names("locks")?;
+        let id = |name: &String| name.strip_prefix("job-")?.strip_suffix(".lock")?.parse().ok();
+        Ok(names.iter().filter_map(id).collect())
+    }
+
+    /// Returns the bytes that can still be written to the spool.
+    pub fn free_space(&self) -> Result<u64, SpoolError> {
+        let space = rustix::fs::statvfs(&self.root)
+            .map_err(|e| SpoolError::io("ask for the free space of", &self.root, e.into()))?;
+        Ok(space.f_bavail.saturating_mul(space.f_frsize))
+    }
+
+    /// Returns all that stands in a room.
+    pub fn list(&self, room: Room) -> Result<Vec<Found>, SpoolError> {
+        let names = self.names(room.dir_name())?;
+        Ok(names.into_iter().map(|name| job::read(&self.room(room), room, name)).collect())
+    }
+
+    /// Returns the path of a room.
+    fn room(&self, room: Room) -> PathBuf {
+        self.root.join(room.dir_name())
+    }
+
+    /// Returns the directory of a job.
+    pub fn job_dir(&self, job: &Job) -> PathBuf {
+        self.room(job.room).join(&job.dir_name)
+    }
+
+    /// Returns the path of a job's payload.
+    pub fn payload(&self, job: &Job) -> PathBuf {
+        self.job_dir(job).join(job.manifest.place.payload_name())
+    }
+
+    /// Returns the names in one of the spool's directories, sorted, without those that are nobody's.
+    fn names(&self, dir: &str) -> Result<Vec<String>, SpoolError> {
+        let path = self.root.join(dir);
+        durable::names(&path).map_err(|e| SpoolError::io("list", &path, e))
+    }
+}

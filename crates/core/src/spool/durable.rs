@@ -1,0 +1,88 @@
+//! Files that appear whole, and directories whose changes survive a power loss.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::SpoolError;
+
+/// Largest JSON file that is read, in bytes.
+const JSON_MAX: u64 = 1024 * 1024;
+
+/// Flushes the entries of a directory to disk.
+pub(super) fn sync_dir(dir: &Path) -> io::Result<()> {
+    File::open(dir)?.sync_all()
+}
+
+/// Returns the names in a directory, sorted. Those that an NFS client gave to unlinked files, and temporary ones of
+/// [`write_json`], are left out, as are names that are not UTF-8: nothing of ours has such a name.
+pub(super) fn names(dir: &Path) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let Ok(name) = entry?.file_name().into_string() else { continue };
+        if !name.starts_with('.') {
+            names.push(name);
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// Writes `value` to `dir/name`: whoever looks sees the old content or the new one, also after a power loss.
+pub(super) fn write_json<T: Serialize>(dir: &Path, name: &str, value: &T) -> Result<(), SpoolError> {
+    let write = || {
+        let mut text = serde_json::to_vec_pretty(value)?;
+        text.push(b'\n');
+        write_file(dir, name, &text)
+    };
+    write().map_err(|e| SpoolError::io("write", &dir.join(name), e))
+}
+
+/// Writes `content` to `dir/name` as [`write_json`] does.
+pub(super) fn write_file(dir: &Path, name: &str, content: &[u8]) -> io::Result<()> {
+    let temp = dir.join(format!(".{name}.{}.tmp", std::process::id()));
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600).custom_flags(nix::libc::O_NOFOLLOW);
+    let mut file = options.open(&temp)?;
+    file.write_all(content)?;
+    close(file)?;
+    fs::rename(&temp, dir.join(name))?;
+    sync_dir(dir)
+}
+
+/// Flushes a file to disk and closes it. NFS reports a full disk here at the latest, so the answer counts.
+pub(super) fn close(file: File) -> io::Result<()> {
+    file.sync_all()?;
+    nix::unistd::close(file).map_err(io::Error::from)
+}
+
+/// Reads a JSON file; `None` if there is none. Goes by a listing of the directory, as every look into the spool.
+pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> io::Result<Option<T>> {
+    Ok(match read_file(path)? {
+        Some(text) => Some(serde_json::from_slice(&text)?),
+        None => None,
+    })
+}
+
+/// Reads a small file; `None` if its directory does not list it.
+pub(super) fn read_file(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    let listed = match (path.parent(), path.file_name().and_then(|name| name.to_str())) {
+        (Some(dir), Some(name)) => match names(dir) {
+            Ok(names) => names.iter().any(|listed| listed == name),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => false,
+            Err(e) => return Err(e),
+        },
+        _ => false,
+    };
+    if !listed {
+        return Ok(None);
+    }
+    let mut text = Vec::new();
+    let file = OpenOptions::new().read(true).custom_flags(nix::libc::O_NOFOLLOW).open(path)?;
+    file.take(JSON_MAX).read_to_end(&mut text)?;
+    Ok(Some(text))
+}

@@ -1,0 +1,347 @@
+//! What a job's directory holds, and how it is read.
+//!
+//! ```text
+//! <record id>.<generation>/
+//!   p7.tar.gz                          the payload
+//!   p7.tar.gz.asc .MD5 .SHA1 …         the sidecars
+//!   manifest.json                      everything known about it; written last
+//!   attempts.json                      failed tries to deliver it
+//!   receipt.json                       how it was delivered and verified
+//!   parked.json                        why it was taken out of the flow
+//! ```
+
+use std::fmt;
+use std::path::Path;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{Room, durable};
+use crate::deliver::Strength;
+use crate::digest::{Digests, Generation};
+use crate::exit::Fault;
+use crate::foreign;
+use crate::record::RecordId;
+use crate::sidecar::{SidecarKind, Sidecars};
+use crate::site::{Place, RemotePath};
+
+/// One prepared generation of one build, by name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct JobId {
+    /// Whose build it is.
+    pub record: RecordId,
+    /// What its payload is.
+    pub generation: Generation,
+}
+
+impl fmt::Display for JobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.record, self.generation)
+    }
+}
+
+/// A text that does not name a job.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} does not name a job (record id, dot, 12 hexadecimal digits)")]
+pub struct NotJobId(String);
+
+impl FromStr for JobId {
+    type Err = NotJobId;
+
+    fn from_str(text: &str) -> Result<Self, NotJobId> {
+        let parts = text.split_once('.').and_then(|(r, g)| Some((r.parse().ok()?, g.parse().ok()?)));
+        let (record, generation) = parts.ok_or_else(|| NotJobId(foreign::escape(text)))?;
+        Ok(Self { record, generation })
+    }
+}
+
+impl TryFrom<String> for JobId {
+    type Error = NotJobId;
+
+    fn try_from(text: String) -> Result<Self, NotJobId> {
+        text.parse()
+    }
+}
+
+impl From<JobId> for String {
+    fn from(id: JobId) -> Self {
+        id.to_string()
+    }
+}
+
+/// The version of the files below that this program writes; an older one is read, a newer one is left alone.
+pub(super) const FORMAT: u32 = 1;
+
+/// Everything known about a job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The version of this file.
+    pub format: u32,
+    /// The build's record.
+    pub record: RecordId,
+    /// The build's name in the record.
+    pub name: String,
+    /// The build path in the record.
+    pub build_path: String,
+    /// Where it goes at the site.
+    pub place: Place,
+    /// What the payload's bytes are.
+    pub digests: Digests,
+    /// What the build directory was when it was archived.
+    pub fingerprint: String,
+    /// The build's date on the file system.
+    pub build_date: Timestamp,
+    /// The record's priority; lower is more urgent, none is last.
+    pub priority: Option<i64>,
+    /// Number of entries in the archive.
+    pub files: u64,
+    /// Bytes in the archive before compression.
+    pub bytes: u64,
+    /// The fingerprint of the key that signed the payload.
+    pub signed_by: String,
+    /// When it was prepared.
+    pub created: Timestamp,
+    /// The host that prepared it.
+    pub created_on: String,
+    /// The record said at that time that this build had been released before, with these or other bytes.
+    pub released_before: bool,
+}
+
+impl Manifest {
+    /// Returns the job's name.
+    pub fn id(&self) -> JobId {
+        JobId { record: self.record.clone(), generation: self.digests.generation() }
+    }
+}
+
+/// How, where, when and how strongly a delivery was verified.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// The version of this file.
+    pub format: u32,
+    /// The site's name in the configuration.
+    pub site: String,
+    /// What the peer said it was.
+    pub peer: String,
+    /// The payload's final name at the site.
+    pub path: RemotePath,
+    /// What the transfer was.
+    #[serde(flatten)]
+    pub delivery: Delivery,
+    /// When it stood at the site under its final name.
+    pub delivered: Timestamp,
+    /// The host that delivered it.
+    pub host: String,
+    /// The run that delivered it.
+    pub run: String,
+}
+
+/// What it took to get a payload to a site.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delivery {
+    /// How the bytes at the site were verified.
+    pub verified_by: Strength,
+    /// Bytes of an earlier try that were kept, in bytes.
+    pub resumed_from: u64,
+    /// Bytes sent.
+    pub sent: u64,
+    /// The same content already stood under the final name.
+    pub adopted: bool,
+    /// Where other, never released content went that stood under the final name.
+    pub moved_aside: Option<RemotePath>,
+}
+
+/// Failed tries to deliver a job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempts {
+    /// How many tries have failed in a row.
+    pub count: u32,
+    /// Not before this time again, unless asked for by name.
+    pub next_try: Timestamp,
+    /// When the last one failed.
+    pub at: Timestamp,
+    /// The host on which it failed.
+    pub host: String,
+    /// What has to happen.
+    pub fault: Fault,
+    /// Why the last one failed.
+    pub error: String,
+}
+
+/// Why a job was taken out of the flow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ParkKind {
+    /// The record is on Do Not Release.
+    Held,
+    /// The record describes other content, was reset, or does not exist any more.
+    Stale,
+    /// Other content was released under the same name at the site.
+    Conflict,
+    /// The payload or the manifest is not what was staged.
+    Damaged,
+}
+
+/// The note in a parked job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parked {
+    /// What kind of reason it is.
+    pub kind: ParkKind,
+    /// The reason, for people.
+    pub reason: String,
+    /// When it was parked.
+    pub at: Timestamp,
+    /// By which host.
+    pub host: String,
+}
+
+/// A job as it stands in the spool.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Job {
+    /// Its name.
+    pub id: JobId,
+    /// Where it stands.
+    pub room: Room,
+    /// The name of its directory; the id, and for a parked one perhaps a number after it.
+    pub dir_name: String,
+    /// What it is.
+    pub manifest: Manifest,
+    /// Whether its payload is there; it is removed when the record is Completed.
+    pub has_payload: bool,
+    /// How it was delivered, if it was.
+    pub receipt: Option<Receipt>,
+    /// How its delivery failed, if it did.
+    pub attempts: Option<Attempts>,
+    /// Why it was parked, if it was.
+    pub parked: Option<Parked>,
+}
+
+/// One directory entry of a room.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Found {
+    /// A job.
+    Job(Box<Job>),
+    /// Something that is not a whole job.
+    Unreadable(Unreadable),
+}
+
+/// A directory entry that is not a whole job of a known format.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Unreadable {
+    /// Where it stands.
+    pub room: Room,
+    /// Its name, as it is: to be escaped where it is shown.
+    pub dir_name: String,
+    /// The job it would be, if its name says so.
+    pub id: Option<JobId>,
+    /// A later version of this program wrote it: it must be left alone.
+    pub newer: bool,
+    /// Why it cannot be read.
+    pub reason: String,
+}
+
+const MANIFEST: &str = "manifest.json";
+pub(super) const RECEIPT: &str = "receipt.json";
+pub(super) const ATTEMPTS: &str = "attempts.json";
+pub(super) const PARKED: &str = "parked.json";
+
+/// Reads the entry `name` of the room at `dir`.
+pub(super) fn read(dir: &Path, room: Room, name: String) -> Found {
+    // A parked job may have a number behind its id.
+    let mut parts = name.splitn(3, '.');
+    let id = match (parts.next(), parts.next()) {
+        (Some(record), Some(generation)) => format!("{record}.{generation}").parse::<JobId>().ok(),
+        _ => None,
+    };
+    let unreadable = |id, newer, reason: String| {
+        Found::Unreadable(Unreadable { room, dir_name: name.clone(), id, newer, reason })
+    };
+    let Some(id) = id else {
+        return unreadable(None, false, "its name does not name a job".to_owned());
+    };
+    match read_job(&dir.join(&name), room, &name, &id) {
+        Ok(job) => Found::Job(Box::new(job)),
+        Err(Trouble::Newer(format)) => {
+            unreadable(Some(id), true, format!("format {format} is of a later version of this program"))
+        }
+        Err(Trouble::Damaged(reason)) => unreadable(Some(id), false, reason),
+    }
+}
+
+enum Trouble {
+    Newer(u32),
+    Damaged(String),
+}
+
+impl From<std::io::Error> for Trouble {
+    fn from(error: std::io::Error) -> Self {
+        Self::Damaged(foreign::escape(error.to_string()))
+    }
+}
+
+#[derive(Deserialize)]
+struct Versioned {
+    format: u32,
+}
+
+fn read_job(dir: &Path, room: Room, name: &str, id: &JobId) -> Result<Job, Trouble> {
+    let names = durable::names(dir)?;
+    let path = |file: &str| names.iter().any(|listed| listed == file).then(|| dir.join(file));
+    let damaged = |reason: &str| Trouble::Damaged(reason.to_owned());
+    let text = match path(MANIFEST) {
+        Some(path) => durable::read_file(&path)?.ok_or_else(|| damaged("its manifest vanished"))?,
+        None => return Err(damaged("it has no manifest")),
+    };
+    let version: Versioned = serde_json::from_slice(&text).map_err(std::io::Error::from)?;
+    if version.format > FORMAT {
+        return Err(Trouble::Newer(version.format));
+    }
+    let manifest: Manifest = serde_json::from_slice(&text).map_err(std::io::Error::from)?;
+    if manifest.id() != *id {
+        return Err(damaged("its manifest belongs to another job"));
+    }
+    let has_payload = path(manifest.place.payload_name()).is_some();
+    if !has_payload && room != Room::Sent {
+        return Err(damaged("its payload is missing"));
+    }
+    Ok(Job {
+        id: id.clone(),
+        room,
+        dir_name: name.to_owned(),
+        has_payload,
+        receipt: durable::read_json(&dir.join(RECEIPT))?,
+        attempts: durable::read_json(&dir.join(ATTEMPTS))?,
+        parked: durable::read_json(&dir.join(PARKED))?,
+        manifest,
+    })
+}
+
+/// A sidecar's name and content, as it lies in a job's directory.
+pub type Sidecar = (SidecarKind, Vec<u8>);
+
+/// Writes all that makes a job of a directory that already holds the payload; the manifest last.
+pub(super) fn complete(
+    dir: &Path,
+    manifest: &Manifest,
+    sidecars: &Sidecars,
+) -> Result<(), super::SpoolError> {
+    for (kind, content) in sidecars.iter() {
+        let name = format!("{}{}", manifest.place.payload_name(), kind.suffix());
+        durable::write_file(dir, &name, content)
+            .map_err(|e| super::SpoolError::io("write", &dir.join(&name), e))?;
+    }
+    durable::write_json(dir, MANIFEST, manifest)
+}
+
+/// Reads the sidecars of a job; those that follow from the manifest are made anew, and only the signature is read.
+pub(super) fn sidecars(dir: &Path, manifest: &Manifest) -> Result<Sidecars, super::SpoolError> {
+    let path = dir.join(format!("{}{}", manifest.place.payload_name(), SidecarKind::Signature.suffix()));
+    let missing = || std::io::Error::new(std::io::ErrorKind::NotFound, "the signature is missing");
+    let signature = durable::read_file(&path)
+        .and_then(|text| text.ok_or_else(missing))
+        .map_err(|e| super::SpoolError::io("read", &path, e))?;
+    Ok(Sidecars::new(manifest.place.payload_name(), &manifest.digests, signature))
+}

@@ -1,0 +1,226 @@
+//! The changes of the spool: each is one rename, and what had to be on disk before it is.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::job::{self, Attempts, Job, Manifest, Parked, Receipt};
+use super::{Room, Spool, SpoolError, Unreadable, durable};
+use crate::exit::Fault;
+use crate::foreign;
+use crate::lock::Lock;
+use crate::run::{Identity, RunContext};
+use crate::sidecar::Sidecars;
+
+/// A private directory of this run, removed with all that is in it unless it becomes a job.
+#[derive(Debug)]
+pub struct WorkDir {
+    path: PathBuf,
+}
+
+/// Numbers the work directories of this process.
+static NEXT: AtomicU32 = AtomicU32::new(0);
+
+impl WorkDir {
+    /// Makes the file in which the payload is written.
+    pub fn create(&self, name: &str) -> Result<File, SpoolError> {
+        let path = self.path.join(name);
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create_new(true).mode(0o600);
+        options.open(&path).map_err(|e| SpoolError::io("create", &path, e))
+    }
+
+    /// Flushes the payload to disk and closes it.
+    pub fn close(&self, file: File) -> Result<(), SpoolError> {
+        durable::close(file).map_err(|e| SpoolError::io("flush to disk", &self.path, e))
+    }
+
+    /// Writes sidecars and manifest, and makes all of it a job in staged (M3, M4).
+    ///
+    /// If the job stands there already, that one is kept: it has the same content.
+    pub fn commit(
+        self,
+        spool: &Spool,
+        manifest: &Manifest,
+        sidecars: &Sidecars,
+        lock: &mut Lock,
+    ) -> Result<(), SpoolError> {
+        job::complete(&self.path, manifest, sidecars)?;
+        confirm(lock)?;
+        let name = manifest.id().to_string();
+        if spool.names(Room::Staged.dir_name())?.contains(&name) {
+            return Ok(());
+        }
+        rename(&self.path, &spool.room(Room::Staged).join(name))
+    }
+}
+
+impl Drop for WorkDir {
+    fn drop(&mut self) {
+        // A leftover is found and removed by a later run.
+        let _ = fs::remove_dir_all(&self.path);
+    }
+}
+
+impl Spool {
+    /// Makes a work directory for this run.
+    pub fn work_dir(&self, context: &RunContext) -> Result<WorkDir, SpoolError> {
+        let Identity { host, pid, run, .. } = &context.identity;
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = self.root().join("work").join(format!("{host}.{pid}.{run}.{number}"));
+        fs::DirBuilder::new()
+            .mode(0o700)
+            .create(&path)
+            .map_err(|e| SpoolError::io("make the directory", &path, e))?;
+        Ok(WorkDir { path })
+    }
+
+    /// Returns the names of work directories that no living run owns: all of this host, whose only run holds the
+    /// lock, and those of other hosts that have not changed for a day by the file server's clock.
+    pub fn dead_work_dirs(&self, context: &RunContext) -> Result<Vec<String>, SpoolError> {
+        let mine = format!("{}.", context.identity.host);
+        let mut dead = Vec::new();
+        for name in self.names("work")? {
+            let is_old = || -> io::Result<bool> {
+                let changed = fs::symlink_metadata(self.root().join("work").join(&name))?.modified()?;
+                let now = std::time::SystemTime::from(context.now());
+                Ok(now.duration_since(changed).is_ok_and(|age| age.as_secs() > 24 * 3600))
+            };
+            if name.starts_with(&mine) || is_old().unwrap_or(false) {
+                dead.push(name);
+            }
+        }
+        Ok(dead)
+    }
+
+    /// Removes a work directory.
+    pub fn remove_work_dir(&self, name: &str) -> Result<(), SpoolError> {
+        let path = self.root().join("work").join(name);
+        fs::remove_dir_all(&path).map_err(|e| SpoolError::io("remove the work directory", &path, e))
+    }
+
+    /// Moves a job to another room.
+    pub fn transfer(&self, job: &Job, to: Room, lock: &mut Lock) -> Result<Job, SpoolError> {
+        confirm(lock)?;
+        let dir_name = job.id.to_string();
+        rename(&self.job_dir(job), &self.room(to).join(&dir_name))?;
+        Ok(Job { room: to, dir_name, ..job.clone() })
+    }
+
+    /// Writes the receipt of a delivered job, and moves it to sent (U5).
+    pub fn deliver(&self, job: &Job, receipt: &Receipt, lock: &mut Lock) -> Result<Job, SpoolError> {
+        durable::write_json(&self.job_dir(job), job::RECEIPT, receipt)?;
+        let sent = self.transfer(job, Room::Sent, lock)?;
+        Ok(Job { receipt: Some(receipt.clone()), ..sent })
+    }
+
+    /// Brings a job that was sent or waits to be sent back to staged, to be handed over anew.
+    pub fn bring_back(&self, job: &Job, lock: &mut Lock) -> Result<Job, SpoolError> {
+        let dir = self.job_dir(job);
+        for name in [job::RECEIPT, job::ATTEMPTS] {
+            remove_if_there(&dir.join(name))?;
+        }
+        let staged = self.transfer(job, Room::Staged, lock)?;
+        Ok(Job { receipt: None, attempts: None, ..staged })
+    }
+
+    /// Takes a job out of the flow.
+    pub fn park(&self, job: &Job, why: &Parked, lock: &mut Lock) -> Result<(), SpoolError> {
+        self.park_dir(job.room, &job.dir_name, why, lock)
+    }
+
+    /// Takes something that is no whole job out of the flow.
+    pub fn park_unreadable(
+        &self,
+        found: &Unreadable,
+        why: &Parked,
+        lock: &mut Lock,
+    ) -> Result<(), SpoolError> {
+        self.park_dir(found.room, &found.dir_name, why, lock)
+    }
+
+    fn park_dir(&self, room: Room, dir_name: &str, why: &Parked, lock: &mut Lock) -> Result<(), SpoolError> {
+        let from = self.room(room).join(dir_name);
+        durable::write_json(&from, job::PARKED, why)?;
+        confirm(lock)?;
+        let taken = self.names(Room::Parked.dir_name())?;
+        let numbered = (1u32..).map(|n| format!("{dir_name}.{n}"));
+        let free = std::iter::once(dir_name.to_owned()).chain(numbered).find(|name| !taken.contains(name));
+        rename(&from, &self.room(Room::Parked).join(free.unwrap_or_else(|| dir_name.to_owned())))
+    }
+
+    /// Removes the payload of a job whose record is Completed (C4). Manifest, receipt and signature stay.
+    pub fn retire(&self, job: &Job) -> Result<(), SpoolError> {
+        remove_if_there(&self.payload(job))?;
+        let dir = self.job_dir(job);
+        durable::sync_dir(&dir).map_err(|e| SpoolError::io("flush", &dir, e))
+    }
+
+    /// Removes a job that is kept no longer. It leaves its room in one step.
+    pub fn discard(&self, job: &Job, context: &RunContext, lock: &mut Lock) -> Result<(), SpoolError> {
+        confirm(lock)?;
+        let bin = self.work_dir(context)?;
+        rename(&self.job_dir(job), &bin.path.join(&job.dir_name))
+    }
+
+    /// Writes how a job's delivery failed.
+    pub fn put_attempts(&self, job: &Job, attempts: &Attempts) -> Result<(), SpoolError> {
+        durable::write_json(&self.job_dir(job), job::ATTEMPTS, attempts)
+    }
+
+    /// Forgets failed tries, so that the next run tries again; returns whether there were any.
+    pub fn clear_attempts(&self, job: &Job) -> Result<bool, SpoolError> {
+        remove_if_there(&self.job_dir(job).join(job::ATTEMPTS))
+    }
+
+    /// Returns the sidecars of a job.
+    pub fn sidecars(&self, job: &Job) -> Result<Sidecars, SpoolError> {
+        job::sidecars(&self.job_dir(job), &job.manifest)
+    }
+
+    /// Opens a job's payload.
+    pub fn open_payload(&self, job: &Job) -> Result<File, SpoolError> {
+        let path = self.payload(job);
+        let opened = OpenOptions::new().read(true).custom_flags(nix::libc::O_NOFOLLOW).open(&path);
+        opened.map_err(|e| SpoolError::io("open the payload", &path, e))
+    }
+}
+
+/// Fails if the run's lock was lost: whoever has it now may be working on the same job.
+fn confirm(lock: &mut Lock) -> Result<(), SpoolError> {
+    lock.confirm().map_err(|e| SpoolError {
+        fault: Fault::TryLater,
+        message: crate::txlog::chain(&e),
+        source: None,
+    })
+}
+
+/// Renames a directory and flushes both parents. An error is believed only after looking at both names.
+fn rename(from: &Path, to: &Path) -> Result<(), SpoolError> {
+    if let Err(error) = fs::rename(from, to)
+        && !(is_listed(to) && !is_listed(from))
+    {
+        let message = format!("cannot move {} to {}", foreign::path(from), foreign::path(to));
+        return Err(SpoolError { fault: Fault::Spool, message, source: Some(error) });
+    }
+    for dir in [to.parent(), from.parent()].into_iter().flatten() {
+        durable::sync_dir(dir).map_err(|e| SpoolError::io("flush", dir, e))?;
+    }
+    Ok(())
+}
+
+fn is_listed(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str());
+    let names = path.parent().and_then(|dir| durable::names(dir).ok());
+    matches!((name, names), (Some(name), Some(names)) if names.iter().any(|listed| listed == name))
+}
+
+fn remove_if_there(path: &Path) -> Result<bool, SpoolError> {
+    match fs::remove_file(path) {
+        Ok(()) => Ok(true),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(e) => Err(SpoolError::io("remove", path, e)),
+    }
+}

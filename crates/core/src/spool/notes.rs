@@ -1,0 +1,150 @@
+//! Small notes in the spool: what people hold, what is to be tried later, what was released where.
+
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::{Spool, SpoolError, durable};
+use crate::digest::{Generation, Hex};
+use crate::foreign;
+use crate::record::RecordId;
+use crate::site::Place;
+
+/// A kind of note: one JSON file for each key, in a directory of its own.
+pub trait Note: Serialize + DeserializeOwned {
+    /// The directory below the spool's root.
+    const DIR: &'static str;
+
+    /// Returns what the note is about.
+    fn key(&self) -> NoteKey;
+}
+
+/// What names a note's file: letters and digits.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct NoteKey(String);
+
+impl From<&RecordId> for NoteKey {
+    fn from(id: &RecordId) -> Self {
+        Self(id.to_string())
+    }
+}
+
+/// An operator holds a build: neither program moves it, whatever its record says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hold {
+    /// The build's record.
+    pub record: RecordId,
+    /// Why, in the operator's words.
+    pub reason: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// On which host it was said.
+    pub host: String,
+}
+
+impl Note for Hold {
+    const DIR: &'static str = "holds";
+
+    fn key(&self) -> NoteKey {
+        (&self.record).into()
+    }
+}
+
+/// A build could not be prepared or confirmed; it is tried again with growing pauses.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retry {
+    /// The build's record.
+    pub record: RecordId,
+    /// How many tries have failed in a row.
+    pub attempts: u32,
+    /// Not before this time again, unless the build has changed or is asked for by name.
+    pub next_try: Timestamp,
+    /// Why the last one failed.
+    pub reason: String,
+    /// When the last one failed.
+    pub at: Timestamp,
+    /// What the build directory was then, or what was wrong with it: any change makes a new try worth while at once.
+    pub seen: String,
+}
+
+impl Note for Retry {
+    const DIR: &'static str = "retry";
+
+    fn key(&self) -> NoteKey {
+        (&self.record).into()
+    }
+}
+
+/// A payload was, or is about to be, released under its final name: from now on that name never changes.
+///
+/// Written before the record is made Completed, so that no crash can leave a release without it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Release {
+    /// The site's name in the configuration.
+    pub site: String,
+    /// Where it stands at the site.
+    pub place: Place,
+    /// The build's record.
+    pub record: RecordId,
+    /// What was released.
+    pub generation: Generation,
+    /// When.
+    pub at: Timestamp,
+}
+
+impl Note for Release {
+    const DIR: &'static str = "released";
+
+    fn key(&self) -> NoteKey {
+        Release::key_of(&self.site, &self.place)
+    }
+}
+
+impl Release {
+    /// Returns the key of the release at a place of a site.
+    pub fn key_of(site: &str, place: &Place) -> NoteKey {
+        let digest = Sha256::digest(format!("{site}\0{}", place.payload()));
+        NoteKey(Hex::<32>(digest.into()).to_string())
+    }
+}
+
+impl Spool {
+    /// Returns all notes of a kind. One that cannot be read is an error: not to know of a hold is not to have none.
+    pub fn notes<N: Note>(&self) -> Result<Vec<N>, SpoolError> {
+        let dir = self.root().join(N::DIR);
+        let names = self.names(N::DIR)?;
+        let files = names.iter().filter(|name| name.ends_with(".json"));
+        let read = |name: &String| match durable::read_json(&dir.join(name)) {
+            Ok(note) => Ok(note),
+            Err(e) => Err(SpoolError::io("read the note", &dir.join(name), e)),
+        };
+        // A note that is gone between listing and reading is simply not there any more.
+        files.filter_map(|name| read(name).transpose()).collect()
+    }
+
+    /// Returns the note with this key, if there is one.
+    pub fn note<N: Note>(&self, key: &NoteKey) -> Result<Option<N>, SpoolError> {
+        let path = self.root().join(N::DIR).join(format!("{}.json", key.0));
+        durable::read_json(&path).map_err(|e| SpoolError::io("read the note", &path, e))
+    }
+
+    /// Writes a note, over an older one with the same key.
+    pub fn put_note<N: Note>(&self, note: &N) -> Result<(), SpoolError> {
+        durable::write_json(&self.root().join(N::DIR), &format!("{}.json", note.key().0), note)
+    }
+
+    /// Removes the note with this key and returns whether there was one.
+    pub fn remove_note<N: Note>(&self, key: &NoteKey) -> Result<bool, SpoolError> {
+        let dir = self.root().join(N::DIR);
+        let path = dir.join(format!("{}.json", key.0));
+        match std::fs::remove_file(&path) {
+            Ok(()) => durable::sync_dir(&dir).map(|()| true).map_err(|e| SpoolError::io("flush", &dir, e)),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(false),
+            Err(e) => Err(SpoolError {
+                message: format!("cannot remove the note {}", foreign::path(&path)),
+                ..SpoolError::io("", &path, e)
+            }),
+        }
+    }
+}

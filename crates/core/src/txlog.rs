@@ -1,0 +1,228 @@
+//! The transaction log: what was done to which build, by whom, and how it ended.
+//!
+//! One JSON object a line, before and after each durable effect, in `log/<host>.jsonl` of the spool. One file a host,
+//! because appends of two hosts to one file overwrite each other on NFS. The log is for people and auditors: no step
+//! depends on it. A run that cannot write it goes on, and says so at its end ([`TxLog::finish`]).
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+use std::sync::Mutex;
+use std::time::Instant;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::foreign;
+use crate::run::{Identity, RunContext};
+
+/// One line of the log. Fields of a line never change their meaning; new ones may be added.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// When, in UTC.
+    pub ts: Timestamp,
+    /// The host.
+    pub host: String,
+    /// The process on that host.
+    pub pid: u32,
+    /// `manage` or `upload`.
+    pub program: String,
+    /// The run; all lines of one execution share it.
+    pub run: String,
+    /// The record's id, or empty for what concerns no single build.
+    pub record: String,
+    /// The job, or empty before there is one.
+    pub job: String,
+    /// The step of `docs/design.md`, for example `M5`.
+    pub step: String,
+    /// What is done, to what.
+    pub effect: String,
+    /// Whether the effect is about to happen or has happened.
+    pub phase: Phase,
+    /// How it ended: `ok`, or why not. Empty at the beginning.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub result: String,
+    /// How long it took, in milliseconds. Absent at the beginning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration_ms: Option<u64>,
+}
+
+/// Where in an effect's life a line was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// It is about to happen. Without a later line, nobody knows whether it did.
+    Begin,
+    /// It has happened.
+    Done,
+    /// It did not happen, or not wholly.
+    Failed,
+}
+
+/// What a line is about.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Subject<'a> {
+    /// The record's id.
+    pub record: &'a str,
+    /// The job.
+    pub job: &'a str,
+}
+
+/// The log of this host, open for this run.
+pub struct TxLog {
+    context: RunContext,
+    file: Mutex<State>,
+}
+
+enum State {
+    Open(File),
+    Broken(io::Error),
+}
+
+impl TxLog {
+    /// Opens this host's file in `dir`. A failure is kept for [`Self::finish`].
+    pub fn open(dir: &Path, context: &RunContext) -> Self {
+        let name = format!("{}.jsonl", context.identity.host);
+        let opened = OpenOptions::new().append(true).create(true).mode(0o640).open(dir.join(name));
+        let state = opened.map_or_else(State::Broken, State::Open);
+        Self { context: context.clone(), file: Mutex::new(state) }
+    }
+
+    /// Writes that `effect` begins, does it, and writes how it ended.
+    pub fn record<T, E: std::error::Error>(
+        &self,
+        subject: Subject<'_>,
+        step: &str,
+        effect: &str,
+        act: impl FnOnce() -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.write(subject, step, effect, Phase::Begin, String::new(), None);
+        let start = Instant::now();
+        let outcome = act();
+        let (phase, result) = match &outcome {
+            Ok(_) => (Phase::Done, "ok".to_owned()),
+            Err(e) => (Phase::Failed, chain(e)),
+        };
+        self.write(subject, step, effect, phase, result, Some(start.elapsed().as_millis() as u64));
+        outcome
+    }
+
+    /// Writes that something was found or decided, which is no effect of its own.
+    pub fn note(&self, subject: Subject<'_>, step: &str, text: &str) {
+        self.write(subject, step, text, Phase::Done, "ok".to_owned(), None);
+    }
+
+    /// Flushes the log to disk; fails if any line of this run could not be written.
+    pub fn finish(self) -> io::Result<()> {
+        match self.file.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner) {
+            State::Open(file) => file.sync_data(),
+            State::Broken(error) => Err(error),
+        }
+    }
+
+    fn write(
+        &self,
+        subject: Subject<'_>,
+        step: &str,
+        effect: &str,
+        phase: Phase,
+        result: String,
+        ms: Option<u64>,
+    ) {
+        let Identity { host, pid, program, run, .. } = self.context.identity.clone();
+        let event = Event {
+            ts: self.context.now(),
+            host,
+            pid,
+            program,
+            run,
+            record: subject.record.to_owned(),
+            job: subject.job.to_owned(),
+            step: step.to_owned(),
+            effect: effect.to_owned(),
+            phase,
+            result,
+            duration_ms: ms,
+        };
+        tracing::debug!(record = event.record, job = event.job, step, phase = ?event.phase, result = event.result, "{effect}");
+        let mut state = self.file.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let State::Open(file) = &mut *state else { return };
+        let line = serde_json::to_string(&event).map(|line| line + "\n").map_err(io::Error::from);
+        // One write call a line: on one host, appends do not mix.
+        if let Err(error) = line.and_then(|line| file.write_all(line.as_bytes())) {
+            *state = State::Broken(error);
+        }
+    }
+}
+
+/// Returns an error and its causes as one escaped line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    foreign::escape(text)
+}
+
+/// Which lines of the log are wanted; everything is wanted by default.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Lines about this record, by id, or about a job of it.
+    pub record: Option<String>,
+    /// Lines of this run.
+    pub run: Option<String>,
+    /// Lines of this host.
+    pub host: Option<String>,
+    /// Lines not older than this.
+    pub since: Option<Timestamp>,
+    /// Only what failed.
+    pub failed: bool,
+}
+
+impl Filter {
+    fn wants(&self, event: &Event) -> bool {
+        let is = |want: &Option<String>, have: &str| want.as_deref().is_none_or(|want| want == have);
+        is(&self.record, &event.record)
+            && is(&self.run, &event.run)
+            && is(&self.host, &event.host)
+            && self.since.is_none_or(|since| event.ts >= since)
+            && (!self.failed || event.phase == Phase::Failed)
+    }
+}
+
+/// The merged log of all hosts.
+#[derive(Debug, Default)]
+pub struct Merged {
+    /// The lines wanted, oldest first; lines of one host keep their order.
+    pub events: Vec<Event>,
+    /// Lines that could not be read, as `file:line`, for example the last one of a host that lost power.
+    pub unreadable: Vec<String>,
+}
+
+/// Reads the logs of all hosts in `dir`, rotated ones (`*.jsonl.N`, `*.jsonl-DATE`, also gzipped) included.
+pub fn read(dir: &Path, filter: &Filter) -> io::Result<Merged> {
+    let mut names: Vec<_> =
+        std::fs::read_dir(dir)?.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>()?;
+    names.retain(|path| path.file_name().is_some_and(|name| name.to_string_lossy().contains(".jsonl")));
+    names.sort();
+    let mut merged = Merged::default();
+    for path in names {
+        let file = File::open(&path)?;
+        let is_gzip = path.extension().is_some_and(|extension| extension == "gz");
+        let reader: Box<dyn io::Read> =
+            if is_gzip { Box::new(flate2::read::MultiGzDecoder::new(file)) } else { Box::new(file) };
+        for (number, line) in io::BufReader::new(reader).split(b'\n').enumerate() {
+            match serde_json::from_slice::<Event>(&line?) {
+                Ok(event) if filter.wants(&event) => merged.events.push(event),
+                Ok(_) => {}
+                Err(_) => merged.unreadable.push(format!("{}:{}", foreign::path(&path), number + 1)),
+            }
+        }
+    }
+    merged.events.sort_by_key(|event| event.ts);
+    Ok(merged)
+}
