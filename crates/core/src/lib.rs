@@ -23,3 +23,4 @@ pub mod sidecar;
 pub mod sign;
 pub mod site;
 pub mod store;
+mod tree;
