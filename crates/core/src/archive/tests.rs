@@ -372,6 +372,17 @@ fn changes_while_it_is_read_are_noticed() {
     assert_eq!(changed(pack_while(already_read)), "files were added, removed, renamed or written to");
     let added = |build: &Build| build.file("b-new");
     assert_eq!(changed(pack_while(added)), "files were added, removed, renamed or written to");
+
+    let build = odd_build();
+    let dir = build.open();
+    let surveyed = survey(&dir, &TreePolicy::default()).unwrap();
+    fs::write(build.at("nothing"), "something").unwrap();
+    let late = archive(&dir, &surveyed, Level::default(), &mut io::sink(), &mut io::sink(), &mut |_| {});
+    assert!(
+        matches!(late, Err(ArchiveError::Build(BuildError::Changed { .. }))),
+        "before the first byte was read"
+    );
+
     let unrelated = |build: &Build| fs::write(build.outside("other"), "x").unwrap();
     pack_while(unrelated).unwrap();
 }

@@ -170,9 +170,14 @@ fn s0_31_a_key_that_expires_during_the_run_signs_no_more() {
 #[test]
 fn s0_31_revoked_keys_are_refused() {
     let gnupg = Gnupg::new();
-    let fingerprint = gnupg.make_key(&KeySpec::default());
-    gnupg.revoke(&fingerprint);
-    assert!(matches!(refusal(&gnupg.export_secret(&fingerprint, ""), None), KeyError::Revoked { .. }));
+    let alone = gnupg.make_key(&KeySpec::default());
+    let with_subkey = gnupg.make_key(&KeySpec { usage: "cert", ..KeySpec::default() });
+    gnupg.add_subkey(&with_subkey, &KeySpec::default());
+    for fingerprint in [alone, with_subkey] {
+        load(&gnupg.export_secret(&fingerprint, ""), None).unwrap();
+        gnupg.revoke(&fingerprint);
+        assert!(matches!(refusal(&gnupg.export_secret(&fingerprint, ""), None), KeyError::Revoked { .. }));
+    }
 }
 
 #[test]
