@@ -10,6 +10,7 @@
 //! names used here are the ones defined there.
 
 pub mod archive;
+pub mod build_dir;
 pub mod config;
 pub mod deliver;
 pub mod digest;
@@ -29,3 +30,4 @@ pub mod site;
 pub mod spool;
 pub mod store;
 pub mod txlog;
+mod tree;

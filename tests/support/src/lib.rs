@@ -1,1 +1,4 @@
-//! stub
+//! What tests share that is not the project itself: keys, servers and trees made by real tools.
+
+pub mod gpg;
+pub mod unprivileged;

@@ -1,0 +1,358 @@
+//! A walk over a build directory, by descriptor, in the order of the archive.
+//!
+//! The survey and the archiver both see a build through this walk, so they agree on what is in it
+//! and on what must not be. Nothing is followed: names are looked up without following links, a
+//! directory is entered only if it is the one that was looked up, and a link is never resolved.
+//!
+//! Entries come sorted by the bytes of their archive path, in which a directory ends with a slash.
+//! Memory holds the names of the directories on the way down and nothing else; descriptors are one a
+//! level, which [`TreePolicy::max_depth`] bounds.
+//!
+//! That no link leads out of the unpacked build is decided by its text alone: leading `..` may climb
+//! as far as the build directory, since no directory of the walk is behind a link, and after the
+//! first name there may be none, since that name may itself be a link to a shallower place.
+
+mod meta;
+mod names;
+mod warning;
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::io::Errno;
+
+pub(crate) use meta::Meta;
+use names::Names;
+pub use warning::{Warning, WarningKind};
+
+use crate::build_dir::{BuildDir, BuildError, Limit};
+use crate::foreign;
+
+/// What a build may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TreePolicy {
+    /// What happens to links that would point out of the unpacked build.
+    pub links: LinkPolicy,
+    /// Most bytes in all files together, counted by their lengths, so that a sparse file has no advantage.
+    pub max_payload: u64,
+    /// Most files, directories and links.
+    pub max_entries: u64,
+    /// Most directories within directories; each level of the walk holds one descriptor.
+    pub max_depth: usize,
+}
+
+impl Default for TreePolicy {
+    fn default() -> Self {
+        Self { links: LinkPolicy::Reject, max_payload: 512 << 30, max_entries: 4_000_000, max_depth: 512 }
+    }
+}
+
+/// What happens to links that are absolute or lead out of the build.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LinkPolicy {
+    /// The build is refused.
+    Reject,
+    /// They are delivered as they are, with a warning.
+    Keep,
+}
+
+/// One thing in a build.
+pub(crate) struct Entry<'w> {
+    /// Its path below the build directory, without a trailing slash; empty for the build directory itself.
+    pub(crate) path: &'w [u8],
+    /// What `lstat` said.
+    pub(crate) meta: Meta,
+    /// What it is.
+    pub(crate) kind: EntryKind<'w>,
+}
+
+/// What an entry is, with what is needed to read it.
+pub(crate) enum EntryKind<'w> {
+    Directory,
+    /// A regular file, to be opened as `name` in `dir`.
+    File {
+        dir: BorrowedFd<'w>,
+        name: &'w [u8],
+    },
+    Link {
+        target: &'w [u8],
+    },
+}
+
+/// What a walk has counted so far.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Totals {
+    /// Regular files.
+    pub(crate) files: u64,
+    /// Bytes in regular files, by their lengths.
+    pub(crate) bytes: u64,
+    /// Files, directories and links.
+    pub(crate) entries: u64,
+    links: u64,
+    /// What a person should know about, but what stops nothing.
+    pub(crate) warnings: Vec<Warning>,
+}
+
+/// A walk under way; pull it with [`Walk::next`].
+pub(crate) struct Walk<'d> {
+    build: &'d BuildDir,
+    policy: TreePolicy,
+    dev: u64,
+    levels: Vec<Level>,
+    path: Vec<u8>,
+    name_start: usize,
+    target: Vec<u8>,
+    totals: Totals,
+}
+
+/// A directory that is being walked.
+struct Level {
+    fd: OwnedFd,
+    names: Names,
+    /// Length of the directory's own path.
+    path_len: usize,
+}
+
+impl<'d> Walk<'d> {
+    pub(crate) fn new(build: &'d BuildDir, policy: &TreePolicy) -> Self {
+        Self {
+            build,
+            policy: *policy,
+            dev: 0,
+            levels: Vec::new(),
+            path: Vec::new(),
+            name_start: 0,
+            target: Vec::new(),
+            totals: Totals::default(),
+        }
+    }
+
+    /// Returns the next entry; the build directory is the first, and after the last there is `None`.
+    pub(crate) fn next(&mut self) -> Result<Option<Entry<'_>>, BuildError> {
+        if self.totals.entries == 0 {
+            let meta = self.enter_build()?;
+            return Ok(Some(Entry { path: &[], meta, kind: EntryKind::Directory }));
+        }
+        if !self.step() {
+            return Ok(None);
+        }
+        let meta = self.look_up()?;
+        self.count(&meta)?;
+        let entered = if meta.file_type() == FileType::Directory { Some(self.enter(&meta)?) } else { None };
+        if meta.file_type() == FileType::Symlink {
+            self.read_link()?;
+        }
+        self.levels.extend(entered);
+        let name = &self.path[self.name_start..];
+        let kind = match (meta.file_type(), self.levels.last()) {
+            (FileType::Symlink, _) => EntryKind::Link { target: &self.target },
+            (FileType::RegularFile, Some(level)) => EntryKind::File { dir: level.fd.as_fd(), name },
+            _ => EntryKind::Directory,
+        };
+        Ok(Some(Entry { path: &self.path, meta, kind }))
+    }
+
+    /// Returns what was walked, once [`Walk::next`] has returned `None`.
+    ///
+    /// A build without a single file or link is an error: a build that failed early looks like that.
+    pub(crate) fn finish(self) -> Result<Totals, BuildError> {
+        if self.totals.files + self.totals.links == 0 {
+            return Err(BuildError::Empty { path: self.build.shown(b"") });
+        }
+        Ok(self.totals)
+    }
+
+    fn enter_build(&mut self) -> Result<Meta, BuildError> {
+        let fd = rustix::fs::openat(self.build.fd(), ".", SUBDIRECTORY, Mode::empty())
+            .map_err(|e| self.failed(e))?;
+        let meta = Meta::of(&rustix::fs::fstat(&fd).map_err(|e| self.failed(e))?);
+        self.dev = meta.dev;
+        self.totals.entries = 1;
+        self.note_oddities(&meta);
+        let level = self.list(fd)?;
+        self.levels.push(level);
+        Ok(meta)
+    }
+
+    /// Sets `path` to the next name, leaving the directories that have none left; false at the end.
+    fn step(&mut self) -> bool {
+        while let Some(level) = self.levels.last_mut() {
+            if let Some(name) = level.names.next() {
+                self.path.truncate(level.path_len);
+                if level.path_len > 0 {
+                    self.path.push(b'/');
+                }
+                self.name_start = self.path.len();
+                self.path.extend_from_slice(name);
+                return true;
+            }
+            self.levels.pop();
+        }
+        false
+    }
+
+    fn look_up(&self) -> Result<Meta, BuildError> {
+        let (dir, name) = self.here();
+        let meta = rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)
+            .map_err(|errno| self.vanished_or(errno))?;
+        let meta = Meta::of(&meta);
+        let kind = match meta.file_type() {
+            FileType::RegularFile | FileType::Directory | FileType::Symlink => {
+                return self.on_this_device(meta);
+            }
+            FileType::Fifo => "named pipe",
+            FileType::Socket => "socket",
+            FileType::CharacterDevice | FileType::BlockDevice => "device",
+            FileType::Unknown => "thing of unknown kind",
+        };
+        Err(BuildError::Special { path: self.shown(), kind })
+    }
+
+    fn on_this_device(&self, meta: Meta) -> Result<Meta, BuildError> {
+        if meta.dev == self.dev { Ok(meta) } else { Err(BuildError::MountPoint { path: self.shown() }) }
+    }
+
+    fn count(&mut self, meta: &Meta) -> Result<(), BuildError> {
+        self.totals.entries += 1;
+        match meta.file_type() {
+            FileType::RegularFile => {
+                self.totals.files += 1;
+                self.totals.bytes = self.totals.bytes.saturating_add(meta.size);
+            }
+            FileType::Symlink => self.totals.links += 1,
+            _ => {}
+        }
+        self.note_oddities(meta);
+        if self.totals.bytes > self.policy.max_payload {
+            return Err(self.too_large(Limit::Bytes(self.policy.max_payload)));
+        }
+        if self.totals.entries > self.policy.max_entries {
+            return Err(self.too_large(Limit::Entries(self.policy.max_entries)));
+        }
+        Ok(())
+    }
+
+    /// Opens the directory that was just looked up, and lists it.
+    fn enter(&mut self, seen: &Meta) -> Result<Level, BuildError> {
+        if self.levels.len() > self.policy.max_depth {
+            return Err(self.too_large(Limit::Depth(self.policy.max_depth)));
+        }
+        let (dir, name) = self.here();
+        let fd =
+            rustix::fs::openat(dir, name, SUBDIRECTORY, Mode::empty()).map_err(|e| self.vanished_or(e))?;
+        let opened = Meta::of(&rustix::fs::fstat(&fd).map_err(|e| self.failed(e))?);
+        if opened != *seen {
+            return Err(BuildError::Changed {
+                path: self.shown(),
+                what: "the directory was replaced or written to",
+            });
+        }
+        self.list(fd)
+    }
+
+    fn list(&mut self, fd: OwnedFd) -> Result<Level, BuildError> {
+        let room =
+            usize::try_from(self.policy.max_entries - self.totals.entries.min(self.policy.max_entries));
+        let listed = Names::read(fd.as_fd(), room.unwrap_or(usize::MAX)).map_err(|e| self.failed(e))?;
+        let Some((names, leftovers)) = listed else {
+            return Err(self.too_large(Limit::Entries(self.policy.max_entries)));
+        };
+        for _ in 0..leftovers {
+            self.note(WarningKind::NfsLeftover);
+        }
+        Ok(Level { fd, names, path_len: self.path.len() })
+    }
+
+    fn read_link(&mut self) -> Result<(), BuildError> {
+        let reused = std::mem::take(&mut self.target);
+        let (dir, name) = self.here();
+        let target = rustix::fs::readlinkat(dir, name, reused);
+        self.target = target.map_err(|errno| self.vanished_or(errno))?.into_bytes();
+        let Some(why) = leads_out(&self.target, self.levels.len() - 1) else { return Ok(()) };
+        match self.policy.links {
+            LinkPolicy::Keep => self.note(WarningKind::LinkOut),
+            LinkPolicy::Reject => {
+                return Err(BuildError::Link {
+                    path: self.shown(),
+                    target: foreign::escape(&self.target),
+                    why,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn note_oddities(&mut self, meta: &Meta) {
+        if meta.has_special_bits() {
+            self.note(WarningKind::SpecialBits);
+        }
+        if meta.archive_mtime().1 {
+            self.note(WarningKind::ClampedTime);
+        }
+        if meta.file_type() == FileType::RegularFile && meta.nlink > 1 {
+            self.note(WarningKind::HardLink);
+        }
+    }
+
+    fn note(&mut self, kind: WarningKind) {
+        Warning::note(&mut self.totals.warnings, kind, || self.build.shown(&self.path));
+    }
+
+    /// Returns the directory and the name of the current entry. Only called between [`Walk::step`] and the push of
+    /// a level, when the entry's directory is the innermost.
+    fn here(&self) -> (BorrowedFd<'_>, &[u8]) {
+        let dir = self.levels.last().map_or(self.build.fd(), |level| level.fd.as_fd());
+        (dir, &self.path[self.name_start..])
+    }
+
+    fn shown(&self) -> String {
+        self.build.shown(&self.path)
+    }
+
+    fn failed(&self, errno: Errno) -> BuildError {
+        BuildError::reading(self.shown(), errno)
+    }
+
+    /// A name that was listed and cannot be found, or is something else now, has been changed.
+    fn vanished_or(&self, errno: Errno) -> BuildError {
+        match errno {
+            Errno::NOENT => BuildError::Changed { path: self.shown(), what: "it was removed" },
+            Errno::LOOP | Errno::NOTDIR | Errno::INVAL => {
+                BuildError::Changed { path: self.shown(), what: "it was replaced" }
+            }
+            errno => self.failed(errno),
+        }
+    }
+
+    fn too_large(&self, limit: Limit) -> BuildError {
+        BuildError::TooLarge { path: self.build.shown(b""), limit }
+    }
+}
+
+const SUBDIRECTORY: OFlags = OFlags::RDONLY
+    .union(OFlags::DIRECTORY)
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::CLOEXEC)
+    .union(OFlags::NONBLOCK);
+
+/// Returns why a link in a directory `depth` levels below the build directory could lead out of it.
+fn leads_out(target: &[u8], depth: usize) -> Option<&'static str> {
+    if target.starts_with(b"/") {
+        return Some("is absolute");
+    }
+    let mut names = target.split(|&b| b == b'/').filter(|name| !name.is_empty() && *name != b".").peekable();
+    let mut climbed = 0;
+    while names.next_if_eq(&b"..".as_slice()).is_some() {
+        climbed += 1;
+    }
+    if climbed > depth {
+        return Some("leads out of the build");
+    }
+    names.any(|name| name == b"..").then_some("has \"..\" after a name, which may lead out of the build")
+}
+
+#[cfg(test)]
+pub(crate) mod sample;
+#[cfg(test)]
+mod tests;
