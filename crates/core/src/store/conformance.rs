@@ -35,7 +35,7 @@ pub trait People {
     /// Adds a record.
     fn add(&mut self, sheet: &Sheet) -> RecordId;
 
-    /// Changes one field of a record; none clears it.
+    /// Changes one field of a record; none clears it, and so does "" in a store that knows no difference.
     fn edit(&mut self, id: &RecordId, field: Field, value: Option<&str>);
 
     /// Removes a record.

@@ -23,6 +23,9 @@ pub fn s0_17_select_takes_what_is_due_and_nothing_else(on: &mut Subject) {
     let sheet = on.due("path removed", &Status::Error);
     let id = on.people.add(&sheet);
     on.people.edit(&id, Field::BuildPath, None);
+    let sheet = on.due("path emptied", &Status::Error);
+    let id = on.people.add(&sheet);
+    on.people.edit(&id, Field::BuildPath, Some(""));
     due.sort();
     assert_eq!(on.selected(), due);
 }

@@ -372,6 +372,17 @@ fn a_size_that_no_store_can_keep_is_rejected() {
 }
 
 #[test]
+fn a_reason_that_just_fits_is_kept_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = SqliteStore::open_or_create(&dir.path().join("r.db"), values()).unwrap();
+    let mut record = store.add(new("p7")).unwrap();
+    for (length, kept) in [(255, "é".repeat(255)), (256, "é".repeat(254) + "…")] {
+        record.revision = store.write(&record, &Change::Failed { reason: "é".repeat(length) }).unwrap();
+        assert_eq!(store.find("p7").unwrap()[0].detail, Some(kept));
+    }
+}
+
+#[test]
 fn records_are_added_by_hand_with_a_clear_word_on_what_is_wrong() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = SqliteStore::open_or_create(&dir.path().join("r.db"), values()).unwrap();
