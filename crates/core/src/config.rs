@@ -1,7 +1,7 @@
 //! The configuration: one TOML file for both programs.
 //!
 //! `config/intraware.toml` is the reference and, compiled in, the defaults. There are two steps: the
-//! file as [`written`] (everything optional, every line known) and the values in force ([`Config`],
+//! file as written (everything optional, every line known) and the values in force ([`Config`],
 //! nothing optional that need not be). Every check is in the step between, and all that is wrong is
 //! reported at once ([`ConfigErrors`]); of a file with a problem nothing is used.
 //!

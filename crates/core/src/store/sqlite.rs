@@ -4,7 +4,7 @@
 //! is one transaction that begins by taking the write lock: what it finds then is what it changes.
 //! The revision is a number that grows with every change, be it ours or one made by hand.
 //!
-//! Relies on the locks of a local file system, see [`file`]. Promises the contract of
+//! Relies on the locks of a local file system, see `sqlite/file.rs`. Promises the contract of
 //! [`RecordStore`]: `store/conformance.rs` holds it to that.
 
 mod by_hand;
