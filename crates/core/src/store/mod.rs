@@ -14,6 +14,11 @@
 //! - **Do Not Release** is never left, not even when the revision is too coarse to notice it.
 //! - **Errors** say what must happen next by [`StoreError::fault`]; texts are for people.
 
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
+pub mod sqlite;
+pub mod values;
+
 use crate::exit::Fault;
 use crate::record::{Change, Record, RecordId, Revision};
 
