@@ -22,12 +22,14 @@
 pub(crate) mod conformance;
 mod directory;
 mod path;
+mod sftp;
 mod url;
 
 use std::io::{Read, Write};
 
 pub use directory::Directory;
 pub use path::{PathError, Place, RemotePath};
+pub use sftp::{Credential, Sftp, SftpSettings};
 pub use url::{BasePath, SiteUrl, UrlError};
 
 use crate::digest::Sha256Hex;
