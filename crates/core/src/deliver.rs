@@ -1,11 +1,187 @@
-//! (being written)
-/// How the bytes at a site were verified.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub enum Strength {
-    /// x
-    ServerHash,
-    /// x
-    ReadBack,
-    /// x
+//! Delivery: one payload to its final name at a site, whole, proven, and never over something else.
+//!
+//! The payload goes to a `.part` name that carries its generation, so that what a crash leaves can be resumed by
+//! whoever comes next and is never mistaken for another content. A partial file is believed only as far as it is
+//! proven to be a prefix of ours. The whole is proven before the rename, and the rename does not overwrite:
+//! incomplete bytes are never seen at a final name (invariant I4), and of two uploaders that believe they
+//! hold the job each does the other's work (I5).
+//!
+//! Relies on the contract of [`crate::site`]. Everything here may be repeated after any failure.
+
+mod inspect;
+mod payload;
+mod proof;
+mod sidecars;
+mod standing;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::io;
+
+use serde::{Deserialize, Serialize};
+
+pub use inspect::{Expected, Inspect, PayloadView, SidecarView, SiteView, inspect};
+pub use payload::deliver;
+pub use sidecars::put_sidecars;
+pub use standing::{Final, clear_final};
+
+use crate::digest::{Digests, Generation, Sha256Hex};
+use crate::exit::Fault;
+use crate::site::{Place, RemotePath, SiteError};
+
+/// How a payload must be verified at the site.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verify {
+    /// By a hash that the site computes, else by reading it back.
+    Strong,
+    /// By a hash that the site computes, else by size.
     Size,
+}
+
+/// How a content was verified.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Strength {
+    /// The site computed its hash.
+    ServerHash,
+    /// It was read back and hashed here.
+    ReadBack,
+    /// It has the right size.
+    Size,
+}
+
+impl fmt::Display for Strength {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ServerHash => "a hash computed by the site",
+            Self::ReadBack => "reading it back",
+            Self::Size => "its size",
+        })
+    }
+}
+
+/// Whether a payload at this place was released to customers before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Released {
+    /// None was; whatever stands at the final name may be moved aside.
+    Never,
+    /// This other generation was; what stands at the final name stays.
+    Other(Generation),
+}
+
+/// A payload's delivery.
+pub struct Delivery<'a> {
+    /// Where it goes.
+    pub place: &'a Place,
+    /// What it is.
+    pub digests: &'a Digests,
+    /// How it must be verified.
+    pub verify: Verify,
+    /// Whether other content was released there.
+    pub released: Released,
+    /// Asked right before the payload gets its final name.
+    pub hold: &'a dyn Fn() -> Result<(), Stop>,
+}
+
+/// A reason for not going on; nothing has failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Stop(pub String);
+
+/// A payload that stands at its final name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivered {
+    /// How its content was verified.
+    pub verified_by: Strength,
+    /// How many bytes were there from an earlier try.
+    pub resumed_from: u64,
+    /// How many bytes were sent, all tries of this call together.
+    pub sent: u64,
+    /// Where content went that stood at the final name.
+    pub moved_aside: Option<RemotePath>,
+    /// Whether it stood there already.
+    pub adopted: bool,
+}
+
+/// A payload could not be delivered.
+#[derive(Debug, thiserror::Error)]
+pub enum DeliverError {
+    /// The site failed or refused.
+    #[error(transparent)]
+    Site(#[from] SiteError),
+    /// Other content stands at the final name and was released.
+    #[error(
+        "{payload} holds other content, and generation {released} of it was released; \
+         supersede the build if that is meant"
+    )]
+    Conflict {
+        /// The final name.
+        payload: RemotePath,
+        /// The generation that was released.
+        released: Generation,
+    },
+    /// Something else than a regular file stands at a name that the payload needs.
+    #[error("{0} at the site is not a regular file; look at it and remove it there")]
+    NotRegular(RemotePath),
+    /// What arrives at the site is not what was sent.
+    #[error("{0} was sent twice and differs at the site each time; have the site's disk looked at")]
+    Corrupt(RemotePath),
+    /// The local payload is not what it was when it was prepared.
+    #[error(
+        "the local payload of {payload} is damaged: sha-256 {found} instead of {expected}; prepare it again"
+    )]
+    Damaged {
+        /// The final name.
+        payload: RemotePath,
+        /// The hash it was prepared with.
+        expected: Sha256Hex,
+        /// The hash it has now, as far as it could be sent.
+        found: Sha256Hex,
+    },
+    /// The site has too little room.
+    #[error("{payload} needs {needed} bytes at the site and {free} are free; have room made there")]
+    NoSpace {
+        /// The final name.
+        payload: RemotePath,
+        /// Bytes that are still to be sent.
+        needed: u64,
+        /// Bytes that are free.
+        free: u64,
+    },
+    /// The site neither hashes nor gives back, and size alone is not allowed to do.
+    #[error(
+        "{0} cannot be verified: the site neither hashes nor gives it back; set verify = \"size\" for this site"
+    )]
+    Unverifiable(RemotePath),
+    /// It was told to stop before the final name was given.
+    #[error("stopped before {payload} got its name: {stop}")]
+    Stopped {
+        /// The final name.
+        payload: RemotePath,
+        /// Why.
+        stop: Stop,
+    },
+    /// The local payload could not be read.
+    #[error("reading the local payload of {payload}; look at the spool's disk")]
+    Local {
+        /// The final name.
+        payload: RemotePath,
+        /// The cause.
+        source: io::Error,
+    },
+}
+
+impl DeliverError {
+    /// Returns what has to happen before it can succeed.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Site(err) => err.kind.fault(),
+            Self::Conflict { .. } | Self::NotRegular(_) | Self::Corrupt(_) => Fault::Build,
+            Self::NoSpace { .. } | Self::Stopped { .. } => Fault::TryLater,
+            Self::Unverifiable(_) => Fault::Configuration,
+            Self::Damaged { .. } | Self::Local { .. } => Fault::Spool,
+        }
+    }
 }

@@ -3,7 +3,6 @@
 use std::fmt::{self, Display, Formatter};
 
 use super::{BuildPlan, Chore, Plan, Rest, Step};
-use crate::deliver::Strength;
 use crate::foreign::escape;
 
 impl Display for Plan {
@@ -113,15 +112,5 @@ impl Display for Chore {
             }
             Self::ForgetRetry { record } => write!(f, "forget the failed tries of record {record}"),
         }
-    }
-}
-
-impl Display for Strength {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::ServerHash => "a hash the site computed",
-            Self::ReadBack => "reading it back",
-            Self::Size => "its size only",
-        })
     }
 }

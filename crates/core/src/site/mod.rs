@@ -18,11 +18,19 @@
 //!   place. After a lost answer to `rename_new` or `remove`, look.
 //! - **Errors** say what they are by [`SiteErrorKind`]; what the peer said is escaped and cut.
 
+#[cfg(test)]
+pub(crate) mod conformance;
+mod directory;
 mod path;
+mod sftp;
+mod url;
 
 use std::io::{Read, Write};
 
+pub use directory::Directory;
 pub use path::{PathError, Place, RemotePath};
+pub use sftp::{Credential, Sftp, SftpSettings};
+pub use url::{BasePath, SiteUrl, UrlError};
 
 use crate::digest::Sha256Hex;
 use crate::exit::Fault;

@@ -1,0 +1,136 @@
+//! The sidecars of a payload at a site (step M6).
+//!
+//! They may be replaced as long as the payload they belong to is not released, which the caller has made sure of.
+//! Each appears whole: a temporary name, read back, renamed.
+
+use super::proof::is_withheld;
+use super::standing::{discard, sweep};
+use crate::digest::Generation;
+use crate::sidecar::{SidecarKind, Sidecars};
+use crate::site::{EntryKind, Place, RemotePath, Session, SiteError, SiteErrorKind};
+
+/// How a small file at a site compares with what it should hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Seen {
+    Absent,
+    Same,
+    Different,
+    NotRegular,
+    /// It has the right size, and the site gives nothing back.
+    Withheld,
+}
+
+/// Puts a payload's sidecars in place, and returns how many had to be written.
+///
+/// The directory must exist. One that is right is left alone; another content is replaced.
+pub fn put_sidecars(
+    session: &mut dyn Session,
+    place: &Place,
+    generation: Generation,
+    sidecars: &Sidecars,
+) -> Result<usize, SiteError> {
+    let mut written = 0;
+    for (kind, content) in sidecars.iter() {
+        let (at, part) = (place.sidecar(kind), place.sidecar_part(kind, generation));
+        let seen = compare(session, &at, content)?;
+        match seen {
+            Seen::Same => continue,
+            Seen::NotRegular => return Err(not_regular(&at)),
+            Seen::Absent | Seen::Different | Seen::Withheld => {}
+        }
+        put_temporary(session, &part, content)?;
+        if seen != Seen::Absent {
+            discard(session, &at)?;
+        }
+        if let Err(err) = session.rename_new(&part, &at) {
+            // Another run may have been quicker with the same content, or the answer may be wrong.
+            if err.kind.is_dead() || compare(session, &at, content)? != Seen::Same {
+                return Err(err);
+            }
+            discard(session, &part)?;
+        }
+        written += 1;
+    }
+    if written > 0 {
+        let stem = |kind: SidecarKind| format!("{}{}", place.payload_name(), kind.suffix());
+        sweep(session, place.dir(), &SidecarKind::ALL.map(stem), None)?;
+    }
+    Ok(written)
+}
+
+/// Writes a temporary file anew and reads it back.
+fn put_temporary(session: &mut dyn Session, part: &RemotePath, content: &[u8]) -> Result<(), SiteError> {
+    // A put never truncates, and what a crash has left may be longer.
+    match session.stat(part)?.map(|entry| entry.kind) {
+        None => {}
+        Some(EntryKind::File) => discard(session, part)?,
+        Some(EntryKind::Directory | EntryKind::Other) => return Err(not_regular(part)),
+    }
+    session.put(part, 0, &mut &content[..], &mut |_| ())?;
+    match compare(session, part, content)? {
+        Seen::Same | Seen::Withheld => Ok(()),
+        Seen::Absent | Seen::Different | Seen::NotRegular => {
+            discard(session, part)?;
+            let text = format!("writing {part}: it holds other bytes at the site; have its disk looked at");
+            Err(SiteError::new(SiteErrorKind::Protocol, text))
+        }
+    }
+}
+
+/// Compares a small file with what it should hold.
+pub(super) fn compare(
+    session: &mut dyn Session,
+    path: &RemotePath,
+    content: &[u8],
+) -> Result<Seen, SiteError> {
+    match session.stat(path)? {
+        None => return Ok(Seen::Absent),
+        Some(entry) if entry.kind != EntryKind::File => return Ok(Seen::NotRegular),
+        Some(entry) if entry.size != content.len() as u64 => return Ok(Seen::Different),
+        Some(_) => {}
+    }
+    Ok(match read(session, path, content.len())? {
+        Some(found) if found == content => Seen::Same,
+        Some(_) => Seen::Different,
+        None => Seen::Withheld,
+    })
+}
+
+/// Reads a small file, or returns `None` if the site gives nothing back. One that is longer than it said comes
+/// back longer than `limit`, by a byte.
+pub(super) fn read(
+    session: &mut dyn Session,
+    path: &RemotePath,
+    limit: usize,
+) -> Result<Option<Vec<u8>>, SiteError> {
+    let mut sink = Capped { bytes: Vec::new(), cap: limit + 1 };
+    match session.get(path, 0, &mut sink) {
+        Ok(_) => Ok(Some(sink.bytes)),
+        Err(err) if is_withheld(&err) => Ok(None),
+        Err(_) if sink.bytes.len() > limit => Ok(Some(sink.bytes)),
+        Err(err) => Err(err),
+    }
+}
+
+fn not_regular(path: &RemotePath) -> SiteError {
+    let text = format!("{path} at the site is not a regular file; look at it and remove it there");
+    SiteError::new(SiteErrorKind::NotRegular, text)
+}
+
+/// Takes so many bytes and refuses more.
+struct Capped {
+    bytes: Vec<u8>,
+    cap: usize,
+}
+
+impl std::io::Write for Capped {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let n = bytes.len().min(self.cap - self.bytes.len());
+        self.bytes.extend_from_slice(&bytes[..n]);
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,123 @@
+//! What stands at a payload's final name, and making room there.
+
+use super::proof::{Proof, by_content};
+use super::{DeliverError, Released, Strength, Verify};
+use crate::digest::{Digests, Generation};
+use crate::site::{EntryKind, Place, RemotePath, Session, SiteError, SiteErrorKind};
+
+/// What became of a final name that is wanted for a payload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Final {
+    /// Nothing stood there.
+    Free,
+    /// The payload stands there already.
+    Same(Strength),
+    /// Other content that was never released stood there, and went to this name.
+    MovedAside(RemotePath),
+    /// Other content stands there and was released; it was left alone. The generation is what was released.
+    Conflict(Generation),
+}
+
+/// What stands at a final name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    Nothing,
+    Same(Strength),
+    Other,
+}
+
+/// Makes room at a payload's final name, if that may be done.
+///
+/// Content that was never released is kept beside it under a name that says what it gave way to. Something that is
+/// no regular file is an error, and left alone.
+pub fn clear_final(
+    session: &mut dyn Session,
+    place: &Place,
+    digests: &Digests,
+    released: Released,
+    verify: Verify,
+) -> Result<Final, DeliverError> {
+    match look(session, place, digests, verify)? {
+        Standing::Nothing => Ok(Final::Free),
+        Standing::Same(strength) => Ok(Final::Same(strength)),
+        Standing::Other => match released {
+            Released::Other(generation) => Ok(Final::Conflict(generation)),
+            Released::Never => {
+                let aside = place.superseded(digests.generation());
+                session.rename_new(&place.payload(), &aside)?;
+                Ok(Final::MovedAside(aside))
+            }
+        },
+    }
+}
+
+/// Looks what stands at a payload's final name, as closely as the site allows.
+///
+/// Content that stands there already is read back even where size is enough for what we have sent ourselves: two
+/// builds of one size are common, and adopting the wrong one would release it.
+pub(super) fn look(
+    session: &mut dyn Session,
+    place: &Place,
+    digests: &Digests,
+    verify: Verify,
+) -> Result<Standing, DeliverError> {
+    let path = place.payload();
+    match session.stat(&path)? {
+        None => Ok(Standing::Nothing),
+        Some(entry) if entry.kind != EntryKind::File => Err(DeliverError::NotRegular(path)),
+        Some(entry) if entry.size != digests.size => Ok(Standing::Other),
+        Some(_) => match (by_content(session, &path, digests.size, &digests.sha256)?, verify) {
+            (Proof::Right(strength), _) => Ok(Standing::Same(strength)),
+            (Proof::Wrong, _) => Ok(Standing::Other),
+            (Proof::Untold, Verify::Size) => Ok(Standing::Same(Strength::Size)),
+            (Proof::Untold, Verify::Strong) => Err(DeliverError::Unverifiable(path)),
+        },
+    }
+}
+
+/// Removes what earlier generations have left under temporary names `.<stem>.<generation>.part`.
+///
+/// Names of any other form, and anything but regular files, are not ours. A failure is no reason not to deliver,
+/// unless it is the connection's.
+pub(super) fn sweep(
+    session: &mut dyn Session,
+    dir: &RemotePath,
+    stems: &[String],
+    keep: Option<Generation>,
+) -> Result<(), SiteError> {
+    let is_stale = |name: &str| {
+        let generation = stems.iter().find_map(|stem| {
+            let rest = name.strip_prefix('.')?.strip_prefix(stem.as_str())?;
+            rest.strip_prefix('.')?.strip_suffix(".part")?.parse::<Generation>().ok()
+        });
+        generation.is_some() && generation != keep
+    };
+    let names = unless_dead(session.list(dir))?.unwrap_or_default();
+    for name in names.iter().filter(|name| is_stale(name)) {
+        let Ok(path) = RemotePath::new(&format!("{dir}/{name}")) else { continue };
+        let entry = unless_dead(session.stat(&path))?.flatten();
+        if entry.is_some_and(|entry| entry.kind == EntryKind::File) {
+            unless_dead(session.remove(&path))?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes a file whose absence is as good.
+pub(super) fn discard(session: &mut dyn Session, path: &RemotePath) -> Result<(), SiteError> {
+    match session.remove(path) {
+        Err(err) if err.kind != SiteErrorKind::NotFound => Err(err),
+        _ => Ok(()),
+    }
+}
+
+fn unless_dead<T>(result: Result<T, SiteError>) -> Result<Option<T>, SiteError> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(err) if err.kind.is_dead() => Err(err),
+        Err(err) => {
+            tracing::debug!(%err, "old temporary files are left at the site");
+            Ok(None)
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! A site behind SFTP, reached with libssh2.
+//!
+//! One connection is one [`ssh2::Session`], driven without blocking: libssh2's own timeouts count from the start
+//! of a call, have a resolution of a second, and begin anew in every destructor after a stall. Here every
+//! wait is ours ([`link`]): a call ends `io_timeout` after the last sign of life, and the socket of a lost
+//! connection is shut down first, so that nothing waits for it again.
+//!
+//! The peer's key is checked before anything is sent that a stranger must not have ([`login`]). A payload is
+//! written with several mebibytes in flight ([`window`]), and hashed by the server itself where it lets us
+//! run a command ([`hash`]).
+
+mod hash;
+mod known_hosts;
+mod link;
+mod login;
+mod session;
+#[cfg(test)]
+mod tests;
+mod window;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{BasePath, Session, Site, SiteError};
+use crate::secret::Secret;
+
+/// Where an SFTP site is and how to log in there.
+#[derive(Debug, Clone)]
+pub struct SftpSettings {
+    /// The name from the configuration.
+    pub name: String,
+    /// A host name or an address.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+    /// The account.
+    pub user: String,
+    /// The directory below which everything is delivered; it must exist.
+    pub base: BasePath,
+    /// The file that holds the server's keys, in OpenSSH's format. No other key is ever accepted.
+    pub known_hosts: PathBuf,
+    /// What to log in with, in the order in which it is tried.
+    pub credentials: Vec<Credential>,
+    /// The longest time that connecting and logging in may take.
+    pub connect_timeout: Duration,
+    /// The longest time without any progress.
+    pub io_timeout: Duration,
+    /// The mode of delivered files.
+    pub file_mode: u32,
+    /// The mode of made directories, before the server's umask.
+    pub dir_mode: u32,
+    /// Whether to have the server hash files by running a command there.
+    pub exec_hash: bool,
+}
+
+/// Something to log in with.
+#[derive(Debug, Clone)]
+pub enum Credential {
+    /// A private key.
+    Key {
+        /// The file that holds it.
+        file: PathBuf,
+        /// What the file is protected with.
+        passphrase: Option<Secret>,
+    },
+    /// The keys in an agent.
+    Agent {
+        /// The agent's socket.
+        socket: PathBuf,
+    },
+    /// A password.
+    Password(Secret),
+}
+
+/// An SFTP site.
+#[derive(Debug, Clone)]
+pub struct Sftp {
+    settings: SftpSettings,
+}
+
+impl Sftp {
+    /// Makes a site; nothing is connected yet.
+    pub fn new(settings: SftpSettings) -> Self {
+        Self { settings }
+    }
+}
+
+impl Site for Sftp {
+    fn name(&self) -> &str {
+        &self.settings.name
+    }
+
+    fn connect(&self) -> Result<Box<dyn Session>, SiteError> {
+        let link = login::log_in(&self.settings)?;
+        Ok(Box::new(session::Open::begin(link, &self.settings)?))
+    }
+}

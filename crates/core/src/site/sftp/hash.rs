@@ -1,0 +1,138 @@
+//! SHA-256 computed by the server, by running a command there.
+//!
+//! Which command a server has is found out once a session, by hashing nothing and comparing with what that must
+//! be. A server that lets nobody run commands, or runs something else instead (`ForceCommand`), cannot
+//! hash; that is no failure. Neither is a shell that sees other files than SFTP does: the command counts the
+//! file's bytes as well, and a wrong count is not believed.
+
+use std::io::Read as _;
+use std::time::{Duration, Instant};
+
+use super::link::{Failure, Link, Patience};
+use crate::digest::Sha256Hex;
+
+/// The commands that hash standard input, and the name they print for it.
+const TOOLS: [(&str, &str); 3] =
+    [("sha256sum", "-"), ("shasum -a 256", "-"), ("openssl dgst -sha256 -r", "stdin")];
+
+/// SHA-256 of no bytes.
+const EMPTY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+/// The most that a command has to say.
+const MAX_OUTPUT: usize = 4096;
+
+/// The slowest disk that a server may hash from, in bytes a second; nothing is heard meanwhile.
+const HASH_PACE: u64 = 16 << 20;
+
+/// What is known about the server's ability to hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hasher {
+    Untried,
+    Tool { command: &'static str, stdin: &'static str },
+    Unavailable,
+}
+
+impl Hasher {
+    /// Finds out, once, whether the server can hash.
+    pub(super) fn probe(&mut self, link: &Link) -> Result<bool, Failure> {
+        if *self == Self::Untried {
+            *self = Self::Unavailable;
+            for (command, stdin) in TOOLS {
+                let Some(output) = run(link, &format!("{command} </dev/null"), 0)? else { continue };
+                let hash = output.strip_suffix('\n').and_then(|line| parse(line, stdin));
+                if hash.is_some_and(|hash| hash.to_string() == EMPTY) {
+                    *self = Self::Tool { command, stdin };
+                    break;
+                }
+            }
+        }
+        Ok(*self != Self::Unavailable)
+    }
+
+    /// Returns the hash of the first `size` bytes of the file at an absolute path that is `length` bytes long, or
+    /// `None` if the command does not see that file.
+    pub(super) fn hash(
+        &mut self,
+        link: &Link,
+        path: &str,
+        length: u64,
+        size: u64,
+    ) -> Result<Option<Sha256Hex>, Failure> {
+        let Self::Tool { command, stdin } = *self else { return Ok(None) };
+        let path = quote(path);
+        let script = format!("wc -c <{path} && head -c {size} <{path} | {command}");
+        let hash = run(link, &script, size)?.and_then(|output| {
+            let (count, line) = output.strip_suffix('\n')?.split_once('\n')?;
+            (count.trim().parse() == Ok(length)).then(|| parse(line, stdin))?
+        });
+        if hash.is_none() {
+            *self = Self::Unavailable;
+        }
+        Ok(hash)
+    }
+}
+
+/// Reads the line that a tool prints: the digest, a space, a space or a star, and the name.
+fn parse(line: &str, stdin: &str) -> Option<Sha256Hex> {
+    let (digest, name) = line.split_once(' ')?;
+    let is_named = matches!(name.strip_prefix([' ', '*']), Some(name) if name == stdin);
+    (is_named && !digest.bytes().any(|b| b.is_ascii_uppercase())).then(|| digest.parse().ok())?
+}
+
+/// Quotes a word for a POSIX shell: nothing is special between single quotes but their end.
+fn quote(word: &str) -> String {
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+/// Runs a command that hashes `size` bytes and returns what it prints, or `None` if the server refuses, it fails, or
+/// it prints what no such command prints. An error is one of the connection.
+fn run(link: &Link, command: &str, size: u64) -> Result<Option<String>, Failure> {
+    let work = Duration::from_secs(size / HASH_PACE);
+    let patience = Patience::Until(Instant::now() + link.io_timeout + work);
+    match converse(link, command, patience) {
+        Err(failure) if failure.kind().is_dead() => Err(failure),
+        Err(_) => Ok(None),
+        Ok(output) => Ok(output),
+    }
+}
+
+fn converse(link: &Link, command: &str, patience: Patience) -> Result<Option<String>, Failure> {
+    let mut channel = link.drive(patience, || Ok(link.ssh.channel_session()?))?;
+    link.drive(patience, || Ok(channel.exec(command)?))?;
+    // A server that runs an SFTP server whatever it is asked for ends it now.
+    link.drive(patience, || Ok(channel.send_eof()?))?;
+    let mut output = Vec::new();
+    let mut buffer = [0; 512];
+    loop {
+        let n = link.drive(patience, || channel.read(&mut buffer).map_err(|err| link.io_failure(&err)))?;
+        output.extend_from_slice(&buffer[..n]);
+        if n == 0 || output.len() > MAX_OUTPUT {
+            break;
+        }
+    }
+    link.drive(patience, || Ok(channel.close()?))?;
+    link.drive(patience, || Ok(channel.wait_close()?))?;
+    let succeeded = channel.exit_status()? == 0;
+    Ok(String::from_utf8(output).ok().filter(|_| succeeded))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_exact_line_of_the_tool_is_believed() {
+        assert!(parse(&format!("{EMPTY}  -"), "-").is_some());
+        assert!(parse(&format!("{EMPTY} *stdin"), "stdin").is_some());
+        for wrong in ["", "-", EMPTY, &format!("{EMPTY}  x"), &format!("x{EMPTY}  -"), &format!("{EMPTY} -")]
+        {
+            assert_eq!(parse(wrong, "-"), None, "{wrong}");
+        }
+        assert_eq!(parse(&format!("{}  -", EMPTY.to_uppercase()), "-"), None);
+    }
+
+    #[test]
+    fn words_are_quoted() {
+        assert_eq!(quote("a'b $(c)"), r"'a'\''b $(c)'");
+    }
+}

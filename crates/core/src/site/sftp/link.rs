@@ -1,0 +1,300 @@
+//! One SSH connection, and every wait on it.
+//!
+//! libssh2 is told never to block. An operation that would have to is asked again when the socket is ready,
+//! within the [`Patience`] of its caller. A link that has failed stays failed: its socket is shut down at once,
+//! so that libssh2's destructors, which speak to the peer, find nobody to wait for.
+
+use std::cell::Cell;
+use std::io;
+use std::net::{Shutdown, TcpStream};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use ssh2::{BlockDirections, ErrorCode};
+
+use crate::foreign;
+use crate::site::{SiteError, SiteErrorKind};
+
+/// libssh2's error codes, as far as they are told apart; `LIBSSH2_ERROR_*` and `LIBSSH2_FX_*` in its headers.
+pub(super) mod code {
+    pub(in super::super) const BANNER_RECV: i32 = -2;
+    pub(in super::super) const KEX_FAILURE: i32 = -5;
+    pub(in super::super) const SOCKET_SEND: i32 = -7;
+    pub(in super::super) const TIMEOUT: i32 = -9;
+    pub(in super::super) const SOCKET_DISCONNECT: i32 = -13;
+    pub(in super::super) const FILE: i32 = -16;
+    pub(in super::super) const METHOD_NONE: i32 = -17;
+    pub(in super::super) const AUTHENTICATION_FAILED: i32 = -18;
+    pub(in super::super) const PUBLICKEY_UNVERIFIED: i32 = -19;
+    pub(in super::super) const CHANNEL_CLOSED: i32 = -26;
+    pub(in super::super) const CHANNEL_EOF_SENT: i32 = -27;
+    pub(in super::super) const SOCKET_TIMEOUT: i32 = -30;
+    pub(in super::super) const EAGAIN: i32 = -37;
+    pub(in super::super) const SOCKET_RECV: i32 = -43;
+    pub(in super::super) const BAD_SOCKET: i32 = -45;
+
+    pub(in super::super) const FX_NO_SUCH_FILE: i32 = 2;
+    pub(in super::super) const FX_PERMISSION_DENIED: i32 = 3;
+    pub(in super::super) const FX_FAILURE: i32 = 4;
+    pub(in super::super) const FX_NO_CONNECTION: i32 = 6;
+    pub(in super::super) const FX_CONNECTION_LOST: i32 = 7;
+    pub(in super::super) const FX_OP_UNSUPPORTED: i32 = 8;
+    pub(in super::super) const FX_NO_SUCH_PATH: i32 = 10;
+    pub(in super::super) const FX_FILE_ALREADY_EXISTS: i32 = 11;
+    pub(in super::super) const FX_WRITE_PROTECT: i32 = 12;
+    pub(in super::super) const FX_NO_SPACE: i32 = 14;
+    pub(in super::super) const FX_QUOTA_EXCEEDED: i32 = 15;
+    pub(in super::super) const FX_NOT_A_DIRECTORY: i32 = 19;
+    pub(in super::super) const FX_LINK_LOOP: i32 = 21;
+}
+
+/// How long an operation may take.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Patience {
+    /// Until this moment, whatever happens.
+    Until(Instant),
+    /// Until nothing has come or gone for this long, and not beyond this moment.
+    Idle(Duration, Instant),
+}
+
+/// Why an operation on a link did not succeed.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// The SFTP server refused, with this status.
+    Status(i32),
+    /// libssh2 failed with this code.
+    Library(ssh2::Error),
+    /// The time is up.
+    Stalled,
+    /// The peer is gone, whatever libssh2 made of that.
+    Lost,
+    /// The link had failed before.
+    Dead,
+}
+
+impl From<ssh2::Error> for Failure {
+    fn from(err: ssh2::Error) -> Self {
+        match err.code() {
+            ErrorCode::SFTP(status) => Self::Status(status),
+            ErrorCode::Session(code::TIMEOUT | code::SOCKET_TIMEOUT) => Self::Stalled,
+            ErrorCode::Session(_) => Self::Library(err),
+        }
+    }
+}
+
+impl Failure {
+    /// Returns the kind of failure this is, before anybody has looked closer.
+    pub(super) fn kind(&self) -> SiteErrorKind {
+        match self {
+            Self::Stalled => SiteErrorKind::Timeout,
+            Self::Lost | Self::Dead => SiteErrorKind::Disconnected,
+            Self::Status(status) => match *status {
+                code::FX_NO_SUCH_FILE | code::FX_NO_SUCH_PATH => SiteErrorKind::NotFound,
+                code::FX_PERMISSION_DENIED | code::FX_WRITE_PROTECT => SiteErrorKind::Permission,
+                code::FX_NO_CONNECTION | code::FX_CONNECTION_LOST => SiteErrorKind::Disconnected,
+                code::FX_OP_UNSUPPORTED => SiteErrorKind::Unsupported,
+                code::FX_FILE_ALREADY_EXISTS => SiteErrorKind::Exists,
+                code::FX_NO_SPACE | code::FX_QUOTA_EXCEEDED => SiteErrorKind::NoSpace,
+                code::FX_NOT_A_DIRECTORY | code::FX_LINK_LOOP => SiteErrorKind::NotRegular,
+                _ => SiteErrorKind::Protocol,
+            },
+            Self::Library(err) => match err.code() {
+                ErrorCode::Session(
+                    code::BANNER_RECV
+                    | code::SOCKET_SEND
+                    | code::SOCKET_DISCONNECT
+                    | code::SOCKET_RECV
+                    | code::BAD_SOCKET
+                    | code::CHANNEL_CLOSED
+                    | code::CHANNEL_EOF_SENT,
+                ) => SiteErrorKind::Disconnected,
+                ErrorCode::Session(code::KEX_FAILURE | code::METHOD_NONE) => SiteErrorKind::Unsupported,
+                ErrorCode::Session(code::AUTHENTICATION_FAILED | code::PUBLICKEY_UNVERIFIED) => {
+                    SiteErrorKind::Auth
+                }
+                ErrorCode::Session(_) | ErrorCode::SFTP(_) => SiteErrorKind::Protocol,
+            },
+        }
+    }
+
+    /// Returns whether the server refused with the status that says nothing, which is most of what servers of
+    /// version 3 of the protocol have to say.
+    pub(super) fn is_vague(&self) -> bool {
+        matches!(self, Self::Status(code::FX_FAILURE))
+    }
+
+    fn is_pending(&self) -> bool {
+        matches!(self, Self::Library(err) if err.code() == ErrorCode::Session(code::EAGAIN))
+    }
+
+    fn cause(self) -> Option<ssh2::Error> {
+        match self {
+            Self::Library(err) => Some(err),
+            Self::Status(status) => Some(ssh2::Error::from_errno(ErrorCode::SFTP(status))),
+            Self::Stalled | Self::Lost | Self::Dead => None,
+        }
+    }
+}
+
+/// A connection.
+pub(super) struct Link {
+    pub(super) ssh: ssh2::Session,
+    socket: TcpStream,
+    /// The site's name and address, for messages.
+    pub(super) peer: String,
+    pub(super) io_timeout: Duration,
+    dead: Cell<bool>,
+}
+
+impl Link {
+    /// Makes an SSH session over a connected socket; nothing is said yet.
+    pub(super) fn new(socket: TcpStream, peer: String, io_timeout: Duration) -> Result<Self, SiteError> {
+        let failed = |err: Box<dyn std::error::Error + Send + Sync>| {
+            let text = format!("preparing the connection to {peer}; look at this host's limits");
+            SiteError::caused(SiteErrorKind::Protocol, text, err)
+        };
+        let mut ssh = ssh2::Session::new().map_err(|err| failed(err.into()))?;
+        socket.set_nodelay(true).map_err(|err| failed(err.into()))?;
+        ssh.set_tcp_stream(socket.try_clone().map_err(|err| failed(err.into()))?);
+        ssh.set_blocking(false);
+        // Destructors block whatever is set; on a healthy link they may take this long.
+        ssh.set_timeout(u32::try_from(io_timeout.as_millis()).unwrap_or(u32::MAX).max(1));
+        Ok(Self { ssh, socket, peer, io_timeout, dead: Cell::new(false) })
+    }
+
+    /// Does one operation that is a question and an answer, within `io_timeout`.
+    pub(super) fn ask<T>(&self, op: impl FnMut() -> Result<T, Failure>) -> Result<T, Failure> {
+        self.drive(Patience::Until(Instant::now() + self.io_timeout), op)
+    }
+
+    /// Repeats `op` until it neither succeeds nor fails for another reason than having to wait.
+    pub(super) fn drive<T>(
+        &self,
+        patience: Patience,
+        mut op: impl FnMut() -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        if self.dead.get() {
+            return Err(Failure::Dead);
+        }
+        let mut last = Instant::now();
+        loop {
+            let failure = match op() {
+                Err(failure) if failure.is_pending() => match self.wait(patience, &mut last) {
+                    Ok(()) => continue,
+                    Err(failure) => failure,
+                },
+                // In the middle of an exchange libssh2 calls a lost connection by many names.
+                Err(Failure::Library(_)) if self.is_gone() => Failure::Lost,
+                Err(failure) => failure,
+                done => return done,
+            };
+            if failure.kind().is_dead() && failure.kind() != SiteErrorKind::Auth {
+                self.give_up();
+            }
+            return Err(failure);
+        }
+    }
+
+    /// Ends the link at once.
+    pub(super) fn give_up(&self) {
+        self.dead.set(true);
+        // A socket that is closed already needs no shutdown.
+        let _ = self.socket.shutdown(Shutdown::Both);
+    }
+
+    /// Returns whether the peer has ended the connection and everything it had sent before was read.
+    fn is_gone(&self) -> bool {
+        match self.socket.peek(&mut [0]) {
+            Ok(n) => n == 0,
+            Err(err) => !matches!(err.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted),
+        }
+    }
+
+    /// Waits until the socket is ready for what libssh2 waits for; `last` is when it was so the last time.
+    fn wait(&self, patience: Patience, last: &mut Instant) -> Result<(), Failure> {
+        let flags = match self.ssh.block_directions() {
+            BlockDirections::Outbound => PollFlags::OUT,
+            BlockDirections::Both => PollFlags::IN | PollFlags::OUT,
+            BlockDirections::Inbound | BlockDirections::None => PollFlags::IN,
+        };
+        let end = match patience {
+            Patience::Until(end) => end,
+            Patience::Idle(idle, end) => end.min(*last + idle),
+        };
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            let timeout = Timespec::try_from(left).map_err(|_| Failure::Stalled)?;
+            match poll(&mut [PollFd::new(&self.socket, flags)], Some(&timeout)) {
+                Ok(0) => return Err(Failure::Stalled),
+                Ok(_) => break,
+                Err(rustix::io::Errno::INTR) if !left.is_zero() => {}
+                Err(_) => return Err(Failure::Stalled),
+            }
+        }
+        let now = Instant::now();
+        if now >= end {
+            return Err(Failure::Stalled);
+        }
+        *last = now;
+        Ok(())
+    }
+
+    /// Turns the error of a read or a write, in which the library has hidden its own, back into that.
+    pub(super) fn io_failure(&self, err: &io::Error) -> Failure {
+        match err.kind() {
+            io::ErrorKind::WouldBlock => {
+                return ssh2::Error::from_errno(ErrorCode::Session(code::EAGAIN)).into();
+            }
+            io::ErrorKind::TimedOut => return Failure::Stalled,
+            _ => {}
+        }
+        // The status is left only in the text that the library has for it.
+        let shown = err.to_string();
+        let status = (code::FX_NO_SUCH_FILE..=code::FX_LINK_LOOP)
+            .find(|&status| ssh2::Error::from_errno(ErrorCode::SFTP(status)).message() == shown);
+        match (status, ssh2::Error::last_session_error(&self.ssh)) {
+            (Some(status), _) => Failure::Status(status),
+            (None, Some(err)) => err.into(),
+            (None, None) => Failure::Library(ssh2::Error::unknown()),
+        }
+    }
+
+    /// Makes an error of a failure: `doing` is what was being done, to what.
+    pub(super) fn error(&self, doing: &str, failure: Failure) -> SiteError {
+        let kind = failure.kind();
+        self.error_of(kind, doing, failure)
+    }
+
+    /// Makes an error of a failure that somebody has looked at and found to be `kind`.
+    pub(super) fn error_of(&self, kind: SiteErrorKind, doing: &str, failure: Failure) -> SiteError {
+        let message = format!("{doing} at site {}: {}", self.peer, advice(kind, &failure));
+        match failure.cause() {
+            // What a library has kept of the peer's words is not ours.
+            Some(err) => SiteError::caused(kind, message, foreign::escape(err.to_string())),
+            None => SiteError::new(kind, message),
+        }
+    }
+}
+
+/// Returns what happened, in short, and what a person can do about it.
+fn advice(kind: SiteErrorKind, failure: &Failure) -> &'static str {
+    match kind {
+        SiteErrorKind::Disconnected if matches!(failure, Failure::Dead) => {
+            "the connection was lost before; connect again"
+        }
+        SiteErrorKind::Disconnected => "the connection broke; try again later",
+        SiteErrorKind::Timeout => "nothing was heard in the time allowed; try again later",
+        SiteErrorKind::Auth => "the login was refused; check the account and its key or password",
+        SiteErrorKind::Permission => "the account may not do that; have it allowed there",
+        SiteErrorKind::NoSpace => "the disk or quota is full; have room made there",
+        SiteErrorKind::Exists => "the name is taken; look at what stands there",
+        SiteErrorKind::NotFound => "there is no such file or directory; look whether somebody removed it",
+        SiteErrorKind::NotRegular => "a link, directory or device is in the way; look at it and remove it",
+        SiteErrorKind::Unsupported => "the server cannot do that; it does not fit as a site",
+        SiteErrorKind::Configuration => "the site's configuration does not fit; correct it",
+        SiteErrorKind::Unreachable
+        | SiteErrorKind::HostKey
+        | SiteErrorKind::Protocol
+        | SiteErrorKind::Source => "the server failed without saying why; look at its log, disk and quota",
+    }
+}

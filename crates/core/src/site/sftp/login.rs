@@ -1,0 +1,267 @@
+//! From a name to a session that is logged in, in at most `connect_timeout`.
+//!
+//! The order is the point: the peer proves that it holds a key, the key is looked up in the known_hosts file,
+//! and only then does anything go out that a stranger must not have. There is no trust on first use.
+
+use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs as _};
+use std::path::Path;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Instant;
+
+use ssh2::MethodType;
+use zeroize::Zeroizing;
+
+use super::known_hosts::{KnownKeys, Verdict, fingerprint};
+use super::link::{Failure, Link, Patience, code};
+use super::{Credential, SftpSettings};
+use crate::foreign;
+use crate::secret::Secret;
+use crate::site::{SiteError, SiteErrorKind};
+
+/// Connects, checks the peer, and logs in.
+pub(super) fn log_in(settings: &SftpSettings) -> Result<Link, SiteError> {
+    let deadline = Instant::now() + settings.connect_timeout;
+    let known = known_keys(settings)?;
+    let peer = format!("{} ({}:{})", settings.name, foreign::escape(&settings.host), settings.port);
+    let socket = connect(settings, &peer, deadline)?;
+    let mut link = Link::new(socket, peer, settings.io_timeout)?;
+    check_peer(&mut link, &known, settings, deadline)?;
+    authenticate(&link, settings, deadline)?;
+    Ok(link)
+}
+
+fn known_keys(settings: &SftpSettings) -> Result<KnownKeys, SiteError> {
+    let file = &settings.known_hosts;
+    let bytes = std::fs::read(file).map_err(|err| {
+        let text = format!(
+            "reading the known_hosts file {} of site {}; make it with the server's keys",
+            foreign::path(file),
+            settings.name
+        );
+        SiteError::caused(SiteErrorKind::Configuration, text, err)
+    })?;
+    Ok(KnownKeys::read(&String::from_utf8_lossy(&bytes), &settings.host, settings.port))
+}
+
+/// Opens a TCP connection to the first address that answers.
+fn connect(settings: &SftpSettings, peer: &str, deadline: Instant) -> Result<TcpStream, SiteError> {
+    let timeout = || {
+        let text = format!("connecting to site {peer}: nobody answered in the time allowed; try again later");
+        SiteError::new(SiteErrorKind::Timeout, text)
+    };
+    let addresses = resolve(settings, peer, deadline)?.ok_or_else(timeout)?;
+    let mut failure = None;
+    for (tried, address) in addresses.iter().enumerate() {
+        // One silent address must not use up the time of those after it.
+        let share = u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
+        let left = deadline.saturating_duration_since(Instant::now()) / share;
+        if left.is_zero() {
+            return Err(timeout());
+        }
+        match TcpStream::connect_timeout(address, left) {
+            Ok(socket) => return Ok(socket),
+            Err(err) => failure = Some(err),
+        }
+    }
+    Err(match failure {
+        Some(err) if err.kind() == std::io::ErrorKind::TimedOut => timeout(),
+        Some(err) => {
+            let text = format!("connecting to site {peer}; look whether the server and the network are up");
+            SiteError::caused(SiteErrorKind::Unreachable, text, err)
+        }
+        None => {
+            let text = format!("resolving the name of site {peer}: it has no address; correct its url");
+            SiteError::new(SiteErrorKind::Unreachable, text)
+        }
+    })
+}
+
+/// Looks the host's addresses up, or returns `None` if that takes too long.
+///
+/// The system's resolver knows no deadline, so it runs beside us and is left behind if it is late.
+fn resolve(
+    settings: &SftpSettings,
+    peer: &str,
+    deadline: Instant,
+) -> Result<Option<Vec<SocketAddr>>, SiteError> {
+    if let Ok(address) = settings.host.parse::<IpAddr>() {
+        return Ok(Some(vec![(address, settings.port).into()]));
+    }
+    let (answer, answers) = mpsc::channel();
+    let name = (settings.host.clone(), settings.port);
+    thread::spawn(move || {
+        // Nobody listens any more if it took too long.
+        let _ = answer.send(name.to_socket_addrs().map(Vec::from_iter));
+    });
+    match answers.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+        Ok(Ok(addresses)) => Ok(Some(addresses)),
+        Ok(Err(err)) => {
+            let text = format!("resolving the name of site {peer}; look at the name and at name service");
+            Err(SiteError::caused(SiteErrorKind::Unreachable, text, err))
+        }
+        Err(_) => Ok(None),
+    }
+}
+
+/// Exchanges keys and makes sure that the peer's is in the known_hosts file.
+fn check_peer(
+    link: &mut Link,
+    known: &KnownKeys,
+    settings: &SftpSettings,
+    deadline: Instant,
+) -> Result<(), SiteError> {
+    if let Some(algorithms) = known.algorithms() {
+        link.ssh
+            .method_pref(MethodType::HostKey, &algorithms)
+            .map_err(|err| link.error("choosing host key algorithms", err.into()))?;
+    }
+    let mut ssh = link.ssh.clone();
+    link.drive(Patience::Until(deadline), || Ok(ssh.handshake()?))
+        .map_err(|failure| link.error("exchanging keys", failure))?;
+    let verdict = match link.ssh.host_key() {
+        Some((blob, _)) => match known.judge(blob) {
+            Verdict::Trusted => return Ok(()),
+            verdict => untrusted(verdict, &fingerprint(blob), &settings.known_hosts),
+        },
+        None => "it has shown no host key".to_owned(),
+    };
+    link.give_up();
+    let text = format!("checking the host key of site {}: {verdict}; no login was tried", link.peer);
+    Err(SiteError::new(SiteErrorKind::HostKey, text))
+}
+
+fn untrusted(verdict: Verdict, offered: &str, file: &Path) -> String {
+    let file = foreign::path(file);
+    match verdict {
+        Verdict::Changed(known) => {
+            let known: Vec<_> = known.iter().map(|(line, print)| format!("{print} in line {line}")).collect();
+            format!(
+                "it offers {offered}, and {file} has {}; if the server's operator confirms the new key, \
+                 replace those lines",
+                known.join(", ")
+            )
+        }
+        Verdict::Revoked(line) => {
+            format!(
+                "it offers {offered}, which is revoked by line {line} of {file}; ask the server's operator"
+            )
+        }
+        Verdict::Unknown | Verdict::Trusted => format!(
+            "it offers {offered}, and {file} has no key for it; if the server's operator confirms the key, add it"
+        ),
+    }
+}
+
+/// Tries the credentials in their order until one is accepted.
+fn authenticate(link: &Link, settings: &SftpSettings, deadline: Instant) -> Result<(), SiteError> {
+    let mut refused = Vec::new();
+    for credential in &settings.credentials {
+        match try_credential(link, &settings.user, credential, deadline) {
+            Ok(true) => return Ok(()),
+            Ok(false) => refused.push(describe(credential)),
+            Err(err) => {
+                link.give_up();
+                return Err(err);
+            }
+        }
+    }
+    link.give_up();
+    let user = foreign::escape(&settings.user);
+    let text = match refused.is_empty() {
+        true => format!("logging in to site {} as {user}: no credentials; configure a key", link.peer),
+        false => format!(
+            "logging in to site {} as {user}: {} refused; check the account there",
+            link.peer,
+            refused.join(", ")
+        ),
+    };
+    Err(SiteError::new(SiteErrorKind::Auth, text))
+}
+
+/// Returns whether the server accepts the credential; an error is anything but its refusal.
+fn try_credential(
+    link: &Link,
+    user: &str,
+    credential: &Credential,
+    deadline: Instant,
+) -> Result<bool, SiteError> {
+    let patience = Patience::Until(deadline);
+    let doing = || format!("logging in with {}", describe(credential));
+    let tried = match credential {
+        Credential::Key { file, passphrase } => {
+            let key = read_key(file)?;
+            let passphrase = passphrase.as_ref().map(|secret| text(secret, &doing)).transpose()?;
+            link.drive(patience, || Ok(link.ssh.userauth_pubkey_memory(user, None, &key, passphrase)?))
+        }
+        Credential::Agent { socket } => {
+            let mut agent = ask_agent(link, socket).map_err(|err| {
+                let text = format!("{}: it does not answer; check that it runs", doing());
+                SiteError::caused(SiteErrorKind::Auth, text, err)
+            })?;
+            try_agent(link, user, &mut agent, patience)
+        }
+        Credential::Password(password) => {
+            let password = text(password, &doing)?;
+            link.drive(patience, || Ok(link.ssh.userauth_password(user, password)?))
+        }
+    };
+    match tried {
+        Ok(()) => Ok(true),
+        Err(Failure::Library(err)) if err.code() == ssh2::ErrorCode::Session(code::FILE) => {
+            let text = format!("{}: the key cannot be read; check the file and its passphrase", doing());
+            Err(SiteError::new(SiteErrorKind::Auth, text))
+        }
+        Err(failure) if failure.kind() == SiteErrorKind::Auth => Ok(false),
+        Err(failure) => Err(link.error(&doing(), failure)),
+    }
+}
+
+/// Connects to an agent on this host and has it list its keys.
+fn ask_agent(link: &Link, socket: &Path) -> Result<ssh2::Agent, ssh2::Error> {
+    let mut agent = link.ssh.agent()?;
+    agent.set_identity_path(socket)?;
+    agent.connect()?;
+    agent.list_identities()?;
+    Ok(agent)
+}
+
+/// Tries each key of an agent.
+fn try_agent(link: &Link, user: &str, agent: &mut ssh2::Agent, patience: Patience) -> Result<(), Failure> {
+    let mut outcome = Err(refused());
+    for identity in agent.identities()? {
+        outcome = link.drive(patience, || Ok(agent.userauth(user, &identity)?));
+        match &outcome {
+            Err(failure) if failure.kind() == SiteErrorKind::Auth => {}
+            _ => break,
+        }
+    }
+    outcome
+}
+
+/// What an agent without keys amounts to.
+fn refused() -> Failure {
+    ssh2::Error::from_errno(ssh2::ErrorCode::Session(code::AUTHENTICATION_FAILED)).into()
+}
+
+fn read_key(file: &Path) -> Result<Zeroizing<String>, SiteError> {
+    std::fs::read_to_string(file).map(Zeroizing::new).map_err(|err| {
+        let text = format!("reading the private key {}; check the file", foreign::path(file));
+        SiteError::caused(SiteErrorKind::Configuration, text, err)
+    })
+}
+
+fn text<'a>(secret: &'a Secret, doing: &dyn Fn() -> String) -> Result<&'a str, SiteError> {
+    secret.expose_str().filter(|text| !text.contains('\0')).ok_or_else(|| {
+        let text = format!("{}: the secret is not text; check where it comes from", doing());
+        SiteError::new(SiteErrorKind::Configuration, text)
+    })
+}
+
+fn describe(credential: &Credential) -> String {
+    match credential {
+        Credential::Key { file, .. } => format!("key {}", foreign::path(file)),
+        Credential::Agent { socket } => format!("the agent at {}", foreign::path(socket)),
+        Credential::Password(_) => "the password".to_owned(),
+    }
+}

@@ -1,0 +1,50 @@
+//! What a put keeps in flight.
+//!
+//! libssh2 sends as much of the bytes it is given as the channel takes, but acknowledges 30,000 at a time. So it
+//! is always given everything that is not acknowledged, and what it has taken is refilled behind: with a loop of
+//! separate full writes the line would run dry at each end of one, once a round trip.
+
+use std::io::{self, Read};
+
+/// Bytes given to libssh2 at once: twice the window of an OpenSSH server, so that it is never the limit.
+pub(super) const WINDOW: usize = 4 << 20;
+
+/// The bytes of a source from the first that is not acknowledged on.
+pub(super) struct Window {
+    buffer: Vec<u8>,
+    start: usize,
+    end: usize,
+    is_exhausted: bool,
+}
+
+impl Window {
+    pub(super) fn new() -> Self {
+        // Twice the window, so that moving the rest to the front is needed once a window only.
+        Self { buffer: vec![0; 2 * WINDOW], start: 0, end: 0, is_exhausted: false }
+    }
+
+    /// Returns what is to be sent, after filling up from `source`; empty at its end.
+    pub(super) fn fill(&mut self, source: &mut dyn Read) -> io::Result<&[u8]> {
+        while !self.is_exhausted && self.end - self.start < WINDOW {
+            if self.end == self.buffer.len() {
+                self.buffer.copy_within(self.start..self.end, 0);
+                self.end -= self.start;
+                self.start = 0;
+            }
+            let room = self.buffer.len().min(self.start + WINDOW);
+            match source.read(&mut self.buffer[self.end..room]) {
+                Ok(0) => self.is_exhausted = true,
+                Ok(n) => self.end += n,
+                Err(err) if err.kind() == io::ErrorKind::Interrupted => {}
+                Err(err) => return Err(err),
+            }
+        }
+        Ok(&self.buffer[self.start..self.end])
+    }
+
+    /// Drops the first `n` bytes, which the site has acknowledged.
+    pub(super) fn acknowledge(&mut self, n: usize) {
+        self.start += n;
+        debug_assert!(self.start <= self.end, "more was acknowledged than given");
+    }
+}

@@ -1,0 +1,210 @@
+//! The URL that says where a site is: `sftp://user@host:port/dir`, `sftp://user@host/~/dir`, `file:///dir`.
+//!
+//! A path is absolute; after `/~/` it is relative to the login directory. Percent-encoding is undone. A password
+//! has no place in a URL, because configuration files are shown and copied; there are secrets for that.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use crate::foreign;
+
+/// A site's URL, taken apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SiteUrl {
+    /// An SFTP server.
+    Sftp {
+        /// The account, if the URL names one.
+        user: Option<String>,
+        /// A host name or an address without brackets.
+        host: String,
+        /// The port; 22 if the URL names none.
+        port: u16,
+        /// Where the site's base is.
+        base: BasePath,
+    },
+    /// A directory on this host.
+    Directory(PathBuf),
+}
+
+/// The directory at a server below which everything is delivered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BasePath {
+    /// An absolute path.
+    Absolute(String),
+    /// A path relative to the directory that a login begins in; empty for that directory itself.
+    Home(String),
+}
+
+/// Why a text is not the URL of a site.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum UrlError {
+    /// There is no scheme, or one that no site has.
+    #[error("site url {0} has no known scheme; use sftp:// or file://")]
+    Scheme(String),
+    /// A scheme that a site may have some day.
+    #[error("site url {0}: {1} is not supported yet; use sftp:// or file://")]
+    NotYet(String, &'static str),
+    /// There is a password in it.
+    #[error("site url {0} holds a password; remove it there and configure it as a secret")]
+    Password(String),
+    /// The host is missing or malformed.
+    #[error("site url {0} names no valid host; write sftp://user@host/dir")]
+    Host(String),
+    /// The port is not a number from 1 to 65535.
+    #[error("site url {0} has an invalid port; use a number from 1 to 65535")]
+    Port(String),
+    /// The path is missing, not absolute, or holds what a path must not.
+    #[error("site url {0} has an invalid path; write an absolute one, or /~/dir below the login directory")]
+    Path(String),
+    /// A percent sign is not followed by two hexadecimal digits, or the result is not UTF-8.
+    #[error("site url {0} is wrongly percent-encoded; write a percent sign itself as %25")]
+    Encoding(String),
+    /// There is a query or a fragment.
+    #[error("site url {0} has a query or a fragment; write ? as %3F and # as %23")]
+    Tail(String),
+}
+
+impl FromStr for SiteUrl {
+    type Err = UrlError;
+
+    fn from_str(text: &str) -> Result<Self, UrlError> {
+        let shown = || shown(text);
+        let (scheme, rest) = text.split_once("://").ok_or_else(|| UrlError::Scheme(shown()))?;
+        if rest.contains(['?', '#']) {
+            return Err(UrlError::Tail(shown()));
+        }
+        let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        match scheme.to_ascii_lowercase().as_str() {
+            "sftp" => sftp(text, authority, path),
+            "file" if matches!(authority, "" | "localhost") => match base(text, path)? {
+                BasePath::Absolute(dir) => Ok(Self::Directory(dir.into())),
+                BasePath::Home(_) => Err(UrlError::Path(shown())),
+            },
+            "file" => Err(UrlError::Host(shown())),
+            "ftp" => Err(UrlError::NotYet(shown(), "ftp")),
+            "ftps" => Err(UrlError::NotYet(shown(), "ftps")),
+            "tupkg" => Err(UrlError::NotYet(shown(), "tupkg")),
+            _ => Err(UrlError::Scheme(shown())),
+        }
+    }
+}
+
+fn sftp(text: &str, authority: &str, path: &str) -> Result<SiteUrl, UrlError> {
+    let (user, address) = match authority.rsplit_once('@') {
+        Some((user, _)) if user.contains(':') => return Err(UrlError::Password(shown(text))),
+        Some((user, address)) => (Some(decode(text, user)?), address),
+        None => (None, authority),
+    };
+    let (host, port) = match address.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((host, "")) => (host.to_owned(), None),
+        Some((host, tail)) => (host.to_owned(), Some(tail.strip_prefix(':').unwrap_or("invalid"))),
+        None => match address.split_once(':') {
+            Some((host, port)) => (decode(text, host)?, Some(port)),
+            None => (decode(text, address)?, None),
+        },
+    };
+    let is_invalid = |c: char| c.is_whitespace() || foreign::is_unsafe(c) || "/[]@,*?!|".contains(c);
+    if host.is_empty() || host.contains(is_invalid) || host.starts_with('-') {
+        return Err(UrlError::Host(shown(text)));
+    }
+    let port = match port.map(str::parse) {
+        None => 22,
+        Some(Ok(0) | Err(_)) => return Err(UrlError::Port(shown(text))),
+        Some(Ok(port)) => port,
+    };
+    Ok(SiteUrl::Sftp { user: user.filter(|user| !user.is_empty()), host, port, base: base(text, path)? })
+}
+
+/// Reads the path of a URL; slashes at its end and doubled ones mean nothing.
+fn base(text: &str, path: &str) -> Result<BasePath, UrlError> {
+    let decoded = decode(text, path)?;
+    let names: Vec<_> = decoded.split('/').filter(|name| !name.is_empty()).collect();
+    let is_wrong = |name: &&str| matches!(*name, "." | "..") || name.contains(foreign::is_unsafe);
+    match names.as_slice() {
+        _ if !decoded.starts_with('/') || names.iter().any(is_wrong) => Err(UrlError::Path(shown(text))),
+        ["~", below @ ..] => Ok(BasePath::Home(below.join("/"))),
+        _ => Ok(BasePath::Absolute(format!("/{}", names.join("/")))),
+    }
+}
+
+fn decode(text: &str, part: &str) -> Result<String, UrlError> {
+    let wrong = || UrlError::Encoding(shown(text));
+    let mut pieces = part.split('%');
+    let mut bytes = pieces.next().unwrap_or_default().as_bytes().to_vec();
+    for piece in pieces {
+        let digits = piece.get(..2).filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()));
+        bytes.push(u8::from_str_radix(digits.ok_or_else(wrong)?, 16).map_err(|_| wrong())?);
+        bytes.extend_from_slice(&piece.as_bytes()[2..]);
+    }
+    String::from_utf8(bytes).map_err(|_| wrong())
+}
+
+/// Returns the URL as it may be shown: without anything that stands between a colon and the last `@`.
+fn shown(text: &str) -> String {
+    let begin = text.find("://").map_or(0, |at| at + 3);
+    match text[begin..].rfind('@') {
+        Some(at) => match text[begin..begin + at].find(':') {
+            Some(colon) => foreign::escape(format!("{}:***{}", &text[..begin + colon], &text[begin + at..])),
+            None => foreign::escape(text),
+        },
+        None => foreign::escape(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sftp(user: Option<&str>, host: &str, port: u16, base: BasePath) -> SiteUrl {
+        SiteUrl::Sftp { user: user.map(str::to_owned), host: host.to_owned(), port, base }
+    }
+
+    #[test]
+    fn s0_46_urls_of_sites_are_taken_apart() {
+        let absolute = |dir: &str| BasePath::Absolute(dir.to_owned());
+        let home = |dir: &str| BasePath::Home(dir.to_owned());
+        for (text, url) in [
+            (
+                "sftp://upload@intraware.example:2222/incoming",
+                sftp(Some("upload"), "intraware.example", 2222, absolute("/incoming")),
+            ),
+            ("sftp://h/", sftp(None, "h", 22, absolute("/"))),
+            ("sftp://h/~/in/box/", sftp(None, "h", 22, home("in/box"))),
+            ("SFTP://h/~", sftp(None, "h", 22, home(""))),
+            ("sftp://a%40b@[::1]:22/x%20y//z%25", sftp(Some("a@b"), "::1", 22, absolute("/x y/z%"))),
+            ("file:///srv/site", SiteUrl::Directory("/srv/site".into())),
+        ] {
+            assert_eq!(text.parse(), Ok(url), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_url_is_said() {
+        let said = |text: &str| text.parse::<SiteUrl>().expect_err(text);
+        assert!(matches!(said("ftp://h/x"), UrlError::NotYet(_, "ftp")));
+        assert!(matches!(said("tupkg://h/x"), UrlError::NotYet(_, "tupkg")));
+        assert!(matches!(said("/srv/site"), UrlError::Scheme(_)));
+        assert!(matches!(said("sftp:///x"), UrlError::Host(_)));
+        assert!(matches!(said("sftp://-oProxy/x"), UrlError::Host(_)));
+        assert!(matches!(said("file://h/x"), UrlError::Host(_)));
+        for port in ["0", "65536", "", "x", "-1"] {
+            assert!(matches!(said(&format!("sftp://h:{port}/x")), UrlError::Port(_)), "{port}");
+        }
+        for path in ["", "/a/../b", "/a/%2e%2e/b", "/a%0Ab", "/a%00"] {
+            assert!(matches!(said(&format!("sftp://h{path}")), UrlError::Path(_)), "{path}");
+        }
+        assert!(matches!(said("sftp://h/%f"), UrlError::Encoding(_)));
+        assert!(matches!(said("sftp://h/%ff"), UrlError::Encoding(_)));
+        assert!(matches!(said("sftp://h/a?b"), UrlError::Tail(_)));
+        assert!(matches!(said("file:///~/x"), UrlError::Path(_)));
+    }
+
+    #[test]
+    fn a_password_in_a_url_is_refused_and_not_repeated() {
+        for text in ["sftp://u:hunter2@h/x", "sftp://u:hunter2@h:0/x", "sftp://u:hunter2@h/x?y"] {
+            let said = text.parse::<SiteUrl>().expect_err(text).to_string();
+            assert!(!said.contains("hunter2"), "{said}");
+        }
+        assert!(matches!("sftp://u:p@h/x".parse::<SiteUrl>(), Err(UrlError::Password(_))));
+    }
+}
