@@ -1,1 +1,318 @@
-//! (being written)
+//! The configuration: one TOML file for both programs.
+//!
+//! `config/intraware.toml` is the reference and, compiled in, the defaults. There are two steps: the
+//! file as [`written`] (everything optional, every line known) and the values in force ([`Config`],
+//! nothing optional that need not be). Every check is in the step between, and all that is wrong is
+//! reported at once ([`ConfigErrors`]); of a file with a problem nothing is used.
+//!
+//! Nothing here looks at the world: a path may not exist and a key may not fit, which is for
+//! `manage check` to find out. Secrets are named, not read ([`SecretSource`]).
+
+mod problem;
+mod reader;
+mod rules;
+mod sections;
+#[cfg(test)]
+mod tests;
+mod written;
+
+use std::io::Read as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub use self::problem::{ConfigErrors, Problem};
+use self::reader::Reader;
+use self::written::Written;
+use crate::foreign;
+use crate::secret::SecretSource;
+use crate::store::values::Values;
+
+/// The commented reference of all keys, from which the defaults are taken.
+pub const REFERENCE: &str = include_str!("../../../config/intraware.toml");
+
+/// Largest configuration file that is read, in bytes.
+const MAX_FILE: u64 = 1 << 20;
+
+/// The values in force.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The shared disk space.
+    pub spool: SpoolConfig,
+    /// How a build becomes one file.
+    pub archive: ArchiveConfig,
+    /// Where records are, and what their fields hold.
+    pub records: RecordsConfig,
+    /// The signature of each payload.
+    pub signing: SigningConfig,
+    /// The places payloads are delivered to; exactly one for now.
+    pub sites: Vec<SiteConfig>,
+    entries: Vec<Entry>,
+}
+
+/// `[spool]`: the shared disk space.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SpoolConfig {
+    /// The spool's directory.
+    pub root: PathBuf,
+    /// The directories builds may lie in; never empty, none inside another.
+    pub build_roots: Vec<PathBuf>,
+    /// Whether locks that other hosts cannot see are good enough.
+    pub single_host: bool,
+    /// How long the papers of a completed job are kept, in days.
+    pub keep_days: u32,
+    /// The largest payload, in bytes.
+    pub max_payload: u64,
+}
+
+/// `[archive]`: how a build becomes one file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ArchiveConfig {
+    /// The effort of compression, 1 to 9.
+    pub level: u32,
+    /// What is done about links that leave the build.
+    pub links: Links,
+}
+
+/// What is done about a symbolic link that leads out of its build.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Links {
+    /// The build is at fault.
+    Reject,
+    /// The link is archived as it is.
+    Keep,
+}
+
+/// `[records]`: where records are, and what their fields hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordsConfig {
+    /// The store.
+    pub backend: Backend,
+    /// The words in the fields.
+    pub values: Values,
+    /// What a record must hold besides to be selected; Salesforce only.
+    pub filter: Vec<(String, String)>,
+}
+
+/// A record store and how to reach it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Backend {
+    /// An object in Salesforce.
+    Salesforce(Box<SalesforceConfig>),
+    /// A database of our own.
+    Sqlite {
+        /// The database file.
+        path: PathBuf,
+    },
+}
+
+/// `[records.salesforce]`: the object that holds the builds, and how to reach it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SalesforceConfig {
+    /// The login server, without a slash at the end.
+    pub login_url: String,
+    /// The version of the REST interface, such as `66.0`.
+    pub api_version: String,
+    /// How to log in.
+    pub auth: AuthConfig,
+    /// The object's API name.
+    pub object: String,
+    /// The fields' API names.
+    pub fields: Fields,
+    /// Certificates to trust besides the public ones.
+    pub ca_file: Option<PathBuf>,
+    /// Where token and description are kept between runs; none: nowhere.
+    pub cache_dir: Option<PathBuf>,
+    /// How long to wait for a connection.
+    pub connect_timeout: Duration,
+    /// How long to wait for a whole answer.
+    pub io_timeout: Duration,
+}
+
+/// How to log in to Salesforce.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AuthConfig {
+    /// An assertion signed with a private key.
+    JwtBearer {
+        /// The consumer key.
+        client_id: String,
+        /// The integration user.
+        username: String,
+        /// The RSA key, PEM.
+        private_key: PathBuf,
+    },
+    /// The app's own credentials.
+    ClientCredentials {
+        /// The consumer key.
+        client_id: String,
+        /// The consumer secret.
+        client_secret: SecretSource,
+    },
+    /// A user's name and password.
+    Password {
+        /// The consumer key.
+        client_id: String,
+        /// The consumer secret.
+        client_secret: SecretSource,
+        /// The integration user.
+        username: String,
+        /// Its password, with the security token behind it.
+        password: SecretSource,
+    },
+}
+
+/// The API names of the object's fields.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fields {
+    /// What people call the build.
+    pub name: String,
+    /// The kind of build.
+    pub build_type: String,
+    /// Where the build lies.
+    pub build_path: String,
+    /// The upload status.
+    pub status: String,
+    /// The reason of an Error, if there is such a field.
+    pub detail: Option<String>,
+    /// The association field.
+    pub trigger: String,
+    /// The payload's size.
+    pub size: String,
+    /// The payload's MD5.
+    pub md5: String,
+    /// The payload's SHA-1.
+    pub sha1: String,
+    /// The build's date.
+    pub build_date: String,
+    /// How urgent the build is, if there is such a field.
+    pub priority: Option<String>,
+}
+
+/// `[signing]`: the signature of each payload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SigningConfig {
+    /// The secret OpenPGP key.
+    pub key: PathBuf,
+    /// Its passphrase, if it has one.
+    pub passphrase: Option<SecretSource>,
+    /// Whether a key bound by SHA-1 signatures is accepted.
+    pub accept_sha1: bool,
+}
+
+/// `[[site]]`: a place payloads are delivered to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SiteConfig {
+    /// What it is called in messages.
+    pub name: String,
+    /// Its base: `sftp://…` or `file:///…`.
+    pub url: String,
+    /// The server keys that are trusted.
+    pub known_hosts: PathBuf,
+    /// The private key to log in with.
+    pub private_key: Option<PathBuf>,
+    /// That key's passphrase, if it has one.
+    pub passphrase: Option<SecretSource>,
+    /// The password to log in with.
+    pub password: Option<SecretSource>,
+    /// Whether to log in through ssh-agent.
+    pub agent: bool,
+    /// How a payload is verified before it gets its name.
+    pub verify: Verification,
+    /// How long to wait for a connection.
+    pub connect_timeout: Duration,
+    /// How long to wait for each step of a transfer.
+    pub io_timeout: Duration,
+    /// The mode of delivered files.
+    pub file_mode: u32,
+    /// Whether the server may be asked to compute digests.
+    pub exec_hash: bool,
+}
+
+/// How a delivered payload is verified before it gets its final name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verification {
+    /// By its SHA-256: the server's, or else that of the bytes read back.
+    Strong,
+    /// By its size alone.
+    Size,
+}
+
+/// One value in force, for `manage config`.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Entry {
+    /// The key with the names of its tables.
+    pub key: String,
+    /// The value as TOML, or `not set`; of a secret, where it comes from.
+    pub value: String,
+    /// Who says so.
+    pub origin: Origin,
+}
+
+/// Where a value comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Origin {
+    /// The compiled-in reference.
+    Default,
+    /// The configuration file.
+    File {
+        /// The line of it.
+        line: usize,
+    },
+}
+
+impl Config {
+    /// Reads a configuration file.
+    ///
+    /// A file that everybody can write is refused, since it can name commands to run.
+    pub fn load(path: &Path) -> Result<Self, ConfigErrors> {
+        let shown = foreign::path(path).to_string();
+        let failed = |doing: &str, error: std::io::Error| {
+            let advice = "give the right path with --config, or copy config/intraware.toml there";
+            ConfigErrors::whole(&shown, format!("cannot {doing} the configuration ({error}); {advice}"))
+        };
+        let file = std::fs::File::open(path).map_err(|error| failed("open", error))?;
+        let metadata = file.metadata().map_err(|error| failed("read", error))?;
+        if !metadata.is_file() {
+            return Err(ConfigErrors::whole(&shown, "is not a regular file"));
+        }
+        if metadata.permissions().mode() & 0o002 != 0 {
+            let advice = "everybody can write the configuration; make it safe with chmod o-w";
+            return Err(ConfigErrors::whole(&shown, advice));
+        }
+        let mut bytes = Vec::new();
+        file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(|error| failed("read", error))?;
+        if bytes.len() as u64 > MAX_FILE {
+            return Err(ConfigErrors::whole(&shown, format!("is larger than {MAX_FILE} bytes")));
+        }
+        match std::str::from_utf8(&bytes) {
+            Ok(text) => Self::parse(text, &shown),
+            Err(error) => {
+                let line = 1 + bytes[..error.valid_up_to()].iter().filter(|b| **b == b'\n').count();
+                Err(ConfigErrors::whole(&shown, format!("is not UTF-8 on line {line}")))
+            }
+        }
+    }
+
+    /// Takes the text of a configuration; `shown_name` is what messages call the file.
+    ///
+    /// The last line must be ended: a file without that was probably not written to its end.
+    pub fn parse(text: &str, shown_name: &str) -> Result<Self, ConfigErrors> {
+        let errors = |problems| ConfigErrors::new(shown_name, problems);
+        if !text.is_empty() && !text.ends_with('\n') {
+            let message = "does not end with a line break, so it may be half-written; end its last line";
+            return Err(ConfigErrors::whole(shown_name, message));
+        }
+        let written = Written::parse(text).map_err(errors)?;
+        let defaults = Written::parse(REFERENCE).map_err(errors)?;
+        let mut reader = Reader::new(&written, &defaults);
+        let mut config = sections::read(&mut reader);
+        config.entries = reader.finish().map_err(errors)?;
+        Ok(config)
+    }
+
+    /// Returns every value in force and who says so, table by table.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+}

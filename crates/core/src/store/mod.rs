@@ -14,6 +14,8 @@
 //! - **Do Not Release** is never left, not even when the revision is too coarse to notice it.
 //! - **Errors** say what must happen next by [`StoreError::fault`]; texts are for people.
 
+pub mod values;
+
 use crate::exit::Fault;
 use crate::record::{Change, Record, RecordId, Revision};
 
