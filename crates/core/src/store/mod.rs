@@ -14,6 +14,7 @@
 //! - **Do Not Release** is never left, not even when the revision is too coarse to notice it.
 //! - **Errors** say what must happen next by [`StoreError::fault`]; texts are for people.
 
+pub mod salesforce;
 pub mod values;
 
 use crate::exit::Fault;

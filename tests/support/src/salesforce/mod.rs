@@ -173,6 +173,11 @@ impl Salesforce {
         self.org().faults.push(Ordered { fault, on, skip, times });
     }
 
+    /// Takes back the faults that have not hit yet.
+    pub fn clear_faults(&self) {
+        self.org().faults.clear();
+    }
+
     /// Ends all sessions.
     pub fn expire_sessions(&self) {
         self.org().sessions.clear();
