@@ -151,7 +151,7 @@ pub enum Change {
     },
     /// In Process becomes Completed and Ready for Intraware File Association, in one write.
     Delivered,
-    /// Error becomes empty: an operator asks for a new try at once.
+    /// Error becomes empty, and the detail is cleared: an operator asks for a new try at once.
     Retry,
 }
 
@@ -163,6 +163,16 @@ impl Change {
             Self::Failed { .. } => matches!(from, Status::Empty | Status::Error | Status::InProcess),
             Self::Delivered => matches!(from, Status::InProcess),
             Self::Retry => matches!(from, Status::Error),
+        }
+    }
+
+    /// Returns the status that a record has after the change.
+    pub fn leads_to(&self) -> Status {
+        match self {
+            Self::Prepared { .. } => Status::InProcess,
+            Self::Failed { .. } => Status::Error,
+            Self::Delivered => Status::Completed,
+            Self::Retry => Status::Empty,
         }
     }
 }

@@ -14,7 +14,10 @@
 //! - **Do Not Release** is never left, not even when the revision is too coarse to notice it.
 //! - **Errors** say what must happen next by [`StoreError::fault`]; texts are for people.
 
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
 pub mod salesforce;
+pub mod sqlite;
 pub mod values;
 
 use crate::exit::Fault;

@@ -1,5 +1,7 @@
 //! The store against a server that speaks the real wire protocol: what is particular to Salesforce.
 
+mod people;
+
 use std::fs;
 use std::path::Path;
 use std::sync::Mutex;
