@@ -7,5 +7,6 @@
 pub mod disk;
 pub mod gpg;
 pub mod relay;
+pub mod salesforce;
 pub mod sshd;
 pub mod unprivileged;

@@ -16,6 +16,7 @@
 
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
+pub mod salesforce;
 pub mod sqlite;
 pub mod values;
 

@@ -1,0 +1,666 @@
+//! The store against a server that speaks the real wire protocol: what is particular to Salesforce.
+
+mod people;
+
+use std::fs;
+use std::path::Path;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use intraware_test_support::salesforce::{
+    App, Fault as Broken, FieldType, ObjectSpec, On, Options, Salesforce,
+};
+use jiff::{SignedDuration, Timestamp};
+use rsforce::{Access, SystemClock};
+use serde_json::{Value, json};
+
+use super::*;
+use crate::config::Fields;
+use crate::digest::{Digester, Digests};
+use crate::secret::Secret;
+
+const BUILD: &str = "Build__c";
+const STATUS: &str = "Magma_Intraware_Upload__c";
+
+/// The real clock, but that a pause lets the server's time pass instead of ours.
+#[derive(Debug)]
+struct TestClock {
+    server: Arc<Salesforce>,
+    ahead: Mutex<SignedDuration>,
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        SystemClock.now() + *self.ahead.lock().unwrap()
+    }
+
+    fn pause(&self, time: Duration) {
+        self.server.advance(time);
+        *self.ahead.lock().unwrap() += SignedDuration::try_from(time).unwrap();
+    }
+
+    fn random(&self) -> u64 {
+        SystemClock.random()
+    }
+}
+
+fn values() -> Values {
+    Values {
+        build_type: vec!["Patch Build".into()],
+        error: "Error".into(),
+        in_process: "In Process".into(),
+        completed: "Completed".into(),
+        do_not_release: "Do Not Release".into(),
+        ready: "Ready for Intraware File Association".into(),
+        associated: "File Associated".into(),
+    }
+}
+
+fn fields() -> Fields {
+    Fields {
+        name: "Name".into(),
+        build_type: "build_type__c".into(),
+        build_path: "Build_Path__c".into(),
+        status: STATUS.into(),
+        detail: Some("Magma_Intraware_Upload_Detail__c".into()),
+        trigger: "Intraware_Upload__c".into(),
+        size: "Payload_Size__c".into(),
+        md5: "MD5_Digest__c".into(),
+        sha1: "SHA1_Digest__c".into(),
+        build_date: "Build_Creation_Date__c".into(),
+        priority: Some("Priority__c".into()),
+    }
+}
+
+fn settings(server: &Salesforce) -> SalesforceSettings {
+    let app = App::default();
+    SalesforceSettings {
+        login_url: server.url().to_owned(),
+        api_version: "66.0".into(),
+        auth: Auth::ClientCredentials {
+            client_id: app.client_id,
+            client_secret: Secret::new(app.client_secret),
+        },
+        object: BUILD.into(),
+        fields: fields(),
+        filter: Vec::new(),
+        ca_file: None,
+        cache_dir: None,
+        cache_access: Access::ReadWrite,
+        connect_timeout: Duration::from_secs(5),
+        io_timeout: Duration::from_secs(20),
+    }
+}
+
+fn server() -> Arc<Salesforce> {
+    Arc::new(Salesforce::start(Options::default()).unwrap())
+}
+
+fn store_of(server: &Arc<Salesforce>, settings: SalesforceSettings) -> SalesforceStore {
+    let clock = TestClock { server: Arc::clone(server), ahead: Mutex::default() };
+    SalesforceStore::new(settings, values(), Arc::new(clock)).unwrap()
+}
+
+fn store(server: &Arc<Salesforce>) -> SalesforceStore {
+    store_of(server, settings(server))
+}
+
+fn build(status: &str) -> Value {
+    json!({
+        "Name": "b1", "build_type__c": "Patch Build", "Build_Path__c": "/builds/b1",
+        STATUS: status, "Magma_Intraware_Upload_Detail__c": "old reason",
+    })
+}
+
+fn digests() -> Digests {
+    let mut digester = Digester::default();
+    digester.update(b"payload");
+    digester.finish()
+}
+
+fn prepared() -> Change {
+    Change::Prepared { build_date: "2026-11-20T10:11:12.987Z".parse().unwrap(), digests: digests() }
+}
+
+/// Makes a record in this status that was last changed a while ago, and reads it.
+fn settled(server: &Arc<Salesforce>, store: &mut SalesforceStore, status: &str) -> Record {
+    let id = server.create(BUILD, build(status));
+    server.advance(Duration::from_secs(10));
+    read(store, &id)
+}
+
+fn read(store: &mut SalesforceStore, id: &str) -> Record {
+    store.get(&[id.parse().unwrap()]).unwrap().remove(0)
+}
+
+fn stored(server: &Salesforce, record: &Record) -> Value {
+    server.record(BUILD, record.id.as_str()).unwrap()
+}
+
+fn refusal(result: Result<Revision, WriteError>) -> WriteRefusal {
+    match result {
+        Err(WriteError::Refused { refusal, .. }) => refusal,
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+fn fault<T: std::fmt::Debug>(result: Result<T, StoreError>) -> (Fault, String) {
+    let error = result.unwrap_err();
+    (error.fault, error.message)
+}
+
+#[test]
+fn s0_17_s0_18_4500_records_come_once_each_in_three_calls() {
+    let server = server();
+    for i in 0..4500 {
+        let status = ["", "Error", "In Process"][i % 3];
+        server.create(BUILD, json!({ "Name": format!("b{i}"), "build_type__c": "Patch Build", "Build_Path__c": format!("/builds/b{i}"), STATUS: status }));
+    }
+    for (kind, path, status) in [
+        ("Full Build", "/b", "Error"),
+        ("PATCH BUILD", "/b", "Error"),
+        ("Patch Build", "", "Error"),
+        ("Patch Build", "/b", "Completed"),
+        ("Patch Build", "/b", "Do Not Release"),
+    ] {
+        server.create(BUILD, json!({ "build_type__c": kind, "Build_Path__c": path, STATUS: status }));
+    }
+    let mut store = store(&server);
+    let selected = store.select().unwrap();
+    assert!(selected.missing.is_none());
+    let mut names: Vec<_> = selected.records.iter().map(|record| record.name.clone()).collect();
+    names.sort();
+    names.dedup();
+    assert_eq!((selected.records.len(), names.len()), (4500, 4500));
+    assert_eq!(server.calls(), 1 + 3, "describe, and three pages");
+}
+
+#[test]
+fn s0_14_a_run_with_nothing_to_do_makes_one_call_with_what_was_kept() {
+    let server = server();
+    let dir = tempfile::tempdir().unwrap();
+    let kept = || SalesforceSettings { cache_dir: Some(dir.path().into()), ..settings(&server) };
+    store_of(&server, kept()).select().unwrap();
+    assert_eq!((server.logins(), server.calls()), (1, 2));
+    let mut store = store_of(&server, kept());
+    store.select().unwrap();
+    assert_eq!((server.logins(), server.calls()), (1, 3));
+    let usage = store.usage().unwrap();
+    assert_eq!((usage.used, usage.here), (3, 1));
+    assert_eq!(files(dir.path()), ["salesforce-object.json", "salesforce-token.json"]);
+
+    store.clock.pause(Duration::from_secs(25 * 3600));
+    store.description = None;
+    store.select().unwrap();
+    assert_eq!(server.calls(), 5, "a description is believed for a day");
+}
+
+fn files(dir: &Path) -> Vec<String> {
+    let names = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<_> = names.collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_reading_run_keeps_nothing() {
+    let server = server();
+    let dir = tempfile::tempdir().unwrap();
+    let cache_dir = Some(dir.path().to_owned());
+    let reading = SalesforceSettings { cache_dir, cache_access: Access::Read, ..settings(&server) };
+    let mut store = store_of(&server, reading);
+    store.select().unwrap();
+    store.check().unwrap();
+    assert!(files(dir.path()).is_empty());
+}
+
+#[test]
+fn s0_36_s0_37_s0_38_prepared_is_one_update_and_one_read() {
+    let server = server();
+    let mut store = store(&server);
+    let record = settled(&server, &mut store, "Error");
+    let before = server.calls();
+    let revision = store.write(&record, &prepared()).unwrap();
+    assert_eq!(server.calls() - before, 2);
+    let row = stored(&server, &record);
+    assert_eq!(row[STATUS], "In Process");
+    assert_eq!(row["Magma_Intraware_Upload_Detail__c"], Value::Null);
+    assert_eq!(row["Build_Creation_Date__c"], "2026-11-20T10:11:12.000+0000");
+    assert_eq!(row["Payload_Size__c"], 7);
+    assert_eq!(row["MD5_Digest__c"], digests().md5.to_string());
+    assert_eq!(row["SHA1_Digest__c"], digests().sha1.to_string());
+    let now = read(&mut store, record.id.as_str());
+    assert!(now.describes(&digests()));
+    assert_eq!(now.revision, revision);
+}
+
+#[test]
+fn s0_24_s0_25_delivered_sets_both_fields_in_one_update() {
+    let server = server();
+    let mut store = store(&server);
+    let record = settled(&server, &mut store, "In Process");
+    store.write(&record, &Change::Delivered).unwrap();
+    let row = stored(&server, &record);
+    assert_eq!(
+        (&row[STATUS], &row["Intraware_Upload__c"]),
+        (&json!("Completed"), &json!("Ready for Intraware File Association"))
+    );
+    let updates = server.log().iter().filter(|line| line.starts_with("PATCH")).count();
+    assert_eq!(updates, 1);
+}
+
+#[test]
+fn s0_29_a_reason_is_cut_to_the_field() {
+    let server = server();
+    let mut store = store(&server);
+    let record = settled(&server, &mut store, "");
+    let reason = format!("Build Not Found: {}", "é".repeat(400));
+    store.write(&record, &Change::Failed { reason }).unwrap();
+    let detail = stored(&server, &record)["Magma_Intraware_Upload_Detail__c"].as_str().unwrap().to_owned();
+    assert_eq!(detail.chars().count(), 255);
+    assert!(detail.starts_with("Build Not Found: é") && detail.ends_with("é…"));
+}
+
+#[test]
+fn s0_10_a_hold_in_the_same_second_as_the_read_is_seen() {
+    for change in [prepared(), Change::Failed { reason: "x".into() }, Change::Retry] {
+        let server = server();
+        // Without the validation rule the store has only its own eyes.
+        server.set_rule(None);
+        let mut store = store(&server);
+        let id = server.create(BUILD, build("Error"));
+        let record = read(&mut store, &id);
+        server.edit(BUILD, &id, json!({ STATUS: "Do Not Release" }));
+        assert_eq!(refusal(store.write(&record, &change)), WriteRefusal::Held, "{change:?}");
+        assert_eq!(stored(&server, &record)[STATUS], "Do Not Release");
+    }
+}
+
+#[test]
+fn any_edit_in_the_same_second_as_the_read_is_seen() {
+    let server = server();
+    let mut store = store(&server);
+    let id = server.create(BUILD, build("Error"));
+    let record = read(&mut store, &id);
+    server.edit(BUILD, &id, json!({ "Build_Path__c": "/builds/other" }));
+    assert_eq!(refusal(store.write(&record, &prepared())), WriteRefusal::Moved);
+}
+
+#[test]
+fn a_record_that_was_just_changed_is_written_when_its_second_is_over() {
+    let server = server();
+    let mut store = store(&server);
+    let id = server.create(BUILD, build("Error"));
+    let record = read(&mut store, &id);
+    let before = server.calls();
+    store.write(&record, &prepared()).unwrap();
+    assert!(server.calls() - before <= 4, "{}", server.calls() - before);
+    assert_eq!(stored(&server, &record)[STATUS], "In Process");
+}
+
+#[test]
+fn s0_10_a_later_hold_is_refused_by_the_condition_and_by_the_rule() {
+    let server = server();
+    let mut store = store(&server);
+    let record = settled(&server, &mut store, "In Process");
+    server.edit(BUILD, record.id.as_str(), json!({ STATUS: "Do Not Release" }));
+    assert_eq!(refusal(store.write(&record, &Change::Delivered)), WriteRefusal::Held);
+
+    // Should the condition ever let a hold pass, the rule refuses, and that is a hold as well.
+    let record = settled(&server, &mut store, "In Process");
+    server.force(BUILD, record.id.as_str(), json!({ STATUS: "Do Not Release" }));
+    assert_eq!(refusal(store.write(&record, &Change::Delivered)), WriteRefusal::Held);
+    assert_eq!(stored(&server, &record)[STATUS], "Do Not Release");
+}
+
+#[test]
+fn what_moved_or_is_gone_is_told_apart() {
+    let server = server();
+    let mut store = store(&server);
+    let record = settled(&server, &mut store, "In Process");
+    server.edit(BUILD, record.id.as_str(), json!({ "Priority__c": 3 }));
+    assert_eq!(refusal(store.write(&record, &Change::Delivered)), WriteRefusal::Moved);
+    let record = settled(&server, &mut store, "In Process");
+    server.delete(BUILD, record.id.as_str());
+    assert_eq!(refusal(store.write(&record, &Change::Delivered)), WriteRefusal::Gone);
+    assert!(store.get(std::slice::from_ref(&record.id)).unwrap().is_empty());
+}
+
+#[test]
+fn other_refusals_say_what_the_organisation_said() {
+    let server = server();
+    let mut store = store(&server);
+    let record = settled(&server, &mut store, "In Process");
+    server.inject(Broken::EntityLocked, On::Update, 0, 1);
+    let refused = refusal(store.write(&record, &Change::Delivered));
+    assert!(
+        matches!(&refused, WriteRefusal::Rejected(why) if why.contains("ENTITY_IS_LOCKED")),
+        "{refused:?}"
+    );
+}
+
+#[test]
+fn a_lost_answer_is_resolved_by_reading_back() {
+    for (fault, updates) in [
+        (Broken::LoseAnswer, 1),
+        (Broken::BadGateway, 1),
+        (Broken::Disconnect, 2),
+        (Broken::Unavailable(None), 2),
+    ] {
+        let server = server();
+        let mut store = store(&server);
+        let record = settled(&server, &mut store, "In Process");
+        server.inject(fault.clone(), On::Update, 0, 1);
+        let revision = store.write(&record, &Change::Delivered).unwrap();
+        assert_eq!(stored(&server, &record)[STATUS], "Completed", "{fault:?}");
+        assert_eq!(read(&mut store, record.id.as_str()).revision, revision, "{fault:?}");
+        let sent = server.log().iter().filter(|line| line.starts_with("PATCH")).count();
+        assert_eq!(sent, updates, "{fault:?}");
+    }
+}
+
+#[test]
+fn a_lost_answer_after_somebody_s_hold_is_a_hold() {
+    let server = server();
+    let mut store = store(&server);
+    let record = settled(&server, &mut store, "In Process");
+    server.edit(BUILD, record.id.as_str(), json!({ STATUS: "Do Not Release" }));
+    server.inject(Broken::LoseAnswer, On::Update, 0, 1);
+    assert_eq!(refusal(store.write(&record, &Change::Delivered)), WriteRefusal::Held);
+}
+
+#[test]
+fn an_outcome_that_cannot_be_read_back_is_for_the_next_run() {
+    let server = server();
+    let mut store = store(&server);
+    let record = settled(&server, &mut store, "In Process");
+    server.inject(Broken::LoseAnswer, On::Update, 0, 1);
+    server.inject(Broken::Unavailable(None), On::Get, 0, 9);
+    match store.write(&record, &Change::Delivered) {
+        Err(WriteError::Store(error)) => assert_eq!(error.fault, Fault::TryLater),
+        other => panic!("{other:?}"),
+    }
+    // The next run reads what was done, and a repetition is refused.
+    let server_side = stored(&server, &record);
+    assert_eq!(server_side[STATUS], "Completed");
+}
+
+#[test]
+fn an_expired_session_costs_a_login_and_nothing_else() {
+    let server = server();
+    let mut store = store(&server);
+    let record = settled(&server, &mut store, "In Process");
+    server.expire_sessions();
+    store.write(&record, &Change::Delivered).unwrap();
+    assert_eq!(server.logins(), 2);
+    server.inject(Broken::ExpireSession, On::Query, 0, 9);
+    assert_eq!(fault(store.select()).0, Fault::Access);
+}
+
+#[test]
+fn an_exhausted_allowance_stops_all_calls_of_the_run() {
+    let server = server();
+    let mut store = store(&server);
+    let record = settled(&server, &mut store, "In Process");
+    server.inject(Broken::RequestLimit, On::AnyCall, 0, 1);
+    let before = server.calls();
+    assert_eq!(fault(store.select()).0, Fault::TryLater);
+    assert_eq!(fault(store.select()).0, Fault::TryLater);
+    assert!(matches!(store.write(&record, &Change::Delivered), Err(WriteError::Store(_))));
+    assert_eq!(server.calls() - before, 1);
+    assert_eq!(stored(&server, &record)[STATUS], "In Process");
+}
+
+#[test]
+fn outages_and_rubbish_have_their_faults() {
+    let cases = [
+        (Broken::Unavailable(None), Fault::TryLater, "maintenance"),
+        (Broken::ServerError, Fault::TryLater, "UNKNOWN_EXCEPTION"),
+        (Broken::TruncatedJson, Fault::Unreachable, "not the expected JSON"),
+        (Broken::HtmlOk, Fault::Unreachable, "Login | Salesforce"),
+        (
+            Broken::Answer(400, r#"[{"errorCode":"INVALID_FIELD","message":"No such column"}]"#.into()),
+            Fault::Configuration,
+            "INVALID_FIELD",
+        ),
+    ];
+    let server = server();
+    server.create(BUILD, build("Error"));
+    let mut store = store(&server);
+    store.select().unwrap();
+    for (broken, expected, text) in cases {
+        server.inject(broken.clone(), On::Query, 0, 3);
+        let (fault, message) = fault(store.select());
+        assert_eq!(fault, expected, "{broken:?}: {message}");
+        assert!(message.contains(text) && !message.contains('\n'), "{message}");
+        server.clear_faults();
+    }
+    let gone = server.url().to_owned();
+    drop(store);
+    drop(server);
+    let other = super::tests::server();
+    let mut store = store_of(&other, SalesforceSettings { login_url: gone, ..settings(&other) });
+    assert_eq!(fault(store.select()).0, Fault::Unreachable);
+}
+
+#[test]
+fn a_lost_page_leaves_what_was_read_and_says_so() {
+    let server = server();
+    for i in 0..4500 {
+        server.create(
+            BUILD,
+            json!({ "Name": format!("b{i}"), "build_type__c": "Patch Build", "Build_Path__c": "/b" }),
+        );
+    }
+    let mut store = store(&server);
+    for fault in [Broken::LosePage, Broken::RepeatPage, Broken::TruncatedJson, Broken::RequestLimit] {
+        server.inject(fault.clone(), On::NextPage, 1, 9);
+        let selected = store.select().unwrap();
+        assert!(selected.missing.is_some(), "{fault:?}");
+        let mut ids: Vec<_> = selected.records.iter().map(|record| record.id.clone()).collect();
+        ids.dedup();
+        assert!(ids.len() == selected.records.len() && ids.len() >= 4000, "{fault:?}: {}", ids.len());
+        // A used up allowance ends this store's run.
+        store = super::tests::store(&server);
+        server.clear_faults();
+    }
+}
+
+#[test]
+fn values_of_other_people_and_programs_cannot_be_more_than_absent() {
+    let server = server();
+    let mut store = store(&server);
+    let id = server.create(BUILD, build("Error"));
+    for (size, read_as) in [
+        (json!(-1), None),
+        (json!(1.5), None),
+        (json!(1e300), None),
+        (json!("7"), None),
+        (json!([7]), None),
+        (json!(5.000000007e9), Some(5_000_000_007)),
+        (json!(9_007_199_254_740_992_u64), Some(1 << 53)),
+    ] {
+        server.force(BUILD, &id, json!({ "Payload_Size__c": size }));
+        assert_eq!(read(&mut store, &id).size, read_as, "{size}");
+    }
+    server.force(
+        BUILD,
+        &id,
+        json!({
+            "MD5_Digest__c": "../..", "SHA1_Digest__c": 5, "Build_Creation_Date__c": "soon", "Name": null,
+            "Build_Path__c": {"a": 1}, "Priority__c": "high", STATUS: 7,
+        }),
+    );
+    let record = read(&mut store, &id);
+    assert_eq!((record.md5, record.sha1, record.build_date, record.priority), (None, None, None, None));
+    assert_eq!((record.name.as_str(), record.build_path), (record.id.as_str(), None));
+    assert_eq!(record.status, Status::Other("7".into()));
+    for word in ["error", "IN PROCESS", "Error ", "Parked"] {
+        server.force(BUILD, &id, json!({ STATUS: word, "Build_Path__c": "/b" }));
+        assert_eq!(read(&mut store, &id).status, Status::Other(word.into()));
+        assert!(store.select().unwrap().records.is_empty(), "{word}");
+    }
+}
+
+#[test]
+fn a_record_without_a_usable_id_makes_the_selection_incomplete() {
+    let server = server();
+    server.create(BUILD, build("Error"));
+    let bad = server.create(BUILD, build("Error"));
+    server.force(BUILD, &bad, json!({ "Id": "../../../../etc/x" }));
+    let selected = store(&server).select().unwrap();
+    assert_eq!(selected.records.len(), 1);
+    assert!(selected.missing.unwrap().message.contains("../../../../etc/x"));
+}
+
+#[test]
+fn hostile_names_are_found_and_nothing_else() {
+    let server = server();
+    let mut store = store(&server);
+    for name in ["x' OR Name != '", "O'Hara", "back\\slash", "p8"] {
+        let id = server.create(BUILD, json!({ "Name": name }));
+        let found = store.find(name).unwrap();
+        assert_eq!(found.iter().map(|record| record.id.as_str()).collect::<Vec<_>>(), [&*id]);
+        assert_eq!(store.find(&id).unwrap(), found);
+        assert_eq!(store.find(&id[..15]).unwrap(), found);
+    }
+    for word in ["", " ", "P8", "%", "' OR '' = '", "000000000000000000"] {
+        assert_eq!(store.find(word).unwrap(), [], "{word:?}");
+    }
+}
+
+#[test]
+fn s0_50_filters_are_part_of_the_query_in_their_fields_types() {
+    let server = server();
+    for (product, visible) in [("Blast", true), ("Blast", false), ("Other", true)] {
+        let mut fields = build("Error");
+        fields["Product__c"] = json!(product);
+        fields["Customer_Visible__c"] = json!(visible);
+        server.create(BUILD, fields);
+    }
+    let filtered = |filter: &[(&str, &str)]| {
+        let filter = filter.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        store_of(&server, SalesforceSettings { filter, ..settings(&server) }).select()
+    };
+    assert_eq!(filtered(&[("product__c", "Blast")]).unwrap().records.len(), 2);
+    assert_eq!(
+        filtered(&[("Product__c", "Blast"), ("Customer_Visible__c", "true")]).unwrap().records.len(),
+        1
+    );
+    assert_eq!(filtered(&[("Product__c", "x' OR Name != '")]).unwrap().records.len(), 0);
+    let (fault, message) =
+        fault(filtered(&[("Customer_Visible__c", "maybe"), ("Nothing__c", "x"), ("Notes__c", "x")]));
+    assert_eq!(fault, Fault::Configuration);
+    for name in ["Customer_Visible__c", "Nothing__c", "Notes__c"] {
+        assert!(message.contains(name), "{message}");
+    }
+}
+
+#[test]
+fn every_disagreement_with_the_object_is_told_at_once() {
+    let server = server();
+    let mut spec = ObjectSpec::build();
+    spec.fields.retain(|field| field.name != "MD5_Digest__c");
+    for field in &mut spec.fields {
+        match field.name.as_str() {
+            "SHA1_Digest__c" => field.kind = FieldType::Text(32),
+            "Payload_Size__c" => field.kind = FieldType::Text(18),
+            "Build_Creation_Date__c" => field.updateable = false,
+            "Build_Path__c" => field.kind = FieldType::LongText(1000),
+            STATUS => {
+                field.kind = FieldType::Picklist {
+                    values: vec!["Error".into(), "In Process".into(), "Done".into()],
+                    restricted: true,
+                }
+            }
+            _ => {}
+        }
+    }
+    server.define(spec);
+    let (fault, message) = fault(store(&server).check());
+    assert_eq!(fault, Fault::Configuration);
+    for what in [
+        "MD5_Digest__c (fields.md5) does not exist",
+        "SHA1_Digest__c (fields.sha1) has room for 32 characters and needs 40",
+        "Payload_Size__c (fields.size) is of type string",
+        "Build_Creation_Date__c (fields.build_date) cannot be changed",
+        "Build_Path__c (fields.build_path) cannot be compared",
+        "does not offer the value \"Completed\"",
+        "does not offer the value \"Do Not Release\"",
+    ] {
+        assert!(message.contains(what), "{what}: {message}");
+    }
+    assert!(!message.contains('\n'));
+}
+
+#[test]
+fn check_says_what_it_looked_at_and_costs_one_call() {
+    let server = server();
+    let lines = store(&server).check().unwrap();
+    let text = lines.join("\n");
+    for what in [
+        "login at http://127.0.0.1",
+        "API version 66.0: offered",
+        "object Build__c",
+        "fields.trigger",
+        "requests: 1 of 15000",
+    ] {
+        assert!(text.contains(what), "{what}: {text}");
+    }
+    assert_eq!(server.calls(), 1);
+    let old = SalesforceSettings { api_version: "99.0".into(), ..settings(&server) };
+    let (fault, message) = fault(store_of(&server, old).check());
+    assert!(fault == Fault::Configuration && message.contains("from 31.0 to 67.0"), "{message}");
+}
+
+#[test]
+fn names_in_another_letter_case_and_absent_optional_fields_work() {
+    let server = server();
+    let mut fields = fields();
+    fields.status = "magma_intraware_upload__C".into();
+    fields.size = "PAYLOAD_SIZE__C".into();
+    fields.detail = None;
+    fields.priority = None;
+    let mut store =
+        store_of(&server, SalesforceSettings { fields, object: "build__C".into(), ..settings(&server) });
+    let record = settled(&server, &mut store, "Error");
+    assert_eq!((record.status.clone(), record.detail.clone()), (Status::Error, None));
+    store.write(&record, &prepared()).unwrap();
+    let row = stored(&server, &record);
+    assert_eq!((&row[STATUS], &row["Payload_Size__c"]), (&json!("In Process"), &json!(7)));
+    assert_eq!(row["Magma_Intraware_Upload_Detail__c"], "old reason");
+}
+
+#[test]
+fn a_date_field_keeps_the_day() {
+    let server = server();
+    let mut spec = ObjectSpec::build();
+    for field in spec.fields.iter_mut().filter(|field| field.name == "Build_Creation_Date__c") {
+        field.kind = FieldType::Date;
+    }
+    server.define(spec);
+    let mut store = store(&server);
+    let record = settled(&server, &mut store, "Error");
+    server.inject(Broken::LoseAnswer, On::Update, 0, 1);
+    store.write(&record, &prepared()).unwrap();
+    assert_eq!(stored(&server, &record)["Build_Creation_Date__c"], "2026-11-20");
+    let day = read(&mut store, record.id.as_str()).build_date;
+    assert_eq!(day, Some("2026-11-20T00:00:00Z".parse().unwrap()));
+}
+
+#[test]
+fn nothing_shown_holds_a_secret() {
+    let server = server();
+    let mut store = store(&server);
+    store.select().unwrap();
+    let mut shown = format!("{store:?}");
+    server.inject(
+        Broken::Answer(400, r#"{"error":"invalid_client","error_description":"no"}"#.into()),
+        On::Login,
+        0,
+        1,
+    );
+    server.expire_sessions();
+    shown.push_str(&format!("{:?}", store.select().unwrap_err()));
+    assert!(!shown.contains("canary") && !shown.contains("client-secret"), "{shown}");
+}

@@ -1,0 +1,386 @@
+//! The client: a session that logs in at first use, and the calls made with it.
+//!
+//! One rule decides about repeating. A read, or a request that provably had no effect, is tried up to
+//! three times; a session that has expired is renewed once for each request and the request, with its
+//! condition, is sent again; a write that may have arrived is never sent again from here.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use ureq::http::Method;
+use zeroize::Zeroizing;
+
+use crate::auth::Login;
+use crate::clock::Clock;
+use crate::describe::Object;
+use crate::error::{self, Error, Kind};
+use crate::http::{self, Answer, Body, Call, Credential, Header, Http, percent_encode};
+use crate::limits::ApiUsage;
+use crate::query::{Page, Pages, Row, Rows};
+use crate::retry;
+use crate::secret::Secret;
+use crate::shown::shown;
+use crate::soql::{Name, Query};
+use crate::time;
+use crate::token::{Owner, Token, TokenStore};
+
+/// What a client needs to know.
+#[derive(Debug)]
+pub struct Settings {
+    /// Where to log in, such as `https://login.salesforce.com` or a My Domain address.
+    pub login_url: String,
+    /// The version of the API, such as `66.0`.
+    pub api_version: String,
+    /// How to log in.
+    pub login: Login,
+    /// Where to keep the token between runs, if anywhere.
+    pub token_store: Option<TokenStore>,
+    /// Certificates in PEM of authorities to trust beside the public ones.
+    pub ca_pem: Option<Vec<u8>>,
+    /// How long things may take.
+    pub timeouts: http::Timeouts,
+    /// Records a page, from 200 to 2,000; Salesforce takes it as a hint. `None` is its default.
+    pub page_size: Option<u16>,
+}
+
+/// A version of the API that an instance offers.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Version {
+    /// What people call it, such as `Spring '26`.
+    pub label: String,
+    /// Where its resources begin.
+    pub url: String,
+    /// Its number, such as `66.0`.
+    pub version: String,
+}
+
+/// A client with at most one session.
+#[derive(Debug)]
+pub struct Client {
+    settings: Settings,
+    http: Http,
+    clock: Arc<dyn Clock>,
+    token: Option<Token>,
+    cache_was_read: bool,
+    usage: Option<ApiUsage>,
+    calls: u64,
+    server_time: Option<Timestamp>,
+}
+
+/// Whether a request may have an effect.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Effect {
+    Reads,
+    Writes,
+}
+
+impl Client {
+    /// Makes a client; it connects and logs in when it is first asked for something.
+    pub fn new(mut settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, Error> {
+        let wrong = |what: String| Err(Error::new(Kind::Settings, "use the settings", what));
+        settings.login_url.truncate(settings.login_url.trim_end_matches('/').len());
+        if !http::is_acceptable(&settings.login_url) {
+            return wrong(format!("login_url \"{}\" must be an https URL", shown(&settings.login_url)));
+        }
+        let is_number =
+            |part: &str| !part.is_empty() && part.len() < 4 && part.bytes().all(|b| b.is_ascii_digit());
+        if !settings.api_version.split_once('.').is_some_and(|(a, b)| is_number(a) && is_number(b)) {
+            return wrong(format!("api_version \"{}\" must look like 66.0", shown(&settings.api_version)));
+        }
+        if settings.page_size.is_some_and(|size| !(200..=2000).contains(&size)) {
+            return wrong("a page must have 200 to 2000 records".into());
+        }
+        let http = Http::new(settings.timeouts, settings.ca_pem.as_deref())?;
+        Ok(Self {
+            settings,
+            http,
+            clock,
+            token: None,
+            cache_was_read: false,
+            usage: None,
+            calls: 0,
+            server_time: None,
+        })
+    }
+
+    /// Returns how many requests of the allowance are used, as of the last answer.
+    pub fn usage(&self) -> Option<ApiUsage> {
+        self.usage
+    }
+
+    /// Returns how many requests were sent that count against the allowance; logging in does not.
+    pub fn calls(&self) -> u64 {
+        self.calls
+    }
+
+    /// Returns the server's time as of its last answer.
+    pub fn server_time(&self) -> Option<Timestamp> {
+        self.server_time
+    }
+
+    /// Logs in, if there is neither a session nor a cached token.
+    pub fn log_in(&mut self) -> Result<(), Error> {
+        self.session().map(drop)
+    }
+
+    /// Ends the session on the server and forgets the cached token. Without a session, does nothing.
+    pub fn log_out(&mut self) -> Result<(), Error> {
+        let Some(token) = self.token.take() else { return Ok(()) };
+        let doing = "log out";
+        let form = Secret::new(format!("token={}", percent_encode(token.access_token.expose())));
+        let call = Call {
+            doing,
+            method: Method::POST,
+            url: format!("{}/services/oauth2/revoke", token.instance_url),
+            headers: Vec::new(),
+            body: Some(Body::Form(&form)),
+        };
+        let forgotten = self.settings.token_store.as_ref().map_or(Ok(()), TokenStore::forget);
+        let answer = self.http.send(&call, &Credential::None).map_err(|failure| failure.error)?;
+        if answer.status >= 400 {
+            return Err(error::login_refusal(doing, answer.status, &answer.body, answer.retry_after));
+        }
+        forgotten
+    }
+
+    /// Lists the versions of the API that the instance offers; costs nothing of the allowance.
+    pub fn versions(&mut self) -> Result<Vec<Version>, Error> {
+        let doing = "list the API versions";
+        let answer = self.get_path(doing, "/services/data/", &[])?;
+        parse(doing, &answer.body)
+    }
+
+    /// Describes an object.
+    pub fn describe(&mut self, object: &Name) -> Result<Object, Error> {
+        let doing = format!("describe {object}");
+        let answer = self.get_path(&doing, &format!("{}/sobjects/{object}/describe", self.base()), &[])?;
+        parse(&doing, &answer.body)
+    }
+
+    /// Reads `fields` of one record.
+    pub fn get(&mut self, object: &Name, id: &str, fields: &[Name]) -> Result<Row, Error> {
+        let names: Vec<&str> = fields.iter().map(Name::as_str).collect();
+        let doing = format!("read {object} {}", shown(id));
+        let id = checked_id(&doing, id)?;
+        let path = format!("{}/sobjects/{object}/{id}?fields={}", self.base(), names.join(","));
+        let answer = self.get_path(&doing, &path, &[])?;
+        let mut row: Row = parse(&doing, &answer.body)?;
+        row.remove("attributes");
+        Ok(row)
+    }
+
+    /// Runs a query and hands `each` every record as its page comes. An error after some records
+    /// were handed over says that there may be more.
+    pub fn for_each(&mut self, query: &Query, mut each: impl FnMut(Row)) -> Result<(), Error> {
+        let doing = format!("query {}", query.object);
+        let size = self.settings.page_size.map(|size| ("sforce-query-options", format!("batchSize={size}")));
+        let headers: Vec<Header> = size.into_iter().collect();
+        let path = format!("{}/query/?q={}", self.base(), percent_encode(&query.to_string()));
+        let mut pages = Pages::new(doing.clone());
+        let mut answer = self.get_path(&doing, &path, &headers)?;
+        loop {
+            let page: Page = pages.parse(&answer.body)?;
+            let next = pages.after(&page);
+            page.records.into_iter().for_each(&mut each);
+            let Some(next) = next? else { return Ok(()) };
+            answer = self.get_path(&doing, &next, &headers)?;
+        }
+    }
+
+    /// Runs a query and returns what came of it. An error before the first record is an error here.
+    pub fn query(&mut self, query: &Query) -> Result<Rows, Error> {
+        let mut rows = Vec::new();
+        match self.for_each(query, |row| rows.push(row)) {
+            Ok(()) => Ok(Rows { rows, lost: None }),
+            Err(error) if rows.is_empty() => Err(error),
+            Err(error) => Ok(Rows { rows, lost: Some(error) }),
+        }
+    }
+
+    /// Sets fields of one record, all at once; with `unmodified_since`, only if the record was not
+    /// modified after it ([`Kind::Modified`]). Salesforce compares whole seconds.
+    pub fn update(
+        &mut self,
+        object: &Name,
+        id: &str,
+        fields: &BTreeMap<Name, Value>,
+        unmodified_since: Option<Timestamp>,
+    ) -> Result<(), Error> {
+        let doing = format!("update {object} {}", shown(id));
+        let path = format!("{}/sobjects/{object}/{}", self.base(), checked_id(&doing, id)?);
+        let body: Row = fields.iter().map(|(name, value)| (name.to_string(), value.clone())).collect();
+        let body = Value::Object(body).to_string();
+        let condition = match unmodified_since.map(time::print_http_date) {
+            Some(None) => {
+                return Err(Error::new(Kind::Settings, doing, "the time of its revision cannot be written"));
+            }
+            Some(Some(date)) => Some(("if-unmodified-since", date)),
+            None => None,
+        };
+        let answer = self.exchange(Effect::Writes, |token| Call {
+            doing: &doing,
+            method: Method::PATCH,
+            url: format!("{}{path}", token.instance_url),
+            headers: condition.iter().cloned().collect(),
+            body: Some(Body::Json(body.as_bytes())),
+        });
+        answer.map(drop)
+    }
+
+    fn base(&self) -> String {
+        format!("/services/data/v{}", self.settings.api_version)
+    }
+
+    fn get_path(&mut self, doing: &str, path: &str, headers: &[Header]) -> Result<Answer, Error> {
+        self.exchange(Effect::Reads, |token| Call {
+            doing,
+            method: Method::GET,
+            url: format!("{}{path}", token.instance_url),
+            headers: headers.to_vec(),
+            body: None,
+        })
+    }
+
+    /// Sends a request until it is answered well or must not be repeated.
+    fn exchange<'a>(&mut self, effect: Effect, call: impl Fn(&Token) -> Call<'a>) -> Result<Answer, Error> {
+        let mut renewed = false;
+        let mut tried = 1;
+        loop {
+            let token = self.session()?;
+            let error = match self.exchange_once(effect, &call(&token), &token) {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            if error.kind() == Kind::SessionRefused && !renewed {
+                tracing::debug!("the session has expired; logging in again");
+                renewed = true;
+                self.token = None;
+                continue;
+            }
+            let Some(pause) = retry::pause(&error, tried, self.clock.random()) else { return Err(error) };
+            tracing::debug!(%error, ?pause, "repeating a request");
+            self.clock.pause(pause);
+            tried += 1;
+        }
+    }
+
+    fn exchange_once(&mut self, effect: Effect, call: &Call<'_>, token: &Token) -> Result<Answer, Error> {
+        self.calls += 1;
+        let answer = match self.http.send(call, &Credential::Bearer(&token.access_token)) {
+            Ok(answer) => answer,
+            Err(failure) if failure.maybe_done && effect == Effect::Writes => {
+                return Err(failure.error.into_unknown_outcome());
+            }
+            Err(failure) => return Err(failure.error),
+        };
+        self.usage = answer.limit_info.as_deref().and_then(ApiUsage::parse).or(self.usage);
+        self.server_time = answer.date.or(self.server_time);
+        if (200..300).contains(&answer.status) {
+            return Ok(answer);
+        }
+        let error = error::api_refusal(call.doing, answer.status, &answer.body, answer.retry_after);
+        // What stands in front of Salesforce answers 5xx without knowing what became of the request.
+        let vague = answer.status >= 500 && error.code().is_none();
+        Err(if vague && effect == Effect::Writes { error.into_unknown_outcome() } else { error })
+    }
+
+    /// Returns the session: the one in use, the one kept from another run, or a new one.
+    fn session(&mut self) -> Result<Token, Error> {
+        if let Some(token) = &self.token {
+            return Ok(token.clone());
+        }
+        let mut token = None;
+        if let Some(store) = self.settings.token_store.as_ref().filter(|_| !self.cache_was_read) {
+            token = store.load(&self.owner())?.filter(|token| http::is_acceptable(&token.instance_url));
+        }
+        self.cache_was_read = true;
+        let token = match token {
+            Some(token) => token,
+            None => self.log_in_anew()?,
+        };
+        self.token = Some(token.clone());
+        Ok(token)
+    }
+
+    fn owner(&self) -> Owner {
+        let (client_id, username) = self.settings.login.identity();
+        Owner {
+            login_url: self.settings.login_url.clone(),
+            client_id: client_id.to_owned(),
+            username: username.to_owned(),
+        }
+    }
+
+    fn log_in_anew(&self) -> Result<Token, Error> {
+        let mut tried = 1;
+        let token = loop {
+            match self.ask_for_token() {
+                Ok(token) => break token,
+                Err(error) => match retry::pause(&error, tried, self.clock.random()) {
+                    Some(pause) => self.clock.pause(pause),
+                    None => return Err(error),
+                },
+            }
+            tried += 1;
+        };
+        if let Some(store) = &self.settings.token_store {
+            // The session works without the file; the next run logs in again.
+            if let Err(error) = store.save(self.owner(), &token, self.clock.random()) {
+                tracing::warn!(%error, "the session is not kept for the next run");
+            }
+        }
+        Ok(token)
+    }
+
+    fn ask_for_token(&self) -> Result<Token, Error> {
+        let login_url = &self.settings.login_url;
+        let doing = format!("log in at {}", shown(login_url));
+        let form = self.settings.login.form(login_url, self.clock.now())?;
+        let call = Call {
+            doing: &doing,
+            method: Method::POST,
+            url: format!("{login_url}/services/oauth2/token"),
+            headers: Vec::new(),
+            body: Some(Body::Form(&form)),
+        };
+        let mut answer = self.http.send(&call, &Credential::None).map_err(|failure| failure.error)?;
+        let body = Zeroizing::new(std::mem::take(&mut answer.body));
+        if answer.status != 200 {
+            return Err(error::login_refusal(&doing, answer.status, &body, answer.retry_after));
+        }
+        let granted: Granted = serde_json::from_slice(&body).map_err(|_| {
+            // What was answered may hold the token, so nothing of it is shown.
+            Error::new(Kind::BadAnswer, &doing, "the answer holds no token").with_status(200)
+        })?;
+        let instance_url = granted.instance_url.trim_end_matches('/').to_owned();
+        if !http::is_acceptable(&instance_url) {
+            let what = format!("the instance \"{}\" is not an https URL", shown(&instance_url));
+            return Err(Error::new(Kind::BadAnswer, &doing, what));
+        }
+        Ok(Token { access_token: Secret::new(granted.access_token.as_str()), instance_url })
+    }
+}
+
+/// A token endpoint's answer, as far as it matters.
+#[derive(Deserialize)]
+struct Granted {
+    access_token: Zeroizing<String>,
+    instance_url: String,
+}
+
+/// Reads an answer's JSON.
+pub(crate) fn parse<T: DeserializeOwned>(doing: &str, body: &[u8]) -> Result<T, Error> {
+    serde_json::from_slice(body).map_err(|error| {
+        let what = format!("the answer is not the expected JSON: \"{}\"", shown(body));
+        Error::new(Kind::BadAnswer, doing, what).caused(error)
+    })
+}
+
+fn checked_id<'a>(doing: &str, id: &'a str) -> Result<&'a str, Error> {
+    let fits = matches!(id.len(), 15 | 18) && id.bytes().all(|b| b.is_ascii_alphanumeric());
+    if fits { Ok(id) } else { Err(Error::new(Kind::NotFound, doing, "it is not a record id")) }
+}
