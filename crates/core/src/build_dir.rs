@@ -48,6 +48,18 @@ impl BuildRoots {
 
     /// Opens the build directory that a record names.
     pub fn resolve(&self, build_path: &str) -> Result<BuildDir, BuildError> {
+        let (root, below) = self.split(build_path)?;
+        let fd = open_beneath(root.fd.as_fd(), below).map_err(|cause| cause.into_error(build_path))?;
+        Ok(BuildDir { fd, below: below.to_vec(), path: build_path.as_bytes().to_vec() })
+    }
+
+    /// Returns what of a record's build path is below its root, by the names alone: the directory need not exist any
+    /// more.
+    pub fn below<'p>(&self, build_path: &'p str) -> Result<&'p [u8], BuildError> {
+        self.split(build_path).map(|(_, below)| below)
+    }
+
+    fn split<'p>(&self, build_path: &'p str) -> Result<(&Root, &'p [u8]), BuildError> {
         let refused = |why| BuildError::NotAllowed { path: foreign::escape(build_path), why };
         let Some(absolute) = build_path.strip_prefix('/') else {
             return Err(refused("it is not absolute"));
@@ -58,10 +70,7 @@ impl BuildRoots {
         if absolute.split('/').any(|name| matches!(name, "" | "." | "..")) {
             return Err(refused("it has an empty, \".\" or \"..\" component, or ends with a slash"));
         }
-        let (root, below) =
-            self.root_of(build_path.as_bytes()).ok_or_else(|| refused("no build root holds it"))?;
-        let fd = open_beneath(root.fd.as_fd(), below).map_err(|cause| cause.into_error(build_path))?;
-        Ok(BuildDir { fd, below: below.to_vec(), path: build_path.as_bytes().to_vec() })
+        self.root_of(build_path.as_bytes()).ok_or_else(|| refused("no build root holds it"))
     }
 
     /// Returns the innermost root above `path`, and what of `path` is below it.

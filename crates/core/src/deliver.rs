@@ -26,7 +26,7 @@ pub use payload::deliver;
 pub use sidecars::put_sidecars;
 pub use standing::{Final, clear_final};
 
-use crate::digest::{Digests, Generation, Sha256Hex};
+use crate::digest::{Digests, Sha256Hex};
 use crate::exit::Fault;
 use crate::site::{Place, RemotePath, SiteError};
 
@@ -62,13 +62,13 @@ impl fmt::Display for Strength {
     }
 }
 
-/// Whether a payload at this place was released to customers before.
+/// Whether a payload at this place was released to customers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Released {
     /// None was; whatever stands at the final name may be moved aside.
     Never,
-    /// This other generation was; what stands at the final name stays.
-    Other(Generation),
+    /// One was; what stands at the final name stays.
+    Before,
 }
 
 /// A payload's delivery.
@@ -79,10 +79,12 @@ pub struct Delivery<'a> {
     pub digests: &'a Digests,
     /// How it must be verified.
     pub verify: Verify,
-    /// Whether other content was released there.
+    /// Whether a payload was released there.
     pub released: Released,
+    /// Asked before each piece of the payload is sent.
+    pub go_on: &'a dyn Fn() -> Result<(), Stop>,
     /// Asked right before the payload gets its final name.
-    pub hold: &'a dyn Fn() -> Result<(), Stop>,
+    pub may_commit: &'a dyn Fn() -> Result<(), Stop>,
 }
 
 /// A reason for not going on; nothing has failed.
@@ -91,7 +93,7 @@ pub struct Delivery<'a> {
 pub struct Stop(pub String);
 
 /// A payload that stands at its final name.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Delivered {
     /// How its content was verified.
     pub verified_by: Strength,
@@ -112,16 +114,8 @@ pub enum DeliverError {
     #[error(transparent)]
     Site(#[from] SiteError),
     /// Other content stands at the final name and was released.
-    #[error(
-        "{payload} holds other content, and generation {released} of it was released; \
-         supersede the build if that is meant"
-    )]
-    Conflict {
-        /// The final name.
-        payload: RemotePath,
-        /// The generation that was released.
-        released: Generation,
-    },
+    #[error("{0} was released with other content; a released path never changes, give the build a new path")]
+    Conflict(RemotePath),
     /// Something else than a regular file stands at a name that the payload needs.
     #[error("{0} at the site is not a regular file; look at it and remove it there")]
     NotRegular(RemotePath),
@@ -156,7 +150,7 @@ pub enum DeliverError {
     )]
     Unverifiable(RemotePath),
     /// It was told to stop before the final name was given.
-    #[error("stopped before {payload} got its name: {stop}")]
+    #[error("{payload} did not get its name: {stop}")]
     Stopped {
         /// The final name.
         payload: RemotePath,
@@ -178,7 +172,7 @@ impl DeliverError {
     pub fn fault(&self) -> Fault {
         match self {
             Self::Site(err) => err.kind.fault(),
-            Self::Conflict { .. } | Self::NotRegular(_) | Self::Corrupt(_) => Fault::Build,
+            Self::Conflict(_) | Self::NotRegular(_) | Self::Corrupt(_) => Fault::Build,
             Self::NoSpace { .. } | Self::Stopped { .. } => Fault::TryLater,
             Self::Unverifiable(_) => Fault::Configuration,
             Self::Damaged { .. } | Self::Local { .. } => Fault::Spool,

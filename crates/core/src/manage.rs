@@ -4,8 +4,9 @@
 //! confirmed, the site. [`plan`] turns what was seen into a [`Plan`], purely. [`apply`] executes it. A dry run stops
 //! after the plan and prints it.
 
-// pub mod apply;
-// pub mod gather;
+pub mod apply;
+pub mod gather;
+pub mod overview;
 pub mod plan;
 mod show;
 

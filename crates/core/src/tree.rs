@@ -165,7 +165,7 @@ impl<'d> Walk<'d> {
 
     fn enter_build(&mut self) -> Result<Meta, BuildError> {
         let fd = rustix::fs::openat(self.build.fd(), ".", SUBDIRECTORY, Mode::empty())
-            .map_err(|e| self.failed(e))?;
+            .map_err(|e| self.vanished_or(e))?;
         let meta = Meta::of(&rustix::fs::fstat(&fd).map_err(|e| self.failed(e))?);
         self.dev = meta.dev;
         self.totals.entries = 1;
@@ -254,7 +254,7 @@ impl<'d> Walk<'d> {
     fn list(&mut self, fd: OwnedFd) -> Result<Level, BuildError> {
         let room =
             usize::try_from(self.policy.max_entries - self.totals.entries.min(self.policy.max_entries));
-        let listed = Names::read(fd.as_fd(), room.unwrap_or(usize::MAX)).map_err(|e| self.failed(e))?;
+        let listed = Names::read(fd.as_fd(), room.unwrap_or(usize::MAX)).map_err(|e| self.vanished_or(e))?;
         let Some((names, leftovers)) = listed else {
             return Err(self.too_large(Limit::Entries(self.policy.max_entries)));
         };

@@ -1,2 +1,109 @@
-//! stub
-fn main() {}
+//! `manage`: prepares builds for delivery and confirms them. What cron runs every 15 minutes, and people by hand.
+
+mod commands;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+use intraware_cli::common::{Common, EXIT_STATUS};
+use intraware_cli::failure::Failure;
+use intraware_cli::pages::{self, ShellName};
+use intraware_cli::process;
+use intraware_core::exit;
+
+use crate::commands::{check, config, hold, init, log, records, release, retry, run, status, why};
+
+const EXAMPLES: &str = "\
+EXAMPLES:
+  manage                       one pass over all builds, as cron does
+  manage --dry-run             show for every build what would be done and why
+  manage run --build p7        prepare or confirm the build p7 now
+  manage why p7                show where p7 is, what it waits for, what would unblock it
+  manage hold p7 --reason 'wrong licence file'
+";
+
+/// Prepares builds for delivery, hands them to upload, and confirms what was delivered
+#[derive(Parser)]
+#[command(name = "manage", version, after_help = format!("{EXAMPLES}\n{EXIT_STATUS}"))]
+struct Cli {
+    #[command(flatten)]
+    common: Common,
+    #[command(flatten)]
+    run: run::Arguments,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Make one pass over all builds, or over those named (what no subcommand means)
+    #[command(after_help = EXIT_STATUS)]
+    Run(run::Arguments),
+    /// Show every build: record, spool, delivery, last error, next try, and who holds the lock
+    #[command(after_help = EXIT_STATUS)]
+    Status(status::Arguments),
+    /// Show where one build is, what it waits for, and what would unblock it
+    #[command(after_help = EXIT_STATUS)]
+    Why(why::Arguments),
+    /// Try configuration, login, fields, key, spool, locks and site for real
+    #[command(after_help = EXIT_STATUS)]
+    Check,
+    /// Make the spool
+    #[command(after_help = EXIT_STATUS)]
+    Init,
+    /// Show the transaction log of all hosts, merged and filtered
+    #[command(after_help = EXIT_STATUS)]
+    Log(log::Arguments),
+    /// Hold a build: neither program moves it until it is released
+    #[command(after_help = EXIT_STATUS)]
+    Hold(hold::Arguments),
+    /// Let a held build go on
+    #[command(after_help = EXIT_STATUS)]
+    Release(release::Arguments),
+    /// Forget a build's failures, so that the next run tries it again
+    #[command(after_help = EXIT_STATUS)]
+    Retry(retry::Arguments),
+    /// Work on the records of the SQLite store by hand
+    #[command(after_help = EXIT_STATUS)]
+    Records(records::Arguments),
+    /// Show the values in force, and where each came from
+    #[command(after_help = EXIT_STATUS)]
+    Config(config::Arguments),
+    /// Print completions for a shell
+    Completions {
+        /// The shell
+        shell: ShellName,
+    },
+    /// Print the manual page, as roff
+    Man,
+}
+
+fn main() -> ExitCode {
+    // A wrong command line ends here, with exit status 2.
+    let cli = Cli::parse();
+    process::start_logging(&cli.common);
+    process::main(|| dispatch(cli))
+}
+
+fn dispatch(cli: Cli) -> Result<u8, Failure> {
+    let Cli { common, run: pass, command } = cli;
+    if command.is_some() && pass.is_given() {
+        return Err(Failure::usage("--dry-run, --build and --json belong behind the subcommand"));
+    }
+    match command {
+        None => run::run(&common, &pass),
+        Some(Command::Run(arguments)) => run::run(&common, &arguments),
+        Some(Command::Status(arguments)) => status::run(&common, &arguments),
+        Some(Command::Why(arguments)) => why::run(&common, &arguments),
+        Some(Command::Check) => check::run(&common),
+        Some(Command::Init) => init::run(&common),
+        Some(Command::Log(arguments)) => log::run(&common, &arguments),
+        Some(Command::Hold(arguments)) => hold::run(&common, &arguments),
+        Some(Command::Release(arguments)) => release::run(&common, &arguments),
+        Some(Command::Retry(arguments)) => retry::run(&common, &arguments),
+        Some(Command::Records(arguments)) => records::run(&common, &arguments),
+        Some(Command::Config(arguments)) => config::run(&common, &arguments),
+        Some(Command::Completions { shell }) => pages::completions(Cli::command(), shell).map(|()| exit::OK),
+        Some(Command::Man) => pages::man(Cli::command()).map(|()| exit::OK),
+    }
+}

@@ -1,2 +1,74 @@
-//! stub
-fn main() {}
+//! `upload`: delivers prepared payloads to the site. What cron runs every 30 minutes, and people by hand.
+
+mod commands;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+use intraware_cli::common::{Common, EXIT_STATUS};
+use intraware_cli::failure::Failure;
+use intraware_cli::pages::{self, ShellName};
+use intraware_cli::process;
+use intraware_core::exit;
+
+const EXAMPLES: &str = "\
+EXAMPLES:
+  upload                       deliver all that waits, as cron does
+  upload --dry-run             show what would be delivered, and why not the rest
+  upload --job p7              deliver the build p7 now, whatever failed before
+  upload status                show what waits, who is at work on it, what failed
+";
+
+/// Delivers prepared payloads to the delivery site
+#[derive(Parser)]
+#[command(name = "upload", version, after_help = format!("{EXAMPLES}\n{EXIT_STATUS}"))]
+struct Cli {
+    #[command(flatten)]
+    common: Common,
+    #[command(flatten)]
+    run: commands::run::Arguments,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Deliver waiting payloads once (what no subcommand means)
+    #[command(after_help = EXIT_STATUS)]
+    Run(commands::run::Arguments),
+    /// Show the jobs in the upload area: age, size, who is at work on them, what failed
+    #[command(after_help = EXIT_STATUS)]
+    Status(commands::status::Arguments),
+    /// Try configuration, spool, locks and site for real
+    #[command(after_help = EXIT_STATUS)]
+    Check,
+    /// Print completions for a shell
+    Completions {
+        /// The shell
+        shell: ShellName,
+    },
+    /// Print the manual page, as roff
+    Man,
+}
+
+fn main() -> ExitCode {
+    // A wrong command line ends here, with exit status 2.
+    let cli = Cli::parse();
+    process::start_logging(&cli.common);
+    process::main(|| dispatch(cli))
+}
+
+fn dispatch(cli: Cli) -> Result<u8, Failure> {
+    let Cli { common, run, command } = cli;
+    if command.is_some() && run.is_given() {
+        return Err(Failure::usage("--dry-run, --job and --json belong behind the subcommand"));
+    }
+    match command {
+        None => commands::run::run(&common, &run),
+        Some(Command::Run(arguments)) => commands::run::run(&common, &arguments),
+        Some(Command::Status(arguments)) => commands::status::run(&common, &arguments),
+        Some(Command::Check) => commands::check::run(&common),
+        Some(Command::Completions { shell }) => pages::completions(Cli::command(), shell).map(|()| exit::OK),
+        Some(Command::Man) => pages::man(Cli::command()).map(|()| exit::OK),
+    }
+}

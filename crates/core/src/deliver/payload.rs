@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::proof::{Proof, by_content, by_hash};
 use super::standing::{Final, Standing, clear_final, discard, look, sweep};
-use super::{DeliverError, Delivered, Delivery, Strength, Verify};
+use super::{DeliverError, Delivered, Delivery, Stop, Strength, Verify};
 use crate::digest::{Hex, Sha256Hex};
 use crate::site::{EntryKind, RemotePath, Session, SiteErrorKind};
 
@@ -79,10 +79,14 @@ impl Transfer<'_> {
         self.resumed_from = from;
         self.check_space(digests.size - from)?;
         progress(from);
-        let mut source = Hashed { file: self.payload, hash, left: digests.size - from };
+        let go_on = self.delivery.go_on;
+        let mut source = Hashed { file: self.payload, hash, left: digests.size - from, go_on, stop: None };
         // With nothing left to send this still sets the mode and has the site flush the file.
-        let sent = self.session.put(&self.part, from, &mut source, &mut |done| progress(from + done))?;
-        self.sent += sent;
+        let put = self.session.put(&self.part, from, &mut source, &mut |done| progress(from + done));
+        if let Some(stop) = source.stop {
+            return Err(DeliverError::Stopped { payload: self.delivery.place.payload(), stop });
+        }
+        self.sent += put?;
         let found = source.finish();
         if found != digests.sha256 {
             discard(self.session, &self.part)?;
@@ -175,10 +179,10 @@ impl Transfer<'_> {
 
     /// Gives the verified `.part` its final name.
     fn commit(mut self, strength: Strength) -> Result<Delivered, DeliverError> {
-        let Delivery { place, digests, verify, released, hold } = *self.delivery;
+        let Delivery { place, digests, verify, released, may_commit, .. } = *self.delivery;
         let mut moved_aside = None;
         for _ in 0..CLEARINGS {
-            hold().map_err(|stop| DeliverError::Stopped { payload: place.payload(), stop })?;
+            may_commit().map_err(|stop| DeliverError::Stopped { payload: place.payload(), stop })?;
             match clear_final(self.session, place, digests, released, verify)? {
                 Final::Free => {}
                 Final::MovedAside(aside) => moved_aside = Some(aside),
@@ -186,9 +190,7 @@ impl Transfer<'_> {
                     discard(self.session, &self.part)?;
                     return Ok(self.delivered(strength, true, moved_aside));
                 }
-                Final::Conflict(released) => {
-                    return Err(DeliverError::Conflict { payload: place.payload(), released });
-                }
+                Final::Conflict => return Err(DeliverError::Conflict(place.payload())),
             }
             match self.session.rename_new(&self.part, &place.payload()) {
                 Ok(()) => return Ok(self.delivered(strength, false, moved_aside)),
@@ -217,9 +219,7 @@ impl Transfer<'_> {
     fn refuse_if_released(&mut self) -> Result<(), DeliverError> {
         match self.delivery.released {
             super::Released::Never => Ok(()),
-            super::Released::Other(released) => {
-                Err(DeliverError::Conflict { payload: self.delivery.place.payload(), released })
-            }
+            super::Released::Before => Err(DeliverError::Conflict(self.delivery.place.payload())),
         }
     }
 
@@ -243,6 +243,9 @@ struct Hashed<'a> {
     file: &'a mut File,
     hash: Sha256,
     left: u64,
+    go_on: &'a dyn Fn() -> Result<(), Stop>,
+    /// Why no more is read, once that is so.
+    stop: Option<Stop>,
 }
 
 impl Hashed<'_> {
@@ -253,6 +256,9 @@ impl Hashed<'_> {
 
 impl Read for Hashed<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if let Err(stop) = (self.go_on)() {
+            return Err(io::Error::other(self.stop.insert(stop).clone()));
+        }
         let n = (&mut *self.file).take(self.left).read(buffer)?;
         self.left -= n as u64;
         self.hash.update(&buffer[..n]);

@@ -14,8 +14,8 @@ pub enum Final {
     Same(Strength),
     /// Other content that was never released stood there, and went to this name.
     MovedAside(RemotePath),
-    /// Other content stands there and was released; it was left alone. The generation is what was released.
-    Conflict(Generation),
+    /// Other content stands there and was released; it was left alone.
+    Conflict,
 }
 
 /// What stands at a final name.
@@ -41,7 +41,7 @@ pub fn clear_final(
         Standing::Nothing => Ok(Final::Free),
         Standing::Same(strength) => Ok(Final::Same(strength)),
         Standing::Other => match released {
-            Released::Other(generation) => Ok(Final::Conflict(generation)),
+            Released::Before => Ok(Final::Conflict),
             Released::Never => {
                 let aside = place.superseded(digests.generation());
                 session.rename_new(&place.payload(), &aside)?;

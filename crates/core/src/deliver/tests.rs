@@ -101,7 +101,8 @@ impl Payload {
             digests: &self.digests,
             verify: Verify::Strong,
             released: Released::Never,
-            hold: &|| Ok(()),
+            go_on: &|| Ok(()),
+            may_commit: &|| Ok(()),
         }
     }
 
@@ -262,10 +263,9 @@ fn other_content_gives_way_if_it_was_never_released_and_stays_if_it_was() {
         let payload = Payload::noise();
         let at = payload.place.payload();
         world.plant(&at, b"other");
-        let generation = digests(b"other").generation();
-        let delivery = Delivery { released: Released::Other(generation), ..payload.delivery() };
+        let delivery = Delivery { released: Released::Before, ..payload.delivery() };
         let err = payload.deliver_as(world.session().as_mut(), &delivery).unwrap_err();
-        assert!(matches!(err, DeliverError::Conflict { released, .. } if released == generation), "{err}");
+        assert!(matches!(err, DeliverError::Conflict(_)), "{err}");
         assert_eq!(err.fault(), Fault::Build);
         assert_eq!(fs::read(world.local(&at)).unwrap(), b"other");
         assert_eq!(world.names(&payload), ["p7.tar.gz"], "{}", world.what);
@@ -295,7 +295,7 @@ fn content_that_appears_during_the_upload_is_dealt_with_before_the_rename() {
             world.plant(&at, &payload.bytes);
             Ok(())
         };
-        let delivery = Delivery { hold: &same, ..payload.delivery() };
+        let delivery = Delivery { may_commit: &same, ..payload.delivery() };
         let delivered = payload.deliver_as(world.session().as_mut(), &delivery).unwrap();
         assert!(delivered.adopted && delivered.sent == SIZE as u64, "{}", world.what);
         world.assert_delivered(&payload);
@@ -304,10 +304,10 @@ fn content_that_appears_during_the_upload_is_dealt_with_before_the_rename() {
             world.plant(&at, b"other");
             Ok(())
         };
-        let released = Released::Other(digests(b"other").generation());
-        let delivery = Delivery { hold: &other, released, ..payload.delivery() };
+        let released = Released::Before;
+        let delivery = Delivery { may_commit: &other, released, ..payload.delivery() };
         let err = payload.deliver_as(world.session().as_mut(), &delivery).unwrap_err();
-        assert!(matches!(err, DeliverError::Conflict { .. }), "{err}");
+        assert!(matches!(err, DeliverError::Conflict(_)), "{err}");
         assert_eq!(fs::read(world.local(&at)).unwrap(), b"other");
     });
 }
@@ -368,7 +368,7 @@ fn a_hold_stops_before_the_rename_and_nothing_is_sent_twice() {
     at_each_site(|world| {
         let payload = Payload::noise();
         let hold = || Err(Stop("held by an operator".into()));
-        let delivery = Delivery { hold: &hold, ..payload.delivery() };
+        let delivery = Delivery { may_commit: &hold, ..payload.delivery() };
         let err = payload.deliver_as(world.session().as_mut(), &delivery).unwrap_err();
         assert!(
             matches!(&err, DeliverError::Stopped { stop, .. } if stop.0 == "held by an operator"),

@@ -21,6 +21,7 @@
 #[cfg(test)]
 pub(crate) mod conformance;
 mod directory;
+mod link;
 mod path;
 mod sftp;
 mod url;
@@ -28,6 +29,7 @@ mod url;
 use std::io::{Read, Write};
 
 pub use directory::Directory;
+pub use link::Link;
 pub use path::{PathError, Place, RemotePath};
 pub use sftp::{Credential, Sftp, SftpSettings};
 pub use url::{BasePath, SiteUrl, UrlError};

@@ -18,7 +18,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{Room, durable};
-use crate::deliver::Strength;
+use crate::deliver::Delivered;
 use crate::digest::{Digests, Generation};
 use crate::exit::Fault;
 use crate::foreign;
@@ -129,28 +129,13 @@ pub struct Receipt {
     pub path: RemotePath,
     /// What the transfer was.
     #[serde(flatten)]
-    pub delivery: Delivery,
+    pub delivery: Delivered,
     /// When it stood at the site under its final name.
     pub delivered: Timestamp,
     /// The host that delivered it.
     pub host: String,
     /// The run that delivered it.
     pub run: String,
-}
-
-/// What it took to get a payload to a site.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Delivery {
-    /// How the bytes at the site were verified.
-    pub verified_by: Strength,
-    /// Bytes of an earlier try that were kept, in bytes.
-    pub resumed_from: u64,
-    /// Bytes sent.
-    pub sent: u64,
-    /// The same content already stood under the final name.
-    pub adopted: bool,
-    /// Where other, never released content went that stood under the final name.
-    pub moved_aside: Option<RemotePath>,
 }
 
 /// Failed tries to deliver a job.

@@ -12,7 +12,7 @@ use crate::exit::Fault;
 use crate::foreign;
 use crate::lock::Lock;
 use crate::run::{Identity, RunContext};
-use crate::sidecar::Sidecars;
+use crate::sidecar::{SidecarKind, Sidecars};
 
 /// A private directory of this run, removed with all that is in it unless it becomes a job.
 #[derive(Debug)]
@@ -178,6 +178,13 @@ impl Spool {
     /// Returns the sidecars of a job.
     pub fn sidecars(&self, job: &Job) -> Result<Sidecars, SpoolError> {
         job::sidecars(&self.job_dir(job), &job.manifest)
+    }
+
+    /// Writes another signature over a job's own.
+    pub fn replace_signature(&self, job: &Job, signature: &[u8]) -> Result<(), SpoolError> {
+        let dir = self.job_dir(job);
+        let name = format!("{}{}", job.manifest.place.payload_name(), SidecarKind::Signature.suffix());
+        durable::write_file(&dir, &name, signature).map_err(|e| SpoolError::io("write", &dir.join(&name), e))
     }
 
     /// Opens a job's payload.

@@ -87,8 +87,8 @@ pub struct Release {
     pub place: Place,
     /// The build's record.
     pub record: RecordId,
-    /// What was released.
-    pub generation: Generation,
+    /// What was released; unknown if the spool had lost the job.
+    pub generation: Option<Generation>,
     /// When.
     pub at: Timestamp,
 }

@@ -43,6 +43,9 @@ pub trait RecordStore {
     /// line for each thing that was looked at.
     fn check(&mut self) -> Result<Vec<String>, StoreError>;
 
+    /// Ends the session with the store, unless it is kept for the next run. The store is not used afterwards.
+    fn log_out(&mut self) -> Result<(), StoreError>;
+
     /// Returns how much of the store's request allowance is used, if it has one and has said so.
     fn usage(&self) -> Option<Usage>;
 }

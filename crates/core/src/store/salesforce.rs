@@ -90,14 +90,6 @@ impl SalesforceStore {
         })
     }
 
-    /// Ends the session, unless it is kept for the next run.
-    pub fn log_out(&mut self) -> Result<(), StoreError> {
-        if self.settings.cache_dir.is_some() {
-            return Ok(());
-        }
-        self.client.log_out().map_err(|error| store_error(&error))
-    }
-
     /// Makes a call, unless the allowance is known to be used up.
     fn call<T>(
         &mut self,
@@ -350,6 +342,13 @@ impl RecordStore for SalesforceStore {
             lines.push(format!("requests: {} of {} used in 24 hours", usage.used, usage.allowed));
         }
         Ok(lines)
+    }
+
+    fn log_out(&mut self) -> Result<(), StoreError> {
+        if self.settings.cache_dir.is_some() {
+            return Ok(());
+        }
+        self.client.log_out().map_err(|error| store_error(&error))
     }
 
     fn usage(&self) -> Option<Usage> {

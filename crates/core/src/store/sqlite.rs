@@ -186,6 +186,10 @@ impl RecordStore for SqliteStore {
         Ok(lines)
     }
 
+    fn log_out(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     fn usage(&self) -> Option<Usage> {
         None
     }

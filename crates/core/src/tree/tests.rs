@@ -175,6 +175,15 @@ fn a_directory_swapped_before_it_is_entered_is_not_entered() {
 }
 
 #[test]
+fn a_build_removed_after_it_was_opened_has_changed() {
+    let build = Build::new();
+    let opened = build.open();
+    fs::remove_dir(build.at("")).unwrap();
+    let first = Walk::new(&opened, &TreePolicy::default()).next().map(|_| ());
+    assert!(matches!(first, Err(BuildError::Changed { what: "it was removed", .. })), "{first:?}");
+}
+
+#[test]
 fn what_cannot_be_listed_is_named() {
     let build = Build::new();
     build.file("closed\n/file");

@@ -1,13 +1,13 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::*;
-use crate::deliver::Strength;
+use crate::deliver::{Delivered, Strength};
 use crate::digest::{Digester, Digests};
 use crate::exit::Fault;
 use crate::lock::Held;
 use crate::record::Revision;
 use crate::site::Place;
-use crate::spool::{Attempts, Delivery, Hold, JobId, Manifest, Parked, Receipt, Retry};
+use crate::spool::{Attempts, Hold, JobId, Manifest, Parked, Receipt, Retry};
 
 const PATH: &str = "/builds/blast/p7";
 
@@ -289,7 +289,7 @@ fn a_path_released_for_another_record_is_never_used_again() {
         site: "intraware".into(),
         place: place.clone(),
         record: id("r9"),
-        generation: digests("z").generation(),
+        generation: Some(digests("z").generation()),
         at: now(),
     };
     seen.releases.insert(Release::key_of("intraware", &place), release);
@@ -336,7 +336,7 @@ fn orphans_are_parked_only_when_all_records_were_read() {
 #[test]
 fn what_is_kept_for_reference_is_removed_in_the_end() {
     let old = now() - SignedDuration::from_hours(24 * 31);
-    let delivery = Delivery {
+    let delivery = Delivered {
         verified_by: Strength::ServerHash,
         resumed_from: 0,
         sent: 1,

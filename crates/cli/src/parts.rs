@@ -1,0 +1,160 @@
+//! Makes the parts that a configuration describes. Reads secrets, opens files, and connects to nothing.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use intraware_core::archive::Level;
+use intraware_core::build_dir::BuildRoots;
+use intraware_core::config::{Backend, Config, Links, SiteConfig, Verification};
+use intraware_core::deliver::Verify;
+use intraware_core::exit::Fault;
+use intraware_core::fingerprint::{LinkPolicy, TreePolicy};
+use intraware_core::run::RunContext;
+use intraware_core::secret::{Secret, SecretSource, read_private_file};
+use intraware_core::sign::{KeyPolicy, SigningKey};
+use intraware_core::site::{Credential, Directory, Sftp, SftpSettings, Site, SiteUrl};
+use intraware_core::spool::Spool;
+use intraware_core::store::RecordStore;
+use intraware_core::store::salesforce::{SalesforceSettings, SalesforceStore};
+use intraware_core::store::sqlite::SqliteStore;
+
+use crate::failure::Failure;
+
+/// The mode of directories made at a site, before the server's umask.
+const REMOTE_DIR_MODE: u32 = 0o755;
+
+/// Whether a command may change something. One that may not does not even refresh a cache.
+pub use intraware_core::store::sqlite::Access as Permission;
+
+/// Opens the spool.
+pub fn spool(config: &Config) -> Result<Spool, Failure> {
+    Ok(Spool::open(&config.spool.root, config.spool.single_host)?)
+}
+
+/// Makes the record store.
+pub fn store(config: &Config, permission: Permission) -> Result<Box<dyn RecordStore>, Failure> {
+    let values = config.records.values.clone();
+    match &config.records.backend {
+        Backend::Sqlite { path } => Ok(Box::new(SqliteStore::open(path, values, permission)?)),
+        Backend::Salesforce(salesforce) => {
+            let cache = match permission {
+                Permission::ReadOnly => rsforce::Access::Read,
+                Permission::ReadWrite => rsforce::Access::ReadWrite,
+            };
+            let filter = &config.records.filter;
+            let settings =
+                SalesforceSettings::read(salesforce, filter, cache, &|name| std::env::var_os(name))?;
+            Ok(Box::new(SalesforceStore::new(settings, values, Arc::new(rsforce::SystemClock::default()))?))
+        }
+    }
+}
+
+/// Makes the site.
+pub fn site(config: &Config) -> Result<Box<dyn Site>, Failure> {
+    // The configuration refuses any other number.
+    let Some(site) = config.sites.first() else {
+        return Err(Failure::new(Fault::Configuration, "no [[site]] is configured"));
+    };
+    match site.url.parse::<SiteUrl>().map_err(|e| Failure::new(Fault::Configuration, e.to_string()))? {
+        SiteUrl::Directory(base) => Ok(Box::new(Directory {
+            name: site.name.clone(),
+            base,
+            file_mode: site.file_mode,
+            dir_mode: REMOTE_DIR_MODE,
+        })),
+        SiteUrl::Sftp { user, host, port, base } => Ok(Box::new(Sftp::new(SftpSettings {
+            name: site.name.clone(),
+            user: user.ok_or_else(|| no_user(site))?,
+            host,
+            port,
+            base,
+            known_hosts: site.known_hosts.clone(),
+            credentials: credentials(site)?,
+            connect_timeout: site.connect_timeout,
+            io_timeout: site.io_timeout,
+            file_mode: site.file_mode,
+            dir_mode: REMOTE_DIR_MODE,
+            exec_hash: site.exec_hash,
+        }))),
+    }
+}
+
+fn no_user(site: &SiteConfig) -> Failure {
+    let message = format!("site {}: its url names no user; write sftp://user@host/dir", site.name);
+    Failure::new(Fault::Configuration, message)
+}
+
+fn credentials(site: &SiteConfig) -> Result<Vec<Credential>, Failure> {
+    let mut credentials = Vec::new();
+    if let Some(file) = &site.private_key {
+        // Read here only to refuse a key that others can read, before anybody is connected to.
+        read_private_file(file)?;
+        credentials
+            .push(Credential::Key { file: file.clone(), passphrase: secret(site.passphrase.as_ref())? });
+    }
+    if site.agent {
+        let socket = std::env::var_os("SSH_AUTH_SOCK").map(PathBuf::from).ok_or_else(|| {
+            let message = format!("site {}: agent = true, but SSH_AUTH_SOCK is not set", site.name);
+            Failure::new(Fault::Configuration, message)
+        })?;
+        credentials.push(Credential::Agent { socket });
+    }
+    if let Some(password) = secret(site.password.as_ref())? {
+        credentials.push(Credential::Password(password));
+    }
+    Ok(credentials)
+}
+
+/// Returns how strongly a delivery to the site must be verified.
+pub fn verify(config: &Config) -> Verify {
+    match config.sites.first().map(|site| site.verify) {
+        Some(Verification::Size) => Verify::Size,
+        Some(Verification::Strong) | None => Verify::Strong,
+    }
+}
+
+/// Loads the signing key, and warns when it is about to expire.
+pub fn signing_key(config: &Config, context: &RunContext) -> Result<SigningKey, Failure> {
+    let exported = read_private_file(&config.signing.key)?;
+    let passphrase = secret(config.signing.passphrase.as_ref())?;
+    let policy = KeyPolicy { accept_sha1: config.signing.accept_sha1 };
+    let key = SigningKey::load(exported.expose(), passphrase.as_ref(), context.now(), policy)?;
+    if let Some(at) = key.expires()
+        && at.duration_since(context.now()).as_hours() < EXPIRY_WARNING.as_secs().div_ceil(3600) as i64
+    {
+        tracing::warn!("the signing key {} expires on {at:.0}; prepare its successor", key.fingerprint());
+    }
+    Ok(key)
+}
+
+/// How long before it expires the signing key is warned about.
+const EXPIRY_WARNING: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// Opens the build roots.
+pub fn build_roots(config: &Config) -> Result<BuildRoots, Failure> {
+    BuildRoots::open(&config.spool.build_roots).map_err(|e| {
+        // A root that is not there is no build's fault.
+        let fault = if e.fault() == Fault::Build { Fault::Configuration } else { e.fault() };
+        Failure::new(fault, intraware_core::txlog::chain(&e))
+    })
+}
+
+/// Returns what a build may hold.
+pub fn tree_policy(config: &Config) -> TreePolicy {
+    let links = match config.archive.links {
+        Links::Reject => LinkPolicy::Reject,
+        Links::Keep => LinkPolicy::Keep,
+    };
+    TreePolicy { links, max_payload: config.spool.max_payload, ..TreePolicy::default() }
+}
+
+/// Returns how hard payloads are compressed.
+pub fn level(config: &Config) -> Result<Level, Failure> {
+    let level = u8::try_from(config.archive.level).ok().and_then(Level::new);
+    level.ok_or_else(|| Failure::new(Fault::Configuration, "archive.level is out of range"))
+}
+
+fn secret(source: Option<&SecretSource>) -> Result<Option<Secret>, Failure> {
+    Ok(source.map(|source| source.resolve(&|name| std::env::var_os(name))).transpose()?)
+}

@@ -1,0 +1,124 @@
+//! The start and the end of a process.
+
+use std::io::IsTerminal as _;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use intraware_core::exit;
+use intraware_core::foreign;
+use intraware_core::run::{Clock as _, Identity, NoProgress, Progress, RunContext, Stop, SystemClock};
+use rustix::process::{DumpableBehavior, Resource, Rlimit};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::FormatTime;
+
+use crate::common::{Color, Common, LogFormat};
+use crate::failure::Failure;
+use crate::output;
+use crate::progress::Bars;
+
+/// Runs a program's command and turns its outcome into the exit status.
+///
+/// A panic ends the process with the status for a bug, after the standard message.
+pub fn main(command: impl FnOnce() -> Result<u8, Failure> + std::panic::UnwindSafe) -> ExitCode {
+    harden();
+    match std::panic::catch_unwind(command) {
+        Ok(Ok(status)) => status.into(),
+        Ok(Err(failure)) => {
+            if !failure.message.is_empty() {
+                output::complain(&format!("error: {failure}"));
+            }
+            failure.status.into()
+        }
+        Err(_) => exit::SOFTWARE.into(),
+    }
+}
+
+/// Keeps secrets out of core files and from debuggers of the same user, and files from other users.
+fn harden() {
+    // Both can fail only in a sandbox that forbids the call; then there is nothing better to do.
+    let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    let _ = rustix::process::setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+}
+
+/// Starts logging to standard error. Called once, before anything else happens.
+pub fn start_logging(common: &Common) {
+    let level = match (common.quiet, common.verbose) {
+        (true, _) => "error",
+        (false, 0) => "warn",
+        (false, 1) => "info",
+        (false, _) => "debug",
+    };
+    // Only our own crates speak; what libraries say could hold a header or a body.
+    let ours = ["intraware_core", "intraware_cli", "rsforce", "manage", "upload"];
+    let filter = EnvFilter::new(ours.map(|name| format!("{name}={level}")).join(","));
+    let colored = match common.color {
+        Color::Always => true,
+        Color::Never => false,
+        Color::Auto => {
+            std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
+        }
+    };
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_timer(UtcSeconds)
+        .with_ansi(colored);
+    match common.log_format {
+        LogFormat::Json => builder.json().init(),
+        // Under a terminal a person sees what is new; time and module are for files.
+        LogFormat::Text if common.verbose == 0 => builder.without_time().with_target(false).init(),
+        LogFormat::Text => builder.with_target(false).init(),
+    }
+}
+
+/// Times of messages as in the transaction log.
+struct UtcSeconds;
+
+impl FormatTime for UtcSeconds {
+    fn format_time(&self, w: &mut Writer<'_>) -> std::fmt::Result {
+        write!(w, "{:.3}", SystemClock.now())
+    }
+}
+
+/// Makes the context of this run. SIGTERM, SIGINT and SIGHUP ask it to stop.
+pub fn context(program: &str, common: &Common) -> RunContext {
+    let stop = Stop::default();
+    for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT, signal_hook::consts::SIGHUP] {
+        if let Err(error) = signal_hook::flag::register(signal, stop.flag()) {
+            tracing::warn!("cannot catch signal {signal}: {error}");
+        }
+    }
+    let pid = std::process::id();
+    let host = foreign::escape(rustix::system::uname().nodename().to_bytes()).replace('/', "_");
+    let started = SystemClock.now().strftime("%Y%m%dT%H%M%SZ");
+    let progress: Arc<dyn Progress> = match Bars::new(common.quiet) {
+        Some(bars) => Arc::new(bars),
+        None => Arc::new(NoProgress),
+    };
+    let identity = Identity {
+        program: program.to_owned(),
+        run: format!("{started}-{:08x}", random()),
+        command: command_line(program),
+        host,
+        pid,
+    };
+    RunContext { identity, clock: Arc::new(SystemClock), stop, progress }
+}
+
+/// Tells runs of one second on one host apart, should process ids come around.
+fn random() -> u32 {
+    let mut bytes = [0; 4];
+    match rustix::rand::getrandom(&mut bytes[..], rustix::rand::GetRandomFlags::empty()) {
+        Ok(_) => u32::from_le_bytes(bytes),
+        Err(_) => std::process::id(),
+    }
+}
+
+/// Returns the command line for the lock file and messages; there are no secrets in it, because none is taken there.
+fn command_line(program: &str) -> String {
+    let arguments = std::env::args_os().skip(1);
+    let words = arguments.map(|a| foreign::escape(std::os::unix::ffi::OsStrExt::as_bytes(a.as_os_str())));
+    std::iter::once(program.to_owned()).chain(words).collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,60 @@
+//! How a run tells what became of it.
+//!
+//! To standard output: a summary if a person looks at it, JSON if asked for, and nothing otherwise. To standard error:
+//! what failed, so that mail from cron means something.
+
+use intraware_core::exit;
+use intraware_core::foreign::escape;
+use intraware_core::outcome::{End, Outcome};
+use intraware_core::txlog::TxLog;
+
+use crate::failure::Failure;
+use crate::{output, table};
+
+/// Prints what became of each build.
+pub fn print(outcomes: &[Outcome], json: bool) -> Result<(), Failure> {
+    for outcome in outcomes {
+        let name = escape(&outcome.name);
+        match &outcome.end {
+            End::Done => tracing::info!("{name} ({}): {}", outcome.record, outcome.done.join("; ")),
+            End::Yielded { reason } => {
+                tracing::info!("{name} ({}): left to the next run: {reason}", outcome.record);
+            }
+            End::Failed { reason, .. } => tracing::error!("{name} ({}): {reason}", outcome.record),
+            End::NotTried { reason, .. } => {
+                tracing::warn!("{name} ({}): not tried: {reason}", outcome.record)
+            }
+        }
+    }
+    if json {
+        return output::json(&outcomes);
+    }
+    if !output::is_terminal() {
+        return Ok(());
+    }
+    if outcomes.is_empty() {
+        return output::text("nothing to do");
+    }
+    let row = |outcome: &Outcome| {
+        let (result, detail) = match &outcome.end {
+            End::Done => ("ok", outcome.done.join("; ")),
+            End::Yielded { reason } => ("next run", reason.clone()),
+            End::Failed { reason, .. } => ("failed", reason.clone()),
+            End::NotTried { reason, .. } => ("not tried", reason.clone()),
+        };
+        vec![escape(&outcome.name), outcome.record.to_string(), result.to_owned(), detail]
+    };
+    output::text(table::columns(&["BUILD", "RECORD", "RESULT", "DETAIL"], outcomes.iter().map(row).collect()))
+}
+
+/// Closes the transaction log and returns the run's exit status; that of a spool that cannot be written, if the log
+/// could not.
+pub fn finish(log: TxLog, status: u8) -> u8 {
+    match log.finish() {
+        Ok(()) => status,
+        Err(error) => {
+            tracing::error!("the transaction log could not be written: {error}");
+            if status == exit::OK { exit::IO } else { status }
+        }
+    }
+}

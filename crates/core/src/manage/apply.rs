@@ -1,0 +1,382 @@
+//! Executes a plan of `manage`, build by build.
+//!
+//! The order of the effects is the protocol of `docs/design.md`: each is repeatable, and a crash after any of them leaves
+//! something that the next plan recognises. Nothing is decided here: when a record or a job has moved since the plan was
+//! made, the build is left to the next run.
+
+mod confirm;
+mod hand_over;
+mod prepare;
+
+use super::{BuildPlan, Chore, Plan, Step};
+use crate::archive::{ArchiveError, Level};
+use crate::build_dir::{BuildError, BuildRoots};
+use crate::deliver::{DeliverError, Verify};
+use crate::exit::Fault;
+use crate::fingerprint::TreePolicy;
+use crate::lock::{Lock, LockError};
+use crate::outcome::{End, Outcome};
+use crate::record::{Change, Record, RecordId};
+use crate::retry;
+use crate::run::{RunContext, Stopped};
+use crate::sign::{KeyError, SigningKey};
+use crate::site::{Link, SiteError};
+use crate::spool::{Job, NoteKey, ParkKind, Parked, Retry, Spool, SpoolError};
+use crate::store::{RecordStore, StoreError, WriteError, WriteRefusal};
+use crate::txlog::{Subject, TxLog, chain};
+
+/// The signing key cannot be used; without it no build is archived.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("cannot sign: {reason}")]
+pub struct NoKey {
+    /// What has to happen.
+    pub fault: Fault,
+    /// Why, with causes; escaped.
+    pub reason: String,
+}
+
+impl NoKey {
+    /// For a plan that signs nothing: loading the key would only cost time.
+    pub fn not_asked_for() -> Self {
+        Self {
+            fault: Fault::Bug,
+            reason: "the key was not loaded, because nothing was to be signed".to_owned(),
+        }
+    }
+}
+
+/// What executing a plan needs.
+pub struct Manager<'a, 's> {
+    /// The records.
+    pub store: &'a mut dyn RecordStore,
+    /// The spool.
+    pub spool: &'a Spool,
+    /// The lock that makes this the only run.
+    pub lock: &'a mut Lock,
+    /// Where builds lie.
+    pub roots: &'a BuildRoots,
+    /// What a build may hold.
+    pub policy: &'a TreePolicy,
+    /// How hard payloads are compressed.
+    pub level: Level,
+    /// The company's key, loaded before any work if the plan needs it.
+    pub key: Result<SigningKey, NoKey>,
+    /// How strongly a payload at the site must be verified.
+    pub verify: Verify,
+    /// The site.
+    pub link: &'a mut Link<'s>,
+    /// Where each effect is written down.
+    pub log: &'a TxLog,
+    /// The run.
+    pub context: &'a RunContext,
+}
+
+impl Plan {
+    /// Returns whether executing this plan signs or verifies something.
+    pub fn needs_key(&self) -> bool {
+        let steps = self.builds.iter().flat_map(|build| &build.steps);
+        steps.into_iter().any(|step| match step {
+            Step::Prepare { .. } | Step::Adopt { .. } | Step::HandOver { .. } => true,
+            Step::Confirm { .. } | Step::Retire { .. } | Step::Fail { .. } | Step::Park { .. } => false,
+        })
+    }
+}
+
+/// Executes a plan and returns what became of each build for which something was to be done.
+pub fn apply(manager: Manager<'_, '_>, plan: Plan) -> Applied {
+    let mut run = Run { manager, closed: None };
+    let mut chore_faults = Vec::new();
+    for chore in plan.chores {
+        if let Err(error) = run.chore(&chore) {
+            tracing::error!("{chore}: {}", chain(&error));
+            chore_faults.extend(fault_of(&error));
+        }
+    }
+    let busy = plan.builds.into_iter().filter(|build| !build.steps.is_empty());
+    Applied { outcomes: busy.map(|build| run.build(build)).collect(), chore_faults }
+}
+
+/// What became of a plan.
+#[derive(Debug)]
+pub struct Applied {
+    /// One for each build for which something was to be done.
+    pub outcomes: Vec<Outcome>,
+    /// What went wrong with chores; each was reported.
+    pub chore_faults: Vec<Fault>,
+}
+
+struct Run<'a, 's> {
+    manager: Manager<'a, 's>,
+    /// Why nothing more is tried in this run, once that is so.
+    closed: Option<(Fault, String)>,
+}
+
+/// Why a step was not done.
+#[derive(Debug, thiserror::Error)]
+enum Trouble {
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+    #[error(transparent)]
+    Site(#[from] SiteError),
+    #[error(transparent)]
+    Deliver(#[from] DeliverError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    #[error(transparent)]
+    NoKey(#[from] NoKey),
+    #[error("cannot sign the payload")]
+    Sign(#[source] KeyError),
+    #[error("{0}")]
+    Moved(String),
+    /// The build's own fault: its record becomes Error.
+    #[error("{reason}")]
+    Build { reason: String, seen: String },
+    #[error("{0}")]
+    NoRoom(String),
+}
+
+impl From<BuildError> for Trouble {
+    fn from(error: BuildError) -> Self {
+        ArchiveError::from(error).into()
+    }
+}
+
+/// A build on which a run works.
+struct Work {
+    /// The record as it is now.
+    record: Record,
+    done: Vec<String>,
+    /// The lock of the record's jobs, while they are moved.
+    lock: Option<Lock>,
+}
+
+impl Work {
+    fn lock(&mut self) -> Result<&mut Lock, Trouble> {
+        self.lock.as_mut().ok_or_else(|| Trouble::Moved("its lock was let go".to_owned()))
+    }
+}
+
+impl Run<'_, '_> {
+    fn build(&mut self, plan: BuildPlan) -> Outcome {
+        let mut work = Work { record: plan.record, done: Vec::new(), lock: None };
+        let mut end = End::Done;
+        for step in plan.steps {
+            if let Some((fault, reason)) = &self.closed {
+                end = End::NotTried { fault: *fault, reason: reason.clone() };
+                break;
+            }
+            if let Err(trouble) = self.begin(&step, &mut work).and_then(|()| self.step(step, &mut work)) {
+                end = self.judge(trouble, &mut work);
+                break;
+            }
+        }
+        let Work { record, done, .. } = work;
+        Outcome { record: record.id, name: record.name, done, end }
+    }
+
+    /// Looks whether the run may go on, and takes the lock of the record's jobs if the step moves one.
+    fn begin(&mut self, step: &Step, work: &mut Work) -> Result<(), Trouble> {
+        let Manager { spool, context, .. } = self.manager;
+        context.stop.check()?;
+        self.manager.lock.confirm()?;
+        let moves = match step {
+            Step::Prepare { .. } | Step::Adopt { .. } | Step::HandOver { .. } | Step::Park { .. } => true,
+            Step::Confirm { .. } | Step::Retire { .. } | Step::Fail { .. } => false,
+        };
+        if moves && work.lock.is_none() {
+            work.lock = Some(take_lock(spool, &work.record.id, context)?);
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, step: Step, work: &mut Work) -> Result<(), Trouble> {
+        match step {
+            Step::Prepare { place, bytes, .. } => {
+                let job = self.prepare(&place, bytes, work)?;
+                self.own(&job, work)?;
+                self.hand_over(&job, work)
+            }
+            Step::Adopt { job } => {
+                let job = self.bring_to_staged(&job, work)?;
+                self.own(&job, work)?;
+                self.hand_over(&job, work)
+            }
+            Step::HandOver { job } => {
+                let job = self.bring_to_staged(&job, work)?;
+                self.hand_over(&job, work)
+            }
+            Step::Confirm { job, place, .. } => self.confirm(job.as_deref(), &place, work),
+            Step::Retire { job } => self.retire(&job, work),
+            Step::Fail { reason, seen } => Err(Trouble::Build { reason, seen }),
+            Step::Park { job, kind, reason } => self.park(&job, kind, &reason, work),
+        }
+    }
+
+    fn park(&mut self, job: &Job, kind: ParkKind, reason: &str, work: &mut Work) -> Result<(), Trouble> {
+        let Manager { spool, log, context, .. } = self.manager;
+        let why = parked(kind, reason, context);
+        let id = job.id.to_string();
+        let lock = work.lock.as_mut().ok_or_else(|| Trouble::Moved("its lock was let go".to_owned()))?;
+        let subject = Subject { record: work.record.id.as_str(), job: &id };
+        log.record(subject, "park", &format!("park the job from {}: {reason}", job.room), || {
+            spool.park(job, &why, lock)
+        })?;
+        work.done.push(format!("parked job {id}: {reason}"));
+        Ok(())
+    }
+
+    /// Makes the record Error, unless it already is for the same reason, and notes when to try again.
+    fn set_error(&mut self, reason: &str, seen: &str, work: &mut Work) -> Result<(), Trouble> {
+        let Manager { spool, log, context, .. } = self.manager;
+        let key = NoteKey::from(&work.record.id);
+        let before: Option<Retry> = spool.note(&key)?;
+        let known = work.record.status == crate::record::Status::Error
+            && before.as_ref().is_some_and(|before| before.reason == reason);
+        if !known {
+            let change = Change::Failed { reason: reason.to_owned() };
+            let subject = Subject { record: work.record.id.as_str(), job: "" };
+            let store = &mut *self.manager.store;
+            let revision = log.record(subject, "error", &format!("set Error: {reason}"), || {
+                store.write(&work.record, &change)
+            })?;
+            work.record.revision = revision;
+            work.record.status = crate::record::Status::Error;
+        }
+        let (now, id) = (context.now(), work.record.id.clone());
+        let attempts = before.map_or(0, |before| before.attempts).saturating_add(1);
+        let next_try = retry::next_try(attempts, now, id.as_str());
+        let note = Retry {
+            record: id,
+            attempts,
+            next_try,
+            reason: reason.to_owned(),
+            at: now,
+            seen: seen.to_owned(),
+        };
+        Ok(spool.put_note(&note)?)
+    }
+
+    /// Says how a build ended, after writing the build's own fault to its record, and whether the run goes on.
+    fn judge(&mut self, trouble: Trouble, work: &mut Work) -> End {
+        if let Trouble::Site(error) | Trouble::Deliver(DeliverError::Site(error)) = &trouble {
+            self.manager.link.heard(error.kind);
+        }
+        let own_fault = match &trouble {
+            Trouble::Build { reason, seen } => Some((reason.clone(), seen.clone())),
+            Trouble::Archive(error) if error.fault() == Fault::Build => Some((chain(error), chain(error))),
+            Trouble::Deliver(error) if error.fault() == Fault::Build => Some((chain(error), chain(error))),
+            _ => None,
+        };
+        if let Some((reason, seen)) = own_fault
+            && let Err(failed) = self.set_error(&reason, &seen, work)
+        {
+            return self.judge_rest(failed);
+        }
+        self.judge_rest(trouble)
+    }
+
+    fn judge_rest(&mut self, trouble: Trouble) -> End {
+        let Some(fault) = fault_of(&trouble) else {
+            return match trouble {
+                Trouble::Stopped(stopped) => {
+                    self.closed = Some((Fault::TryLater, stopped.to_string()));
+                    End::NotTried { fault: Fault::TryLater, reason: stopped.to_string() }
+                }
+                trouble => End::Yielded { reason: chain(&trouble) },
+            };
+        };
+        let ends_the_run = match &trouble {
+            Trouble::Lock(LockError::Lost { .. }) => true,
+            Trouble::Store(_) | Trouble::Write(WriteError::Store(_)) => fault != Fault::Build,
+            _ => false,
+        };
+        if ends_the_run {
+            self.closed = Some((fault, chain(&trouble)));
+        }
+        End::failed(fault, &trouble)
+    }
+
+    fn chore(&mut self, chore: &Chore) -> Result<(), Trouble> {
+        let Manager { spool, log, context, .. } = self.manager;
+        self.manager.lock.confirm()?;
+        let effect = chore.to_string();
+        match chore {
+            Chore::RemoveWork { name } => {
+                Ok(log.record(Subject::default(), "chore", &effect, || spool.remove_work_dir(name))?)
+            }
+            Chore::ParkUnreadable { found } => {
+                let mut lock = match &found.id {
+                    Some(id) => take_lock(spool, &id.record, context)?,
+                    None => Lock::take(&spool.root().join("locks/strays.lock"), context)?,
+                };
+                tracing::warn!("{effect}");
+                let why = parked(ParkKind::Damaged, &found.reason, context);
+                Ok(log.record(Subject::default(), "chore", &effect, || {
+                    spool.park_unreadable(found, &why, &mut lock)
+                })?)
+            }
+            Chore::ParkOrphan { job } => {
+                let mut lock = take_lock(spool, &job.id.record, context)?;
+                let why = parked(ParkKind::Stale, "its record does not exist any more", context);
+                let id = job.id.to_string();
+                let subject = Subject { record: job.id.record.as_str(), job: &id };
+                Ok(log.record(subject, "chore", &effect, || spool.park(job, &why, &mut lock))?)
+            }
+            Chore::Discard { job } => {
+                let mut lock = take_lock(spool, &job.id.record, context)?;
+                let id = job.id.to_string();
+                let subject = Subject { record: job.id.record.as_str(), job: &id };
+                Ok(log.record(subject, "chore", &effect, || spool.discard(job, context, &mut lock))?)
+            }
+            Chore::RemoveLock { record } => match take_lock(spool, record, context) {
+                Ok(lock) => lock.remove().map_err(|e| Trouble::Moved(e.to_string())),
+                Err(trouble) => Err(trouble),
+            },
+            Chore::ForgetRetry { record } => {
+                spool.remove_note::<Retry>(&NoteKey::from(record))?;
+                Ok(())
+            }
+        }
+    }
+}
+
+fn parked(kind: ParkKind, reason: &str, context: &RunContext) -> Parked {
+    Parked { kind, reason: reason.to_owned(), at: context.now(), host: context.identity.host.clone() }
+}
+
+fn take_lock(spool: &Spool, record: &RecordId, context: &RunContext) -> Result<Lock, Trouble> {
+    match Lock::take(&spool.job_lock(record), context) {
+        Err(busy @ LockError::Busy(_)) => Err(Trouble::Moved(format!("its jobs are {busy}"))),
+        taken => Ok(taken?),
+    }
+}
+
+/// Returns what has to happen after a trouble; `None` if nothing is wrong.
+fn fault_of(trouble: &Trouble) -> Option<Fault> {
+    match trouble {
+        Trouble::Stopped(_) | Trouble::Moved(_) => None,
+        Trouble::Lock(LockError::Lost { .. }) => Some(Fault::TryLater),
+        Trouble::Lock(LockError::Busy(_) | LockError::Io { .. }) => Some(Fault::Spool),
+        Trouble::Spool(error) => Some(error.fault),
+        Trouble::Site(error) => Some(error.kind.fault()),
+        Trouble::Deliver(error) => Some(error.fault()),
+        Trouble::Store(error) | Trouble::Write(WriteError::Store(error)) => Some(error.fault),
+        Trouble::Write(WriteError::Refused { refusal, .. }) => match refusal {
+            WriteRefusal::Moved | WriteRefusal::Held | WriteRefusal::Gone => None,
+            WriteRefusal::Rejected(_) => Some(Fault::Build),
+        },
+        Trouble::Archive(error) => Some(error.fault()),
+        Trouble::NoKey(error) => Some(error.fault),
+        Trouble::Sign(error) => Some(error.fault()),
+        Trouble::Build { .. } => Some(Fault::Build),
+        Trouble::NoRoom(_) => Some(Fault::Spool),
+    }
+}

@@ -1,0 +1,74 @@
+//! From a verified delivery to a completed record: note the release, confirm, let the payload go (C3, C4).
+
+use super::{Run, Trouble, Work};
+use crate::record::Change;
+use crate::site::Place;
+use crate::spool::{Job, NoteKey, Release, Retry};
+use crate::store::WriteError;
+use crate::txlog::Subject;
+
+impl Run<'_, '_> {
+    /// Makes the record Completed and Ready for Intraware File Association, in one conditional write.
+    ///
+    /// The release is noted before, so that no crash leaves a released payload that a later run would move aside. If the
+    /// store says that it did not make the change, the note goes again.
+    pub(super) fn confirm(
+        &mut self,
+        job: Option<&Job>,
+        place: &Place,
+        work: &mut Work,
+    ) -> Result<(), Trouble> {
+        let manager = &mut self.manager;
+        let id = job.map(|job| job.id.to_string()).unwrap_or_default();
+        let record = work.record.id.to_string();
+        let subject = Subject { record: &record, job: &id };
+        let release = Release {
+            site: manager.link.site().name().to_owned(),
+            place: place.clone(),
+            record: work.record.id.clone(),
+            generation: job.map(|job| job.id.generation),
+            at: manager.context.now(),
+        };
+        let key = Release::key_of(&release.site, place);
+        let is_new = manager.spool.note::<Release>(&key)?.is_none();
+        if is_new {
+            manager.log.record(subject, "C3", &format!("note that {place} is released"), || {
+                manager.spool.put_note(&release)
+            })?;
+        }
+        manager.lock.confirm()?;
+        let store = &mut *manager.store;
+        let written = manager.log.record(
+            subject,
+            "C3",
+            "set Completed and Ready for Intraware File Association",
+            || store.write(&work.record, &Change::Delivered),
+        );
+        if let Err(error) = written {
+            if is_new && matches!(error, WriteError::Refused { .. }) {
+                manager.spool.remove_note::<Release>(&key)?;
+            }
+            return Err(error.into());
+        }
+        work.done.push(format!(
+            "verified {place} at the site, set Completed and Ready for Intraware File Association"
+        ));
+        manager.spool.remove_note::<Retry>(&NoteKey::from(&work.record.id))?;
+        match job.filter(|job| job.has_payload) {
+            Some(job) => self.retire(job, work),
+            None => Ok(()),
+        }
+    }
+
+    /// Removes the payload of a completed build from the spool (C4); until then it was the second whole copy.
+    pub(super) fn retire(&mut self, job: &Job, work: &mut Work) -> Result<(), Trouble> {
+        let manager = &self.manager;
+        let id = job.id.to_string();
+        let subject = Subject { record: work.record.id.as_str(), job: &id };
+        manager.log.record(subject, "C4", "remove the delivered payload from the spool", || {
+            manager.spool.retire(job)
+        })?;
+        work.done.push("removed the delivered payload from the spool".to_owned());
+        Ok(())
+    }
+}

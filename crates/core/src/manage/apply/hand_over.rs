@@ -1,0 +1,152 @@
+//! From a staged job to a payload in the upload area: own, sidecars, queue (M5 to M7).
+
+use super::{Run, Trouble, Work};
+use crate::deliver::{self, DeliverError, Final, Released};
+use crate::record::{Change, Status};
+use crate::sidecar::{SidecarKind, Sidecars};
+use crate::spool::{Job, ParkKind, Room};
+use crate::store::{WriteError, WriteRefusal};
+use crate::txlog::Subject;
+
+impl Run<'_, '_> {
+    /// Brings a job that stands elsewhere back to staged.
+    pub(super) fn bring_to_staged(&mut self, job: &Job, work: &mut Work) -> Result<Job, Trouble> {
+        if job.room == Room::Staged {
+            return Ok(job.clone());
+        }
+        let manager = &self.manager;
+        let id = job.id.to_string();
+        let subject = Subject { record: work.record.id.as_str(), job: &id };
+        let lock = work.lock.as_mut().ok_or_else(|| Trouble::Moved("its lock was let go".to_owned()))?;
+        let effect = format!("bring the job back from {}", job.room);
+        let staged = manager.log.record(subject, "M4", &effect, || manager.spool.bring_back(job, lock))?;
+        work.done.push(format!("took over job {id} from {}", job.room));
+        Ok(staged)
+    }
+
+    /// Makes the record describe the job: In Process, date, size and digests in one conditional write (M5).
+    pub(super) fn own(&mut self, job: &Job, work: &mut Work) -> Result<(), Trouble> {
+        let manifest = &job.manifest;
+        let change = Change::Prepared { build_date: manifest.build_date, digests: manifest.digests };
+        let id = job.id.to_string();
+        let subject = Subject { record: work.record.id.as_str(), job: &id };
+        let store = &mut *self.manager.store;
+        let written =
+            self.manager.log.record(subject, "M5", "set In Process with date, size and digests", || {
+                store.write(&work.record, &change)
+            });
+        match written {
+            Ok(_) => {}
+            // It must not stay where an uploader could get it.
+            Err(WriteError::Refused { id, refusal: refusal @ WriteRefusal::Held }) => {
+                self.park(job, ParkKind::Held, "the record is on Do Not Release", work)?;
+                return Err(WriteError::Refused { id, refusal }.into());
+            }
+            Err(error) => return Err(error.into()),
+        }
+        work.done.push("set In Process".to_owned());
+        Ok(())
+    }
+
+    /// Puts the sidecars to the site (M6), and then the payload into the upload area (M7).
+    pub(super) fn hand_over(&mut self, job: &Job, work: &mut Work) -> Result<(), Trouble> {
+        self.reread(job, work)?;
+        let sidecars = self.manager.spool.sidecars(job)?;
+        let id = job.id.to_string();
+        let record = work.record.id.to_string();
+        let subject = Subject { record: &record, job: &id };
+        let place = &job.manifest.place;
+        match self.clear_final(job, subject)? {
+            Final::Conflict => {
+                let reason = DeliverError::Conflict(place.payload()).to_string();
+                self.park(job, ParkKind::Conflict, &reason, work)?;
+                return Err(Trouble::Build { reason, seen: job.manifest.fingerprint.clone() });
+            }
+            Final::Same(_) if self.released(job)? == Released::Before => {
+                self.keep_released_sidecars(job, &sidecars, subject)?;
+            }
+            Final::Free | Final::Same(_) | Final::MovedAside(_) => {
+                let session = self.manager.link.open()?;
+                let put = || deliver::put_sidecars(session, place, job.id.generation, &sidecars);
+                self.manager.log.record(
+                    subject,
+                    "M6",
+                    &format!("put the sidecars of {place} to the site"),
+                    put,
+                )?;
+            }
+        }
+        work.done.push("put the sidecars to the site".to_owned());
+        let manager = &mut self.manager;
+        manager.lock.confirm()?;
+        let lock = work.lock()?;
+        manager.log.record(subject, "M7", "move the job to upload", || {
+            manager.spool.transfer(job, Room::Upload, lock)
+        })?;
+        work.done.push(format!("queued for upload as {place}"));
+        Ok(())
+    }
+
+    /// Looks whether the record still is the job's before anything becomes visible at the site.
+    fn reread(&mut self, job: &Job, work: &mut Work) -> Result<(), Trouble> {
+        let now = self.manager.store.get(std::slice::from_ref(&work.record.id))?;
+        let Some(record) = now.into_iter().next() else {
+            return Err(Trouble::Moved("its record does not exist any more".to_owned()));
+        };
+        let is_ours = record.status == Status::InProcess
+            && record.describes(&job.manifest.digests)
+            && record.build_path.as_deref() == Some(&job.manifest.build_path);
+        work.record = record;
+        if is_ours { Ok(()) } else { Err(Trouble::Moved("somebody changed its record meanwhile".to_owned())) }
+    }
+
+    /// Makes the directories and finds out what stands under the payload's final name; what was never released there
+    /// is moved aside.
+    fn clear_final(&mut self, job: &Job, subject: Subject<'_>) -> Result<Final, Trouble> {
+        let released = self.released(job)?;
+        let manager = &mut self.manager;
+        let place = &job.manifest.place;
+        let session = manager.link.open()?;
+        let log = manager.log;
+        log.record(subject, "M6", &format!("make the directory {} at the site", place.dir()), || {
+            session.make_dirs(place.dir())
+        })?;
+        let found = deliver::clear_final(session, place, &job.manifest.digests, released, manager.verify)?;
+        if let Final::MovedAside(to) = &found {
+            log.note(subject, "M6", &format!("moved what stood at {place} and was never released to {to}"));
+        }
+        Ok(found)
+    }
+
+    fn released(&self, job: &Job) -> Result<Released, Trouble> {
+        Ok(crate::upload::apply::released(self.manager.spool, self.manager.link.site().name(), job)?)
+    }
+
+    /// The same payload was released before, with the signature that customers have: the job takes that one over, if
+    /// it is good, and nothing at the site changes.
+    fn keep_released_sidecars(
+        &mut self,
+        job: &Job,
+        ours: &Sidecars,
+        subject: Subject<'_>,
+    ) -> Result<(), Trouble> {
+        let key = self.manager.key.as_ref().map_err(Clone::clone)?;
+        let path = job.manifest.place.sidecar(SidecarKind::Signature);
+        let mut theirs = Vec::new();
+        self.manager.link.open()?.get(&path, 0, &mut theirs)?;
+        if theirs == ours.get(SidecarKind::Signature) {
+            return Ok(());
+        }
+        let mut payload = self.manager.spool.open_payload(job)?;
+        if let Err(error) = key.verify(&theirs, &mut payload, self.manager.context.now()) {
+            let reason = format!(
+                "{path} at the site was released and does not verify: {}",
+                crate::txlog::chain(&error)
+            );
+            return Err(Trouble::Build { reason, seen: job.manifest.fingerprint.clone() });
+        }
+        let spool = self.manager.spool;
+        let effect = "take over the signature that was released";
+        Ok(self.manager.log.record(subject, "M6", effect, || spool.replace_signature(job, &theirs))?)
+    }
+}

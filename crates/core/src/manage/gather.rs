@@ -1,0 +1,286 @@
+//! Looks at everything a plan depends on, and changes nothing.
+//!
+//! Records first, then the spool, then the build directories of what is to be prepared, then the site for what should
+//! have been delivered. The site is connected to only if there is something to confirm.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::plan::{Whereabouts, whereabouts};
+use super::{Snapshot, Source, View};
+use crate::build_dir::{BuildDir, BuildError, BuildRoots};
+use crate::deliver::{self, Expected, Inspect, PayloadView, SidecarView, SiteView, Strength};
+use crate::exit::Fault;
+use crate::fingerprint::TreePolicy;
+use crate::fingerprint::survey;
+use crate::record::{Record, RecordId, Status};
+use crate::run::{RunContext, Stopped};
+use crate::sidecar::Sidecars;
+use crate::site::{Link, Place, SiteError};
+use crate::spool::{Found, Hold, Job, Note, Release, Retry, Room, Spool, SpoolError};
+use crate::store::{RecordStore, StoreError};
+use crate::txlog::chain;
+
+/// Where to look.
+pub struct Lookout<'a, 's> {
+    /// The records.
+    pub store: &'a mut dyn RecordStore,
+    /// The spool.
+    pub spool: &'a Spool,
+    /// Where builds lie.
+    pub roots: &'a BuildRoots,
+    /// What a build may hold.
+    pub policy: &'a TreePolicy,
+    /// The site.
+    pub link: &'a mut Link<'s>,
+    /// The run.
+    pub context: &'a RunContext,
+}
+
+/// Nothing can be planned.
+#[derive(Debug, thiserror::Error)]
+pub enum GatherError {
+    /// The records cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The spool cannot be read.
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+    /// A build was asked for that has no record.
+    #[error("no record has the id or name \"{}\"", crate::foreign::escape(.0))]
+    NoSuchBuild(String),
+    /// The run was asked to stop.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+}
+
+impl GatherError {
+    /// Returns what has to happen before it can succeed.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Store(error) => error.fault,
+            Self::Spool(error) => error.fault,
+            Self::NoSuchBuild(_) => Fault::Build,
+            Self::Stopped(_) => Fault::TryLater,
+        }
+    }
+}
+
+/// Looks at all builds, or at those whose id or name is in `named`.
+pub fn gather(lookout: &mut Lookout<'_, '_>, named: &[String]) -> Result<Snapshot, GatherError> {
+    let mut seen = Snapshot::default();
+    read_records(lookout, named, &mut seen)?;
+    if named.is_empty() {
+        read_spool(lookout.spool, &mut seen)?;
+        // A job that is kept for reference only has no more business with its record.
+        read_owners(lookout.store, &mut seen, |job| job.room != Room::Parked && job.has_payload);
+        seen.dead_work = lookout.spool.dead_work_dirs(lookout.context)?;
+    } else {
+        read_spool(lookout.spool, &mut seen)?;
+        let records: BTreeSet<RecordId> = seen.records.iter().map(|record| record.id.clone()).collect();
+        seen.jobs.retain(|job| records.contains(&job.id.record));
+    }
+    let mut jobs: BTreeMap<RecordId, Vec<Job>> = BTreeMap::new();
+    for job in &seen.jobs {
+        jobs.entry(job.id.record.clone()).or_default().push(job.clone());
+    }
+    for record in &seen.records {
+        lookout.context.stop.check()?;
+        if seen.holds.contains_key(&record.id) {
+            continue;
+        }
+        match record.status {
+            Status::Empty | Status::Error => {
+                seen.sources.insert(record.id.clone(), look_at_source(lookout, record));
+            }
+            Status::InProcess => {
+                let own: Vec<&Job> = jobs.get(&record.id).into_iter().flatten().collect();
+                let job = match whereabouts(record, &own) {
+                    Whereabouts::In(job) if job.room == Room::Sent => Some(job),
+                    Whereabouts::In(_) => continue,
+                    Whereabouts::Nowhere => None,
+                };
+                seen.views.insert(record.id.clone(), look_at_site(lookout, record, job));
+            }
+            Status::Completed | Status::DoNotRelease | Status::Other(_) => {}
+        }
+    }
+    Ok(seen)
+}
+
+/// Reads the records that are due or named. The owners of jobs come in [`read_spool`].
+fn read_records(
+    lookout: &mut Lookout<'_, '_>,
+    named: &[String],
+    seen: &mut Snapshot,
+) -> Result<(), GatherError> {
+    if named.is_empty() {
+        let selected = lookout.store.select()?;
+        seen.records = selected.records;
+        seen.incomplete = selected.missing.map(|error| (error.fault, chain(&error)));
+        return Ok(());
+    }
+    for word in named {
+        let found = lookout.store.find(word)?;
+        if found.is_empty() {
+            return Err(GatherError::NoSuchBuild(word.clone()));
+        }
+        let new = |record: &Record| seen.records.iter().all(|known| known.id != record.id);
+        let new: Vec<Record> = found.into_iter().filter(new).collect();
+        seen.records.extend(new);
+    }
+    Ok(())
+}
+
+/// Reads the whole spool.
+pub(super) fn read_spool(spool: &Spool, seen: &mut Snapshot) -> Result<(), GatherError> {
+    // In flow order: a job that an uploader moves meanwhile is seen once or twice, but never missed.
+    for room in Room::ALL {
+        for found in spool.list(room)? {
+            match found {
+                Found::Job(job) => seen.jobs.push(*job),
+                Found::Unreadable(unreadable) => seen.unreadable.push(unreadable),
+            }
+        }
+    }
+    seen.holds = by_record(spool.notes::<Hold>()?, |hold| hold.record.clone());
+    seen.retries = by_record(spool.notes::<Retry>()?, |retry| retry.record.clone());
+    seen.releases = spool.notes::<Release>()?.into_iter().map(|release| (release.key(), release)).collect();
+    seen.lock_files = spool.job_locks()?;
+    seen.busy = crate::upload::busy(spool, &seen.lock_files);
+    Ok(())
+}
+
+/// Reads the records that own one of these jobs and are not due themselves: held, completed, or gone.
+pub(super) fn read_owners(store: &mut dyn RecordStore, seen: &mut Snapshot, wanted: impl Fn(&Job) -> bool) {
+    let is_known = |id: &RecordId| seen.records.iter().any(|record| record.id == *id);
+    let jobs = seen.jobs.iter().filter(|job| wanted(job));
+    let mut owners: Vec<RecordId> =
+        jobs.map(|job| job.id.record.clone()).filter(|id| !is_known(id)).collect();
+    owners.sort();
+    owners.dedup();
+    if owners.is_empty() {
+        return;
+    }
+    match store.get(&owners) {
+        Ok(records) => seen.records.extend(records),
+        Err(error) => {
+            seen.incomplete.get_or_insert((error.fault, chain(&error)));
+        }
+    }
+}
+
+fn by_record<N>(notes: Vec<N>, record: impl Fn(&N) -> RecordId) -> BTreeMap<RecordId, N> {
+    notes.into_iter().map(|note| (record(&note), note)).collect()
+}
+
+fn look_at_source(lookout: &Lookout<'_, '_>, record: &Record) -> Source {
+    let look = || -> Result<Source, BuildError> {
+        let dir = resolve(lookout.roots, record)?;
+        let survey = survey(&dir, lookout.policy)?;
+        let place = match Place::of_build(dir.below()) {
+            Ok(place) => place,
+            Err(error) => return Ok(Source::Faulty { reason: error.to_string() }),
+        };
+        let fingerprint = survey.fingerprint.to_string();
+        Ok(Source::Found { place, fingerprint, files: survey.entries, bytes: survey.bytes })
+    };
+    look().unwrap_or_else(|error| match error.fault() {
+        Fault::Build => Source::Faulty { reason: chain(&error) },
+        fault => Source::Unknown { fault, reason: chain(&error) },
+    })
+}
+
+/// Opens a record's build directory.
+pub(super) fn resolve(roots: &BuildRoots, record: &Record) -> Result<BuildDir, BuildError> {
+    roots.resolve(record.build_path.as_deref().unwrap_or_default())
+}
+
+/// Returns where a record's payload belongs, also when its build directory is not there any more.
+fn place_of(roots: &BuildRoots, record: &Record) -> Result<Place, String> {
+    let below = roots.below(record.build_path.as_deref().unwrap_or_default()).map_err(|e| chain(&e))?;
+    Place::of_build(below).map_err(|e| e.to_string())
+}
+
+fn look_at_site(lookout: &mut Lookout<'_, '_>, record: &Record, job: Option<&Job>) -> View {
+    let place = match job {
+        Some(job) => job.manifest.place.clone(),
+        None => match place_of(lookout.roots, record) {
+            Ok(place) => place,
+            Err(reason) => return View::Wrong { reason },
+        },
+    };
+    let sidecars = match job.map(|job| lookout.spool.sidecars(job)).transpose() {
+        Ok(sidecars) => sidecars,
+        Err(error) => return View::Unknown { fault: error.fault, reason: chain(&error) },
+    };
+    let Some(expected) = expected(record, job, sidecars.as_ref()) else {
+        return View::Wrong { reason: "the record has no size or digests to compare with".to_owned() };
+    };
+    let look = |link: &mut Link<'_>| -> Result<deliver::SiteView, SiteError> {
+        let session = link.open()?;
+        deliver::inspect(session, &place, &expected)
+    };
+    match look(lookout.link) {
+        Err(error) => {
+            lookout.link.heard(error.kind);
+            View::Unknown { fault: error.kind.fault(), reason: chain(&error) }
+        }
+        Ok(view) => match wrong(&view) {
+            None => View::Right { place, verified_by: strength(&view, job) },
+            Some(reason) => View::Wrong { reason },
+        },
+    }
+}
+
+/// Returns what must be at the site: what the job says, or else what the record does. With a job, the uploader has
+/// verified the bytes already; without one, they are read back if the site does not hash them.
+fn expected<'a>(record: &Record, job: Option<&Job>, sidecars: Option<&'a Sidecars>) -> Option<Expected<'a>> {
+    Some(match job.map(|job| job.manifest.digests) {
+        Some(digests) => Expected {
+            size: digests.size,
+            md5: Some(digests.md5),
+            sha1: Some(digests.sha1),
+            sha256: Some(digests.sha256),
+            sidecars,
+            depth: Inspect::SizeAndServerHash,
+        },
+        None => Expected {
+            size: record.size?,
+            md5: Some(record.md5?),
+            sha1: Some(record.sha1?),
+            sha256: None,
+            sidecars: None,
+            depth: Inspect::ReadBack,
+        },
+    })
+}
+
+/// Returns the first thing that is wrong at the site, if any is.
+fn wrong(view: &SiteView) -> Option<String> {
+    let payload = match view.payload {
+        PayloadView::Right(_) => None,
+        PayloadView::Absent => Some("the payload is missing".to_owned()),
+        PayloadView::WrongSize { found } => {
+            Some(format!("the payload has {found} bytes, which is not its size"))
+        }
+        PayloadView::WrongContent => Some("the payload has the right size and other content".to_owned()),
+        PayloadView::NotRegular => Some("the payload's name is not that of a regular file".to_owned()),
+    };
+    payload.or_else(|| {
+        view.sidecars.iter().find_map(|(kind, view)| match view {
+            SidecarView::Present => None,
+            SidecarView::Absent => Some(format!("the {} file is missing", kind.suffix())),
+            SidecarView::Wrong => Some(format!("the {} file is wrong", kind.suffix())),
+        })
+    })
+}
+
+/// Returns how strongly the payload was verified: by this look, or by the uploader if that was stronger.
+fn strength(view: &SiteView, job: Option<&Job>) -> Strength {
+    let by_uploader = job.and_then(|job| job.receipt.as_ref()).map(|receipt| receipt.delivery.verified_by);
+    match view.payload {
+        PayloadView::Right(Strength::Size) => by_uploader.unwrap_or(Strength::Size),
+        PayloadView::Right(strength) => strength,
+        _ => Strength::Size,
+    }
+}

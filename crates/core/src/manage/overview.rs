@@ -1,0 +1,111 @@
+//! Every build at a glance, from the records and the spool alone: no build directory is read, no site is asked.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::Snapshot;
+use super::gather::{GatherError, read_owners, read_spool};
+use crate::lock::{self, Held};
+use crate::record::{Record, RecordId, Status};
+use crate::spool::{Job, JobId, ParkKind, Room, Spool, Unreadable};
+use crate::store::{RecordStore, Usage};
+
+/// What `status` shows.
+#[derive(Debug, Serialize)]
+pub struct Overview {
+    /// One for each build that is due or has something in the spool.
+    pub builds: Vec<Line>,
+    /// Who holds manage.lock, if anybody.
+    pub manage_lock: Option<Held>,
+    /// What stands in the spool and is no whole job.
+    pub unreadable: Vec<Unreadable>,
+    /// How much of the store's allowance is used, if it has one.
+    pub usage: Option<Usage>,
+    /// Why records may be missing, if so.
+    pub incomplete: Option<String>,
+}
+
+/// One build.
+#[derive(Debug, Serialize)]
+pub struct Line {
+    /// The record's id.
+    pub record: RecordId,
+    /// The build's name; that of the job, if the record could not be read.
+    pub name: String,
+    /// The record's status; none if there is no such record any more.
+    pub status: Option<Status>,
+    /// Where its most advanced job stands.
+    pub room: Option<Room>,
+    /// That job.
+    pub job: Option<JobId>,
+    /// When that job stood whole at the site, if it did.
+    pub delivered: Option<Timestamp>,
+    /// The last error: of the record, the last delivery, or why the job is parked.
+    pub last_error: Option<String>,
+    /// When it is tried again, if it waits for that.
+    pub next_try: Option<Timestamp>,
+    /// Why an operator holds it, if one does.
+    pub hold: Option<String>,
+    /// Who is at work on it, if anybody.
+    pub holder: Option<Held>,
+}
+
+/// Looks at all builds.
+pub fn overview(store: &mut dyn RecordStore, spool: &Spool) -> Result<Overview, GatherError> {
+    let selected = store.select()?;
+    let mut seen = Snapshot { records: selected.records, ..Snapshot::default() };
+    seen.incomplete = selected.missing.map(|error| (error.fault, crate::txlog::chain(&error)));
+    read_spool(spool, &mut seen)?;
+    read_owners(store, &mut seen, |_| true);
+    let mut jobs: BTreeMap<&RecordId, Vec<&Job>> = BTreeMap::new();
+    for job in &seen.jobs {
+        jobs.entry(&job.id.record).or_default().push(job);
+    }
+    let mut records: BTreeMap<&RecordId, Option<&Record>> = jobs.keys().map(|id| (*id, None)).collect();
+    records.extend(seen.records.iter().map(|record| (&record.id, Some(record))));
+    let mut builds: Vec<Line> = records
+        .into_iter()
+        .map(|(id, record)| line(id, record, jobs.get(id).map_or(&[][..], Vec::as_slice), &seen))
+        .collect();
+    builds.sort_by(|a, b| (&a.name, &a.record).cmp(&(&b.name, &b.record)));
+    Ok(Overview {
+        builds,
+        manage_lock: lock::holder(&spool.manage_lock()).ok().flatten(),
+        incomplete: seen.incomplete.map(|(_, reason)| reason),
+        unreadable: seen.unreadable,
+        usage: store.usage(),
+    })
+}
+
+fn line(id: &RecordId, record: Option<&Record>, jobs: &[&Job], seen: &Snapshot) -> Line {
+    // Of several, the one that is in the flow; of those, the one that came furthest.
+    let job = jobs.iter().max_by_key(|job| (job.room != Room::Parked, job.room)).copied();
+    let retry = seen.retries.get(id);
+    let attempts = job.and_then(|job| job.attempts.as_ref());
+    let parked = job.and_then(|job| job.parked.as_ref()).filter(|parked| parked.kind != ParkKind::Stale);
+    let in_error = record.filter(|record| record.status == Status::Error);
+    let errors = [
+        in_error.and_then(|record| record.detail.clone()),
+        in_error.and(retry).map(|retry| retry.reason.clone()),
+        attempts.map(|attempts| attempts.error.clone()),
+        parked.map(|parked| parked.reason.clone()),
+    ];
+    let name = record.map(|record| &record.name).or(job.map(|job| &job.manifest.name));
+    Line {
+        record: id.clone(),
+        name: name.cloned().unwrap_or_default(),
+        status: record.map(|record| record.status.clone()),
+        room: job.map(|job| job.room),
+        job: job.map(|job| job.id.clone()),
+        delivered: job.and_then(|job| job.receipt.as_ref()).map(|receipt| receipt.delivered),
+        last_error: errors.into_iter().flatten().next(),
+        next_try: in_error
+            .and(retry)
+            .map(|retry| retry.next_try)
+            .or(attempts.map(|attempts| attempts.next_try)),
+        hold: seen.holds.get(id).map(|hold| hold.reason.clone()),
+        holder: seen.busy.get(id).cloned(),
+    }
+}

@@ -1,0 +1,58 @@
+//! What `upload` does: takes one waiting job after the other, delivers it, and lets it go.
+//!
+//! Any number of instances run at once, on any host. They need no login to the record store and get none. With nothing
+//! to upload, no connection is opened.
+
+pub mod apply;
+pub mod plan;
+
+use std::collections::BTreeMap;
+
+use crate::lock::{self, Held};
+use crate::record::RecordId;
+use crate::spool::{Found, Hold, Job, Room, Spool, SpoolError};
+
+/// Everything an upload's plan depends on.
+#[derive(Debug, Default)]
+pub struct Snapshot {
+    /// The jobs in the upload area.
+    pub jobs: Vec<Job>,
+    /// What operators hold.
+    pub holds: BTreeMap<RecordId, Hold>,
+    /// The job locks that somebody holds.
+    pub busy: BTreeMap<RecordId, Held>,
+}
+
+impl Snapshot {
+    /// Looks into the spool. What is no whole job there is `manage`'s to put aside.
+    pub fn take(spool: &Spool) -> Result<Self, SpoolError> {
+        let mut jobs = Vec::new();
+        for found in spool.list(Room::Upload)? {
+            match found {
+                Found::Job(job) => jobs.push(*job),
+                Found::Unreadable(what) => {
+                    tracing::warn!(
+                        "upload/{} is left alone: {}",
+                        crate::foreign::escape(&what.dir_name),
+                        what.reason
+                    );
+                }
+            }
+        }
+        if jobs.is_empty() {
+            return Ok(Self::default());
+        }
+        let holds = spool.notes::<Hold>()?.into_iter().map(|hold| (hold.record.clone(), hold)).collect();
+        let records: Vec<RecordId> = jobs.iter().map(|job| job.id.record.clone()).collect();
+        Ok(Self { busy: busy(spool, &records), jobs, holds })
+    }
+}
+
+/// Returns which of these records' job locks somebody holds. A lock that cannot be looked at is found out about when
+/// it is taken.
+pub(crate) fn busy(spool: &Spool, records: &[RecordId]) -> BTreeMap<RecordId, Held> {
+    records
+        .iter()
+        .filter_map(|record| Some((record.clone(), lock::holder(&spool.job_lock(record)).ok().flatten()?)))
+        .collect()
+}

@@ -1,0 +1,286 @@
+//! Delivers jobs: lock, look again, copy, verify, rename, receipt, let go (U1 to U5).
+//!
+//! The lock saves two uploaders from sending the same bytes; that they do not harm each other follows from the
+//! names at the site, which carry the generation, and from the rename that does not overwrite.
+
+use super::plan::{JobPlan, Plan, Verdict};
+use std::cell::RefCell;
+
+use crate::deliver::{self, DeliverError, Delivered, Delivery, Released, Stop, Verify};
+use crate::exit::Fault;
+use crate::lock::{Lock, LockError};
+use crate::outcome::{End, Outcome};
+use crate::retry;
+use crate::run::{RunContext, Stopped};
+use crate::site::{Link, Site, SiteError, SiteErrorKind};
+use crate::spool::{
+    Attempts, Found, Hold, Job, NoteKey, ParkKind, Parked, Receipt, Release, Room, Spool, SpoolError,
+};
+use crate::txlog::{Subject, TxLog};
+
+/// What delivering needs.
+pub struct Uploader<'a> {
+    /// Where the jobs are.
+    pub spool: &'a Spool,
+    /// Where they go.
+    pub site: &'a dyn Site,
+    /// How strongly a delivery must be verified.
+    pub verify: Verify,
+    /// Where each effect is written down.
+    pub log: &'a TxLog,
+    /// The run.
+    pub context: &'a RunContext,
+}
+
+/// Executes a plan and returns what became of each job that was to be delivered.
+pub fn apply(uploader: &Uploader<'_>, plan: Plan) -> Vec<Outcome> {
+    let mut run = Run { uploader, link: Link::new(uploader.site), closed: None };
+    let due = plan.jobs.into_iter().filter(|job| matches!(job.verdict, Verdict::Deliver));
+    due.map(|JobPlan { job, .. }| run.deliver(job)).collect()
+}
+
+/// What a run carries from job to job.
+struct Run<'a> {
+    uploader: &'a Uploader<'a>,
+    link: Link<'a>,
+    /// Why no further job is tried, once that is so.
+    closed: Option<(Fault, String)>,
+}
+
+/// Why a job was not delivered.
+#[derive(Debug, thiserror::Error)]
+enum Trouble {
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+    #[error(transparent)]
+    Site(#[from] SiteError),
+    #[error(transparent)]
+    Deliver(#[from] DeliverError),
+    #[error("{0}")]
+    Moved(String),
+}
+
+impl Run<'_> {
+    fn deliver(&mut self, job: Job) -> Outcome {
+        let mut outcome = Outcome {
+            record: job.id.record.clone(),
+            name: job.manifest.name.clone(),
+            done: Vec::new(),
+            end: End::Done,
+        };
+        if let Some((fault, reason)) = &self.closed {
+            outcome.end = End::NotTried { fault: *fault, reason: reason.clone() };
+            return outcome;
+        }
+        outcome.end = match self.under_lock(&job) {
+            Ok(done) => {
+                outcome.done.push(done);
+                End::Done
+            }
+            Err(trouble) => self.judge(trouble),
+        };
+        outcome
+    }
+
+    /// Takes the job's lock (U1) and delivers what then still is there.
+    fn under_lock(&mut self, job: &Job) -> Result<String, Trouble> {
+        let Uploader { spool, context, .. } = *self.uploader;
+        context.stop.check()?;
+        let mut lock = match Lock::take(&spool.job_lock(&job.id.record), context) {
+            Err(LockError::Busy(holder)) => {
+                return Err(Trouble::Moved(format!("{}", LockError::Busy(holder))));
+            }
+            taken => taken?,
+        };
+        // Between the plan and the lock another instance may have delivered it.
+        let there = spool.list(Room::Upload)?.into_iter().find_map(|found| match found {
+            Found::Job(found) if found.id == job.id => Some(*found),
+            _ => None,
+        });
+        let job =
+            there.ok_or_else(|| Trouble::Moved("another instance has delivered or parked it".to_owned()))?;
+        self.check_hold(&job)?;
+        match self.transfer(&job, &mut lock) {
+            Err(Trouble::Deliver(error)) if park_kind(&error).is_some() => {
+                self.park(&job, &error, &mut lock)?;
+                Err(error.into())
+            }
+            Err(trouble) => {
+                self.count_failure(&job, &trouble)?;
+                Err(trouble)
+            }
+            Ok(done) => Ok(done),
+        }
+    }
+
+    fn check_hold(&self, job: &Job) -> Result<(), Trouble> {
+        match self.uploader.spool.note::<Hold>(&NoteKey::from(&job.id.record))? {
+            Some(hold) => Err(Trouble::Moved(format!("it is held: {}", crate::foreign::escape(hold.reason)))),
+            None => Ok(()),
+        }
+    }
+
+    /// Copies, verifies and renames (U2 to U4), then writes the receipt and lets the job go (U5).
+    fn transfer(&mut self, job: &Job, lock: &mut Lock) -> Result<String, Trouble> {
+        let Uploader { spool, site, verify, log, context } = *self.uploader;
+        let (record, id) = (job.id.record.to_string(), job.id.to_string());
+        let subject = Subject { record: &record, job: &id };
+        if self.link.is_closed() {
+            log.record(subject, "U2", "connect to the site", || self.link.open().map(|_| ()))?;
+        }
+        let session = self.link.open()?;
+        let place = &job.manifest.place;
+        let released = released(spool, site.name(), job)?;
+        let mut payload = spool.open_payload(job)?;
+        context.progress.begin(place.payload_name(), job.manifest.digests.size);
+        let held = RefCell::new(&mut *lock);
+        let delivery = Delivery {
+            place,
+            digests: &job.manifest.digests,
+            verify,
+            released,
+            go_on: &|| context.stop.check().map_err(|e| Stop(e.to_string())),
+            may_commit: &|| {
+                self.uploader.may_commit(job)?;
+                held.borrow_mut().confirm().map_err(|e| Stop(crate::txlog::chain(&e)))
+            },
+        };
+        let delivered = log.record(subject, "U4", &format!("deliver {place}"), || {
+            deliver::deliver(session, &delivery, &mut payload, &mut |bytes| context.progress.advance(bytes))
+        });
+        context.progress.end();
+        let delivery = delivered?;
+        let receipt = Receipt {
+            format: 1,
+            site: site.name().to_owned(),
+            peer: session.peer(),
+            path: place.payload(),
+            delivery,
+            delivered: context.now(),
+            host: context.identity.host.clone(),
+            run: context.identity.run.clone(),
+        };
+        log.record(subject, "U5", "write the receipt and move the job to sent", || {
+            spool.deliver(job, &receipt, lock)
+        })?;
+        Ok(summary(place, &receipt.delivery))
+    }
+
+    fn park(&self, job: &Job, error: &DeliverError, lock: &mut Lock) -> Result<(), Trouble> {
+        let Uploader { spool, log, context, .. } = *self.uploader;
+        let Some(kind) = park_kind(error) else { return Ok(()) };
+        let why = Parked {
+            kind,
+            reason: crate::txlog::chain(error),
+            at: context.now(),
+            host: context.identity.host.clone(),
+        };
+        let (record, id) = (job.id.record.to_string(), job.id.to_string());
+        let subject = Subject { record: &record, job: &id };
+        Ok(log.record(subject, "U1", "park the job", || spool.park(job, &why, lock))?)
+    }
+
+    /// Notes a failed try in the job, so that `status` and `why` can tell, and pauses if trying on does harm.
+    fn count_failure(&self, job: &Job, trouble: &Trouble) -> Result<(), SpoolError> {
+        let Some(fault) = fault_of(trouble) else { return Ok(()) };
+        let Uploader { spool, context, .. } = *self.uploader;
+        let now = context.now();
+        let count = job.attempts.as_ref().map_or(0, |attempts| attempts.count).saturating_add(1);
+        // A site that is away or slow is tried by the next run; whoever is refused again and again gets locked out.
+        let pauses = !matches!(fault, Fault::Unreachable | Fault::TryLater);
+        let next_try = if pauses { retry::next_try(count, now, &job.id.to_string()) } else { now };
+        let error = crate::txlog::chain(trouble);
+        let host = context.identity.host.clone();
+        spool.put_attempts(job, &Attempts { count, next_try, at: now, host, fault, error })
+    }
+
+    /// Says how a job ended, and whether the run goes on with the others.
+    fn judge(&mut self, trouble: Trouble) -> End {
+        if let Some(kind) = site_kind(&trouble) {
+            self.link.heard(kind);
+        }
+        if let Some(refusal) = self.link.refusal() {
+            self.closed = Some((refusal.kind.fault(), refusal.message));
+        }
+        if self.uploader.context.stop.check().is_err() {
+            self.closed = Some((Fault::TryLater, Stopped.to_string()));
+        }
+        match (&trouble, fault_of(&trouble)) {
+            _ if self.uploader.context.stop.check().is_err() => {
+                End::NotTried { fault: Fault::TryLater, reason: Stopped.to_string() }
+            }
+            (_, Some(fault)) => End::failed(fault, &trouble),
+            (_, None) => End::Yielded { reason: crate::txlog::chain(&trouble) },
+        }
+    }
+}
+
+impl Uploader<'_> {
+    /// Refuses the final rename of a build that an operator holds by now.
+    fn may_commit(&self, job: &Job) -> Result<(), Stop> {
+        match self.spool.note::<Hold>(&NoteKey::from(&job.id.record)) {
+            Ok(None) => Ok(()),
+            Ok(Some(hold)) => Err(Stop(format!("it is held: {}", crate::foreign::escape(hold.reason)))),
+            Err(error) => Err(Stop(crate::txlog::chain(&error))),
+        }
+    }
+}
+
+/// Returns whether a payload was released where this job's goes, as far as the spool or the record tell.
+pub(crate) fn released(spool: &Spool, site: &str, job: &Job) -> Result<Released, SpoolError> {
+    let noted = spool.note::<Release>(&Release::key_of(site, &job.manifest.place))?.is_some();
+    Ok(if noted || job.manifest.released_before { Released::Before } else { Released::Never })
+}
+
+/// Returns what has to happen after a trouble; `None` if nothing is wrong.
+fn fault_of(trouble: &Trouble) -> Option<Fault> {
+    match trouble {
+        Trouble::Stopped(_) | Trouble::Moved(_) => None,
+        Trouble::Lock(LockError::Lost { .. }) => Some(Fault::TryLater),
+        Trouble::Lock(LockError::Busy(_) | LockError::Io { .. }) => Some(Fault::Spool),
+        Trouble::Spool(error) => Some(error.fault),
+        Trouble::Site(error) => Some(error.kind.fault()),
+        Trouble::Deliver(DeliverError::Stopped { .. }) => None,
+        Trouble::Deliver(error) => Some(error.fault()),
+    }
+}
+
+fn site_kind(trouble: &Trouble) -> Option<SiteErrorKind> {
+    match trouble {
+        Trouble::Site(error) | Trouble::Deliver(DeliverError::Site(error)) => Some(error.kind),
+        Trouble::Stopped(_)
+        | Trouble::Moved(_)
+        | Trouble::Lock(_)
+        | Trouble::Spool(_)
+        | Trouble::Deliver(_) => None,
+    }
+}
+
+/// Returns as what a job is parked after this error; `None` if it is tried again as it is.
+fn park_kind(error: &DeliverError) -> Option<ParkKind> {
+    match error {
+        DeliverError::Conflict(_) | DeliverError::NotRegular(_) => Some(ParkKind::Conflict),
+        DeliverError::Damaged { .. } => Some(ParkKind::Damaged),
+        DeliverError::Corrupt(_)
+        | DeliverError::Site(_)
+        | DeliverError::NoSpace { .. }
+        | DeliverError::Unverifiable(_)
+        | DeliverError::Stopped { .. }
+        | DeliverError::Local { .. } => None,
+    }
+}
+
+fn summary(place: &crate::site::Place, delivery: &Delivered) -> String {
+    if delivery.adopted {
+        return format!("{place} already stood at the site, verified by {}", delivery.verified_by);
+    }
+    let resumed = match delivery.resumed_from {
+        0 => String::new(),
+        from => format!(" after {from} that were there"),
+    };
+    format!("delivered {place}: {} bytes{resumed}, verified by {}", delivery.sent, delivery.verified_by)
+}

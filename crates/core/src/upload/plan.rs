@@ -1,0 +1,112 @@
+//! Decides which jobs an upload takes, in which order. Pure.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::Snapshot;
+use crate::foreign::escape;
+use crate::lock::Held;
+use crate::spool::{Hold, Job};
+
+/// What an upload will do, in order.
+#[derive(Debug, Clone, Serialize)]
+pub struct Plan {
+    /// One entry for each job in the upload area that was asked for.
+    pub jobs: Vec<JobPlan>,
+}
+
+/// What will be done with one job.
+#[derive(Debug, Clone, Serialize)]
+pub struct JobPlan {
+    /// The job.
+    pub job: Job,
+    /// What will be done.
+    pub verdict: Verdict,
+}
+
+/// What an upload does with a job.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "do")]
+pub enum Verdict {
+    /// Delivers it.
+    Deliver,
+    /// Leaves it: an operator holds the build.
+    Held(Hold),
+    /// Leaves it: it failed before, and the pause is not over.
+    NotDue {
+        /// When it is.
+        next_try: Timestamp,
+        /// Why the last try failed.
+        reason: String,
+    },
+    /// Leaves it: another process has it.
+    InUse {
+        /// Who.
+        holder: Held,
+    },
+}
+
+/// Returns the plan for the jobs seen at `now`: those whose id, record or build name is in `wanted`, or all.
+///
+/// The most urgent comes first, then the oldest. A job asked for by name does not wait for a pause to be over.
+pub fn plan(seen: Snapshot, wanted: &[String], now: Timestamp) -> Plan {
+    let Snapshot { jobs, holds, busy } = seen;
+    let is_wanted = |job: &Job| {
+        let names = [job.id.to_string(), job.id.record.to_string(), job.manifest.name.clone()];
+        wanted.is_empty() || wanted.iter().any(|word| names.contains(word))
+    };
+    let judge = |job: Job| {
+        let attempts = job.attempts.as_ref().filter(|a| wanted.is_empty() && now < a.next_try);
+        let verdict = if let Some(hold) = holds.get(&job.id.record) {
+            Verdict::Held(hold.clone())
+        } else if let Some(holder) = busy.get(&job.id.record) {
+            Verdict::InUse { holder: holder.clone() }
+        } else if let Some(attempts) = attempts {
+            Verdict::NotDue { next_try: attempts.next_try, reason: attempts.error.clone() }
+        } else {
+            Verdict::Deliver
+        };
+        JobPlan { job, verdict }
+    };
+    let mut jobs: Vec<JobPlan> = jobs.into_iter().filter(is_wanted).map(judge).collect();
+    jobs.sort_by_key(|p| {
+        let manifest = &p.job.manifest;
+        (manifest.priority.unwrap_or(i64::MAX), manifest.created, p.job.id.clone())
+    });
+    Plan { jobs }
+}
+
+impl Plan {
+    /// Returns whether anything is to be delivered; otherwise no site is needed.
+    pub fn delivers(&self) -> bool {
+        self.jobs.iter().any(|job| matches!(job.verdict, Verdict::Deliver))
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.jobs.is_empty() {
+            writeln!(f, "nothing to upload")?;
+        }
+        self.jobs.iter().try_for_each(|job| writeln!(f, "{job}"))
+    }
+}
+
+impl fmt::Display for JobPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let manifest = &self.job.manifest;
+        write!(f, "{} ({}): ", escape(&manifest.name), self.job.id)?;
+        match &self.verdict {
+            Verdict::Deliver => write!(f, "deliver {} bytes as {}", manifest.digests.size, manifest.place),
+            Verdict::Held(hold) => {
+                write!(f, "nothing, it is held since {:.0}: {}", hold.since, escape(&hold.reason))
+            }
+            Verdict::NotDue { next_try, reason } => {
+                write!(f, "nothing before {next_try:.0}, the last try failed: {}", escape(reason))
+            }
+            Verdict::InUse { holder } => write!(f, "nothing, somebody is at work on it: {holder}"),
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! One module a subcommand: its arguments, and its `run`.
+
+pub(crate) mod check;
+pub(crate) mod config;
+pub(crate) mod find;
+pub(crate) mod hold;
+pub(crate) mod init;
+pub(crate) mod log;
+pub(crate) mod records;
+pub(crate) mod release;
+pub(crate) mod retry;
+pub(crate) mod run;
+pub(crate) mod status;
+pub(crate) mod why;

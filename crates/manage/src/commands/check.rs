@@ -1,0 +1,29 @@
+//! `manage check`: everything a run needs, each tried for real.
+
+use intraware_cli::check::Checks;
+use intraware_cli::common::Common;
+use intraware_cli::failure::Failure;
+use intraware_cli::parts::{self, Permission};
+use intraware_cli::process;
+use intraware_core::foreign;
+
+pub(crate) fn run(common: &Common) -> Result<u8, Failure> {
+    let context = process::context("manage", common);
+    let mut checks = Checks::default();
+    let Some(config) = checks.configuration(common) else { return checks.finish() };
+    checks.spool(&config, &context);
+    let roots: Vec<String> =
+        config.spool.build_roots.iter().map(|root| foreign::path(root).to_string()).collect();
+    checks.take("build roots", parts::build_roots(&config).map(|_| ((), roots.join(", "))));
+    let store = parts::store(&config, Permission::ReadWrite);
+    let looked = store.and_then(|mut store| Ok(((), store.check()?.join("; "))));
+    checks.take("record store", looked);
+    let key = parts::signing_key(&config, &context).map(|key| {
+        let expiry =
+            key.expires().map_or_else(|| "never expires".to_owned(), |at| format!("expires {at:.0}"));
+        ((), format!("{}, {expiry}", key.fingerprint()))
+    });
+    checks.take("signing key", key);
+    checks.site(&config);
+    checks.finish()
+}

@@ -1,0 +1,55 @@
+//! The build that an operator means by an id or a name.
+
+use intraware_cli::failure::Failure;
+use intraware_core::exit::Fault;
+use intraware_core::foreign::escape;
+use intraware_core::record::{Record, RecordId};
+use intraware_core::spool::{Found, Room, Spool};
+use intraware_core::store::RecordStore;
+
+/// Returns the one record with this id or name.
+pub(crate) fn record(store: &mut dyn RecordStore, word: &str) -> Result<Record, Failure> {
+    let mut found = store.find(word)?;
+    match (found.pop(), found.len()) {
+        (Some(record), 0) => Ok(record),
+        (None, _) => {
+            Err(Failure::new(Fault::Build, format!("no record has the id or name \"{}\"", escape(word))))
+        }
+        (Some(record), _) => {
+            let ids: Vec<String> =
+                found.iter().chain([&record]).map(|record| record.id.to_string()).collect();
+            let message =
+                format!("\"{}\" names several records: {}; give the id", escape(word), ids.join(", "));
+            Err(Failure::usage(message))
+        }
+    }
+}
+
+/// Returns the id of the record with this id or name. When the store cannot be asked, a job in the spool answers:
+/// holding a build must be possible when nothing else is.
+pub(crate) fn id(
+    store: Result<Box<dyn RecordStore>, Failure>,
+    spool: &Spool,
+    word: &str,
+) -> Result<RecordId, Failure> {
+    let asked = store.and_then(|mut store| record(store.as_mut(), word));
+    let failure = match asked {
+        Ok(record) => return Ok(record.id),
+        Err(failure) if matches!(failure.fault, None | Some(Fault::Build)) => return Err(failure),
+        Err(failure) => failure,
+    };
+    for room in Room::ALL {
+        for found in spool.list(room)? {
+            if let Found::Job(job) = found
+                && (job.id.record.as_str() == word || job.manifest.name == word)
+            {
+                tracing::warn!(
+                    "the record store cannot be asked ({failure}); going by job {} in {room}",
+                    job.id
+                );
+                return Ok(job.id.record.clone());
+            }
+        }
+    }
+    Err(failure)
+}

@@ -1,0 +1,37 @@
+//! `manage release`: a held build goes on with the next run.
+
+use clap::Args;
+use intraware_cli::common::Common;
+use intraware_cli::failure::Failure;
+use intraware_cli::parts::{self, Permission};
+use intraware_cli::{output, process, report};
+use intraware_core::exit;
+use intraware_core::spool::{Hold, NoteKey};
+use intraware_core::txlog::{Subject, TxLog};
+
+use super::find;
+
+/// What to let go.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Record id or name
+    build: String,
+}
+
+pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure> {
+    let config = common.load()?;
+    let context = process::context("manage", common);
+    let spool = parts::spool(&config)?;
+    let record = find::id(parts::store(&config, Permission::ReadOnly), &spool, &arguments.build)?;
+    let log = TxLog::open(&spool.log_dir(), &context);
+    let subject = Subject { record: record.as_str(), job: "" };
+    let was_held = log.record(subject, "release", "let the build go on", || {
+        spool.remove_note::<Hold>(&NoteKey::from(&record))
+    })?;
+    if !was_held {
+        output::complain(&format!(
+            "{record} was not held here; if its record is on Do Not Release, a person must change that in the record store"
+        ));
+    }
+    Ok(report::finish(log, exit::OK))
+}

@@ -1,0 +1,51 @@
+//! `manage retry`: forgets a build's failures, so that the next run of each program tries it again.
+
+use clap::Args;
+use intraware_cli::common::Common;
+use intraware_cli::failure::Failure;
+use intraware_cli::parts::{self, Permission};
+use intraware_cli::{output, process, report};
+use intraware_core::exit;
+use intraware_core::record::{Change, Status};
+use intraware_core::spool::{Found, NoteKey, Retry, Room};
+use intraware_core::txlog::{Subject, TxLog};
+
+use super::find;
+
+/// What to try again.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Record id or name
+    build: String,
+}
+
+pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure> {
+    let config = common.load()?;
+    let context = process::context("manage", common);
+    let spool = parts::spool(&config)?;
+    let mut store = parts::store(&config, Permission::ReadWrite)?;
+    let record = find::record(store.as_mut(), &arguments.build)?;
+    let log = TxLog::open(&spool.log_dir(), &context);
+    let subject = Subject { record: record.id.as_str(), job: "" };
+    let mut forgotten = log.record(subject, "retry", "forget the failures", || {
+        spool.remove_note::<Retry>(&NoteKey::from(&record.id))
+    })?;
+    for found in spool.list(Room::Upload)? {
+        if let Found::Job(job) = found
+            && job.id.record == record.id
+        {
+            forgotten |= spool.clear_attempts(&job)?;
+        }
+    }
+    if record.status == Status::Error {
+        log.record(subject, "retry", "set the status from Error to empty", || {
+            store.write(&record, &Change::Retry)
+        })?;
+    } else if !forgotten {
+        output::complain(&format!(
+            "{} has no failures to forget; its status is {}",
+            record.id, record.status
+        ));
+    }
+    Ok(report::finish(log, exit::OK))
+}

@@ -1,0 +1,163 @@
+//! `manage run`: one pass, or the audit of one.
+
+use clap::Args;
+use intraware_cli::common::Common;
+use intraware_cli::failure::Failure;
+use intraware_cli::parts::Permission;
+use intraware_cli::{output, parts, process, report};
+use intraware_core::config::Config;
+use intraware_core::exit::{self, Fault};
+use intraware_core::lock::{Lock, LockError};
+use intraware_core::manage::apply::{Applied, Manager, NoKey, apply};
+use intraware_core::manage::gather::{Lookout, gather};
+use intraware_core::manage::plan::{Policy, plan};
+use intraware_core::manage::{Plan, Rest};
+use intraware_core::outcome;
+use intraware_core::run::RunContext;
+use intraware_core::sign::SigningKey;
+use intraware_core::site::Link;
+use intraware_core::spool::Spool;
+use intraware_core::store::RecordStore;
+use intraware_core::txlog::TxLog;
+use jiff::SignedDuration;
+
+/// Which builds, and whether to do anything.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Arguments {
+    /// Show what would be done for every build and why, and do nothing: nothing is written anywhere
+    #[arg(long)]
+    dry_run: bool,
+
+    /// Look only at this build (record id or name), without waiting for a pause to be over
+    #[arg(long = "build", value_name = "ID|NAME", num_args = 1..)]
+    builds: Vec<String>,
+
+    /// Print the plan, or what was done, as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Arguments {
+    pub(crate) fn is_given(&self) -> bool {
+        self.dry_run || self.json || !self.builds.is_empty()
+    }
+}
+
+pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure> {
+    let config = common.load()?;
+    let context = process::context("manage", common);
+    let spool = parts::spool(&config)?;
+    if arguments.dry_run {
+        let plan = look(&config, &context, &spool, &arguments.builds)?;
+        if arguments.json {
+            output::json(&plan)?
+        } else {
+            output::text(&plan)?
+        }
+        return Ok(outcome::exit_status(&[], &faults(&plan)));
+    }
+    match Lock::take(&spool.manage_lock(), &context) {
+        Ok(lock) => pass(&config, &context, &spool, lock, arguments),
+        Err(LockError::Busy(holder)) => {
+            let busy = LockError::Busy(holder);
+            if output::is_terminal() || !arguments.builds.is_empty() {
+                output::complain(&format!("another manage is at work: manage.lock is {busy}"));
+            } else {
+                tracing::info!("another manage is at work: manage.lock is {busy}");
+            }
+            Ok(exit::OK)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Plans and changes nothing, not even a cache.
+pub(crate) fn look(
+    config: &Config,
+    context: &RunContext,
+    spool: &Spool,
+    builds: &[String],
+) -> Result<Plan, Failure> {
+    let site = parts::site(config)?;
+    let mut store = parts::store(config, Permission::ReadOnly)?;
+    plan_now(config, context, spool, store.as_mut(), &mut Link::new(site.as_ref()), builds)
+}
+
+fn plan_now(
+    config: &Config,
+    context: &RunContext,
+    spool: &Spool,
+    store: &mut dyn RecordStore,
+    link: &mut Link<'_>,
+    builds: &[String],
+) -> Result<Plan, Failure> {
+    let roots = parts::build_roots(config)?;
+    let policy = Policy {
+        site: link.site().name().to_owned(),
+        keep: SignedDuration::from_hours(24 * i64::from(config.spool.keep_days)),
+        named: !builds.is_empty(),
+    };
+    let tree = parts::tree_policy(config);
+    let seen = gather(&mut Lookout { store, spool, roots: &roots, policy: &tree, link, context }, builds)?;
+    Ok(plan(&seen, &policy, context.now()))
+}
+
+fn pass(
+    config: &Config,
+    context: &RunContext,
+    spool: &Spool,
+    mut lock: Lock,
+    arguments: &Arguments,
+) -> Result<u8, Failure> {
+    let site = parts::site(config)?;
+    let mut link = Link::new(site.as_ref());
+    let mut store = parts::store(config, Permission::ReadWrite)?;
+    let plan = plan_now(config, context, spool, store.as_mut(), &mut link, &arguments.builds)?;
+    for build in &plan.builds {
+        tracing::info!("{build}");
+        if let Some(Rest::CannotLook { reason, .. } | Rest::NewerFormat { reason }) = &build.rest {
+            tracing::error!("{}: {}", build.record.id, intraware_core::foreign::escape(reason));
+        }
+    }
+    if let Some((_, reason)) = &plan.incomplete {
+        tracing::error!("not all records could be read: {reason}");
+    }
+    let faults = faults(&plan);
+    let log = TxLog::open(&spool.log_dir(), context);
+    let manager = Manager {
+        key: if plan.needs_key() { load_key(config, context) } else { Err(NoKey::not_asked_for()) },
+        store: store.as_mut(),
+        spool,
+        lock: &mut lock,
+        roots: &parts::build_roots(config)?,
+        policy: &parts::tree_policy(config),
+        level: parts::level(config)?,
+        verify: parts::verify(config),
+        link: &mut link,
+        log: &log,
+        context,
+    };
+    let Applied { outcomes, chore_faults } = apply(manager, plan);
+    drop(lock);
+    if let Err(error) = store.log_out() {
+        tracing::warn!("cannot log out of the record store: {}", intraware_core::txlog::chain(&error));
+    }
+    report::print(&outcomes, arguments.json)?;
+    let status = outcome::exit_status(&outcomes, &[faults, chore_faults].concat());
+    Ok(report::finish(log, status))
+}
+
+fn load_key(config: &Config, context: &RunContext) -> Result<SigningKey, NoKey> {
+    parts::signing_key(config, context)
+        .map_err(|failure| NoKey { fault: failure.fault.unwrap_or(Fault::Access), reason: failure.message })
+}
+
+/// Returns what kept builds from being looked at.
+fn faults(plan: &Plan) -> Vec<Fault> {
+    let rests = plan.builds.iter().filter_map(|build| match &build.rest {
+        Some(Rest::CannotLook { fault, .. }) => Some(*fault),
+        Some(Rest::NewerFormat { .. }) => Some(Fault::Configuration),
+        _ => None,
+    });
+    rests.chain(plan.incomplete.iter().map(|(fault, _)| *fault)).collect()
+}

@@ -1,0 +1,75 @@
+//! `manage status`: every build at a glance.
+
+use clap::Args;
+use intraware_cli::common::Common;
+use intraware_cli::failure::Failure;
+use intraware_cli::parts::{self, Permission};
+use intraware_cli::{output, table};
+use intraware_core::exit;
+use intraware_core::foreign::escape;
+use intraware_core::manage::overview::{Line, Overview, overview};
+
+/// How to show it.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure> {
+    let config = common.load()?;
+    let spool = parts::spool(&config)?;
+    let mut store = parts::store(&config, Permission::ReadOnly)?;
+    let overview = overview(store.as_mut(), &spool)?;
+    if arguments.json {
+        output::json(&overview)?;
+    } else {
+        output::text(show(&overview))?;
+    }
+    Ok(exit::OK)
+}
+
+fn show(overview: &Overview) -> String {
+    let mut text = if overview.builds.is_empty() {
+        "no build is due, and the spool is empty\n".to_owned()
+    } else {
+        let header = ["BUILD", "RECORD", "STATUS", "SPOOL", "DELIVERED", "NEXT TRY", "NOTE"];
+        table::columns(&header, overview.builds.iter().map(row).collect())
+    };
+    for found in &overview.unreadable {
+        text.push_str(&format!(
+            "unreadable: {}/{}: {}\n",
+            found.room,
+            escape(&found.dir_name),
+            escape(&found.reason)
+        ));
+    }
+    if let Some(reason) = &overview.incomplete {
+        text.push_str(&format!("not all records could be read: {}\n", escape(reason)));
+    }
+    if let Some(holder) = &overview.manage_lock {
+        text.push_str(&format!("manage.lock is held by {holder}\n"));
+    }
+    if let Some(usage) = overview.usage {
+        let (used, allowed, here) = (usage.used, usage.allowed, usage.here);
+        text.push_str(&format!("API requests in 24 hours: {used} of {allowed}; {here} by this command\n"));
+    }
+    text
+}
+
+fn row(line: &Line) -> Vec<String> {
+    let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+    let held = line.hold.as_ref().map(|reason| format!("held: {}", escape(reason)));
+    let holder = line.holder.as_ref().map(|holder| format!("in use by {holder}"));
+    let error = line.last_error.as_ref().map(escape);
+    vec![
+        escape(&line.name),
+        line.record.to_string(),
+        line.status.as_ref().map_or_else(|| "no record".to_owned(), ToString::to_string),
+        or_dash(line.room.map(|room| room.to_string())),
+        or_dash(line.delivered.map(|at| format!("{at:.0}"))),
+        or_dash(line.next_try.map(|at| format!("{at:.0}"))),
+        or_dash(held.or(holder).or(error)),
+    ]
+}

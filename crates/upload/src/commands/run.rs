@@ -1,0 +1,74 @@
+//! `upload run`: one pass over the upload area.
+
+use clap::Args;
+use intraware_cli::common::Common;
+use intraware_cli::failure::Failure;
+use intraware_cli::{output, parts, process, report};
+use intraware_core::exit::{self, Fault};
+use intraware_core::outcome;
+use intraware_core::txlog::TxLog;
+use intraware_core::upload::Snapshot;
+use intraware_core::upload::apply::{Uploader, apply};
+use intraware_core::upload::plan::plan;
+
+/// What to deliver, and whether to.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Arguments {
+    /// Show what would be done, and do nothing: nothing is written anywhere
+    #[arg(long)]
+    dry_run: bool,
+
+    /// Deliver only this job (job id, record id or build name), without waiting for a pause to be over
+    #[arg(long = "job", value_name = "ID|NAME", num_args = 1..)]
+    jobs: Vec<String>,
+
+    /// Print the plan, or what was done, as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Arguments {
+    pub(crate) fn is_given(&self) -> bool {
+        self.dry_run || self.json || !self.jobs.is_empty()
+    }
+}
+
+pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure> {
+    let config = common.load()?;
+    let context = process::context("upload", common);
+    let spool = parts::spool(&config)?;
+    let plan = plan(Snapshot::take(&spool)?, &arguments.jobs, context.now());
+    if !arguments.jobs.is_empty() && plan.jobs.is_empty() {
+        return Err(Failure::new(
+            Fault::Build,
+            "no waiting job has one of these ids or names; see `upload status`",
+        ));
+    }
+    if arguments.dry_run {
+        if arguments.json {
+            output::json(&plan)?
+        } else {
+            output::text(&plan)?
+        }
+        return Ok(exit::OK);
+    }
+    for job in &plan.jobs {
+        tracing::info!("{job}");
+    }
+    if !plan.delivers() {
+        report::print(&[], arguments.json)?;
+        return Ok(exit::OK);
+    }
+    let site = parts::site(&config)?;
+    let log = TxLog::open(&spool.log_dir(), &context);
+    let uploader = Uploader {
+        spool: &spool,
+        site: site.as_ref(),
+        verify: parts::verify(&config),
+        log: &log,
+        context: &context,
+    };
+    let outcomes = apply(&uploader, plan);
+    report::print(&outcomes, arguments.json)?;
+    Ok(report::finish(log, outcome::exit_status(&outcomes, &[])))
+}

@@ -1,0 +1,52 @@
+//! `upload status`: what is in the upload area.
+
+use clap::Args;
+use intraware_cli::common::Common;
+use intraware_cli::failure::Failure;
+use intraware_cli::{output, parts, process, table};
+use intraware_core::exit;
+use intraware_core::foreign::escape;
+use intraware_core::upload::Snapshot;
+use intraware_core::upload::plan::{JobPlan, Verdict, plan};
+
+/// How to show it.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure> {
+    let config = common.load()?;
+    let context = process::context("upload", common);
+    let spool = parts::spool(&config)?;
+    let plan = plan(Snapshot::take(&spool)?, &[], context.now());
+    if arguments.json {
+        output::json(&plan)?;
+    } else if plan.jobs.is_empty() {
+        output::text("nothing to upload")?;
+    } else {
+        let rows = plan.jobs.iter().map(row).collect();
+        output::text(table::columns(&["JOB", "BUILD", "SIZE", "PREPARED", "STATE", "LAST ERROR"], rows))?;
+    }
+    Ok(exit::OK)
+}
+
+fn row(planned: &JobPlan) -> Vec<String> {
+    let job = &planned.job;
+    let state = match &planned.verdict {
+        Verdict::Deliver => "waits".to_owned(),
+        Verdict::Held(hold) => format!("held: {}", escape(&hold.reason)),
+        Verdict::NotDue { next_try, .. } => format!("waits until {next_try:.0}"),
+        Verdict::InUse { holder } => format!("under way: {holder}"),
+    };
+    vec![
+        job.id.to_string(),
+        escape(&job.manifest.name),
+        job.manifest.digests.size.to_string(),
+        format!("{:.0}", job.manifest.created),
+        state,
+        job.attempts.as_ref().map_or_else(String::new, |attempts| escape(&attempts.error)),
+    ]
+}
