@@ -56,19 +56,19 @@ pub fn site(config: &Config) -> Result<Box<dyn Site>, Failure> {
     let Some(site) = config.sites.first() else {
         return Err(Failure::new(Fault::Configuration, "no [[site]] is configured"));
     };
-    match site.url.parse::<SiteUrl>().map_err(|e| Failure::new(Fault::Configuration, e.to_string()))? {
+    match &site.url {
         SiteUrl::Directory(base) => Ok(Box::new(Directory {
             name: site.name.clone(),
-            base,
+            base: base.clone(),
             file_mode: site.file_mode,
             dir_mode: REMOTE_DIR_MODE,
         })),
         SiteUrl::Sftp { user, host, port, base } => Ok(Box::new(Sftp::new(SftpSettings {
             name: site.name.clone(),
-            user: user.ok_or_else(|| no_user(site))?,
-            host,
-            port,
-            base,
+            user: user.clone(),
+            host: host.clone(),
+            port: *port,
+            base: base.clone(),
             known_hosts: site.known_hosts.clone(),
             credentials: credentials(site)?,
             connect_timeout: site.connect_timeout,
@@ -78,11 +78,6 @@ pub fn site(config: &Config) -> Result<Box<dyn Site>, Failure> {
             exec_hash: site.exec_hash,
         }))),
     }
-}
-
-fn no_user(site: &SiteConfig) -> Failure {
-    let message = format!("site {}: its url names no user; write sftp://user@host/dir", site.name);
-    Failure::new(Fault::Configuration, message)
 }
 
 fn credentials(site: &SiteConfig) -> Result<Vec<Credential>, Failure> {
