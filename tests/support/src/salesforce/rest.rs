@@ -30,6 +30,10 @@ pub(crate) fn call(org: &mut Org, request: &Request) -> Reaction {
     if fault == Some(Fault::ExpireSession) {
         org.sessions.clear();
     }
+    if let Some(Fault::EditFirst { object, id, fields }) = &fault {
+        org.update(object, id, fields, true)
+            .unwrap_or_else(|refusal| panic!("edit {id}: {}", refusal.body()));
+    }
     org.calls += 1;
     let answered = match fault.as_ref().and_then(instead) {
         Some(answer) => Ok(answer),
@@ -89,7 +93,8 @@ pub(crate) fn instead(fault: &Fault) -> Option<Answer> {
         | Fault::Drip
         | Fault::Endless
         | Fault::RepeatPage
-        | Fault::LosePage => None,
+        | Fault::LosePage
+        | Fault::EditFirst { .. } => None,
     }
 }
 
