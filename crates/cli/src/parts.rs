@@ -19,6 +19,7 @@ use intraware_core::store::RecordStore;
 use intraware_core::store::salesforce::{SalesforceSettings, SalesforceStore};
 use intraware_core::store::sqlite::SqliteStore;
 
+use crate::environment::variable;
 use crate::failure::Failure;
 
 /// The mode of directories made at a site, before the server's umask.
@@ -43,9 +44,8 @@ pub fn store(config: &Config, permission: Permission) -> Result<Box<dyn RecordSt
                 Permission::ReadWrite => rsforce::Access::ReadWrite,
             };
             let filter = &config.records.filter;
-            let settings =
-                SalesforceSettings::read(salesforce, filter, cache, &|name| std::env::var_os(name))?;
-            Ok(Box::new(SalesforceStore::new(settings, values, Arc::new(rsforce::SystemClock::default()))?))
+            let settings = SalesforceSettings::read(salesforce, filter, cache, &variable)?;
+            Ok(Box::new(SalesforceStore::new(settings, values, Arc::new(rsforce::SystemClock))?))
         }
     }
 }
@@ -89,7 +89,7 @@ fn credentials(site: &SiteConfig) -> Result<Vec<Credential>, Failure> {
             .push(Credential::Key { file: file.clone(), passphrase: secret(site.passphrase.as_ref())? });
     }
     if site.agent {
-        let socket = std::env::var_os("SSH_AUTH_SOCK").map(PathBuf::from).ok_or_else(|| {
+        let socket = variable("SSH_AUTH_SOCK").map(PathBuf::from).ok_or_else(|| {
             let message = format!("site {}: agent = true, but SSH_AUTH_SOCK is not set", site.name);
             Failure::new(Fault::Configuration, message)
         })?;
@@ -151,5 +151,5 @@ pub fn level(config: &Config) -> Result<Level, Failure> {
 }
 
 fn secret(source: Option<&SecretSource>) -> Result<Option<Secret>, Failure> {
-    Ok(source.map(|source| source.resolve(&|name| std::env::var_os(name))).transpose()?)
+    Ok(source.map(|source| source.resolve(&variable)).transpose()?)
 }

@@ -206,11 +206,12 @@ fn confirm(lock: &mut Lock) -> Result<(), SpoolError> {
 
 /// Renames a directory and flushes both parents. An error is believed only after looking at both names.
 fn rename(from: &Path, to: &Path) -> Result<(), SpoolError> {
-    if let Err(error) = fs::rename(from, to)
-        && !(is_listed(to) && !is_listed(from))
-    {
-        let message = format!("cannot move {} to {}", foreign::path(from), foreign::path(to));
-        return Err(SpoolError { fault: Fault::Spool, message, source: Some(error) });
+    if let Err(error) = fs::rename(from, to) {
+        let was_done = is_listed(to) && !is_listed(from);
+        if !was_done {
+            let message = format!("cannot move {} to {}", foreign::path(from), foreign::path(to));
+            return Err(SpoolError { fault: Fault::Spool, message, source: Some(error) });
+        }
     }
     for dir in [to.parent(), from.parent()].into_iter().flatten() {
         durable::sync_dir(dir).map_err(|e| SpoolError::io("flush", dir, e))?;
