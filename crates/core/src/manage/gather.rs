@@ -84,6 +84,11 @@ pub fn gather(lookout: &mut Lookout<'_, '_>, named: &[String]) -> Result<Snapsho
         jobs.entry(job.id.record.clone()).or_default().push(job.clone());
     }
     for record in &seen.records {
+        if let Ok(place) = place_of(lookout.roots, record) {
+            seen.places.insert(record.id.clone(), place);
+        }
+    }
+    for record in &seen.records {
         lookout.context.stop.check()?;
         if seen.holds.contains_key(&record.id) {
             continue;

@@ -165,7 +165,7 @@ impl Run<'_> {
             run: context.identity.run.clone(),
         };
         log.record(subject, "U5", "write the receipt and move the job to sent", || {
-            spool.deliver(job, &receipt, lock)
+            spool.deliver(job, &receipt, context, lock)
         })?;
         Ok(summary(place, &receipt.delivery))
     }
