@@ -21,7 +21,7 @@ use crate::retry;
 use crate::run::{RunContext, Stopped};
 use crate::sign::{KeyError, SigningKey};
 use crate::site::{Link, SiteError};
-use crate::spool::{Hold, Job, NoteKey, ParkKind, Parked, Retry, Spool, SpoolError};
+use crate::spool::{Job, NoteKey, ParkKind, Parked, Retry, Spool, SpoolError};
 use crate::store::{RecordStore, StoreError, WriteError, WriteRefusal};
 use crate::txlog::{Subject, TxLog, chain};
 
@@ -187,8 +187,8 @@ impl Run<'_, '_> {
         let Manager { spool, context, .. } = self.manager;
         context.stop.check()?;
         self.manager.lock.confirm()?;
-        if let Some(hold) = spool.note::<Hold>(&NoteKey::from(&work.record.id))? {
-            return Err(Trouble::Moved(format!("it is held: {}", crate::foreign::escape(hold.reason))));
+        if let Some(hold) = spool.hold(&work.record.id)? {
+            return Err(Trouble::Moved(hold.to_string()));
         }
         let moves = match step {
             Step::Prepare { .. } | Step::Adopt { .. } | Step::HandOver { .. } | Step::Park { .. } => true,
