@@ -116,14 +116,16 @@ impl Spool {
         Ok(Job { receipt: Some(receipt.clone()), ..sent })
     }
 
-    /// Brings a job that was sent or waits to be sent back to staged, to be handed over anew.
+    /// Brings a job that was sent, waits to be sent, or was parked back to staged, to be handed over anew.
     pub fn bring_back(&self, job: &Job, lock: &mut Lock) -> Result<Job, SpoolError> {
         let dir = self.job_dir(job);
         for name in [job::RECEIPT, job::ATTEMPTS] {
             remove_if_there(&dir.join(name))?;
         }
         let staged = self.transfer(job, Room::Staged, lock)?;
-        Ok(Job { receipt: None, attempts: None, ..staged })
+        // Only now: a parked job without its reason would be kept for ever.
+        remove_if_there(&self.job_dir(&staged).join(job::PARKED))?;
+        Ok(Job { receipt: None, attempts: None, parked: None, ..staged })
     }
 
     /// Takes a job out of the flow.
@@ -143,7 +145,10 @@ impl Spool {
 
     fn park_dir(&self, room: Room, dir_name: &str, why: &Parked, lock: &mut Lock) -> Result<(), SpoolError> {
         let from = self.room(room).join(dir_name);
-        durable::write_json(&from, job::PARKED, why)?;
+        // A stray file has no room for the reason, and through a link it would be written elsewhere.
+        if job::is_directory(&from) {
+            durable::write_json(&from, job::PARKED, why)?;
+        }
         confirm(lock)?;
         let taken = self.names(Room::Parked.dir_name())?;
         let numbered = (1u32..).map(|n| format!("{dir_name}.{n}"));
