@@ -9,6 +9,7 @@
 
 mod bench;
 mod builder;
+mod delivered;
 mod key;
 mod program;
 mod record;
