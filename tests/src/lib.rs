@@ -14,6 +14,8 @@ mod key;
 mod program;
 mod record;
 mod spool;
+pub mod trace;
+pub mod tree;
 
 pub use bench::{BUILD, Bench};
 pub use builder::Builder;

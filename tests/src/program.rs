@@ -7,7 +7,7 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
@@ -59,7 +59,7 @@ fn check_fresh(program: &Path) -> Result<(), String> {
 }
 
 /// Longer than any run in any test takes; a program that hangs is a failure and not an endless test.
-const PATIENCE: Timespec = Timespec { tv_sec: 100, tv_nsec: 0 };
+const PATIENCE: Duration = Duration::from_secs(100);
 
 /// A program that runs. Dropping it kills it.
 pub struct Running {
@@ -71,7 +71,7 @@ pub struct Running {
 
 impl Running {
     /// Starts a command with nothing on standard input and its output kept.
-    pub(crate) fn start(mut command: Command) -> Self {
+    pub fn start(mut command: Command) -> Self {
         // Files and not pipes: nobody has to read for the program to go on.
         let (stdout, stderr) = (file(), file());
         let shown = format!("{command:?}");
@@ -92,16 +92,23 @@ impl Running {
         Pid::from_child(&self.child)
     }
 
+    /// Waits for its end, but no longer than this; returns whether it has ended.
+    pub fn ends_within(&mut self, time: Duration) -> bool {
+        if let Ok(Some(_)) = self.child.try_wait() {
+            return true;
+        }
+        let end = pidfd_open(self.pid(), PidfdFlags::empty()).expect("a descriptor of a child");
+        let time = Timespec::try_from(time).expect("no test waits for years");
+        poll(&mut [PollFd::new(&end, PollFlags::IN)], Some(&time)).expect("poll") == 1
+    }
+
     /// Waits for its end.
     ///
     /// # Panics
     /// If it does not end.
     pub fn wait(mut self) -> Run {
-        if let Ok(None) = self.child.try_wait() {
-            let end = pidfd_open(self.pid(), PidfdFlags::empty()).expect("a descriptor of a child");
-            let ended = poll(&mut [PollFd::new(&end, PollFlags::IN)], Some(&PATIENCE)).expect("poll");
-            assert!(ended == 1, "{} does not end; so far it says: {}", self.shown, text(&mut self.stderr));
-        }
+        let ended = self.ends_within(PATIENCE);
+        assert!(ended, "{} does not end; so far it says: {}", self.shown, text(&mut self.stderr));
         let ended = self.child.wait().expect("a child ends");
         let status = ended.code().unwrap_or_else(|| -ended.signal().unwrap_or_default());
         let (stdout, stderr) = (text(&mut self.stdout), text(&mut self.stderr));
