@@ -39,14 +39,16 @@ pub struct Snapshot {
     pub retries: BTreeMap<RecordId, Retry>,
     /// What was released where.
     pub releases: BTreeMap<NoteKey, Release>,
+    /// Where the payload of each record belongs, if its build path tells.
+    pub places: BTreeMap<RecordId, Place>,
     /// The build directories of records that are to be prepared.
     pub sources: BTreeMap<RecordId, Source>,
     /// What the site holds of builds that should have been delivered.
     pub views: BTreeMap<RecordId, View>,
     /// The job locks that somebody holds.
     pub busy: BTreeMap<RecordId, Held>,
-    /// Work directories that no living run owns.
-    pub dead_work: Vec<String>,
+    /// What dead runs left half done, as paths below the spool's root.
+    pub leftovers: Vec<String>,
     /// Records for which there is a lock file.
     pub lock_files: Vec<RecordId>,
 }
@@ -229,10 +231,10 @@ pub enum Rest {
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "do")]
 pub enum Chore {
-    /// Removes a work directory that a dead run left.
-    RemoveWork {
-        /// Its name.
-        name: String,
+    /// Removes what a dead run left half done.
+    RemoveLeftover {
+        /// Its path below the spool's root.
+        path: String,
     },
     /// Takes something that is no whole job out of the flow.
     ParkUnreadable {

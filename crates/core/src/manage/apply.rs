@@ -187,6 +187,9 @@ impl Run<'_, '_> {
         let Manager { spool, context, .. } = self.manager;
         context.stop.check()?;
         self.manager.lock.confirm()?;
+        if let Some(hold) = spool.hold(&work.record.id)? {
+            return Err(Trouble::Moved(hold.to_string()));
+        }
         let moves = match step {
             Step::Prepare { .. } | Step::Adopt { .. } | Step::HandOver { .. } | Step::Park { .. } => true,
             Step::Confirm { .. } | Step::Retire { .. } | Step::Fail { .. } => false,
@@ -309,8 +312,8 @@ impl Run<'_, '_> {
         self.manager.lock.confirm()?;
         let effect = chore.to_string();
         match chore {
-            Chore::RemoveWork { name } => {
-                Ok(log.record(Subject::default(), "chore", &effect, || spool.remove_work_dir(name))?)
+            Chore::RemoveLeftover { path } => {
+                Ok(log.record(Subject::default(), "chore", &effect, || spool.remove_leftover(path))?)
             }
             Chore::ParkUnreadable { found } => {
                 let mut lock = match &found.id {

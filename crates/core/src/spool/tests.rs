@@ -256,14 +256,14 @@ fn s0_39_a_job_stands_in_one_room_at_a_time_and_keeps_all_it_has() {
     assert!(world.spool.names("work").unwrap().is_empty());
 
     let mut lock = world.lock();
-    let upload = world.spool.transfer(&staged, Room::Upload, &mut lock).unwrap();
+    let upload = world.spool.transfer(&staged, Room::Upload, &world.context, &mut lock).unwrap();
     assert_eq!(upload, world.job(Room::Upload, "abc"));
     assert_eq!(world.names(), [format!("upload/{}", staged.id)].into());
 
     world.spool.put_attempts(&upload, &attempts()).unwrap();
     let upload = world.job(Room::Upload, "abc");
     assert_eq!(upload.attempts, Some(attempts()));
-    let sent = world.spool.deliver(&upload, &receipt(), &mut lock).unwrap();
+    let sent = world.spool.deliver(&upload, &receipt(), &world.context, &mut lock).unwrap();
     assert_eq!(sent, world.job(Room::Sent, "abc"));
     assert_eq!(sent.receipt, Some(receipt()));
     assert_eq!(world.names(), [format!("sent/{}", staged.id)].into());
@@ -271,7 +271,7 @@ fn s0_39_a_job_stands_in_one_room_at_a_time_and_keeps_all_it_has() {
     assert_eq!(signature.get(SidecarKind::Signature), b"signature");
 
     // Back to the start: what an earlier delivery left would be taken for the next one's.
-    let back = world.spool.bring_back(&sent, &mut lock).unwrap();
+    let back = world.spool.bring_back(&sent, &world.context, &mut lock).unwrap();
     assert_eq!(back, staged);
     assert_eq!(world.job(Room::Staged, "abc"), staged);
 }
@@ -280,9 +280,15 @@ fn s0_39_a_job_stands_in_one_room_at_a_time_and_keeps_all_it_has() {
 fn s0_47_a_completed_job_loses_its_payload_alone_and_later_all() {
     let world = World::new();
     let mut lock = world.lock();
-    let upload = world.spool.transfer(&world.stage_under("abc", &mut lock), Room::Upload, &mut lock).unwrap();
-    let sent = world.spool.deliver(&upload, &receipt(), &mut lock).unwrap();
+    let upload = world
+        .spool
+        .transfer(&world.stage_under("abc", &mut lock), Room::Upload, &world.context, &mut lock)
+        .unwrap();
+    let sent = world.spool.deliver(&upload, &receipt(), &world.context, &mut lock).unwrap();
+    let half = world.spool.job_dir(&sent).join(".receipt.json.9.tmp");
+    fs::write(&half, "{").unwrap();
     world.spool.retire(&sent).unwrap();
+    assert!(!half.exists(), "what a dead run left half written stays for ever");
     world.spool.retire(&sent).unwrap();
     let retired = world.job(Room::Sent, "abc");
     assert_eq!(retired, Job { has_payload: false, ..sent });
@@ -318,17 +324,16 @@ fn what_does_not_become_a_job_leaves_nothing_behind() {
 }
 
 #[test]
-fn a_move_onto_another_job_fails_and_loses_neither() {
+fn a_job_takes_the_place_of_an_earlier_one_with_the_same_content() {
     let world = World::new();
     let staged = world.stage("abc");
     let taken = world.dir.path().join("upload").join(staged.id.to_string());
     fs::create_dir(&taken).unwrap();
-    fs::write(taken.join("somebody"), "else").unwrap();
-    let error = world.spool.transfer(&staged, Room::Upload, &mut world.lock()).unwrap_err();
-    assert_eq!(error.fault, Fault::Spool);
-    assert!(error.message.starts_with("cannot move "), "{error}");
-    assert_eq!(world.job(Room::Staged, "abc"), staged);
-    assert_eq!(fs::read(taken.join("somebody")).unwrap(), b"else");
+    fs::write(taken.join("receipt.json"), "old").unwrap();
+    world.spool.transfer(&staged, Room::Upload, &world.context, &mut world.lock()).unwrap();
+    assert_eq!(world.job(Room::Upload, "abc").receipt, None);
+    assert_eq!(world.names(), [format!("upload/{}", staged.id)].into());
+    assert!(world.spool.names("work").unwrap().is_empty());
 }
 
 #[test]
@@ -336,13 +341,16 @@ fn a_move_that_was_made_already_is_believed_only_by_a_look_at_both_names() {
     let world = World::new();
     let staged = world.stage("abc");
     let mut lock = world.lock();
-    world.spool.transfer(&staged, Room::Upload, &mut lock).unwrap();
+    world.spool.transfer(&staged, Room::Upload, &world.context, &mut lock).unwrap();
     // An NFS client that repeats the call gets this answer: the job is there, and not here.
-    let again = world.spool.transfer(&staged, Room::Upload, &mut lock).unwrap();
+    let again = world.spool.transfer(&staged, Room::Upload, &world.context, &mut lock).unwrap();
     assert_eq!(again, world.job(Room::Upload, "abc"));
     // It has gone on meanwhile: then the move was not ours to make.
-    world.spool.transfer(&again, Room::Sent, &mut lock).unwrap();
-    assert_eq!(world.spool.transfer(&staged, Room::Upload, &mut lock).unwrap_err().fault, Fault::Spool);
+    world.spool.transfer(&again, Room::Sent, &world.context, &mut lock).unwrap();
+    assert_eq!(
+        world.spool.transfer(&staged, Room::Upload, &world.context, &mut lock).unwrap_err().fault,
+        Fault::Spool
+    );
     assert_eq!(world.names(), [format!("sent/{}", staged.id)].into());
 }
 
@@ -353,9 +361,9 @@ fn a_run_that_lost_its_lock_moves_nothing() {
     let mut lock = world.lock();
     lock.lose();
     let refused = [
-        world.spool.transfer(&staged, Room::Upload, &mut lock).map(|_| ()),
-        world.spool.deliver(&staged, &receipt(), &mut lock).map(|_| ()),
-        world.spool.bring_back(&staged, &mut lock).map(|_| ()),
+        world.spool.transfer(&staged, Room::Upload, &world.context, &mut lock).map(|_| ()),
+        world.spool.deliver(&staged, &receipt(), &world.context, &mut lock).map(|_| ()),
+        world.spool.bring_back(&staged, &world.context, &mut lock).map(|_| ()),
         world.spool.park(&staged, &parked(ParkKind::Stale), &mut lock),
         world.spool.discard(&staged, &world.context, &mut lock),
     ];
@@ -405,7 +413,7 @@ fn a_parked_job_that_comes_back_gets_its_own_name_again() {
         Found::Job(job) if job.dir_name.ends_with(".1") => Some(*job),
         _ => None,
     });
-    let back = world.spool.bring_back(&second.unwrap(), &mut world.lock()).unwrap();
+    let back = world.spool.bring_back(&second.unwrap(), &world.context, &mut world.lock()).unwrap();
     assert_eq!(back.dir_name, back.id.to_string());
     let id = back.id;
     assert_eq!(world.names(), [format!("parked/{id}"), format!("staged/{id}")].into());
@@ -486,18 +494,32 @@ fn a_stray_file_or_link_in_a_room_is_put_aside_and_nothing_is_written_through_it
 }
 
 #[test]
-fn the_work_of_dead_runs_is_found_and_that_of_other_hosts_only_when_old() {
+fn what_dead_runs_left_is_found_and_what_may_be_under_way_only_when_old() {
     let world = World::new();
-    let work = world.dir.path().join("work");
-    for name in ["ebb.9.r0.0", "flow.9.r0.0", "ebbtide.9.r0.0"] {
-        fs::create_dir(work.join(name)).unwrap();
-        File::open(work.join(name)).unwrap().set_modified(now().into()).unwrap();
+    let root = world.dir.path();
+    let ours = ["work/ebb.9.r0.0", "retry/.r1.json.9.tmp", "released/.ab.json.9.tmp"];
+    let others = ["work/ebbtide.9.r0.0", "work/flow.9.r0.0", "holds/.r1.json.9.tmp"];
+    for path in ours.iter().chain(&others) {
+        let path = root.join(path);
+        if path.starts_with(root.join("work")) {
+            fs::create_dir(&path).unwrap();
+            fs::write(path.join("p7.tar.gz"), "half").unwrap();
+        } else {
+            fs::write(&path, "{").unwrap();
+        }
+        File::open(&path).unwrap().set_modified(now().into()).unwrap();
     }
-    let dead = |after: SignedDuration| world.spool.dead_work_dirs(&context_at(now() + after)).unwrap();
-    assert_eq!(dead(SignedDuration::from_hours(23)), ["ebb.9.r0.0"]);
-    assert_eq!(dead(SignedDuration::from_hours(25)), ["ebb.9.r0.0", "ebbtide.9.r0.0", "flow.9.r0.0"]);
-    world.spool.remove_work_dir("ebb.9.r0.0").unwrap();
-    assert!(!work.join("ebb.9.r0.0").exists());
+    fs::write(root.join("retry/r1.json"), "whole").unwrap();
+    let found = |hours: i64| {
+        let context = context_at(now() + SignedDuration::from_hours(hours));
+        world.spool.leftovers(&context).unwrap().into_iter().collect::<BTreeSet<_>>()
+    };
+    assert_eq!(found(23), ours.map(str::to_owned).into());
+    let all: BTreeSet<String> = ours.iter().chain(&others).map(|&path| path.to_owned()).collect();
+    assert_eq!(found(25), all);
+    all.iter().for_each(|path| world.spool.remove_leftover(path).unwrap());
+    assert!(found(25).is_empty());
+    assert!(root.join("retry/r1.json").exists());
 }
 
 #[test]
