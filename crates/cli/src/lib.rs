@@ -5,6 +5,7 @@
 
 pub mod check;
 pub mod common;
+pub mod environment;
 pub mod failure;
 pub mod output;
 pub mod pages;

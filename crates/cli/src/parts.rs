@@ -19,6 +19,7 @@ use intraware_core::store::RecordStore;
 use intraware_core::store::salesforce::{SalesforceSettings, SalesforceStore};
 use intraware_core::store::sqlite::SqliteStore;
 
+use crate::environment::variable;
 use crate::failure::Failure;
 
 /// The mode of directories made at a site, before the server's umask.
@@ -43,9 +44,8 @@ pub fn store(config: &Config, permission: Permission) -> Result<Box<dyn RecordSt
                 Permission::ReadWrite => rsforce::Access::ReadWrite,
             };
             let filter = &config.records.filter;
-            let settings =
-                SalesforceSettings::read(salesforce, filter, cache, &|name| std::env::var_os(name))?;
-            Ok(Box::new(SalesforceStore::new(settings, values, Arc::new(rsforce::SystemClock::default()))?))
+            let settings = SalesforceSettings::read(salesforce, filter, cache, &variable)?;
+            Ok(Box::new(SalesforceStore::new(settings, values, Arc::new(rsforce::SystemClock))?))
         }
     }
 }
@@ -56,19 +56,19 @@ pub fn site(config: &Config) -> Result<Box<dyn Site>, Failure> {
     let Some(site) = config.sites.first() else {
         return Err(Failure::new(Fault::Configuration, "no [[site]] is configured"));
     };
-    match site.url.parse::<SiteUrl>().map_err(|e| Failure::new(Fault::Configuration, e.to_string()))? {
+    match &site.url {
         SiteUrl::Directory(base) => Ok(Box::new(Directory {
             name: site.name.clone(),
-            base,
+            base: base.clone(),
             file_mode: site.file_mode,
             dir_mode: REMOTE_DIR_MODE,
         })),
         SiteUrl::Sftp { user, host, port, base } => Ok(Box::new(Sftp::new(SftpSettings {
             name: site.name.clone(),
-            user: user.ok_or_else(|| no_user(site))?,
-            host,
-            port,
-            base,
+            user: user.clone(),
+            host: host.clone(),
+            port: *port,
+            base: base.clone(),
             known_hosts: site.known_hosts.clone(),
             credentials: credentials(site)?,
             connect_timeout: site.connect_timeout,
@@ -80,11 +80,6 @@ pub fn site(config: &Config) -> Result<Box<dyn Site>, Failure> {
     }
 }
 
-fn no_user(site: &SiteConfig) -> Failure {
-    let message = format!("site {}: its url names no user; write sftp://user@host/dir", site.name);
-    Failure::new(Fault::Configuration, message)
-}
-
 fn credentials(site: &SiteConfig) -> Result<Vec<Credential>, Failure> {
     let mut credentials = Vec::new();
     if let Some(file) = &site.private_key {
@@ -94,7 +89,7 @@ fn credentials(site: &SiteConfig) -> Result<Vec<Credential>, Failure> {
             .push(Credential::Key { file: file.clone(), passphrase: secret(site.passphrase.as_ref())? });
     }
     if site.agent {
-        let socket = std::env::var_os("SSH_AUTH_SOCK").map(PathBuf::from).ok_or_else(|| {
+        let socket = variable("SSH_AUTH_SOCK").map(PathBuf::from).ok_or_else(|| {
             let message = format!("site {}: agent = true, but SSH_AUTH_SOCK is not set", site.name);
             Failure::new(Fault::Configuration, message)
         })?;
@@ -156,5 +151,5 @@ pub fn level(config: &Config) -> Result<Level, Failure> {
 }
 
 fn secret(source: Option<&SecretSource>) -> Result<Option<Secret>, Failure> {
-    Ok(source.map(|source| source.resolve(&|name| std::env::var_os(name))).transpose()?)
+    Ok(source.map(|source| source.resolve(&variable)).transpose()?)
 }

@@ -13,6 +13,7 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::FormatTime;
 
 use crate::common::{Color, Common, LogFormat};
+use crate::environment::variable;
 use crate::failure::Failure;
 use crate::output;
 use crate::progress::Bars;
@@ -56,9 +57,7 @@ pub fn start_logging(common: &Common) {
     let colored = match common.color {
         Color::Always => true,
         Color::Never => false,
-        Color::Auto => {
-            std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
-        }
+        Color::Auto => std::io::stderr().is_terminal() && variable("NO_COLOR").is_none_or(|v| v.is_empty()),
     };
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)

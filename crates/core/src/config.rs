@@ -26,6 +26,7 @@ use self::reader::Reader;
 use self::written::Written;
 use crate::foreign;
 use crate::secret::SecretSource;
+use crate::site::SiteUrl;
 use crate::store::values::Values;
 
 /// The commented reference of all keys, from which the defaults are taken.
@@ -205,7 +206,7 @@ pub struct SiteConfig {
     /// What it is called in messages.
     pub name: String,
     /// Its base: `sftp://…` or `file:///…`.
-    pub url: String,
+    pub url: SiteUrl,
     /// The server keys that are trusted.
     pub known_hosts: PathBuf,
     /// The private key to log in with.

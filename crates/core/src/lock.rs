@@ -98,6 +98,8 @@ impl Lock {
             let mut content = serde_json::to_vec(&holder).map_err(|e| failed(e.into()))?;
             content.push(b'\n');
             let mut lock = Self { file, path: path.to_owned(), content };
+            // What a former holder wrote may be longer.
+            lock.file.set_len(0).map_err(failed)?;
             lock.write_holder().map_err(failed)?;
             return Ok(lock);
         }
@@ -119,7 +121,6 @@ impl Lock {
     }
 
     fn write_holder(&mut self) -> io::Result<()> {
-        self.file.set_len(0)?;
         self.file.rewind()?;
         self.file.write_all(&self.content)?;
         self.file.sync_data()

@@ -39,6 +39,8 @@ pub struct Snapshot {
     pub retries: BTreeMap<RecordId, Retry>,
     /// What was released where.
     pub releases: BTreeMap<NoteKey, Release>,
+    /// Where the payload of each record belongs, if its build path tells.
+    pub places: BTreeMap<RecordId, Place>,
     /// The build directories of records that are to be prepared.
     pub sources: BTreeMap<RecordId, Source>,
     /// What the site holds of builds that should have been delivered.

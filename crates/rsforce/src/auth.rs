@@ -93,7 +93,7 @@ impl Login {
 }
 
 /// An RSA key of 2,048 bits or more.
-pub struct SigningKey(RsaKeyPair);
+pub struct SigningKey(Box<RsaKeyPair>);
 
 impl std::fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -111,7 +111,8 @@ impl SigningKey {
             PrivateKeyDer::Pkcs1(der) => RsaKeyPair::from_der(der.secret_pkcs1_der()),
             _ => return Err(wrong("it is not an RSA key")),
         };
-        key.map(Self).map_err(|error| wrong(&format!("it is not an RSA key of 2048 to 4096 bits ({error})")))
+        key.map(|key| Self(Box::new(key)))
+            .map_err(|error| wrong(&format!("it is not an RSA key of 2048 to 4096 bits ({error})")))
     }
 
     /// Makes the assertion that this app acts for `username`.

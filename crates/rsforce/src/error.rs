@@ -4,6 +4,7 @@
 //! endpoint is `{"error", "error_description"}`, and what stands in front of both (load balancers,
 //! maintenance and login pages) answers HTML with any status. All three are read here.
 
+use std::fmt;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -72,41 +73,58 @@ pub enum Kind {
 }
 
 /// A failed call.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot {doing}: {what}{}", hint(*kind, code.as_deref()))]
+#[derive(Debug)]
 pub struct Error {
     kind: Kind,
+    details: Box<Details>,
+}
+
+#[derive(Debug, Default)]
+struct Details {
     doing: String,
     what: String,
     status: Option<u16>,
     code: Option<String>,
     fields: Vec<String>,
-    pub(crate) retry_after: Option<Duration>,
-    #[source]
+    retry_after: Option<Duration>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot {}: {}{}", self.details.doing, self.details.what, hint(self.kind, self.code()))
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.details.source.as_deref().map(|source| source as &(dyn std::error::Error + 'static))
+    }
 }
 
 impl Error {
     pub(crate) fn new(kind: Kind, doing: impl Into<String>, what: impl Into<String>) -> Self {
-        Self {
-            kind,
-            doing: doing.into(),
-            what: what.into(),
-            status: None,
-            code: None,
-            fields: Vec::new(),
-            retry_after: None,
-            source: None,
-        }
+        let details = Details { doing: doing.into(), what: what.into(), ..Details::default() };
+        Self { kind, details: Box::new(details) }
     }
 
     pub(crate) fn caused(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        self.source = Some(source.into());
+        self.details.source = Some(source.into());
         self
     }
 
     pub(crate) fn with_status(mut self, status: u16) -> Self {
-        self.status = Some(status);
+        self.details.status = Some(status);
+        self
+    }
+
+    pub(crate) fn with_pause(mut self, retry_after: Option<Duration>) -> Self {
+        self.details.retry_after = retry_after;
+        self
+    }
+
+    fn with_code(mut self, code: String) -> Self {
+        self.details.code = Some(code);
         self
     }
 
@@ -123,27 +141,27 @@ impl Error {
 
     /// Returns the HTTP status, if there was an answer.
     pub fn status(&self) -> Option<u16> {
-        self.status
+        self.details.status
     }
 
     /// Returns the error code that Salesforce gave, if it gave one.
     pub fn code(&self) -> Option<&str> {
-        self.code.as_deref()
+        self.details.code.as_deref()
     }
 
     /// Returns the fields that Salesforce named.
     pub fn fields(&self) -> &[String] {
-        &self.fields
+        &self.details.fields
     }
 
     /// Returns how long the server asked to wait.
     pub fn retry_after(&self) -> Option<Duration> {
-        self.retry_after
+        self.details.retry_after
     }
 
     /// Returns what went wrong, without what was being done.
     pub fn what(&self) -> &str {
-        &self.what
+        &self.details.what
     }
 }
 
@@ -217,17 +235,14 @@ pub(crate) fn api_refusal(doing: &str, status: u16, body: &[u8], retry_after: Op
             text if text.is_empty() => format!("status {status} without a body"),
             text => format!("status {status}: {text}"),
         };
-        let mut error = Error::new(kind_of_status(status), doing, what).with_status(status);
-        error.retry_after = retry_after;
-        return error;
+        return Error::new(kind_of_status(status), doing, what).with_status(status).with_pause(retry_after);
     };
     let code = shown(&first.error_code);
-    let mut error = Error::new(kind_of(status, &code), doing, format!("{code}: {}", shown(&first.message)));
-    error.status = Some(status);
-    error.code = Some(code);
-    error.fields = first.fields.unwrap_or_default().iter().map(shown).collect();
-    error.retry_after = retry_after;
-    error
+    let what = format!("{code}: {}", shown(&first.message));
+    let mut error =
+        Error::new(kind_of(status, &code), doing, what).with_status(status).with_pause(retry_after);
+    error.details.fields = first.fields.unwrap_or_default().iter().map(shown).collect();
+    error.with_code(code)
 }
 
 /// Reads the refusal of the token endpoint.
@@ -237,11 +252,8 @@ pub(crate) fn login_refusal(doing: &str, status: u16, body: &[u8], retry_after: 
     };
     let code = shown(&refusal.error);
     let kind = if status >= 500 { Kind::Unavailable } else { Kind::LoginRefused };
-    let mut error = Error::new(kind, doing, format!("{code}: {}", shown(&refusal.error_description)));
-    error.status = Some(status);
-    error.code = Some(code);
-    error.retry_after = retry_after;
-    error
+    let what = format!("{code}: {}", shown(&refusal.error_description));
+    Error::new(kind, doing, what).with_status(status).with_pause(retry_after).with_code(code)
 }
 
 /// The code decides where there is one; the same code comes with several statuses.

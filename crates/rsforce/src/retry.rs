@@ -54,10 +54,9 @@ mod tests {
 
     #[test]
     fn the_server_s_wish_is_honoured_up_to_a_bound() {
-        let mut error = failed(Kind::Unavailable);
-        error.retry_after = Some(Duration::from_secs(7));
+        let error = failed(Kind::Unavailable).with_pause(Some(Duration::from_secs(7)));
         assert_eq!(pause(&error, 1, 0), Some(Duration::from_secs(7)));
-        error.retry_after = Some(Duration::from_secs(3600));
+        let error = error.with_pause(Some(Duration::from_secs(3600)));
         assert_eq!(pause(&error, 1, 0), None);
     }
 

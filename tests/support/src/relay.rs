@@ -145,7 +145,7 @@ impl Shared {
             }
         }
         match fault {
-            Fault::StallAfter(n) if passed >= n => return stalled.store(true, Ordering::SeqCst),
+            Fault::StallAfter(n) if passed >= n => stalled.store(true, Ordering::SeqCst),
             Fault::ResetAfter(n) if passed >= n => {
                 for stream in [&client, &server] {
                     set_socket_linger(stream, Some(Duration::ZERO)).expect("a socket option");

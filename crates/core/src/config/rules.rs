@@ -1,6 +1,7 @@
 //! What a single value must look like. Each rule takes a text and returns what it means, or what is
 //! allowed instead.
 
+use crate::site::{SiteUrl, UrlError};
 use std::net::IpAddr;
 use std::path::{Component, Path, PathBuf};
 
@@ -85,16 +86,14 @@ pub(super) fn is_shared_login(server: &str) -> bool {
 }
 
 /// Takes the base of a site.
-pub(super) fn site_url(text: &str) -> Result<String, &'static str> {
-    let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
-    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    match scheme {
-        "sftp" if authority.rsplit_once('@').is_some_and(|(user, _)| user.contains(':')) => {
+pub(super) fn site_url(text: &str) -> Result<SiteUrl, &'static str> {
+    match text.parse() {
+        Ok(url) => Ok(url),
+        Err(UrlError::Password(_)) => {
             Err("must not hold a password; set password = { file = \"…\" } in [[site]]")
         }
-        "sftp" if !authority.trim_start_matches('@').is_empty() && !path.is_empty() => Ok(text.to_owned()),
-        "file" if authority.is_empty() && !path.is_empty() => Ok(text.to_owned()),
-        _ => Err("must be sftp://USER@HOST:PORT/PATH or file:///PATH"),
+        Err(UrlError::NotYet(..)) => Err("must be an sftp:// or file:// site; others are not supported yet"),
+        Err(_) => Err("must be sftp://USER@HOST:PORT/PATH or file:///PATH"),
     }
 }
 
@@ -183,10 +182,19 @@ mod tests {
 
     #[test]
     fn a_site_url_names_a_scheme_and_a_path_and_no_password() {
-        accepts(site_url, &["sftp://u@h:22/in", "sftp://h/~/in", "file:///tmp/site"]);
+        accepts(site_url, &["sftp://u@h:22/in", "sftp://u@h/~/in", "file:///tmp/site"]);
         refuses(
             site_url,
-            &["sftp://u@h", "sftp:///in", "file://host/in", "ftp://h/in", "/in", "", "file:/x"],
+            &[
+                "sftp://u@h",
+                "sftp://h/in",
+                "sftp:///in",
+                "file://host/in",
+                "ftp://h/in",
+                "/in",
+                "",
+                "file:/x",
+            ],
         );
         assert!(site_url("sftp://u:pw@h/in").unwrap_err().contains("password"));
     }

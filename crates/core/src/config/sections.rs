@@ -13,6 +13,7 @@ use super::{
     SigningConfig, SiteConfig, SpoolConfig, Verification,
 };
 use crate::secret::SecretSource;
+use crate::site::SiteUrl;
 use crate::store::values::Values;
 
 /// Largest payload that every store can record: integers are exact up to here in JSON.
@@ -228,7 +229,7 @@ fn signing(from: &mut Reader<'_>) -> SigningConfig {
 fn site(from: &mut Reader<'_>) -> SiteConfig {
     let site = SiteConfig {
         name: from.required("site.name", rules::word, String::new()),
-        url: from.required("site.url", rules::site_url, String::new()),
+        url: from.required("site.url", rules::site_url, SiteUrl::Directory(PathBuf::new())),
         known_hosts: from.path("site.known_hosts"),
         private_key: from.optional("site.private_key", rules::absolute),
         passphrase: from.secret("site.passphrase"),
@@ -241,7 +242,7 @@ fn site(from: &mut Reader<'_>) -> SiteConfig {
         file_mode: from.required("site.file_mode", rules::file_mode, 0),
     };
     let can_log_in = site.private_key.is_some() || site.agent || site.password.is_some();
-    if site.url.starts_with("sftp:") && !can_log_in {
+    if matches!(site.url, SiteUrl::Sftp { .. }) && !can_log_in {
         from.demand("site.private_key", "must be set for an sftp site, or else agent or password");
     }
     if site.passphrase.is_some() && site.private_key.is_none() {

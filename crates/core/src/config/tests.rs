@@ -117,7 +117,7 @@ fn all_problems_are_told_at_once_each_with_line_key_value_and_what_is_allowed() 
         "c.toml:5: spool.single_host = \"yes\": must be true or false",
         "c.toml:7: records.backend = \"oracle\": must be \"salesforce\" or \"sqlite\"",
         "c.toml:9: archive.level = 12: must be a whole number from 1 to 9",
-        "c.toml:11: site.url = \"ftp://h/\": must be sftp://USER@HOST:PORT/PATH or file:///PATH",
+        "c.toml:11: site.url = \"ftp://h/\": must be an sftp:// or file:// site; others are not supported yet",
         "c.toml:13: records.salesforce.api_version = \"66\": must be a version from \"31.0\" on, such as \"66.0\"",
         "c.toml: records.salesforce.client_id: must be set for auth = \"jwt-bearer\"",
         "c.toml: records.salesforce.username: must be set for auth = \"jwt-bearer\"",

@@ -187,6 +187,9 @@ impl Run<'_, '_> {
         let Manager { spool, context, .. } = self.manager;
         context.stop.check()?;
         self.manager.lock.confirm()?;
+        if let Some(hold) = spool.hold(&work.record.id)? {
+            return Err(Trouble::Moved(hold.to_string()));
+        }
         let moves = match step {
             Step::Prepare { .. } | Step::Adopt { .. } | Step::HandOver { .. } | Step::Park { .. } => true,
             Step::Confirm { .. } | Step::Retire { .. } | Step::Fail { .. } => false,

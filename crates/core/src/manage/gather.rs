@@ -14,7 +14,7 @@ use crate::fingerprint::TreePolicy;
 use crate::fingerprint::survey;
 use crate::record::{Record, RecordId, Status};
 use crate::run::{RunContext, Stopped};
-use crate::sidecar::Sidecars;
+use crate::sidecar::{SidecarKind, Sidecars};
 use crate::site::{Link, Place, SiteError};
 use crate::spool::{Found, Hold, Job, Note, Release, Retry, Room, Spool, SpoolError};
 use crate::store::{RecordStore, StoreError};
@@ -82,6 +82,11 @@ pub fn gather(lookout: &mut Lookout<'_, '_>, named: &[String]) -> Result<Snapsho
     let mut jobs: BTreeMap<RecordId, Vec<Job>> = BTreeMap::new();
     for job in &seen.jobs {
         jobs.entry(job.id.record.clone()).or_default().push(job.clone());
+    }
+    for record in &seen.records {
+        if let Ok(place) = place_of(lookout.roots, record) {
+            seen.places.insert(record.id.clone(), place);
+        }
     }
     for record in &seen.records {
         lookout.context.stop.check()?;
@@ -225,7 +230,7 @@ fn look_at_site(lookout: &mut Lookout<'_, '_>, record: &Record, job: Option<&Job
             lookout.link.heard(error.kind);
             View::Unknown { fault: error.kind.fault(), reason: chain(&error) }
         }
-        Ok(view) => match wrong(&view) {
+        Ok(view) => match wrong(&view, job.is_some()) {
             None => View::Right { place, verified_by: strength(&view, job) },
             Some(reason) => View::Wrong { reason },
         },
@@ -255,8 +260,9 @@ fn expected<'a>(record: &Record, job: Option<&Job>, sidecars: Option<&'a Sidecar
     })
 }
 
-/// Returns the first thing that is wrong at the site, if any is.
-fn wrong(view: &SiteView) -> Option<String> {
+/// Returns the first thing that is wrong at the site, if any is. A delivery of which the spool knows nothing may be one
+/// of the programs before these, which put no `.SHA256`.
+fn wrong(view: &SiteView, is_ours: bool) -> Option<String> {
     let payload = match view.payload {
         PayloadView::Right(_) => None,
         PayloadView::Absent => Some("the payload is missing".to_owned()),
@@ -269,6 +275,7 @@ fn wrong(view: &SiteView) -> Option<String> {
     payload.or_else(|| {
         view.sidecars.iter().find_map(|(kind, view)| match view {
             SidecarView::Present => None,
+            SidecarView::Absent if *kind == SidecarKind::Sha256 && !is_ours => None,
             SidecarView::Absent => Some(format!("the {} file is missing", kind.suffix())),
             SidecarView::Wrong => Some(format!("the {} file is wrong", kind.suffix())),
         })

@@ -48,7 +48,7 @@ pub fn plan(seen: &Snapshot, policy: &Policy, now: Timestamp) -> Plan {
     for job in &seen.jobs {
         jobs.entry(&job.id.record).or_default().push(job);
     }
-    let rivals = rivals(&seen.records);
+    let rivals = rivals(seen);
     let mut builds: Vec<BuildPlan> = Vec::new();
     for record in &seen.records {
         let jobs = jobs.get(&record.id).map_or(&[][..], Vec::as_slice);
@@ -72,18 +72,20 @@ fn is_long(build: &BuildPlan) -> bool {
     build.steps.iter().any(|step| matches!(step, Step::Prepare { .. }))
 }
 
-/// Returns for each due record whose build path a more entitled record has too, that record. The more entitled one
-/// is the one that is In Process already, then the more urgent one, then the one with the lower id.
-fn rivals(records: &[Record]) -> BTreeMap<RecordId, RecordId> {
-    let mut by_path: BTreeMap<&str, Vec<&Record>> = BTreeMap::new();
-    for record in records {
+/// Returns for each due record whose payload belongs where that of a more entitled record does, that record. The more
+/// entitled one is the one that is In Process already, then the more urgent one, then the one with the lower id.
+///
+/// Two build roots can lead to one place, and a site may not tell letter cases apart.
+fn rivals(seen: &Snapshot) -> BTreeMap<RecordId, RecordId> {
+    let mut by_place: BTreeMap<String, Vec<&Record>> = BTreeMap::new();
+    for record in &seen.records {
         let due = matches!(record.status, Status::Empty | Status::Error | Status::InProcess);
-        if let (true, Some(path)) = (due, &record.build_path) {
-            by_path.entry(path).or_default().push(record);
+        if let (true, Some(place)) = (due, seen.places.get(&record.id)) {
+            by_place.entry(place.to_string().to_lowercase()).or_default().push(record);
         }
     }
     let mut rivals = BTreeMap::new();
-    for mut same in by_path.into_values() {
+    for mut same in by_place.into_values() {
         same.sort_by_key(|r| (r.status != Status::InProcess, r.priority.unwrap_or(i64::MAX), r.id.clone()));
         if let Some((first, others)) = same.split_first() {
             rivals.extend(others.iter().map(|other| (other.id.clone(), first.id.clone())));
@@ -146,7 +148,7 @@ impl Case<'_> {
             None => return (Vec::new(), None),
         };
         let trouble = self.collision().or_else(|| self.foreign_release(place));
-        if let Some(reason) = trouble {
+        if let Some(reason) = trouble.or_else(|| self.known_conflict(fingerprint)) {
             return self.unless_pausing(&reason, || self.fail(reason.clone(), reason.clone()));
         }
         self.unless_pausing(fingerprint, || {
@@ -263,8 +265,18 @@ impl Case<'_> {
     }
 
     fn collision(&self) -> Option<String> {
-        self.rival
-            .map(|rival| format!("record {rival} has the same build path; give each build a path of its own"))
+        self.rival.map(|rival| {
+            format!("record {rival} is delivered to the same place; give each build a path of its own")
+        })
+    }
+
+    /// Returns why the same build was refused before at the place it belongs to: archiving it again would change
+    /// nothing. Somebody who asks for it by name may have made room there.
+    fn known_conflict(&self, fingerprint: &str) -> Option<String> {
+        let jobs =
+            self.jobs.iter().filter(|job| job.manifest.fingerprint == fingerprint && !self.policy.named);
+        let mut parked = jobs.filter_map(|job| job.parked.as_ref());
+        parked.find(|parked| parked.kind == ParkKind::Conflict).map(|parked| parked.reason.clone())
     }
 
     /// Returns why the place cannot be used if another record's build was released there.

@@ -69,12 +69,7 @@ impl Display for Step {
 impl Display for Rest {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Held(hold) => write!(
-                f,
-                "nothing, it is held since {:.0}: {} (`manage release` lets it go)",
-                hold.since,
-                escape(&hold.reason)
-            ),
+            Self::Held(hold) => write!(f, "nothing, it is {hold} (`manage release` lets it go)"),
             Self::DoNotRelease => f.write_str("nothing, the record is on Do Not Release"),
             Self::Completed => f.write_str("nothing more, it is delivered and released"),
             Self::UnknownStatus => f.write_str("nothing, its status is none of the configured ones"),

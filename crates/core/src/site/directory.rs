@@ -72,6 +72,8 @@ impl Open {
             if let Some(made) = made.as_deref_mut() {
                 match fs::mkdirat(&dir, name, Mode::from_raw_mode(self.site.dir_mode)) {
                     Ok(()) => {
+                        // Our umask is for the spool; what is delivered is for others to read.
+                        fs::chmodat(&dir, name, Mode::from_raw_mode(self.site.dir_mode), AtFlags::empty())?;
                         fs::fsync(&dir)?;
                         *made += 1;
                     }

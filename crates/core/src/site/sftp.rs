@@ -16,6 +16,7 @@ mod login;
 mod session;
 #[cfg(test)]
 mod tests;
+mod transfer;
 mod window;
 
 use std::path::PathBuf;

@@ -13,8 +13,8 @@ use crate::foreign;
 pub enum SiteUrl {
     /// An SFTP server.
     Sftp {
-        /// The account, if the URL names one.
-        user: Option<String>,
+        /// The account.
+        user: String,
         /// A host name or an address without brackets.
         host: String,
         /// The port; 22 if the URL names none.
@@ -47,6 +47,9 @@ pub enum UrlError {
     /// There is a password in it.
     #[error("site url {0} holds a password; remove it there and configure it as a secret")]
     Password(String),
+    /// No account is named.
+    #[error("site url {0} names no account; write sftp://user@host/dir")]
+    User(String),
     /// The host is missing or malformed.
     #[error("site url {0} names no valid host; write sftp://user@host/dir")]
     Host(String),
@@ -92,8 +95,8 @@ impl FromStr for SiteUrl {
 fn sftp(text: &str, authority: &str, path: &str) -> Result<SiteUrl, UrlError> {
     let (user, address) = match authority.rsplit_once('@') {
         Some((user, _)) if user.contains(':') => return Err(UrlError::Password(shown(text))),
-        Some((user, address)) => (Some(decode(text, user)?), address),
-        None => (None, authority),
+        Some((user, address)) if !user.is_empty() => (decode(text, user)?, address),
+        _ => return Err(UrlError::User(shown(text))),
     };
     let (host, port) = match address.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((host, "")) => (host.to_owned(), None),
@@ -112,7 +115,7 @@ fn sftp(text: &str, authority: &str, path: &str) -> Result<SiteUrl, UrlError> {
         Some(Ok(0) | Err(_)) => return Err(UrlError::Port(shown(text))),
         Some(Ok(port)) => port,
     };
-    Ok(SiteUrl::Sftp { user: user.filter(|user| !user.is_empty()), host, port, base: base(text, path)? })
+    Ok(SiteUrl::Sftp { user, host, port, base: base(text, path)? })
 }
 
 /// Reads the path of a URL; slashes at its end and doubled ones mean nothing.
@@ -155,8 +158,8 @@ fn shown(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn sftp(user: Option<&str>, host: &str, port: u16, base: BasePath) -> SiteUrl {
-        SiteUrl::Sftp { user: user.map(str::to_owned), host: host.to_owned(), port, base }
+    fn sftp(user: &str, host: &str, port: u16, base: BasePath) -> SiteUrl {
+        SiteUrl::Sftp { user: user.to_owned(), host: host.to_owned(), port, base }
     }
 
     #[test]
@@ -166,12 +169,12 @@ mod tests {
         for (text, url) in [
             (
                 "sftp://upload@intraware.example:2222/incoming",
-                sftp(Some("upload"), "intraware.example", 2222, absolute("/incoming")),
+                sftp("upload", "intraware.example", 2222, absolute("/incoming")),
             ),
-            ("sftp://h/", sftp(None, "h", 22, absolute("/"))),
-            ("sftp://h/~/in/box/", sftp(None, "h", 22, home("in/box"))),
-            ("SFTP://h/~", sftp(None, "h", 22, home(""))),
-            ("sftp://a%40b@[::1]:22/x%20y//z%25", sftp(Some("a@b"), "::1", 22, absolute("/x y/z%"))),
+            ("sftp://u@h/", sftp("u", "h", 22, absolute("/"))),
+            ("sftp://u@h/~/in/box/", sftp("u", "h", 22, home("in/box"))),
+            ("SFTP://u@h/~", sftp("u", "h", 22, home(""))),
+            ("sftp://a%40b@[::1]:22/x%20y//z%25", sftp("a@b", "::1", 22, absolute("/x y/z%"))),
             ("file:///srv/site", SiteUrl::Directory("/srv/site".into())),
         ] {
             assert_eq!(text.parse(), Ok(url), "{text}");
@@ -184,18 +187,19 @@ mod tests {
         assert!(matches!(said("ftp://h/x"), UrlError::NotYet(_, "ftp")));
         assert!(matches!(said("tupkg://h/x"), UrlError::NotYet(_, "tupkg")));
         assert!(matches!(said("/srv/site"), UrlError::Scheme(_)));
-        assert!(matches!(said("sftp:///x"), UrlError::Host(_)));
-        assert!(matches!(said("sftp://-oProxy/x"), UrlError::Host(_)));
+        assert!(matches!(said("sftp://u@/x"), UrlError::Host(_)));
+        assert!(matches!(said("sftp://u@-oProxy/x"), UrlError::Host(_)));
+        assert!(matches!(said("sftp://h/x"), UrlError::User(_)));
         assert!(matches!(said("file://h/x"), UrlError::Host(_)));
         for port in ["0", "65536", "", "x", "-1"] {
-            assert!(matches!(said(&format!("sftp://h:{port}/x")), UrlError::Port(_)), "{port}");
+            assert!(matches!(said(&format!("sftp://u@h:{port}/x")), UrlError::Port(_)), "{port}");
         }
         for path in ["", "/a/../b", "/a/%2e%2e/b", "/a%0Ab", "/a%00"] {
-            assert!(matches!(said(&format!("sftp://h{path}")), UrlError::Path(_)), "{path}");
+            assert!(matches!(said(&format!("sftp://u@h{path}")), UrlError::Path(_)), "{path}");
         }
-        assert!(matches!(said("sftp://h/%f"), UrlError::Encoding(_)));
-        assert!(matches!(said("sftp://h/%ff"), UrlError::Encoding(_)));
-        assert!(matches!(said("sftp://h/a?b"), UrlError::Tail(_)));
+        assert!(matches!(said("sftp://u@h/%f"), UrlError::Encoding(_)));
+        assert!(matches!(said("sftp://u@h/%ff"), UrlError::Encoding(_)));
+        assert!(matches!(said("sftp://u@h/a?b"), UrlError::Tail(_)));
         assert!(matches!(said("file:///~/x"), UrlError::Path(_)));
     }
 

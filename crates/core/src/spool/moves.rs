@@ -102,28 +102,48 @@ impl Spool {
     }
 
     /// Moves a job to another room.
-    pub fn transfer(&self, job: &Job, to: Room, lock: &mut Lock) -> Result<Job, SpoolError> {
+    ///
+    /// What stands there under the same name is of the same generation and goes: the papers of an earlier delivery of the
+    /// same content, or a copy that somebody put there.
+    pub fn transfer(
+        &self,
+        job: &Job,
+        to: Room,
+        context: &RunContext,
+        lock: &mut Lock,
+    ) -> Result<Job, SpoolError> {
         confirm(lock)?;
         let dir_name = job.id.to_string();
+        // Only if there is something to put in its place: a run that comes too late must not take away what another one
+        // has moved.
+        if self.names(to.dir_name())?.contains(&dir_name) && is_listed(&self.job_dir(job)) {
+            self.discard_dir(to, &dir_name, context)?;
+        }
         rename(&self.job_dir(job), &self.room(to).join(&dir_name))?;
         Ok(Job { room: to, dir_name, ..job.clone() })
     }
 
     /// Writes the receipt of a delivered job, and moves it to sent (U5).
-    pub fn deliver(&self, job: &Job, receipt: &Receipt, lock: &mut Lock) -> Result<Job, SpoolError> {
+    pub fn deliver(
+        &self,
+        job: &Job,
+        receipt: &Receipt,
+        context: &RunContext,
+        lock: &mut Lock,
+    ) -> Result<Job, SpoolError> {
         durable::write_json(&self.job_dir(job), job::RECEIPT, receipt)?;
-        let sent = self.transfer(job, Room::Sent, lock)?;
+        let sent = self.transfer(job, Room::Sent, context, lock)?;
         Ok(Job { receipt: Some(receipt.clone()), ..sent })
     }
 
     /// Brings a job that was sent or waits to be sent back to staged, to be handed over anew.
-    pub fn bring_back(&self, job: &Job, lock: &mut Lock) -> Result<Job, SpoolError> {
+    pub fn bring_back(&self, job: &Job, context: &RunContext, lock: &mut Lock) -> Result<Job, SpoolError> {
         let dir = self.job_dir(job);
-        for name in [job::RECEIPT, job::ATTEMPTS] {
+        for name in [job::RECEIPT, job::ATTEMPTS, job::PARKED] {
             remove_if_there(&dir.join(name))?;
         }
-        let staged = self.transfer(job, Room::Staged, lock)?;
-        Ok(Job { receipt: None, attempts: None, ..staged })
+        let staged = self.transfer(job, Room::Staged, context, lock)?;
+        Ok(Job { receipt: None, attempts: None, parked: None, ..staged })
     }
 
     /// Takes a job out of the flow.
@@ -161,8 +181,13 @@ impl Spool {
     /// Removes a job that is kept no longer. It leaves its room in one step.
     pub fn discard(&self, job: &Job, context: &RunContext, lock: &mut Lock) -> Result<(), SpoolError> {
         confirm(lock)?;
+        self.discard_dir(job.room, &job.dir_name, context)
+    }
+
+    /// Moves a directory out of its room, in one step, into a work directory that is removed at once or by a later run.
+    fn discard_dir(&self, room: Room, dir_name: &str, context: &RunContext) -> Result<(), SpoolError> {
         let bin = self.work_dir(context)?;
-        rename(&self.job_dir(job), &bin.path.join(&job.dir_name))
+        rename(&self.room(room).join(dir_name), &bin.path.join(dir_name))
     }
 
     /// Writes how a job's delivery failed.
@@ -206,11 +231,12 @@ fn confirm(lock: &mut Lock) -> Result<(), SpoolError> {
 
 /// Renames a directory and flushes both parents. An error is believed only after looking at both names.
 fn rename(from: &Path, to: &Path) -> Result<(), SpoolError> {
-    if let Err(error) = fs::rename(from, to)
-        && !(is_listed(to) && !is_listed(from))
-    {
-        let message = format!("cannot move {} to {}", foreign::path(from), foreign::path(to));
-        return Err(SpoolError { fault: Fault::Spool, message, source: Some(error) });
+    if let Err(error) = fs::rename(from, to) {
+        let was_done = is_listed(to) && !is_listed(from);
+        if !was_done {
+            let message = format!("cannot move {} to {}", foreign::path(from), foreign::path(to));
+            return Err(SpoolError { fault: Fault::Spool, message, source: Some(error) });
+        }
     }
     for dir in [to.parent(), from.parent()].into_iter().flatten() {
         durable::sync_dir(dir).map_err(|e| SpoolError::io("flush", dir, e))?;

@@ -43,6 +43,12 @@ pub struct Hold {
     pub host: String,
 }
 
+impl std::fmt::Display for Hold {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "held since {:.0}: {}", self.since, foreign::escape(&self.reason))
+    }
+}
+
 impl Note for Hold {
     const DIR: &'static str = "holds";
 
@@ -121,6 +127,11 @@ impl Spool {
         };
         // A note that is gone between listing and reading is simply not there any more.
         files.filter_map(|name| read(name).transpose()).collect()
+    }
+
+    /// Returns whether and why an operator holds a build.
+    pub fn hold(&self, record: &RecordId) -> Result<Option<Hold>, SpoolError> {
+        self.note(&record.into())
     }
 
     /// Returns the note with this key, if there is one.

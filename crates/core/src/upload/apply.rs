@@ -3,9 +3,9 @@
 //! The lock saves two uploaders from sending the same bytes; that they do not harm each other follows from the
 //! names at the site, which carry the generation, and from the rename that does not overwrite.
 
-use super::plan::{JobPlan, Plan, Verdict};
 use std::cell::RefCell;
 
+use super::plan::{JobPlan, Plan, Verdict};
 use crate::deliver::{self, DeliverError, Delivered, Delivery, Released, Stop, Verify};
 use crate::exit::Fault;
 use crate::lock::{Lock, LockError};
@@ -13,9 +13,7 @@ use crate::outcome::{End, Outcome};
 use crate::retry;
 use crate::run::{RunContext, Stopped};
 use crate::site::{Link, Site, SiteError, SiteErrorKind};
-use crate::spool::{
-    Attempts, Found, Hold, Job, NoteKey, ParkKind, Parked, Receipt, Release, Room, Spool, SpoolError,
-};
+use crate::spool::{Attempts, Found, Job, ParkKind, Parked, Receipt, Release, Room, Spool, SpoolError};
 use crate::txlog::{Subject, TxLog};
 
 /// What delivering needs.
@@ -103,7 +101,9 @@ impl Run<'_> {
         });
         let job =
             there.ok_or_else(|| Trouble::Moved("another instance has delivered or parked it".to_owned()))?;
-        self.check_hold(&job)?;
+        if let Some(hold) = spool.hold(&job.id.record)? {
+            return Err(Trouble::Moved(hold.to_string()));
+        }
         match self.transfer(&job, &mut lock) {
             Err(Trouble::Deliver(error)) if park_kind(&error).is_some() => {
                 self.park(&job, &error, &mut lock)?;
@@ -114,13 +114,6 @@ impl Run<'_> {
                 Err(trouble)
             }
             Ok(done) => Ok(done),
-        }
-    }
-
-    fn check_hold(&self, job: &Job) -> Result<(), Trouble> {
-        match self.uploader.spool.note::<Hold>(&NoteKey::from(&job.id.record))? {
-            Some(hold) => Err(Trouble::Moved(format!("it is held: {}", crate::foreign::escape(hold.reason)))),
-            None => Ok(()),
         }
     }
 
@@ -146,6 +139,7 @@ impl Run<'_> {
             go_on: &|| context.stop.check().map_err(|e| Stop(e.to_string())),
             may_commit: &|| {
                 self.uploader.may_commit(job)?;
+                log.note(subject, "U3", "the whole of it is verified under its .part name");
                 held.borrow_mut().confirm().map_err(|e| Stop(crate::txlog::chain(&e)))
             },
         };
@@ -153,6 +147,10 @@ impl Run<'_> {
             deliver::deliver(session, &delivery, &mut payload, &mut |bytes| context.progress.advance(bytes))
         });
         context.progress.end();
+        if let Err(DeliverError::Stopped { .. }) = delivered {
+            // A lost lock is not somebody's decision: it ends the run.
+            lock.confirm()?;
+        }
         let delivery = delivered?;
         let receipt = Receipt {
             format: 1,
@@ -165,7 +163,7 @@ impl Run<'_> {
             run: context.identity.run.clone(),
         };
         log.record(subject, "U5", "write the receipt and move the job to sent", || {
-            spool.deliver(job, &receipt, lock)
+            spool.deliver(job, &receipt, context, lock)
         })?;
         Ok(summary(place, &receipt.delivery))
     }
@@ -206,15 +204,18 @@ impl Run<'_> {
         if let Some(refusal) = self.link.refusal() {
             self.closed = Some((refusal.kind.fault(), refusal.message));
         }
-        if self.uploader.context.stop.check().is_err() {
-            self.closed = Some((Fault::TryLater, Stopped.to_string()));
+        if let Err(stopped) = self.uploader.context.stop.check() {
+            let (fault, reason) = (Fault::TryLater, stopped.to_string());
+            self.closed = Some((fault, reason.clone()));
+            return End::NotTried { fault, reason };
         }
-        match (&trouble, fault_of(&trouble)) {
-            _ if self.uploader.context.stop.check().is_err() => {
-                End::NotTried { fault: Fault::TryLater, reason: Stopped.to_string() }
-            }
-            (_, Some(fault)) => End::failed(fault, &trouble),
-            (_, None) => End::Yielded { reason: crate::txlog::chain(&trouble) },
+        let fault = fault_of(&trouble);
+        if let (Some(fault), Trouble::Lock(LockError::Lost { .. })) = (fault, &trouble) {
+            self.closed = Some((fault, crate::txlog::chain(&trouble)));
+        }
+        match fault {
+            Some(fault) => End::failed(fault, &trouble),
+            None => End::Yielded { reason: crate::txlog::chain(&trouble) },
         }
     }
 }
@@ -222,9 +223,9 @@ impl Run<'_> {
 impl Uploader<'_> {
     /// Refuses the final rename of a build that an operator holds by now.
     fn may_commit(&self, job: &Job) -> Result<(), Stop> {
-        match self.spool.note::<Hold>(&NoteKey::from(&job.id.record)) {
+        match self.spool.hold(&job.id.record) {
             Ok(None) => Ok(()),
-            Ok(Some(hold)) => Err(Stop(format!("it is held: {}", crate::foreign::escape(hold.reason)))),
+            Ok(Some(hold)) => Err(Stop(hold.to_string())),
             Err(error) => Err(Stop(crate::txlog::chain(&error))),
         }
     }

@@ -100,9 +100,7 @@ impl fmt::Display for JobPlan {
         write!(f, "{} ({}): ", escape(&manifest.name), self.job.id)?;
         match &self.verdict {
             Verdict::Deliver => write!(f, "deliver {} bytes as {}", manifest.digests.size, manifest.place),
-            Verdict::Held(hold) => {
-                write!(f, "nothing, it is held since {:.0}: {}", hold.since, escape(&hold.reason))
-            }
+            Verdict::Held(hold) => write!(f, "nothing, it is {hold}"),
             Verdict::NotDue { next_try, reason } => {
                 write!(f, "nothing before {next_try:.0}, the last try failed: {}", escape(reason))
             }

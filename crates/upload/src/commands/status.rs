@@ -37,7 +37,7 @@ fn row(planned: &JobPlan) -> Vec<String> {
     let job = &planned.job;
     let state = match &planned.verdict {
         Verdict::Deliver => "waits".to_owned(),
-        Verdict::Held(hold) => format!("held: {}", escape(&hold.reason)),
+        Verdict::Held(hold) => hold.to_string(),
         Verdict::NotDue { next_try, .. } => format!("waits until {next_try:.0}"),
         Verdict::InUse { holder } => format!("under way: {holder}"),
     };

@@ -1,6 +1,6 @@
 //! Faults that a test orders: what goes wrong, with which requests, and how often.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// What goes wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +39,15 @@ pub enum Fault {
     RepeatPage,
     /// The page that follows is not there any more.
     LosePage,
+    /// A person changes these fields of the object's record just before.
+    EditFirst {
+        /// The object.
+        object: String,
+        /// The record.
+        id: String,
+        /// The new values.
+        fields: Map<String, Value>,
+    },
     /// This status and body.
     Answer(u16, String),
 }

@@ -30,6 +30,10 @@ pub(crate) fn call(org: &mut Org, request: &Request) -> Reaction {
     if fault == Some(Fault::ExpireSession) {
         org.sessions.clear();
     }
+    if let Some(Fault::EditFirst { object, id, fields }) = &fault {
+        org.update(object, id, fields, true)
+            .unwrap_or_else(|refusal| panic!("edit {id}: {}", refusal.body()));
+    }
     org.calls += 1;
     let answered = match fault.as_ref().and_then(instead) {
         Some(answer) => Ok(answer),
@@ -89,7 +93,8 @@ pub(crate) fn instead(fault: &Fault) -> Option<Answer> {
         | Fault::Drip
         | Fault::Endless
         | Fault::RepeatPage
-        | Fault::LosePage => None,
+        | Fault::LosePage
+        | Fault::EditFirst { .. } => None,
     }
 }
 
@@ -102,6 +107,28 @@ fn versions() -> Value {
         .collect()
 }
 
+/// A request needs a session that has not ended.
+fn check_session(org: &Org, request: &Request) -> Result<(), Refusal> {
+    let token = request
+        .header("authorization")
+        .and_then(|value| value.strip_prefix("Bearer ").or_else(|| value.strip_prefix("OAuth ")));
+    let is_live = token.is_some_and(|token| org.sessions.iter().any(|session| session == token));
+    if is_live { Ok(()) } else { Err(Refusal::no_session()) }
+}
+
+/// A version may be in use, retired, or unheard of.
+fn check_version(version: &str) -> Result<(), Refusal> {
+    let number = version.strip_prefix('v').and_then(|version| version.strip_suffix(".0"));
+    match number.and_then(|number| number.parse::<u32>().ok()) {
+        Some(number) if VERSIONS.contains(&number) => Ok(()),
+        Some(number) if number < *VERSIONS.start() => {
+            let message = format!("API version {number}.0 has been retired");
+            Err(Refusal::new(410, "UNSUPPORTED_API_VERSION", message))
+        }
+        _ => Err(Refusal::no_resource()),
+    }
+}
+
 fn answer(
     org: &mut Org,
     request: &Request,
@@ -109,21 +136,8 @@ fn answer(
     resource: &[&str],
     fault: Option<&Fault>,
 ) -> Result<Answer, Refusal> {
-    let token = request
-        .header("authorization")
-        .and_then(|value| value.strip_prefix("Bearer ").or_else(|| value.strip_prefix("OAuth ")));
-    if !token.is_some_and(|token| org.sessions.iter().any(|session| session == token)) {
-        return Err(Refusal::no_session());
-    }
-    let number = version.strip_prefix('v').and_then(|version| version.strip_suffix(".0"));
-    match number.and_then(|number| number.parse::<u32>().ok()) {
-        Some(number) if VERSIONS.contains(&number) => {}
-        Some(number) if number < *VERSIONS.start() => {
-            let message = format!("API version {number}.0 has been retired");
-            return Err(Refusal::new(410, "UNSUPPORTED_API_VERSION", message));
-        }
-        _ => return Err(Refusal::no_resource()),
-    }
+    check_session(org, request)?;
+    check_version(version)?;
     let base = format!("/services/data/{version}");
     match (request.method.as_str(), resource) {
         ("GET", []) => Ok(Answer::json(

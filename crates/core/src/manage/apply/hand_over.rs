@@ -19,7 +19,9 @@ impl Run<'_, '_> {
         let subject = Subject { record: work.record.id.as_str(), job: &id };
         let lock = work.lock.as_mut().ok_or_else(|| Trouble::Moved("its lock was let go".to_owned()))?;
         let effect = format!("bring the job back from {}", job.room);
-        let staged = manager.log.record(subject, "M4", &effect, || manager.spool.bring_back(job, lock))?;
+        let staged = manager
+            .log
+            .record(subject, "M4", &effect, || manager.spool.bring_back(job, manager.context, lock))?;
         work.done.push(format!("took over job {id} from {}", job.room));
         Ok(staged)
     }
@@ -81,7 +83,7 @@ impl Run<'_, '_> {
         manager.lock.confirm()?;
         let lock = work.lock()?;
         manager.log.record(subject, "M7", "move the job to upload", || {
-            manager.spool.transfer(job, Room::Upload, lock)
+            manager.spool.transfer(job, Room::Upload, manager.context, lock)
         })?;
         work.done.push(format!("queued for upload as {place}"));
         Ok(())

@@ -257,6 +257,17 @@ fn s0_29_a_failed_build_is_tried_again_after_a_pause_or_at_once_when_it_changes_
 }
 
 #[test]
+fn a_build_that_conflicted_is_not_archived_again_until_it_changes_or_is_named() {
+    let mut seen = seen(vec![record("r1", Status::Error)], vec![parked(ParkKind::Conflict, "a")]);
+    seen.sources.insert(id("r1"), found("a"));
+    assert_eq!(decide(&seen), "fail: because");
+    let named = Policy { named: true, ..policy() };
+    assert_eq!(short(&plan(&seen, &named, now()).builds[0]), "prepare");
+    seen.sources.insert(id("r1"), found("b"));
+    assert_eq!(decide(&seen), "prepare");
+}
+
+#[test]
 fn an_operators_hold_stops_everything() {
     let mut seen = seen(vec![record("r1", Status::Empty)], vec![job("r1", "a", Room::Staged)]);
     seen.sources.insert(id("r1"), found("a"));
@@ -266,15 +277,16 @@ fn an_operators_hold_stops_everything() {
 }
 
 #[test]
-fn two_records_with_one_build_path_do_not_race() {
+fn two_records_with_one_place_at_the_site_do_not_race() {
     let mut seen = seen(vec![record("r2", Status::Empty), record("r1", Status::Empty)], vec![]);
-    for name in ["r1", "r2"] {
+    for (name, dir) in [("r1", "blast/p7"), ("r2", "blast/P7")] {
         seen.sources.insert(id(name), found("a"));
+        seen.places.insert(id(name), Place::of_build(dir.as_bytes()).unwrap());
     }
     let builds = plan(&seen, &policy(), now()).builds;
     let of = |name: &str| short(builds.iter().find(|b| b.record.id == id(name)).unwrap());
     assert_eq!(of("r1"), "prepare");
-    assert!(of("r2").starts_with("fail: record r1 has the same build path"));
+    assert!(of("r2").starts_with("fail: record r1 is delivered to the same place"));
     seen.records[0].status = Status::InProcess;
     let builds = plan(&seen, &policy(), now()).builds;
     assert!(builds.iter().any(|b| b.record.id == id("r1") && short(b).starts_with("fail: record r2")));

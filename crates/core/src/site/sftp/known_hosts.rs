@@ -73,7 +73,7 @@ impl KnownKeys {
     /// so that a server without any known key can be told apart by its fingerprint.
     pub(super) fn algorithms(&self) -> Option<String> {
         let known = |algorithm: &&&str| self.trusted.iter().any(|key| key.kind == kind_of(algorithm));
-        let (first, rest): (Vec<_>, Vec<_>) = ALGORITHMS.iter().partition(|algorithm| known(&algorithm));
+        let (first, rest): (Vec<_>, Vec<_>) = ALGORITHMS.iter().partition(|algorithm| known(algorithm));
         let all: Vec<&str> = first.iter().chain(&rest).map(|&&algorithm| algorithm).collect();
         (!first.is_empty()).then(|| all.join(","))
     }

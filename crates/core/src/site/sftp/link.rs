@@ -157,9 +157,21 @@ impl Link {
         socket.set_nodelay(true).map_err(|err| failed(err.into()))?;
         ssh.set_tcp_stream(socket.try_clone().map_err(|err| failed(err.into()))?);
         ssh.set_blocking(false);
-        // Destructors block whatever is set; on a healthy link they may take this long.
-        ssh.set_timeout(u32::try_from(io_timeout.as_millis()).unwrap_or(u32::MAX).max(1));
-        Ok(Self { ssh, socket, peer, io_timeout, dead: Cell::new(false) })
+        let link = Self { ssh, socket, peer, io_timeout, dead: Cell::new(false) };
+        link.bound_destructors(io_timeout);
+        Ok(link)
+    }
+
+    /// Drops a handle to whose end the peer is not expected to have an answer.
+    pub(super) fn abandon<T>(&self, handle: T) {
+        self.bound_destructors(Duration::from_millis(1));
+        drop(handle);
+        self.bound_destructors(self.io_timeout);
+    }
+
+    /// Sets how long libssh2 may take in a destructor, where it blocks whatever it is told; zero is for ever.
+    fn bound_destructors(&self, time: Duration) {
+        self.ssh.set_timeout(u32::try_from(time.as_millis()).unwrap_or(u32::MAX).max(1));
     }
 
     /// Does one operation that is a question and an answer, within `io_timeout`.
@@ -296,5 +308,21 @@ fn advice(kind: SiteErrorKind, failure: &Failure) -> &'static str {
         | SiteErrorKind::HostKey
         | SiteErrorKind::Protocol
         | SiteErrorKind::Source => "the server failed without saying why; look at its log, disk and quota",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_status_can_be_told_from_its_text() {
+        let text = |status| ssh2::Error::from_errno(ErrorCode::SFTP(status)).message().to_owned();
+        for status in [code::FX_NO_SUCH_FILE, code::FX_PERMISSION_DENIED, code::FX_FAILURE, code::FX_NO_SPACE]
+        {
+            let same =
+                (code::FX_NO_SUCH_FILE..=code::FX_LINK_LOOP).filter(|&other| text(other) == text(status));
+            assert_eq!(same.count(), 1, "{}", text(status));
+        }
     }
 }

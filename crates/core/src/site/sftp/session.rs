@@ -6,27 +6,20 @@
 
 use std::io::{self, Read, Seek as _, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use ssh2::{ErrorCode, File, FileStat, OpenFlags, OpenType, RenameFlags};
 
 use super::hash::Hasher;
-use super::link::{Failure, Link, Patience, code};
-use super::window::Window;
+use super::link::{Failure, Link, code};
+use super::transfer::{Broken, receive, send};
+use super::window::WINDOW;
 use super::{BasePath, SftpSettings};
 use crate::digest::Sha256Hex;
 use crate::foreign;
 use crate::site::{Entry, EntryKind, RemotePath, Session, SiteError, SiteErrorKind};
 
-/// Bytes asked for at a time; libssh2 asks for four times as many ahead.
-const READ: usize = 1 << 20;
-
 /// Names that a directory may have; a hostile server could go on for ever.
 const MAX_NAMES: usize = 100_000;
-
-/// The slowest that a transfer may be: this many bytes in this time. A line that drips is as good as stalled.
-const PACE_BYTES: u64 = 300 * 1024;
-const PACE_TIME: Duration = Duration::from_secs(300);
 
 /// An open session.
 pub(super) struct Open {
@@ -138,19 +131,31 @@ impl Open {
     }
 
     /// Finishes a written file: on the server's disk if it can do that, and closed.
-    fn finish(&self, file: &mut File, path: &RemotePath) -> Result<(), SiteError> {
+    fn finish(&mut self, mut file: File, path: &RemotePath) -> Result<(), SiteError> {
         match self.link.ask(|| Ok(file.fsync()?)) {
             Err(Failure::Status(code::FX_OP_UNSUPPORTED)) => {}
-            done => done.map_err(|failure| self.write_error(file, path, failure))?,
+            done => done.map_err(|failure| self.write_error(path, failure))?,
         }
         self.link.ask(|| Ok(file.close()?)).map_err(|failure| self.error("closing", path, failure))
     }
 
+    /// Goes on over a new channel after a transfer has ended early; the old one may hold half a request.
+    fn renew(&mut self, file: File) {
+        let fresh = self.link.ask(|| Ok(self.link.ssh.sftp()?));
+        self.link.abandon(file);
+        let Ok(fresh) = fresh else { return self.link.give_up() };
+        let old = std::mem::replace(&mut self.sftp, fresh);
+        self.link.abandon(old);
+        if !matches!(self.is_directory(&self.base), Ok(true)) {
+            self.link.give_up();
+        }
+    }
+
     /// Makes an error of a refused write; a server of this version cannot say that its disk is full.
-    fn write_error(&self, file: &mut File, path: &RemotePath, failure: Failure) -> SiteError {
+    fn write_error(&mut self, path: &RemotePath, failure: Failure) -> SiteError {
         if failure.is_vague()
-            && let Ok(disk) = self.link.ask(|| Ok(file.statvfs()?))
-            && disk.f_bavail.saturating_mul(disk.f_frsize) < super::window::WINDOW as u64
+            && let Ok(Some(free)) = self.free_space(&path.parent())
+            && free < WINDOW as u64
         {
             return self.link.error_of(SiteErrorKind::NoSpace, &format!("writing {path}"), failure);
         }
@@ -242,48 +247,36 @@ impl Session for Open {
     ) -> Result<u64, SiteError> {
         let mut file = self.open("writing", path, OpenFlags::WRITE | OpenFlags::CREATE)?;
         seek(&mut file, from);
-        let mut window = Window::new();
-        let mut pace = Pace::new(self.link.io_timeout);
-        let mut acknowledged = 0;
-        loop {
-            let bytes = window.fill(source).map_err(|err| self.source_error("reading", path, err))?;
-            if bytes.is_empty() {
-                break;
+        match send(&self.link, &mut file, source, progress) {
+            Ok(sent) => self.finish(file, path).map(|()| sent),
+            Err(broken) => {
+                self.renew(file);
+                Err(match broken {
+                    Broken::Site(failure) => self.write_error(path, failure),
+                    Broken::Local(err) => self.source_error("reading", path, err),
+                })
             }
-            let step = self
-                .link
-                .drive(pace.patience(), || file.write(bytes).map_err(|err| self.link.io_failure(&err)));
-            let n = step.map_err(|failure| self.write_error(&mut file, path, failure))?;
-            pace.moved(n);
-            window.acknowledge(n);
-            acknowledged += n as u64;
-            progress(acknowledged);
         }
-        self.finish(&mut file, path)?;
-        Ok(acknowledged)
     }
 
     fn get(&mut self, path: &RemotePath, from: u64, sink: &mut dyn Write) -> Result<u64, SiteError> {
         let mut file = self.open("reading", path, OpenFlags::READ)?;
         seek(&mut file, from);
-        let mut buffer = vec![0; READ];
-        let mut pace = Pace::new(self.link.io_timeout);
-        let mut copied = 0;
-        loop {
-            let step = self
-                .link
-                .drive(pace.patience(), || file.read(&mut buffer).map_err(|err| self.link.io_failure(&err)));
-            match step.map_err(|failure| self.error("reading", path, failure))? {
-                0 => break,
-                n => {
-                    pace.moved(n);
-                    sink.write_all(&buffer[..n]).map_err(|err| self.source_error("writing", path, err))?;
-                    copied += n as u64;
-                }
+        match receive(&self.link, &mut file, sink) {
+            Ok(read) => {
+                self.link
+                    .ask(|| Ok(file.close()?))
+                    .map_err(|failure| self.error("closing", path, failure))?;
+                Ok(read)
+            }
+            Err(broken) => {
+                self.renew(file);
+                Err(match broken {
+                    Broken::Site(failure) => self.error("reading", path, failure),
+                    Broken::Local(err) => self.source_error("writing", path, err),
+                })
             }
         }
-        self.link.ask(|| Ok(file.close()?)).map_err(|failure| self.error("closing", path, failure))?;
-        Ok(copied)
     }
 
     fn truncate(&mut self, path: &RemotePath, size: u64) -> Result<(), SiteError> {
@@ -292,7 +285,7 @@ impl Session for Open {
         self.link
             .ask(|| Ok(file.setstat(stat.clone())?))
             .map_err(|failure| self.error("cutting", path, failure))?;
-        self.finish(&mut file, path)
+        self.finish(file, path)
     }
 
     fn rename_new(&mut self, from: &RemotePath, to: &RemotePath) -> Result<(), SiteError> {
@@ -378,30 +371,6 @@ impl Session for Open {
         let banner = foreign::escape(self.link.ssh.banner_bytes().unwrap_or_default());
         let key = self.link.ssh.host_key().map(|(blob, _)| super::known_hosts::fingerprint(blob));
         format!("sftp, {banner}, host key {}", key.unwrap_or_default())
-    }
-}
-
-/// Watches that a transfer gets on.
-struct Pace {
-    idle: Duration,
-    end: Instant,
-    moved: u64,
-}
-
-impl Pace {
-    fn new(idle: Duration) -> Self {
-        Self { idle, end: Instant::now() + PACE_TIME, moved: 0 }
-    }
-
-    fn patience(&self) -> Patience {
-        Patience::Idle(self.idle, self.end)
-    }
-
-    fn moved(&mut self, bytes: usize) {
-        self.moved += bytes as u64;
-        if self.moved >= PACE_BYTES {
-            *self = Self::new(self.idle);
-        }
     }
 }
 

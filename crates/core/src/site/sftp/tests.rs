@@ -204,6 +204,10 @@ fn a_connection_may_be_cut_at_any_byte() {
     let settings = through(&sshd, &relay);
     let bytes = noise(3 << 20);
     let talk = || -> Result<(), SiteError> {
+        // What the server of the last round has left, or would still do.
+        sshd.kill_connections();
+        std::fs::remove_dir_all(sshd.root()).unwrap();
+        std::fs::create_dir(sshd.root()).unwrap();
         let mut session = Sftp::new(settings.clone()).connect()?;
         session.make_dirs(&path("d"))?;
         session.put(&path("d/x"), 0, &mut &bytes[..], &mut |_| ())?;
@@ -221,13 +225,13 @@ fn a_connection_may_be_cut_at_any_byte() {
     for (round, at) in early.chain([700_000, 2_000_000]).chain(late).enumerate() {
         relay.set(if round % 2 == 0 { Fault::CutAfter(at) } else { Fault::ResetAfter(at) });
         let begin = Instant::now();
-        if let Err(err) = talk() {
-            assert!(
+        match talk() {
+            Err(err) => assert!(
                 matches!(err.kind, SiteErrorKind::Disconnected | SiteErrorKind::Unreachable),
                 "cut after {at} of {whole}: {err:?}"
-            );
-        } else {
-            assert!(at > whole - 400, "cut after {at} of {whole}: nobody noticed");
+            ),
+            // How much is said after the transfer varies, so that the last cuts may come too late.
+            Ok(()) => assert!(at > bytes.len() as u64, "cut after {at} of {whole}: nobody noticed"),
         }
         assert!(begin.elapsed() < Duration::from_secs(10), "cut after {at}: {:?}", begin.elapsed());
     }
@@ -271,6 +275,9 @@ fn a_full_disk_is_told_from_other_failures() {
     let err = session.put(&path("x"), 0, &mut &bytes[..], &mut |_| ()).unwrap_err();
     assert_eq!(err.kind, SiteErrorKind::NoSpace, "{err:?}");
     session.remove(&path("x")).expect("the session is still of use");
+    // The server keeps the space until it has closed the file.
+    sshd.kill_connections();
+    let mut session = Sftp::new(settings(&sshd)).connect().unwrap();
     assert_eq!(session.put(&path("x"), 0, &mut &bytes[..1 << 20], &mut |_| ()).unwrap(), 1 << 20);
-    drop((session, disk));
+    drop(disk);
 }

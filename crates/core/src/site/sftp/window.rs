@@ -48,3 +48,27 @@ impl Window {
         debug_assert!(self.start <= self.end, "more was acknowledged than given");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::site::conformance::noise;
+
+    #[test]
+    fn what_is_acknowledged_piecewise_is_the_source() {
+        let bytes = noise(3 * WINDOW + 12_345);
+        let (mut source, mut window) = (&bytes[..], Window::new());
+        let (mut taken, mut piece) = (Vec::new(), 1);
+        loop {
+            let offered = window.fill(&mut source).unwrap();
+            if offered.is_empty() {
+                break;
+            }
+            assert!(offered.len() == WINDOW || taken.len() + offered.len() == bytes.len());
+            piece = (piece * 7 % 1_000_003).clamp(1, offered.len());
+            taken.extend_from_slice(&offered[..piece]);
+            window.acknowledge(piece);
+        }
+        assert!(taken == bytes);
+    }
+}

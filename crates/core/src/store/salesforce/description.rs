@@ -102,13 +102,7 @@ impl Description {
         object: &Object,
         found: &mut Findings,
     ) -> Option<Self> {
-        found.lines.push(format!("object {}: found", escape(&object.name)));
-        if !object.queryable {
-            found.problems.push(format!("object {} cannot be queried", escape(&object.name)));
-        }
-        if !object.updateable {
-            found.problems.push(format!("object {} cannot be changed", escape(&object.name)));
-        }
+        found.object(object);
         let fields = &settings.fields;
         let mut look = |need: Need<'_>| found.field(object, &need);
         // All are looked at before the first `?`, so that every problem is told at once.
@@ -163,6 +157,17 @@ fn name_of(field: &Field) -> Option<Name> {
 }
 
 impl Findings {
+    /// Looks at the object itself.
+    fn object(&mut self, object: &Object) {
+        self.lines.push(format!("object {}: found", escape(&object.name)));
+        if !object.queryable {
+            self.problems.push(format!("object {} cannot be queried", escape(&object.name)));
+        }
+        if !object.updateable {
+            self.problems.push(format!("object {} cannot be changed", escape(&object.name)));
+        }
+    }
+
     /// Looks at one field.
     fn field<'o>(&mut self, object: &'o Object, need: &Need<'_>) -> Option<&'o Field> {
         let label = format!("field {} (fields.{})", escape(need.name), need.key);

@@ -327,6 +327,36 @@ fn what_moved_or_is_gone_is_told_apart() {
 }
 
 #[test]
+fn the_same_change_by_somebody_else_is_not_ours() {
+    let server = server();
+    let (mut one, mut other) = (store(&server), store(&server));
+    let record = settled(&server, &mut one, "In Process");
+    assert_eq!(read(&mut other, record.id.as_str()), record);
+    one.write(&record, &Change::Delivered).unwrap();
+    assert_eq!(refusal(other.write(&record, &Change::Delivered)), WriteRefusal::Moved);
+}
+
+#[test]
+fn an_edit_right_after_a_write_is_not_taken_for_it() {
+    let server = server();
+    let mut store = store(&server);
+    let mut record = settled(&server, &mut store, "");
+    let (object, id) = (BUILD.to_owned(), record.id.to_string());
+    let fields = json!({ "Build_Path__c": "/builds/other" }).as_object().unwrap().clone();
+    server.inject(Broken::EditFirst { object, id, fields }, On::Get, 0, 1);
+    record.revision = store.write(&record, &prepared()).unwrap();
+    record.status = Status::InProcess;
+    assert_eq!(refusal(store.write(&record, &Change::Delivered)), WriteRefusal::Moved);
+
+    // Nor does it matter if nobody can tell.
+    let mut record = settled(&server, &mut store, "");
+    server.inject(Broken::Unavailable(None), On::Get, 0, 3);
+    record.revision = store.write(&record, &prepared()).unwrap();
+    record.status = Status::InProcess;
+    assert_eq!(refusal(store.write(&record, &Change::Delivered)), WriteRefusal::Moved);
+}
+
+#[test]
 fn other_refusals_say_what_the_organisation_said() {
     let server = server();
     let mut store = store(&server);

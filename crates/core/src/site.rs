@@ -13,7 +13,8 @@
 //!   refuse others with [`SiteErrorKind::NotRegular`], as far as the site can tell.
 //! - **Time is bounded.** Connecting takes at most `connect_timeout`, and every other call returns at most
 //!   `io_timeout` after the last progress. A session that has timed out or lost its connection is dead:
-//!   each further call fails at once, and dropping it takes no time.
+//!   each further call fails at once, and dropping it takes no time. Hashing at the site, of which nothing is heard
+//!   until it is done, may take a second more for each 16 MiB. A local directory is as fast as its kernel.
 //! - **May be repeated:** `stat`, `make_dirs`, `get`, `sha256`, `truncate`, and `put` of the same bytes at the same
 //!   place. After a lost answer to `rename_new` or `remove`, look.
 //! - **Errors** say what they are by [`SiteErrorKind`]; what the peer said is escaped and cut.
@@ -59,8 +60,8 @@ pub trait Session {
 
     /// Writes all of `source` to `path` from byte `from` on, and returns how many bytes that was.
     ///
-    /// The file is made if it is missing and never truncated. `progress` hears the number of bytes
-    /// acknowledged so far. An error of `source` is [`SiteErrorKind::Source`].
+    /// The file is made if it is missing and never truncated. `progress` hears how many bytes of this
+    /// call are acknowledged so far. An error of `source` is [`SiteErrorKind::Source`].
     fn put(
         &mut self,
         path: &RemotePath,

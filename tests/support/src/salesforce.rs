@@ -144,7 +144,7 @@ impl Salesforce {
     pub fn force(&self, object: &str, id: &str, fields: Value) {
         let refused = |refusal: refusal::Refusal| panic!("force {object} {id}: {}", refusal.body());
         let mut org = self.org();
-        org.row(object, id).unwrap_or_else(|refusal| refused(refusal)).extend(object_of(fields));
+        org.row(object, id).unwrap_or_else(refused).extend(object_of(fields));
     }
 
     /// Deletes a record, as a person.

@@ -1,0 +1,9 @@
+//! The only place that reads environment variables, besides clap's `INTRAWARE_CONFIG`.
+
+use std::ffi::OsString;
+
+/// Returns a variable of the environment.
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+pub fn variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name)
+}
