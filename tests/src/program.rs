@@ -82,9 +82,14 @@ impl Running {
 
     /// Sends it a signal, unless it has ended.
     pub fn signal(&mut self, signal: Signal) {
-        if let Ok(None) = self.child.try_wait() {
+        if self.is_alive() {
             kill_process(self.pid(), signal).unwrap_or_else(|error| panic!("{}: {error}", self.shown));
         }
+    }
+
+    /// Returns whether it has not ended yet.
+    pub fn is_alive(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
     }
 
     /// Returns its process id.
@@ -97,7 +102,7 @@ impl Running {
     /// # Panics
     /// If it does not end.
     pub fn wait(mut self) -> Run {
-        if let Ok(None) = self.child.try_wait() {
+        if self.is_alive() {
             let end = pidfd_open(self.pid(), PidfdFlags::empty()).expect("a descriptor of a child");
             let ended = poll(&mut [PollFd::new(&end, PollFlags::IN)], Some(&PATIENCE)).expect("poll");
             assert!(ended == 1, "{} does not end; so far it says: {}", self.shown, text(&mut self.stderr));

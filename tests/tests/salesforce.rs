@@ -8,7 +8,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
 
-use intraware_tests::support::relay::{Fault as Cut, Relay};
+use intraware_tests::support::relay::Fault as Cut;
 use intraware_tests::support::salesforce::{Fault, FieldSpec, FieldType, ObjectSpec, On};
 use intraware_tests::support::sshd::Access;
 use intraware_tests::{BUILD, Bench, Run};
@@ -83,7 +83,10 @@ fn assert_truthful(bench: &Bench) {
 /// Checks that a fault has hit as often as it should; one that hits always has no end.
 #[track_caller]
 fn assert_hit(bench: &Bench, times: u32) {
-    assert!(times == ALWAYS || bench.salesforce().pending_faults() == 0, "the fault has not hit {times} times");
+    assert!(
+        times == ALWAYS || bench.salesforce().pending_faults() == 0,
+        "the fault has not hit {times} times"
+    );
 }
 
 /// Lets a fault hit the run that prepares, and returns that run. Afterwards all is well within two cycles.
@@ -454,7 +457,7 @@ fn s0_14_manage_with_nothing_to_do_makes_one_call_and_connects_to_no_site() {
     let mut bench = Bench::builder().salesforce().sshd(Access::Shell).build();
     add_builds(&bench);
     bench.deliver();
-    let relay = watched_site(&mut bench);
+    let relay = bench.relay(Cut::None);
     let (calls, logins) = (bench.salesforce().calls(), bench.salesforce().logins());
     bench.manage(&["run"]).expect_silence();
     assert_eq!((bench.salesforce().calls() - calls, bench.salesforce().logins() - logins), (1, 0));
@@ -465,7 +468,7 @@ fn s0_14_manage_with_nothing_to_do_makes_one_call_and_connects_to_no_site() {
 #[test]
 fn s0_43_upload_with_nothing_to_do_connects_to_nobody() {
     let mut bench = Bench::builder().salesforce().sshd(Access::Shell).build();
-    let relay = watched_site(&mut bench);
+    let relay = bench.relay(Cut::None);
     bench.upload(&["run"]).expect_silence();
     assert_eq!(relay.accepted(), 0);
     assert_eq!(bench.salesforce().log(), Vec::<String>::new());
@@ -475,17 +478,4 @@ fn s0_43_upload_with_nothing_to_do_connects_to_nobody() {
     let before = relay.accepted();
     bench.upload(&["run"]).expect_silence();
     assert_eq!(relay.accepted(), before + 1);
-}
-
-/// Puts a relay that counts connections before the site.
-fn watched_site(bench: &mut Bench) -> Relay {
-    let relay = Relay::start(bench.sshd().addr(), Cut::None);
-    let (there, here) = (bench.sshd().addr().port().to_string(), relay.addr().port().to_string());
-    let known_hosts = fs::read_to_string(bench.sshd().known_hosts()).expect("a known_hosts file");
-    let file = bench.path("etc/known_hosts");
-    fs::write(&file, known_hosts.replace(&there, &here)).expect("a known_hosts file");
-    let url = bench.sshd().url().replace(&there, &here);
-    bench.set_site("known_hosts", json!(file));
-    bench.set_site("url", url);
-    relay
 }
