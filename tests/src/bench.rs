@@ -7,6 +7,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use intraware_test_support::gpg::Gnupg;
+use intraware_test_support::relay::{Fault, Relay};
 use intraware_test_support::salesforce::Salesforce;
 use intraware_test_support::sshd::Sshd;
 use serde_json::{Value, json};
@@ -89,6 +90,21 @@ impl Bench {
             Site::Sftp(sshd) => sshd,
             Site::Directory(_) => panic!("the site of this bench is a directory"),
         }
+    }
+
+    /// Puts a relay before the site's server and makes the programs go through it.
+    pub fn relay(&mut self, fault: Fault) -> Relay {
+        let relay = Relay::start(self.sshd().addr(), fault);
+        let (there, here) = (self.sshd().addr().to_string(), relay.addr().to_string());
+        // As known_hosts writes an address with a port.
+        let bracketed = |address: &str| address.replacen("127.0.0.1", "[127.0.0.1]", 1);
+        let known = fs::read_to_string(self.sshd().known_hosts()).expect("a known_hosts file");
+        let known_hosts = self.path("etc/known_hosts");
+        fs::write(&known_hosts, known.replace(&bracketed(&there), &bracketed(&here))).expect("known_hosts");
+        let url = self.sshd().url().replace(&there, &here);
+        self.set_site("known_hosts", json!(known_hosts));
+        self.set_site("url", url);
+        relay
     }
 
     /// Changes a value of the configuration outside `[[site]]`.

@@ -82,9 +82,14 @@ impl Running {
 
     /// Sends it a signal, unless it has ended.
     pub fn signal(&mut self, signal: Signal) {
-        if let Ok(None) = self.child.try_wait() {
+        if self.is_alive() {
             kill_process(self.pid(), signal).unwrap_or_else(|error| panic!("{}: {error}", self.shown));
         }
+    }
+
+    /// Returns whether it has not ended yet.
+    pub fn is_alive(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
     }
 
     /// Returns its process id.
@@ -94,7 +99,7 @@ impl Running {
 
     /// Waits for its end, but no longer than this; returns whether it has ended.
     pub fn ends_within(&mut self, time: Duration) -> bool {
-        if let Ok(Some(_)) = self.child.try_wait() {
+        if !self.is_alive() {
             return true;
         }
         let end = pidfd_open(self.pid(), PidfdFlags::empty()).expect("a descriptor of a child");

@@ -245,7 +245,7 @@ fn two_records_of_one_path_do_not_deliver_it_twice() {
     let bench = bench();
     let first = bench.add_build("first", "blast/p3", fill);
     bench.add_build(BAD, "blast/p3", |_| {});
-    let reason = format!("record {first} has the same build path");
+    let reason = format!("record {first} is delivered to the same place");
     assert_only_bad_failed(&bench, bench.manage(&["run"]), &reason);
     bench.upload(&["run"]).expect_silence();
     // The first is on its way to Completed, and has the path until then.
