@@ -11,6 +11,7 @@ mod bench;
 mod builder;
 mod delivered;
 mod key;
+mod people;
 mod program;
 mod record;
 mod spool;
