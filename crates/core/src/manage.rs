@@ -47,8 +47,8 @@ pub struct Snapshot {
     pub views: BTreeMap<RecordId, View>,
     /// The job locks that somebody holds.
     pub busy: BTreeMap<RecordId, Held>,
-    /// Work directories that no living run owns.
-    pub dead_work: Vec<String>,
+    /// What dead runs left half done, as paths below the spool's root.
+    pub leftovers: Vec<String>,
     /// Records for which there is a lock file.
     pub lock_files: Vec<RecordId>,
 }
@@ -231,10 +231,10 @@ pub enum Rest {
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "do")]
 pub enum Chore {
-    /// Removes a work directory that a dead run left.
-    RemoveWork {
-        /// Its name.
-        name: String,
+    /// Removes what a dead run left half done.
+    RemoveLeftover {
+        /// Its path below the spool's root.
+        path: String,
     },
     /// Takes something that is no whole job out of the flow.
     ParkUnreadable {

@@ -6,7 +6,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use std::sync::Mutex;
 use std::time::Instant;
@@ -83,8 +83,10 @@ enum State {
 impl TxLog {
     /// Opens this host's file in `dir`. A failure is kept for [`Self::finish`].
     pub fn open(dir: &Path, context: &RunContext) -> Self {
-        let name = format!("{}.jsonl", context.identity.host);
-        let opened = OpenOptions::new().append(true).create(true).mode(0o640).open(dir.join(name));
+        let path = dir.join(format!("{}.jsonl", context.identity.host));
+        let mut options = OpenOptions::new();
+        options.read(true).append(true).create(true).mode(0o640);
+        let opened = options.open(path).and_then(|mut file| end_torn_line(&mut file).map(|()| file));
         let state = opened.map_or_else(State::Broken, State::Open);
         Self { context: context.clone(), file: Mutex::new(state) }
     }
@@ -156,6 +158,16 @@ impl TxLog {
     }
 }
 
+/// Ends a line that a host left unfinished when it lost power, so that it does not take the next one with it.
+fn end_torn_line(file: &mut File) -> io::Result<()> {
+    let length = file.metadata()?.len();
+    let mut last = *b"\n";
+    if length > 0 {
+        file.read_exact_at(&mut last, length - 1)?;
+    }
+    if last == *b"\n" { Ok(()) } else { file.write_all(b"\n") }
+}
+
 /// Returns an error and its causes as one escaped line.
 pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
@@ -216,13 +228,22 @@ pub fn read(dir: &Path, filter: &Filter) -> io::Result<Merged> {
         let reader: Box<dyn io::Read> =
             if is_gzip { Box::new(flate2::read::MultiGzDecoder::new(file)) } else { Box::new(file) };
         for (number, line) in io::BufReader::new(reader).split(b'\n').enumerate() {
-            match serde_json::from_slice::<Event>(&line?) {
+            let here = || format!("{}:{}", foreign::path(&path), number + 1);
+            // What comes behind the place where a file cannot be read is lost; the other files are not.
+            let Ok(line) = line else {
+                merged.unreadable.push(here());
+                break;
+            };
+            match serde_json::from_slice::<Event>(&line) {
                 Ok(event) if filter.wants(&event) => merged.events.push(event),
                 Ok(_) => {}
-                Err(_) => merged.unreadable.push(format!("{}:{}", foreign::path(&path), number + 1)),
+                Err(_) => merged.unreadable.push(here()),
             }
         }
     }
     merged.events.sort_by_key(|event| event.ts);
     Ok(merged)
 }
+
+#[cfg(test)]
+mod tests;

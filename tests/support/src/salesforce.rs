@@ -173,6 +173,11 @@ impl Salesforce {
         self.org().faults.push(Ordered { fault, on, skip, times });
     }
 
+    /// Returns how many of the ordered faults have not yet hit as often as they shall.
+    pub fn pending_faults(&self) -> usize {
+        self.org().faults.len()
+    }
+
     /// Takes back the faults that have not hit yet.
     pub fn clear_faults(&self) {
         self.org().faults.clear();

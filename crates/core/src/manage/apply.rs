@@ -87,9 +87,17 @@ pub fn apply(manager: Manager<'_, '_>, plan: Plan) -> Applied {
     let mut run = Run { manager, closed: None };
     let mut chore_faults = Vec::new();
     for chore in plan.chores {
-        if let Err(error) = run.chore(&chore) {
-            tracing::error!("{chore}: {}", chain(&error));
-            chore_faults.extend(fault_of(&error));
+        match run.chore(&chore) {
+            Err(error) => {
+                tracing::error!("{chore}: {}", chain(&error));
+                chore_faults.extend(fault_of(&error));
+            }
+            // A build on its way is not delivered after all, and somebody may wait for it.
+            Ok(()) if matches!(chore, Chore::ParkOrphan { .. }) => {
+                tracing::error!("{chore}");
+                chore_faults.push(Fault::Build);
+            }
+            Ok(()) => {}
         }
     }
     let busy = plan.builds.into_iter().filter(|build| !build.steps.is_empty());
@@ -312,8 +320,8 @@ impl Run<'_, '_> {
         self.manager.lock.confirm()?;
         let effect = chore.to_string();
         match chore {
-            Chore::RemoveWork { name } => {
-                Ok(log.record(Subject::default(), "chore", &effect, || spool.remove_work_dir(name))?)
+            Chore::RemoveLeftover { path } => {
+                Ok(log.record(Subject::default(), "chore", &effect, || spool.remove_leftover(path))?)
             }
             Chore::ParkUnreadable { found } => {
                 let mut lock = match &found.id {

@@ -73,7 +73,7 @@ pub fn gather(lookout: &mut Lookout<'_, '_>, named: &[String]) -> Result<Snapsho
         read_spool(lookout.spool, &mut seen)?;
         // A job that is kept for reference only has no more business with its record.
         read_owners(lookout.store, &mut seen, |job| job.room != Room::Parked && job.has_payload);
-        seen.dead_work = lookout.spool.dead_work_dirs(lookout.context)?;
+        seen.leftovers = lookout.spool.leftovers(lookout.context)?;
     } else {
         read_spool(lookout.spool, &mut seen)?;
         let records: BTreeSet<RecordId> = seen.records.iter().map(|record| record.id.clone()).collect();

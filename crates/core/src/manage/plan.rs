@@ -305,7 +305,7 @@ fn moves_a_job(step: &Step) -> bool {
 
 fn chores(seen: &Snapshot, policy: &Policy, now: Timestamp) -> Vec<Chore> {
     let mut chores: Vec<Chore> =
-        seen.dead_work.iter().map(|name| Chore::RemoveWork { name: name.clone() }).collect();
+        seen.leftovers.iter().map(|path| Chore::RemoveLeftover { path: path.clone() }).collect();
     let strays = seen.unreadable.iter().filter(|found| !found.newer && found.room != Room::Parked);
     chores.extend(strays.map(|found| Chore::ParkUnreadable { found: found.clone() }));
     // A job's record that was asked for and not answered does not exist; an incomplete look says nothing.

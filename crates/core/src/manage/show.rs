@@ -94,7 +94,7 @@ impl Display for Rest {
 impl Display for Chore {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
-            Self::RemoveWork { name } => write!(f, "remove work/{}, left by a run that died", escape(name)),
+            Self::RemoveLeftover { path } => write!(f, "remove {}, left by a run that died", escape(path)),
             Self::ParkUnreadable { found } => {
                 write!(f, "park {}/{}: {}", found.room, escape(&found.dir_name), escape(&found.reason))
             }

@@ -32,6 +32,19 @@ pub(super) fn names(dir: &Path) -> io::Result<Vec<String>> {
     Ok(names)
 }
 
+/// Returns the names of the files in a directory that [`write_file`] began and did not finish, or has under way.
+pub(super) fn temps(dir: &Path) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let Ok(name) = entry?.file_name().into_string() else { continue };
+        if name.starts_with('.') && name.ends_with(".tmp") {
+            names.push(name);
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
 /// Writes `value` to `dir/name`: whoever looks sees the old content or the new one, also after a power loss.
 pub(super) fn write_json<T: Serialize>(dir: &Path, name: &str, value: &T) -> Result<(), SpoolError> {
     let write = || {

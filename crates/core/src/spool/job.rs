@@ -272,7 +272,15 @@ struct Versioned {
     format: u32,
 }
 
+/// Returns whether a listed name is a directory itself and no link to one.
+pub(super) fn is_directory(path: &Path) -> bool {
+    std::fs::symlink_metadata(path).is_ok_and(|seen| seen.is_dir())
+}
+
 fn read_job(dir: &Path, room: Room, name: &str, id: &JobId) -> Result<Job, Trouble> {
+    if !is_directory(dir) {
+        return Err(Trouble::Damaged("it is not a directory".to_owned()));
+    }
     let names = durable::names(dir)?;
     let path = |file: &str| names.iter().any(|listed| listed == file).then(|| dir.join(file));
     let damaged = |reason: &str| Trouble::Damaged(reason.to_owned());

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::job::{self, Attempts, Job, Manifest, Parked, Receipt};
-use super::{Room, Spool, SpoolError, Unreadable, durable};
+use super::{Hold, Note as _, Release, Retry, Room, Spool, SpoolError, Unreadable, durable};
 use crate::exit::Fault;
 use crate::foreign;
 use crate::lock::Lock;
@@ -77,28 +77,37 @@ impl Spool {
         Ok(WorkDir { path })
     }
 
-    /// Returns the names of work directories that no living run owns: all of this host, whose only run holds the
-    /// lock, and those of other hosts that have not changed for a day by the file server's clock.
-    pub fn dead_work_dirs(&self, context: &RunContext) -> Result<Vec<String>, SpoolError> {
+    /// Returns the paths below the root of what dead runs left half done. To be asked by the run that holds
+    /// manage.lock.
+    ///
+    /// That is every work directory of this host, and every half-written note of a kind that only `manage` writes: the
+    /// one run that could be at work on them asks. Of other hosts' work directories, and of holds, which people write at
+    /// any time, it is what has not changed for a day by the file server's clock.
+    pub fn leftovers(&self, context: &RunContext) -> Result<Vec<String>, SpoolError> {
         let mine = format!("{}.", context.identity.host);
-        let mut dead = Vec::new();
-        for name in self.names("work")? {
-            let is_old = || -> io::Result<bool> {
-                let changed = fs::symlink_metadata(self.root().join("work").join(&name))?.modified()?;
-                let now = std::time::SystemTime::from(context.now());
-                Ok(now.duration_since(changed).is_ok_and(|age| age.as_secs() > 24 * 3600))
-            };
-            if name.starts_with(&mine) || is_old().unwrap_or(false) {
-                dead.push(name);
-            }
+        let works =
+            self.names("work")?.into_iter().map(|name| (name.starts_with(&mine), format!("work/{name}")));
+        let mut found: Vec<(bool, String)> = works.collect();
+        for (dir, ours) in [(Retry::DIR, true), (Release::DIR, true), (Hold::DIR, false)] {
+            let path = self.root().join(dir);
+            let temps = durable::temps(&path).map_err(|e| SpoolError::io("list", &path, e))?;
+            found.extend(temps.into_iter().map(|name| (ours, format!("{dir}/{name}"))));
         }
-        Ok(dead)
+        let is_old = |path: &str| -> io::Result<bool> {
+            let changed = fs::symlink_metadata(self.root().join(path))?.modified()?;
+            let now = std::time::SystemTime::from(context.now());
+            Ok(now.duration_since(changed).is_ok_and(|age| age.as_secs() > 24 * 3600))
+        };
+        found.retain(|(ours, path)| *ours || is_old(path).unwrap_or(false));
+        Ok(found.into_iter().map(|(_, path)| path).collect())
     }
 
-    /// Removes a work directory.
-    pub fn remove_work_dir(&self, name: &str) -> Result<(), SpoolError> {
-        let path = self.root().join("work").join(name);
-        fs::remove_dir_all(&path).map_err(|e| SpoolError::io("remove the work directory", &path, e))
+    /// Removes something that [`Self::leftovers`] has found.
+    pub fn remove_leftover(&self, path: &str) -> Result<(), SpoolError> {
+        let path = self.root().join(path);
+        let removed =
+            if job::is_directory(&path) { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        removed.map_err(|e| SpoolError::io("remove", &path, e))
     }
 
     /// Moves a job to another room.
@@ -136,13 +145,15 @@ impl Spool {
         Ok(Job { receipt: Some(receipt.clone()), ..sent })
     }
 
-    /// Brings a job that was sent or waits to be sent back to staged, to be handed over anew.
+    /// Brings a job that was sent, waits to be sent, or was parked back to staged, to be handed over anew.
     pub fn bring_back(&self, job: &Job, context: &RunContext, lock: &mut Lock) -> Result<Job, SpoolError> {
         let dir = self.job_dir(job);
-        for name in [job::RECEIPT, job::ATTEMPTS, job::PARKED] {
+        for name in [job::RECEIPT, job::ATTEMPTS] {
             remove_if_there(&dir.join(name))?;
         }
         let staged = self.transfer(job, Room::Staged, context, lock)?;
+        // Only now: a parked job without its reason would be kept for ever.
+        remove_if_there(&self.job_dir(&staged).join(job::PARKED))?;
         Ok(Job { receipt: None, attempts: None, parked: None, ..staged })
     }
 
@@ -163,7 +174,10 @@ impl Spool {
 
     fn park_dir(&self, room: Room, dir_name: &str, why: &Parked, lock: &mut Lock) -> Result<(), SpoolError> {
         let from = self.room(room).join(dir_name);
-        durable::write_json(&from, job::PARKED, why)?;
+        // A stray file has no room for the reason, and through a link it would be written elsewhere.
+        if job::is_directory(&from) {
+            durable::write_json(&from, job::PARKED, why)?;
+        }
         confirm(lock)?;
         let taken = self.names(Room::Parked.dir_name())?;
         let numbered = (1u32..).map(|n| format!("{dir_name}.{n}"));
@@ -171,10 +185,14 @@ impl Spool {
         rename(&from, &self.room(Room::Parked).join(free.unwrap_or_else(|| dir_name.to_owned())))
     }
 
-    /// Removes the payload of a job whose record is Completed (C4). Manifest, receipt and signature stay.
+    /// Removes the payload of a job whose record is Completed (C4), and what dead runs left half written beside it.
+    /// Manifest, receipt and signature stay.
     pub fn retire(&self, job: &Job) -> Result<(), SpoolError> {
-        remove_if_there(&self.payload(job))?;
         let dir = self.job_dir(job);
+        for name in durable::temps(&dir).map_err(|e| SpoolError::io("list", &dir, e))? {
+            remove_if_there(&dir.join(name))?;
+        }
+        remove_if_there(&self.payload(job))?;
         durable::sync_dir(&dir).map_err(|e| SpoolError::io("flush", &dir, e))
     }
 

@@ -1,1 +1,583 @@
+//! The spool on a real file system: what it refuses to open, what it makes of what it finds, and each of its moves.
 
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::Write as _;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::sync::Arc;
+
+use intraware_test_support::disk::SmallDisk;
+use jiff::SignedDuration;
+
+use super::*;
+use crate::deliver::{Delivered, Strength};
+use crate::digest::{Digester, Digests};
+use crate::lock::Lock;
+use crate::run::{Clock, Identity, NoProgress, RunContext, Stop};
+use crate::sidecar::{SidecarKind, Sidecars};
+use crate::site::Place;
+
+/// A clock that stands still.
+struct At(Timestamp);
+
+impl Clock for At {
+    fn now(&self) -> Timestamp {
+        self.0
+    }
+}
+
+fn now() -> Timestamp {
+    "2026-11-21T03:00:00Z".parse().unwrap()
+}
+
+fn context_at(now: Timestamp) -> RunContext {
+    let identity = Identity {
+        program: "manage".into(),
+        host: "ebb".into(),
+        pid: 7,
+        run: "r1".into(),
+        command: "manage run".into(),
+    };
+    RunContext { identity, clock: Arc::new(At(now)), stop: Stop::default(), progress: Arc::new(NoProgress) }
+}
+
+/// A spool in a directory that is thrown away.
+struct World {
+    dir: tempfile::TempDir,
+    spool: Spool,
+    context: RunContext,
+}
+
+impl World {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        Spool::init(dir.path(), now()).unwrap();
+        let spool = Spool::open(dir.path(), true).unwrap();
+        Self { dir, spool, context: context_at(now()) }
+    }
+
+    fn lock(&self) -> Lock {
+        Lock::take(&self.spool.job_lock(&"r1".parse().unwrap()), &self.context).unwrap()
+    }
+
+    /// Stages the payload `content` of record r1, as `manage` does.
+    fn stage(&self, content: &str) -> Job {
+        self.stage_under(content, &mut self.lock())
+    }
+
+    fn stage_under(&self, content: &str, lock: &mut Lock) -> Job {
+        let manifest = manifest(content);
+        let work = self.spool.work_dir(&self.context).unwrap();
+        let mut file = work.create("p7.tar.gz").unwrap();
+        file.write_all(content.as_bytes()).unwrap();
+        work.close(file).unwrap();
+        let sidecars = Sidecars::new("p7.tar.gz", &manifest.digests, b"signature".to_vec());
+        work.commit(&self.spool, &manifest, &sidecars, lock).unwrap();
+        self.job(Room::Staged, content)
+    }
+
+    fn job(&self, room: Room, content: &str) -> Job {
+        let id = manifest(content).id();
+        let found = self.spool.list(room).unwrap().into_iter().find_map(|found| match found {
+            Found::Job(job) if job.id == id => Some(*job),
+            _ => None,
+        });
+        found.unwrap_or_else(|| panic!("no job {id} in {room}"))
+    }
+
+    /// Returns the rooms with the names that stand in them, for example `upload/r1.0123456789ab`.
+    fn names(&self) -> BTreeSet<String> {
+        let in_room = |room: Room| {
+            let names = self.spool.names(room.dir_name()).unwrap();
+            names.into_iter().map(move |name| format!("{room}/{name}"))
+        };
+        Room::ALL.into_iter().flat_map(in_room).collect()
+    }
+
+    fn unreadable(&self, room: Room) -> Unreadable {
+        match self.spool.list(room).unwrap().as_slice() {
+            [Found::Unreadable(unreadable)] => unreadable.clone(),
+            other => panic!("not one unreadable entry: {other:?}"),
+        }
+    }
+}
+
+fn manifest(content: &str) -> Manifest {
+    Manifest {
+        format: 1,
+        record: "r1".parse().unwrap(),
+        name: "p7".into(),
+        build_path: "/builds/blast/p7".into(),
+        place: Place::of_build(b"blast/p7").unwrap(),
+        digests: digests(content),
+        fingerprint: "fp".into(),
+        build_date: now(),
+        priority: Some(3),
+        files: 1,
+        bytes: content.len() as u64,
+        signed_by: "ABCD".into(),
+        created: now(),
+        created_on: "ebb".into(),
+        released_before: false,
+    }
+}
+
+fn digests(content: &str) -> Digests {
+    let mut digester = Digester::default();
+    digester.update(content.as_bytes());
+    digester.finish()
+}
+
+fn receipt() -> Receipt {
+    let delivery = Delivered {
+        verified_by: Strength::ReadBack,
+        resumed_from: 0,
+        sent: 3,
+        moved_aside: None,
+        adopted: false,
+    };
+    Receipt {
+        format: 1,
+        site: "intraware".into(),
+        peer: "directory /srv".into(),
+        path: Place::of_build(b"blast/p7").unwrap().payload(),
+        delivery,
+        delivered: now(),
+        host: "ebb".into(),
+        run: "r1".into(),
+    }
+}
+
+fn attempts() -> Attempts {
+    Attempts {
+        count: 2,
+        next_try: now(),
+        at: now(),
+        host: "ebb".into(),
+        fault: Fault::Access,
+        error: "refused".into(),
+    }
+}
+
+fn parked(kind: ParkKind) -> Parked {
+    Parked { kind, reason: "because".into(), at: now(), host: "ebb".into() }
+}
+
+fn refusal(root: &Path, single_host: bool) -> (Fault, String) {
+    let error = Spool::open(root, single_host).unwrap_err();
+    (error.fault, error.message)
+}
+
+#[test]
+fn init_makes_what_is_missing_and_nothing_else_and_only_for_its_owner() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("deep/spool");
+    let made = Spool::init(&root, now()).unwrap();
+    assert_eq!(made.len(), DIRECTORIES.len() + 1, "{made:?}");
+    for name in DIRECTORIES {
+        assert_eq!(fs::metadata(root.join(name)).unwrap().permissions().mode() & 0o777, 0o700, "{name}");
+    }
+    fs::remove_dir(root.join("sent")).unwrap();
+    let marker = fs::read(root.join(MARKER)).unwrap();
+    assert_eq!(Spool::init(&root, now() + SignedDuration::from_hours(1)).unwrap(), ["sent/"]);
+    assert_eq!(fs::read(root.join(MARKER)).unwrap(), marker);
+    assert!(Spool::init(&root, now()).unwrap().is_empty());
+    Spool::open(&root, true).unwrap();
+}
+
+#[test]
+fn s0_04_an_unmounted_disk_is_not_an_empty_spool() {
+    let dir = tempfile::tempdir().unwrap();
+    for name in DIRECTORIES {
+        fs::create_dir(dir.path().join(name)).unwrap();
+    }
+    let (fault, message) = refusal(dir.path(), true);
+    assert_eq!(fault, Fault::Spool);
+    assert!(
+        message.contains("intraware-spool.json is missing") && message.contains("`manage init`"),
+        "{message}"
+    );
+    let (fault, message) = refusal(&dir.path().join("nowhere"), true);
+    assert_eq!(fault, Fault::Spool);
+    assert!(message.contains("no spool at"), "{message}");
+}
+
+#[test]
+fn a_spool_of_a_later_version_is_left_alone() {
+    let world = World::new();
+    let marker = Marker { format: FORMAT + 1, created: now() };
+    durable::write_json(world.dir.path(), MARKER, &marker).unwrap();
+    let (fault, message) = refusal(world.dir.path(), true);
+    assert_eq!(fault, Fault::Configuration);
+    assert!(message.contains("has format 2, this program knows 1"), "{message}");
+    fs::write(world.dir.path().join(MARKER), "{").unwrap();
+    assert_eq!(refusal(world.dir.path(), true).0, Fault::Spool);
+}
+
+#[test]
+fn a_spool_that_is_not_whole_is_refused() {
+    let world = World::new();
+    fs::remove_dir(world.dir.path().join("sent")).unwrap();
+    assert_eq!(refusal(world.dir.path(), true).0, Fault::Spool);
+    // Not even a link to a directory on the same file system: renames would go astray when it changes.
+    symlink(world.dir.path().join("work"), world.dir.path().join("sent")).unwrap();
+    let (fault, message) = refusal(world.dir.path(), true);
+    assert_eq!(fault, Fault::Spool);
+    assert!(message.ends_with("sent is not a directory; repair it with `manage init`"), "{message}");
+}
+
+#[test]
+fn s0_04_a_room_on_another_file_system_is_refused() {
+    let world = World::new();
+    let _disk = SmallDisk::mount(&world.dir.path().join("upload"), 65_536);
+    let (fault, message) = refusal(world.dir.path(), true);
+    assert_eq!(fault, Fault::Configuration);
+    assert!(message.contains("upload is on another file system than the spool"), "{message}");
+}
+
+#[test]
+fn s0_15_locks_that_no_other_host_sees_are_refused_unless_there_is_no_other_host() {
+    let world = World::new();
+    let (fault, message) = refusal(world.dir.path(), false);
+    assert_eq!(fault, Fault::Configuration);
+    assert!(
+        message.contains("do not reach other hosts") && message.contains("spool.single_host = true"),
+        "{message}"
+    );
+}
+
+#[test]
+fn s0_39_a_job_stands_in_one_room_at_a_time_and_keeps_all_it_has() {
+    let world = World::new();
+    let staged = world.stage("abc");
+    assert!(staged.has_payload && staged.receipt.is_none() && staged.parked.is_none());
+    assert_eq!(staged.manifest, manifest("abc"));
+    assert_eq!(fs::read(world.spool.payload(&staged)).unwrap(), b"abc");
+    assert!(world.spool.names("work").unwrap().is_empty());
+
+    let mut lock = world.lock();
+    let upload = world.spool.transfer(&staged, Room::Upload, &world.context, &mut lock).unwrap();
+    assert_eq!(upload, world.job(Room::Upload, "abc"));
+    assert_eq!(world.names(), [format!("upload/{}", staged.id)].into());
+
+    world.spool.put_attempts(&upload, &attempts()).unwrap();
+    let upload = world.job(Room::Upload, "abc");
+    assert_eq!(upload.attempts, Some(attempts()));
+    let sent = world.spool.deliver(&upload, &receipt(), &world.context, &mut lock).unwrap();
+    assert_eq!(sent, world.job(Room::Sent, "abc"));
+    assert_eq!(sent.receipt, Some(receipt()));
+    assert_eq!(world.names(), [format!("sent/{}", staged.id)].into());
+    let signature = world.spool.sidecars(&sent).unwrap();
+    assert_eq!(signature.get(SidecarKind::Signature), b"signature");
+
+    // Back to the start: what an earlier delivery left would be taken for the next one's.
+    let back = world.spool.bring_back(&sent, &world.context, &mut lock).unwrap();
+    assert_eq!(back, staged);
+    assert_eq!(world.job(Room::Staged, "abc"), staged);
+}
+
+#[test]
+fn s0_47_a_completed_job_loses_its_payload_alone_and_later_all() {
+    let world = World::new();
+    let mut lock = world.lock();
+    let upload = world
+        .spool
+        .transfer(&world.stage_under("abc", &mut lock), Room::Upload, &world.context, &mut lock)
+        .unwrap();
+    let sent = world.spool.deliver(&upload, &receipt(), &world.context, &mut lock).unwrap();
+    let half = world.spool.job_dir(&sent).join(".receipt.json.9.tmp");
+    fs::write(&half, "{").unwrap();
+    world.spool.retire(&sent).unwrap();
+    assert!(!half.exists(), "what a dead run left half written stays for ever");
+    world.spool.retire(&sent).unwrap();
+    let retired = world.job(Room::Sent, "abc");
+    assert_eq!(retired, Job { has_payload: false, ..sent });
+    assert_eq!(world.spool.sidecars(&retired).unwrap().get(SidecarKind::Signature), b"signature");
+    world.spool.discard(&retired, &world.context, &mut lock).unwrap();
+    assert!(world.names().is_empty());
+    assert!(world.spool.names("work").unwrap().is_empty());
+}
+
+#[test]
+fn a_job_that_is_staged_already_is_kept() {
+    let world = World::new();
+    let first = world.stage("abc");
+    let marked = world.spool.job_dir(&first).join("seen-before");
+    fs::write(&marked, "").unwrap();
+    assert_eq!(world.stage("abc"), first);
+    assert!(marked.exists(), "the first one was replaced");
+    assert!(world.spool.names("work").unwrap().is_empty());
+    world.stage("other content");
+    assert_eq!(world.names().len(), 2);
+}
+
+#[test]
+fn what_does_not_become_a_job_leaves_nothing_behind() {
+    let world = World::new();
+    let work = world.spool.work_dir(&world.context).unwrap();
+    work.create("p7.tar.gz").unwrap();
+    let name = world.spool.names("work").unwrap();
+    assert!(name[0].starts_with("ebb.7.r1."), "{name:?}");
+    drop(work);
+    assert!(world.spool.names("work").unwrap().is_empty());
+    assert!(world.names().is_empty());
+}
+
+#[test]
+fn a_job_takes_the_place_of_an_earlier_one_with_the_same_content() {
+    let world = World::new();
+    let staged = world.stage("abc");
+    let taken = world.dir.path().join("upload").join(staged.id.to_string());
+    fs::create_dir(&taken).unwrap();
+    fs::write(taken.join("receipt.json"), "old").unwrap();
+    world.spool.transfer(&staged, Room::Upload, &world.context, &mut world.lock()).unwrap();
+    assert_eq!(world.job(Room::Upload, "abc").receipt, None);
+    assert_eq!(world.names(), [format!("upload/{}", staged.id)].into());
+    assert!(world.spool.names("work").unwrap().is_empty());
+}
+
+#[test]
+fn a_move_that_was_made_already_is_believed_only_by_a_look_at_both_names() {
+    let world = World::new();
+    let staged = world.stage("abc");
+    let mut lock = world.lock();
+    world.spool.transfer(&staged, Room::Upload, &world.context, &mut lock).unwrap();
+    // An NFS client that repeats the call gets this answer: the job is there, and not here.
+    let again = world.spool.transfer(&staged, Room::Upload, &world.context, &mut lock).unwrap();
+    assert_eq!(again, world.job(Room::Upload, "abc"));
+    // It has gone on meanwhile: then the move was not ours to make.
+    world.spool.transfer(&again, Room::Sent, &world.context, &mut lock).unwrap();
+    assert_eq!(
+        world.spool.transfer(&staged, Room::Upload, &world.context, &mut lock).unwrap_err().fault,
+        Fault::Spool
+    );
+    assert_eq!(world.names(), [format!("sent/{}", staged.id)].into());
+}
+
+#[test]
+fn a_run_that_lost_its_lock_moves_nothing() {
+    let world = World::new();
+    let staged = world.stage("abc");
+    let mut lock = world.lock();
+    lock.lose();
+    let refused = [
+        world.spool.transfer(&staged, Room::Upload, &world.context, &mut lock).map(|_| ()),
+        world.spool.deliver(&staged, &receipt(), &world.context, &mut lock).map(|_| ()),
+        world.spool.bring_back(&staged, &world.context, &mut lock).map(|_| ()),
+        world.spool.park(&staged, &parked(ParkKind::Stale), &mut lock),
+        world.spool.discard(&staged, &world.context, &mut lock),
+    ];
+    for refusal in refused {
+        let error = refusal.unwrap_err();
+        assert_eq!(error.fault, Fault::TryLater);
+        assert!(error.message.starts_with("lost the lock "), "{error}");
+    }
+    assert_eq!(world.names(), [format!("staged/{}", staged.id)].into());
+    assert!(world.spool.payload(&staged).exists());
+
+    let work = world.spool.work_dir(&world.context).unwrap();
+    work.create("p7.tar.gz").unwrap();
+    let sidecars = Sidecars::new("p7.tar.gz", &digests("new"), Vec::new());
+    assert!(work.commit(&world.spool, &manifest("new"), &sidecars, &mut lock).is_err());
+    assert_eq!(world.names(), [format!("staged/{}", staged.id)].into());
+}
+
+#[test]
+fn a_parked_job_finds_a_free_name_and_says_why_it_is_there() {
+    let world = World::new();
+    for kind in [ParkKind::Stale, ParkKind::Conflict, ParkKind::Held] {
+        let job = world.stage("abc");
+        world.spool.park(&job, &parked(kind), &mut world.lock()).unwrap();
+    }
+    let id = manifest("abc").id().to_string();
+    let names = [format!("parked/{id}"), format!("parked/{id}.1"), format!("parked/{id}.2")];
+    assert_eq!(world.names(), names.into());
+    let kinds = world.spool.list(Room::Parked).unwrap().into_iter().map(|found| match found {
+        Found::Job(job) => {
+            assert_eq!((job.id.to_string(), job.room), (id.clone(), Room::Parked));
+            assert!(world.spool.payload(&job).exists(), "{} has no payload", job.dir_name);
+            job.parked.unwrap().kind
+        }
+        Found::Unreadable(unreadable) => panic!("{unreadable:?}"),
+    });
+    assert_eq!(kinds.collect::<Vec<_>>(), [ParkKind::Stale, ParkKind::Conflict, ParkKind::Held]);
+}
+
+#[test]
+fn a_parked_job_that_comes_back_gets_its_own_name_again() {
+    let world = World::new();
+    for _ in 0..2 {
+        world.spool.park(&world.stage("abc"), &parked(ParkKind::Stale), &mut world.lock()).unwrap();
+    }
+    let second = world.spool.list(Room::Parked).unwrap().into_iter().find_map(|found| match found {
+        Found::Job(job) if job.dir_name.ends_with(".1") => Some(*job),
+        _ => None,
+    });
+    let back = world.spool.bring_back(&second.unwrap(), &world.context, &mut world.lock()).unwrap();
+    assert_eq!(back.dir_name, back.id.to_string());
+    let id = back.id;
+    assert_eq!(world.names(), [format!("parked/{id}"), format!("staged/{id}")].into());
+    assert_eq!(world.job(Room::Staged, "abc").parked, None, "why it was parked does not hold any more");
+}
+
+#[test]
+fn what_is_no_whole_job_is_reported_with_the_reason() {
+    let id = manifest("abc").id().to_string();
+    type Harm = fn(&Path);
+    let damages: [(&str, Harm); 7] = [
+        ("it has no manifest", |dir| fs::remove_file(dir.join("manifest.json")).unwrap()),
+        ("EOF while parsing", |dir| fs::write(dir.join("manifest.json"), "{\"format\": 1").unwrap()),
+        ("missing field", |dir| fs::write(dir.join("manifest.json"), "{\"format\": 1}").unwrap()),
+        ("its payload is missing", |dir| fs::remove_file(dir.join("p7.tar.gz")).unwrap()),
+        ("its manifest belongs to another job", |dir| {
+            let other = serde_json::to_vec(&manifest("other")).unwrap();
+            fs::write(dir.join("manifest.json"), other).unwrap();
+        }),
+        ("symbolic links", |dir| {
+            fs::rename(dir.join("manifest.json"), dir.join("real")).unwrap();
+            symlink("real", dir.join("manifest.json")).unwrap();
+        }),
+        ("invalid type", |dir| fs::write(dir.join("receipt.json"), "7").unwrap()),
+    ];
+    for (reason, harm) in damages {
+        let world = World::new();
+        harm(&world.spool.job_dir(&world.stage("abc")));
+        let found = world.unreadable(Room::Staged);
+        assert!(found.reason.contains(reason), "{reason}: {found:?}");
+        assert!(!found.newer && found.id.as_ref().is_some_and(|found| found.to_string() == id), "{found:?}");
+        // It can be put aside nevertheless, under the name it has.
+        world.spool.park_unreadable(&found, &parked(ParkKind::Damaged), &mut world.lock()).unwrap();
+        assert_eq!(world.names(), [format!("parked/{id}")].into());
+        assert!(world.dir.path().join("parked").join(&id).join("parked.json").exists());
+    }
+}
+
+#[test]
+fn a_job_of_a_later_version_is_told_apart_from_a_damaged_one() {
+    let world = World::new();
+    let dir = world.spool.job_dir(&world.stage("abc"));
+    fs::write(dir.join("manifest.json"), r#"{"format": 2, "record": {"id": 7}}"#).unwrap();
+    let found = world.unreadable(Room::Staged);
+    assert!(found.newer, "{found:?}");
+    assert_eq!(found.reason, "format 2 is of a later version of this program");
+}
+
+#[test]
+fn names_that_are_nobodys_are_passed_over_and_strangers_are_not() {
+    let world = World::new();
+    for name in [".nfs000000000001", ".staged.tmp"] {
+        fs::write(world.dir.path().join("staged").join(name), "").unwrap();
+    }
+    assert!(world.spool.list(Room::Staged).unwrap().is_empty());
+    fs::create_dir(world.dir.path().join("staged/lost+found")).unwrap();
+    let found = world.unreadable(Room::Staged);
+    assert_eq!((found.id, found.reason.as_str()), (None, "its name does not name a job"));
+}
+
+#[test]
+fn a_stray_file_or_link_in_a_room_is_put_aside_and_nothing_is_written_through_it() {
+    let world = World::new();
+    let outside = tempfile::tempdir().unwrap();
+    let job = world.stage("abc");
+    let elsewhere = outside.path().join("job");
+    fs::rename(world.spool.job_dir(&job), &elsewhere).unwrap();
+    let id = job.id.to_string();
+    fs::write(world.dir.path().join("upload").join(&id), "no directory").unwrap();
+    symlink(&elsewhere, world.dir.path().join("sent").join(&id)).unwrap();
+    for room in [Room::Upload, Room::Sent] {
+        let found = world.unreadable(room);
+        assert_eq!((found.id.as_ref(), found.reason.as_str()), (Some(&job.id), "it is not a directory"));
+        world.spool.park_unreadable(&found, &parked(ParkKind::Damaged), &mut world.lock()).unwrap();
+    }
+    assert_eq!(world.names(), [format!("parked/{id}"), format!("parked/{id}.1")].into());
+    assert!(!elsewhere.join("parked.json").exists());
+}
+
+#[test]
+fn what_dead_runs_left_is_found_and_what_may_be_under_way_only_when_old() {
+    let world = World::new();
+    let root = world.dir.path();
+    let ours = ["work/ebb.9.r0.0", "retry/.r1.json.9.tmp", "released/.ab.json.9.tmp"];
+    let others = ["work/ebbtide.9.r0.0", "work/flow.9.r0.0", "holds/.r1.json.9.tmp"];
+    for path in ours.iter().chain(&others) {
+        let path = root.join(path);
+        if path.starts_with(root.join("work")) {
+            fs::create_dir(&path).unwrap();
+            fs::write(path.join("p7.tar.gz"), "half").unwrap();
+        } else {
+            fs::write(&path, "{").unwrap();
+        }
+        File::open(&path).unwrap().set_modified(now().into()).unwrap();
+    }
+    fs::write(root.join("retry/r1.json"), "whole").unwrap();
+    let found = |hours: i64| {
+        let context = context_at(now() + SignedDuration::from_hours(hours));
+        world.spool.leftovers(&context).unwrap().into_iter().collect::<BTreeSet<_>>()
+    };
+    assert_eq!(found(23), ours.map(str::to_owned).into());
+    let all: BTreeSet<String> = ours.iter().chain(&others).map(|&path| path.to_owned()).collect();
+    assert_eq!(found(25), all);
+    all.iter().for_each(|path| world.spool.remove_leftover(path).unwrap());
+    assert!(found(25).is_empty());
+    assert!(root.join("retry/r1.json").exists());
+}
+
+#[test]
+fn a_note_is_there_until_it_is_removed() {
+    let world = World::new();
+    let hold = Hold {
+        record: "r1".parse().unwrap(),
+        reason: "wrong licence".into(),
+        since: now(),
+        host: "ebb".into(),
+    };
+    let key = hold.key();
+    assert_eq!(world.spool.note::<Hold>(&key).unwrap(), None);
+    world.spool.put_note(&hold).unwrap();
+    let changed = Hold { reason: "still wrong".into(), ..hold };
+    world.spool.put_note(&changed).unwrap();
+    assert_eq!(world.spool.note::<Hold>(&key).unwrap(), Some(changed.clone()));
+    assert_eq!(world.spool.notes::<Hold>().unwrap(), [changed]);
+    assert!(world.spool.remove_note::<Hold>(&key).unwrap());
+    assert!(!world.spool.remove_note::<Hold>(&key).unwrap());
+    assert!(world.spool.notes::<Hold>().unwrap().is_empty());
+}
+
+#[test]
+fn s0_10_a_hold_that_cannot_be_read_is_not_taken_for_none() {
+    let world = World::new();
+    fs::write(world.dir.path().join("holds/r1.json"), "{").unwrap();
+    assert_eq!(world.spool.notes::<Hold>().unwrap_err().fault, Fault::Spool);
+    assert_eq!(
+        world.spool.note::<Hold>(&NoteKey::from(&"r1".parse().unwrap())).unwrap_err().fault,
+        Fault::Spool
+    );
+}
+
+#[test]
+fn a_release_is_known_by_site_and_place() {
+    let place = Place::of_build(b"blast/p7").unwrap();
+    let key = Release::key_of("intraware", &place);
+    assert_eq!(key, Release::key_of("intraware", &place));
+    assert_ne!(key, Release::key_of("mirror", &place));
+    assert_ne!(key, Release::key_of("intraware", &Place::of_build(b"blast/p8").unwrap()));
+}
+
+#[test]
+fn lock_files_tell_their_records() {
+    let world = World::new();
+    drop(world.lock());
+    drop(Lock::take(&world.spool.manage_lock(), &world.context).unwrap());
+    assert_eq!(world.spool.job_locks().unwrap(), ["r1".parse().unwrap()]);
+}
+
+#[test]
+fn another_signature_replaces_the_first_whole() {
+    let world = World::new();
+    let job = world.stage("abc");
+    world.spool.replace_signature(&job, b"theirs").unwrap();
+    assert_eq!(world.spool.sidecars(&job).unwrap().get(SidecarKind::Signature), b"theirs");
+    fs::remove_file(world.spool.job_dir(&job).join("p7.tar.gz.asc")).unwrap();
+    let error = world.spool.sidecars(&job).unwrap_err();
+    assert_eq!(error.source.unwrap().to_string(), "the signature is missing");
+}

@@ -380,7 +380,7 @@ fn lock_files_go_with_their_last_job_and_dead_runs_leave_nothing() {
     let mut seen = seen(vec![], vec![]);
     seen.lock_files = vec![id("r1"), id("r2")];
     seen.busy.insert(id("r2"), Held(None));
-    seen.dead_work = vec!["ebb.1.x.0".into()];
+    seen.leftovers = vec!["work/ebb.1.x.0".into()];
     assert_eq!(
         chores_of(&seen),
         [
