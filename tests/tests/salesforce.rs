@@ -398,6 +398,22 @@ fn a_page_that_is_unavailable_says_nothing_about_the_records_on_it() {
 }
 
 #[test]
+fn a_record_that_cannot_be_asked_for_is_not_taken_for_deleted() {
+    let bench = bench_of_4500();
+    bench.manage(&["run"]).expect_silence();
+    let waiting = bench.spool_listing();
+    // The pages are lost on which the records of two waiting builds stand, and the question after their owners fails.
+    bench.salesforce().inject(Fault::LosePage, On::NextPage, 0, 1);
+    bench.salesforce().inject(Fault::RequestLimit, On::Query, 1, 1);
+    bench.manage(&["run"]).expect(75).complains(&["not all records could be read"]);
+    assert_eq!(bench.salesforce().pending_faults(), 0);
+    assert_eq!(bench.spool_listing(), waiting);
+    bench.upload(&["run"]).expect_silence();
+    bench.manage(&["run"]).expect_silence();
+    assert_whole(&bench);
+}
+
+#[test]
 fn the_job_of_a_deleted_record_is_parked_and_reported_once() {
     let bench = bench();
     bench.manage(&["run"]).expect_silence();

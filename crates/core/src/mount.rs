@@ -5,8 +5,6 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::foreign;
-
 /// The mount that holds a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mount {
@@ -36,7 +34,7 @@ impl Mount {
     /// Returns whose locks can be seen. NFSv4 ignores the options that make v3 locks local.
     pub fn lock_scope(&self) -> LockScope {
         if !self.is_nfs() {
-            return LockScope::HostLocal(format!("{} is a local file system", self.fs_type));
+            return LockScope::HostLocal(format!("its file system is {}, not nfs", self.fs_type));
         }
         if self.fs_type == "nfs4" {
             return LockScope::Shared;
@@ -96,8 +94,21 @@ fn unescape(point: &str) -> PathBuf {
 pub fn of(path: &Path) -> std::io::Result<Mount> {
     let real = path.canonicalize()?;
     let table = std::fs::read("/proc/self/mountinfo")?;
-    find(&String::from_utf8_lossy(&table), &real)
-        .ok_or_else(|| std::io::Error::other(format!("no mount holds {}", foreign::path(&real))))
+    match find(&String::from_utf8_lossy(&table), &real) {
+        Some(mount) => Ok(mount),
+        None => unlisted(&real),
+    }
+}
+
+/// Returns what can be told of a mount that the table does not list: in a chroot, the one that its root lies on.
+fn unlisted(path: &Path) -> std::io::Result<Mount> {
+    let is_nfs = rustix::fs::statfs(path)?.f_type as u64 == nix::libc::NFS_SUPER_MAGIC as u64;
+    let (fs_type, options) = match is_nfs {
+        // How it is mounted is not known, so its locks cannot be relied on.
+        true => ("nfs", vec!["local_lock=unknown".to_owned()]),
+        false => ("unknown", Vec::new()),
+    };
+    Ok(Mount { point: PathBuf::from("/"), fs_type: fs_type.to_owned(), options })
 }
 
 #[cfg(test)]
@@ -119,13 +130,21 @@ mod tests {
         assert_eq!(scope("/mnt/v3/spool"), LockScope::Shared);
         assert_eq!(scope("/mnt/old/spool"), LockScope::HostLocal("mounted with nolock".into()));
         assert_eq!(scope("/mnt/half"), LockScope::HostLocal("mounted with local_lock=flock".into()));
-        assert_eq!(scope("/mnt/oldish"), LockScope::HostLocal("ext4 is a local file system".into()));
+        assert_eq!(scope("/mnt/oldish"), LockScope::HostLocal("its file system is ext4, not nfs".into()));
     }
 
     #[test]
     fn soft_mounts_are_told_apart() {
         assert!(find(TABLE, Path::new("/mnt/v3")).unwrap().is_soft());
         assert!(!find(TABLE, Path::new("/mnt/old")).unwrap().is_soft());
+    }
+
+    #[test]
+    fn an_unlisted_mount_is_taken_for_one_of_this_host() {
+        let dir = tempfile::tempdir().unwrap();
+        let mount = unlisted(dir.path()).unwrap();
+        assert!(!mount.is_nfs());
+        assert_eq!(mount.lock_scope(), LockScope::HostLocal("its file system is unknown, not nfs".into()));
     }
 
     #[test]

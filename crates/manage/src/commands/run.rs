@@ -48,7 +48,7 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure>
     let context = process::context("manage", common);
     let spool = parts::spool(&config)?;
     if arguments.dry_run {
-        let plan = look(&config, &context, &spool, &arguments.builds)?;
+        let plan = look(&config, &context, &spool, &arguments.builds, Pauses::of(&arguments.builds))?;
         if arguments.json {
             output::json(&plan)?
         } else {
@@ -71,16 +71,32 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure>
     }
 }
 
+/// Whether the pauses after failures are waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pauses {
+    /// They are, as in a run of cron.
+    Kept,
+    /// They are not: somebody asked for these builds.
+    Skipped,
+}
+
+impl Pauses {
+    fn of(builds: &[String]) -> Self {
+        if builds.is_empty() { Self::Kept } else { Self::Skipped }
+    }
+}
+
 /// Plans and changes nothing, not even a cache.
 pub(crate) fn look(
     config: &Config,
     context: &RunContext,
     spool: &Spool,
     builds: &[String],
+    pauses: Pauses,
 ) -> Result<Plan, Failure> {
     let site = parts::site(config)?;
     let mut store = parts::store(config, Permission::ReadOnly)?;
-    plan_now(config, context, spool, store.as_mut(), &mut Link::new(site.as_ref()), builds)
+    plan_now(config, context, spool, store.as_mut(), &mut Link::new(site.as_ref()), builds, pauses)
 }
 
 fn plan_now(
@@ -90,12 +106,13 @@ fn plan_now(
     store: &mut dyn RecordStore,
     link: &mut Link<'_>,
     builds: &[String],
+    pauses: Pauses,
 ) -> Result<Plan, Failure> {
     let roots = parts::build_roots(config)?;
     let policy = Policy {
         site: link.site().name().to_owned(),
         keep: SignedDuration::from_hours(24 * i64::from(config.spool.keep_days)),
-        named: !builds.is_empty(),
+        named: pauses == Pauses::Skipped,
     };
     let tree = parts::tree_policy(config);
     let seen = gather(&mut Lookout { store, spool, roots: &roots, policy: &tree, link, context }, builds)?;
@@ -112,7 +129,8 @@ fn pass(
     let site = parts::site(config)?;
     let mut link = Link::new(site.as_ref());
     let mut store = parts::store(config, Permission::ReadWrite)?;
-    let plan = plan_now(config, context, spool, store.as_mut(), &mut link, &arguments.builds)?;
+    let builds = &arguments.builds;
+    let plan = plan_now(config, context, spool, store.as_mut(), &mut link, builds, Pauses::of(builds))?;
     for build in &plan.builds {
         tracing::info!("{build}");
         if let Some(Rest::CannotLook { reason, .. } | Rest::NewerFormat { reason }) = &build.rest {

@@ -11,6 +11,7 @@ use intraware_core::record::Status;
 use intraware_core::spool::{Found, Job, Room, Spool};
 use intraware_core::txlog::{self, Filter};
 
+use super::run::Pauses;
 use super::{log, run};
 
 /// Which build.
@@ -27,7 +28,9 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure>
     let config = common.load()?;
     let context = process::context("manage", common);
     let spool = parts::spool(&config)?;
-    let plan = run::look(&config, &context, &spool, std::slice::from_ref(&arguments.build))?;
+    // What the next run of cron will do, not what one for this build alone would.
+    let builds = std::slice::from_ref(&arguments.build);
+    let plan = run::look(&config, &context, &spool, builds, Pauses::Kept)?;
     for build in &plan.builds {
         output::text(page(build, &spool)?)?;
     }

@@ -213,7 +213,7 @@ fn a_connection_may_be_cut_at_any_byte() {
         session.put(&path("d/x"), 0, &mut &bytes[..], &mut |_| ())?;
         session.sha256(&path("d/x"), 7)?;
         session.list(&path("d"))?;
-        session.get(&path("d/x"), 0, &mut std::io::sink())?;
+        assert_eq!(session.get(&path("d/x"), 0, &mut std::io::sink())?, bytes.len() as u64);
         session.rename_new(&path("d/x"), &path("d/y"))?;
         session.remove(&path("d/y"))
     };
@@ -224,6 +224,9 @@ fn a_connection_may_be_cut_at_any_byte() {
     let late = (whole - 1_500..whole).step_by(111);
     for (round, at) in early.chain([700_000, 2_000_000]).chain(late).enumerate() {
         relay.set(if round % 2 == 0 { Fault::CutAfter(at) } else { Fault::ResetAfter(at) });
+        let names = ["d/x", "d/y"].map(|name| sshd.root().join(name));
+        // An earlier round may have been cut between its last two steps.
+        let _ = std::fs::remove_file(&names[1]);
         let begin = Instant::now();
         match talk() {
             Err(err) => assert!(
