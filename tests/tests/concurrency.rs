@@ -22,7 +22,7 @@ fn fill(dir: &Path) {
 /// Fills a build that takes seconds to archive and some to deliver: it does not compress.
 fn fill_large(dir: &Path) {
     let mut random =
-        fs::File::open("/dev/urandom").map(|file| std::io::Read::take(file, 60_000_000)).expect("noise");
+        fs::File::open("/dev/urandom").map(|file| std::io::Read::take(file, 30_000_000)).expect("noise");
     let mut file = fs::File::create(dir.join("noise")).expect("a file");
     std::io::copy(&mut random, &mut file).expect("a large file");
 }
