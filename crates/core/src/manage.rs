@@ -10,7 +10,7 @@ pub mod overview;
 pub mod plan;
 mod show;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -25,8 +25,12 @@ use crate::spool::{Hold, Job, JobId, NoteKey, ParkKind, Release, Retry, Unreadab
 /// Everything a plan depends on, seen at one time.
 #[derive(Debug, Default)]
 pub struct Snapshot {
-    /// The records that are due, and those that own a job in the spool.
+    /// The records that are due, those that own a job in the spool, and those asked for by name.
     pub records: Vec<Record>,
+    /// Those of them that the configured selection takes; a record outside of it is not touched.
+    pub selected: BTreeSet<RecordId>,
+    /// Those asked for by name, if any were: then the others are only looked at for what they are in the way of.
+    pub named: Option<BTreeSet<RecordId>>,
     /// Why there may be more records than these, if so: then the absence of one means nothing.
     pub incomplete: Option<(Fault, String)>,
     /// All jobs in the spool.
@@ -182,6 +186,27 @@ pub enum Step {
     },
 }
 
+impl Step {
+    /// Returns whether this step needs the lock of the record's jobs, which an uploader may hold.
+    pub fn moves_a_job(&self) -> bool {
+        match self {
+            Self::Adopt { .. } | Self::HandOver { .. } | Self::Park { .. } | Self::Prepare { .. } => true,
+            Self::Confirm { .. } | Self::Retire { .. } | Self::Fail { .. } => false,
+        }
+    }
+
+    /// Returns the job that this step is about, if it is about one that exists already.
+    fn job(&self) -> Option<&Job> {
+        match self {
+            Self::Adopt { job } | Self::HandOver { job } | Self::Retire { job } | Self::Park { job, .. } => {
+                Some(job)
+            }
+            Self::Confirm { job, .. } => job.as_deref(),
+            Self::Prepare { .. } | Self::Fail { .. } => None,
+        }
+    }
+}
+
 /// Why nothing, or nothing more, is done for a build.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "because")]
@@ -194,6 +219,8 @@ pub enum Rest {
     Completed,
     /// The record has a status that is none of the configured ones.
     UnknownStatus,
+    /// The configured selection does not take the record: its build type, its path, or another field.
+    NotSelected,
     /// The last try failed, and the pause is not over.
     NotDue {
         /// When it is.

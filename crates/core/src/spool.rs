@@ -34,7 +34,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub use job::{Attempts, Found, Job, JobId, Manifest, ParkKind, Parked, Receipt, Sidecar, Unreadable};
+pub use job::{Attempts, Flaw, Found, Job, JobId, Manifest, ParkKind, Parked, Receipt, Sidecar, Unreadable};
 pub use moves::WorkDir;
 pub use notes::{Hold, Note, NoteKey, Release, Retry};
 
@@ -260,7 +260,7 @@ impl Spool {
     /// Returns all that stands in a room.
     pub fn list(&self, room: Room) -> Result<Vec<Found>, SpoolError> {
         let names = self.names(room.dir_name())?;
-        Ok(names.into_iter().map(|name| job::read(&self.room(room), room, name)).collect())
+        Ok(names.into_iter().filter_map(|name| job::read(&self.room(room), room, name)).collect())
     }
 
     /// Returns the path of a room.

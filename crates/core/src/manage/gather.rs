@@ -3,9 +3,9 @@
 //! Records first, then the spool, then the build directories of what is to be prepared, then the site for what should
 //! have been delivered. The site is connected to only if there is something to confirm.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use super::plan::{Whereabouts, whereabouts};
+use super::plan::{Whereabouts, is_parked_for_a_hold, whereabouts};
 use super::{Snapshot, Source, View};
 use crate::build_dir::{BuildDir, BuildError, BuildRoots};
 use crate::deliver::{self, Expected, Inspect, PayloadView, SidecarView, SiteView, Strength};
@@ -65,19 +65,18 @@ impl GatherError {
     }
 }
 
-/// Looks at all builds, or at those whose id or name is in `named`.
+/// Looks at all builds, or at those whose id or name is in `named`; at the others then only as far as they may be in
+/// the way.
 pub fn gather(lookout: &mut Lookout<'_, '_>, named: &[String]) -> Result<Snapshot, GatherError> {
     let mut seen = Snapshot::default();
-    read_records(lookout, named, &mut seen)?;
-    if named.is_empty() {
-        read_spool(lookout.spool, &mut seen)?;
+    read_records(lookout.store, named, &mut seen)?;
+    read_spool(lookout.spool, &mut seen)?;
+    if seen.named.is_none() {
         // A job that is kept for reference only has no more business with its record.
-        read_owners(lookout.store, &mut seen, |job| job.room != Room::Parked && job.has_payload);
+        read_owners(lookout.store, &mut seen, |job| {
+            is_parked_for_a_hold(job) || (job.room != Room::Parked && job.has_payload)
+        });
         seen.leftovers = lookout.spool.leftovers(lookout.context)?;
-    } else {
-        read_spool(lookout.spool, &mut seen)?;
-        let records: BTreeSet<RecordId> = seen.records.iter().map(|record| record.id.clone()).collect();
-        seen.jobs.retain(|job| records.contains(&job.id.record));
     }
     let mut jobs: BTreeMap<RecordId, Vec<Job>> = BTreeMap::new();
     for job in &seen.jobs {
@@ -90,7 +89,8 @@ pub fn gather(lookout: &mut Lookout<'_, '_>, named: &[String]) -> Result<Snapsho
     }
     for record in &seen.records {
         lookout.context.stop.check()?;
-        if seen.holds.contains_key(&record.id) {
+        let is_due = seen.is_asked_for(&record.id) && seen.selected.contains(&record.id);
+        if !is_due || seen.holds.contains_key(&record.id) {
             continue;
         }
         match record.status {
@@ -112,26 +112,27 @@ pub fn gather(lookout: &mut Lookout<'_, '_>, named: &[String]) -> Result<Snapsho
     Ok(seen)
 }
 
-/// Reads the records that are due or named. The owners of jobs come in [`read_spool`].
+/// Reads the records that are due, and those asked for by name. The owners of jobs come in [`read_owners`].
 fn read_records(
-    lookout: &mut Lookout<'_, '_>,
+    store: &mut dyn RecordStore,
     named: &[String],
     seen: &mut Snapshot,
 ) -> Result<(), GatherError> {
-    if named.is_empty() {
-        let selected = lookout.store.select()?;
-        seen.records = selected.records;
-        seen.incomplete = selected.missing.map(|error| (error.fault, chain(&error)));
-        return Ok(());
-    }
+    let selected = store.select()?;
+    seen.selected = selected.records.iter().map(|record| record.id.clone()).collect();
+    seen.records = selected.records;
+    seen.incomplete = selected.missing.map(|error| (error.fault, chain(&error)));
     for word in named {
-        let found = lookout.store.find(word)?;
+        let found = store.find(word)?;
         if found.is_empty() {
             return Err(GatherError::NoSuchBuild(word.clone()));
         }
-        let new = |record: &Record| seen.records.iter().all(|known| known.id != record.id);
-        let new: Vec<Record> = found.into_iter().filter(new).collect();
-        seen.records.extend(new);
+        for record in found {
+            seen.named.get_or_insert_default().insert(record.id.clone());
+            if seen.records.iter().all(|known| known.id != record.id) {
+                seen.records.push(record);
+            }
+        }
     }
     Ok(())
 }

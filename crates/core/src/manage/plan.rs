@@ -8,8 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{BuildPlan, Chore, Plan, Rest, Snapshot, Source, Step, View};
+use crate::exit::Fault;
 use crate::record::{Record, RecordId, Status};
-use crate::spool::{Job, ParkKind, Release, Room, Unreadable};
+use crate::spool::{Flaw, Job, ParkKind, Release, Room, Unreadable};
 
 /// What the configuration and the command line say about planning.
 #[derive(Debug, Clone)]
@@ -18,8 +19,8 @@ pub struct Policy {
     pub site: String,
     /// How long receipts and parked jobs are kept.
     pub keep: SignedDuration,
-    /// Builds were asked for by name: pauses after failures are not waited for, and no chores are done.
-    pub named: bool,
+    /// Pauses after failures are not waited for: somebody asked for these builds now.
+    pub skip_pauses: bool,
 }
 
 /// Where the payload that a record describes stands.
@@ -50,20 +51,19 @@ pub fn plan(seen: &Snapshot, policy: &Policy, now: Timestamp) -> Plan {
     }
     let rivals = rivals(seen);
     let mut builds: Vec<BuildPlan> = Vec::new();
-    for record in &seen.records {
+    for record in seen.records.iter().filter(|record| seen.is_asked_for(&record.id)) {
         let jobs = jobs.get(&record.id).map_or(&[][..], Vec::as_slice);
-        let newer = seen
-            .unreadable
-            .iter()
-            .find(|u| u.newer && u.id.as_ref().is_some_and(|id| id.record == record.id));
-        let case = Case { seen, policy, now, record, jobs, newer, rival: rivals.get(&record.id) };
+        let case = Case { seen, policy, now, record, jobs, rival: rivals.get(&record.id) };
         let (steps, rest) = case.decide();
         builds.push(BuildPlan { record: record.clone(), steps, rest });
     }
     builds.sort_by_key(|build| {
         (is_long(build), build.record.priority.unwrap_or(i64::MAX), build.record.id.clone())
     });
-    let chores = if policy.named { Vec::new() } else { chores(seen, policy, now) };
+    let mut chores = if seen.named.is_some() { Vec::new() } else { chores(seen, policy, now) };
+    // A job that a step takes up again is not removed before it.
+    let used: Vec<&Job> = builds.iter().flat_map(|build| &build.steps).filter_map(Step::job).collect();
+    chores.retain(|chore| !matches!(chore, Chore::Discard { job } if used.contains(&&**job)));
     Plan { builds, chores, incomplete: seen.incomplete.clone() }
 }
 
@@ -103,7 +103,6 @@ struct Case<'a> {
     now: Timestamp,
     record: &'a Record,
     jobs: &'a [&'a Job],
-    newer: Option<&'a Unreadable>,
     rival: Option<&'a RecordId>,
 }
 
@@ -112,9 +111,15 @@ impl Case<'_> {
         if let Some(hold) = self.seen.holds.get(&self.record.id) {
             return rest(Rest::Held(hold.clone()));
         }
-        if let Some(newer) = self.newer {
-            let reason = format!("{}/{}: {}", newer.room, newer.dir_name, newer.reason);
-            return rest(Rest::NewerFormat { reason });
+        if let Some(unreadable) = self.unreadable() {
+            return rest(unreadable);
+        }
+        let is_due = matches!(self.record.status, Status::Empty | Status::Error | Status::InProcess);
+        if is_due && !self.seen.selected.contains(&self.record.id) {
+            return rest(match &self.seen.incomplete {
+                Some((fault, reason)) => Rest::CannotLook { fault: *fault, reason: reason.clone() },
+                None => Rest::NotSelected,
+            });
         }
         let (steps, rest) = match &self.record.status {
             Status::Empty | Status::Error => self.decide_due(),
@@ -128,11 +133,25 @@ impl Case<'_> {
         };
         match self.seen.busy.get(&self.record.id) {
             // Jobs are moved under their lock only.
-            Some(holder) if steps.iter().any(moves_a_job) => {
+            Some(holder) if steps.iter().any(Step::moves_a_job) => {
                 (Vec::new(), Some(Rest::InUse { holder: holder.clone() }))
             }
             _ => (steps, rest),
         }
+    }
+
+    /// Returns why nothing can be said about the record's jobs: something that may be one of them cannot be read. Where
+    /// that is so, no job is missing, and no record is changed.
+    fn unreadable(&self) -> Option<Rest> {
+        let own = |found: &&Unreadable| {
+            found.room != Room::Parked && found.id.as_ref().is_some_and(|id| id.record == self.record.id)
+        };
+        let found = self.seen.unreadable.iter().find(own)?;
+        let reason = format!("{}/{}: {}", found.room, found.dir_name, found.reason);
+        Some(match found.flaw {
+            Flaw::Newer => Rest::NewerFormat { reason },
+            Flaw::Unread | Flaw::Damaged => Rest::CannotLook { fault: Fault::Spool, reason },
+        })
     }
 
     /// Empty or Error: prepare the build, or adopt a job that was made of the same directory.
@@ -179,10 +198,16 @@ impl Case<'_> {
         let (more, rest) = match whereabouts(self.record, self.jobs) {
             Whereabouts::In(job) => match job.room {
                 Room::Staged => (vec![Step::HandOver { job: Box::new(job.clone()) }], None),
-                Room::Upload => {
-                    let last_error = job.attempts.as_ref().map(|a| a.error.clone());
-                    rest(Rest::Waiting { job: job.id.clone(), last_error })
-                }
+                Room::Upload => match &job.attempts {
+                    // The uploader cannot write to the record; what it found out about the build is told here.
+                    Some(attempts) if attempts.fault == Fault::Build => {
+                        self.fail(attempts.error.clone(), job.manifest.fingerprint.clone())
+                    }
+                    attempts => {
+                        let last_error = attempts.as_ref().map(|attempts| attempts.error.clone());
+                        rest(Rest::Waiting { job: job.id.clone(), last_error })
+                    }
+                },
                 Room::Sent => self.decide_by_site(Some(job)),
                 Room::Parked => self.decide_parked(job),
             },
@@ -253,7 +278,7 @@ impl Case<'_> {
     /// Takes `decision`, unless the same build failed before and the pause is not over.
     fn unless_pausing(&self, seen: &str, decision: impl FnOnce() -> Decision) -> Decision {
         let retry = self.seen.retries.get(&self.record.id).filter(|retry| {
-            !self.policy.named
+            !self.policy.skip_pauses
                 && self.record.status == Status::Error
                 && retry.seen == seen
                 && self.now < retry.next_try
@@ -265,7 +290,15 @@ impl Case<'_> {
     }
 
     fn collision(&self) -> Option<String> {
-        self.rival.map(|rival| {
+        let place = self.seen.places.get(&self.record.id).map(|place| place.to_string().to_lowercase());
+        let is_there = |job: &&Job| {
+            job.room != Room::Parked
+                && job.has_payload
+                && job.id.record != self.record.id
+                && Some(job.manifest.place.to_string().to_lowercase()) == place
+        };
+        let occupant = self.seen.jobs.iter().find(is_there).map(|job| &job.id.record);
+        self.rival.or(occupant).map(|rival| {
             format!("record {rival} is delivered to the same place; give each build a path of its own")
         })
     }
@@ -273,8 +306,10 @@ impl Case<'_> {
     /// Returns why the same build was refused before at the place it belongs to: archiving it again would change
     /// nothing. Somebody who asks for it by name may have made room there.
     fn known_conflict(&self, fingerprint: &str) -> Option<String> {
-        let jobs =
-            self.jobs.iter().filter(|job| job.manifest.fingerprint == fingerprint && !self.policy.named);
+        let jobs = self
+            .jobs
+            .iter()
+            .filter(|job| job.manifest.fingerprint == fingerprint && !self.policy.skip_pauses);
         let mut parked = jobs.filter_map(|job| job.parked.as_ref());
         parked.find(|parked| parked.kind == ParkKind::Conflict).map(|parked| parked.reason.clone())
     }
@@ -295,18 +330,11 @@ fn rest(rest: Rest) -> Decision {
     (Vec::new(), Some(rest))
 }
 
-/// Returns whether a step needs the job's lock, which an uploader may hold.
-fn moves_a_job(step: &Step) -> bool {
-    match step {
-        Step::Adopt { .. } | Step::HandOver { .. } | Step::Park { .. } | Step::Prepare { .. } => true,
-        Step::Confirm { .. } | Step::Retire { .. } | Step::Fail { .. } => false,
-    }
-}
-
 fn chores(seen: &Snapshot, policy: &Policy, now: Timestamp) -> Vec<Chore> {
     let mut chores: Vec<Chore> =
         seen.leftovers.iter().map(|path| Chore::RemoveLeftover { path: path.clone() }).collect();
-    let strays = seen.unreadable.iter().filter(|found| !found.newer && found.room != Room::Parked);
+    let strays =
+        seen.unreadable.iter().filter(|found| found.flaw == Flaw::Damaged && found.room != Room::Parked);
     chores.extend(strays.map(|found| Chore::ParkUnreadable { found: found.clone() }));
     // A job's record that was asked for and not answered does not exist; an incomplete look says nothing.
     let known: BTreeSet<&RecordId> = seen.records.iter().map(|record| &record.id).collect();
@@ -319,7 +347,9 @@ fn chores(seen: &Snapshot, policy: &Policy, now: Timestamp) -> Vec<Chore> {
         let forgotten = seen.retries.keys().filter(|record| !known.contains(record));
         chores.extend(forgotten.map(|record| Chore::ForgetRetry { record: record.clone() }));
     }
-    let is_over = |job: &&Job| kept_since(job).is_some_and(|since| now.duration_since(since) > policy.keep);
+    let is_over = |job: &&Job| {
+        kept_since(job).is_some_and(|since| now.duration_since(since) > policy.keep) && !is_wanted(job, seen)
+    };
     chores.extend(seen.jobs.iter().filter(is_over).map(|job| Chore::Discard { job: Box::new(job.clone()) }));
     let with_jobs: BTreeSet<&RecordId> = seen.jobs.iter().map(|job| &job.id.record).collect();
     let idle = seen.lock_files.iter().filter(|id| !with_jobs.contains(id) && !seen.busy.contains_key(id));
@@ -334,6 +364,34 @@ fn kept_since(job: &Job) -> Option<Timestamp> {
         Room::Sent if job.has_payload => None,
         Room::Sent => job.receipt.as_ref().map(|receipt| receipt.delivered),
         Room::Parked => job.parked.as_ref().map(|parked| parked.at),
+    }
+}
+
+/// Returns whether a job that was parked for a hold may still go on: its hold may be lifted, and its payload may be the
+/// only one.
+fn is_wanted(job: &Job, seen: &Snapshot) -> bool {
+    if !is_parked_for_a_hold(job) {
+        return false;
+    }
+    match seen.records.iter().find(|record| record.id == job.id.record) {
+        Some(record) => match record.status {
+            Status::DoNotRelease => true,
+            Status::InProcess => is_described(record, job),
+            Status::Empty | Status::Error | Status::Completed | Status::Other(_) => false,
+        },
+        None => seen.incomplete.is_some(),
+    }
+}
+
+/// Returns whether a job stands in parked because its record was on Do Not Release.
+pub(super) fn is_parked_for_a_hold(job: &Job) -> bool {
+    job.has_payload && job.parked.as_ref().is_some_and(|parked| parked.kind == ParkKind::Held)
+}
+
+impl Snapshot {
+    /// Returns whether a record is to be planned for.
+    pub(super) fn is_asked_for(&self, record: &RecordId) -> bool {
+        self.named.as_ref().is_none_or(|named| named.contains(record))
     }
 }
 

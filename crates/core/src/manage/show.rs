@@ -72,6 +72,9 @@ impl Display for Rest {
             Self::Held(hold) => write!(f, "nothing, it is {hold} (`manage release` lets it go)"),
             Self::DoNotRelease => f.write_str("nothing, the record is on Do Not Release"),
             Self::Completed => f.write_str("nothing more, it is delivered and released"),
+            Self::NotSelected => f.write_str(
+                "nothing, the selection does not take it: its build type, its path, or a field of records.filter",
+            ),
             Self::UnknownStatus => f.write_str("nothing, its status is none of the configured ones"),
             Self::NotDue { next_try, reason } => {
                 write!(f, "nothing before {next_try:.0}, the last try failed: {}", escape(reason))

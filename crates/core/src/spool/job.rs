@@ -213,6 +213,18 @@ pub enum Found {
     Unreadable(Unreadable),
 }
 
+/// Why a directory entry is not taken for a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Flaw {
+    /// A later version of this program wrote it: it must be left alone.
+    Newer,
+    /// It is not, or no longer, what was staged: it is put aside.
+    Damaged,
+    /// It could not be read now; that says nothing about it.
+    Unread,
+}
+
 /// A directory entry that is not a whole job of a known format.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Unreadable {
@@ -222,8 +234,8 @@ pub struct Unreadable {
     pub dir_name: String,
     /// The job it would be, if its name says so.
     pub id: Option<JobId>,
-    /// A later version of this program wrote it: it must be left alone.
-    pub newer: bool,
+    /// What is the matter with it.
+    pub flaw: Flaw,
     /// Why it cannot be read.
     pub reason: String,
 }
@@ -233,37 +245,51 @@ pub(super) const RECEIPT: &str = "receipt.json";
 pub(super) const ATTEMPTS: &str = "attempts.json";
 pub(super) const PARKED: &str = "parked.json";
 
-/// Reads the entry `name` of the room at `dir`.
-pub(super) fn read(dir: &Path, room: Room, name: String) -> Found {
+/// Reads the entry `name` of the room at `dir`; `None` if it was moved away since it was listed.
+pub(super) fn read(dir: &Path, room: Room, name: String) -> Option<Found> {
     // A parked job may have a number behind its id.
     let mut parts = name.splitn(3, '.');
     let id = match (parts.next(), parts.next()) {
         (Some(record), Some(generation)) => format!("{record}.{generation}").parse::<JobId>().ok(),
         _ => None,
     };
-    let unreadable = |id, newer, reason: String| {
-        Found::Unreadable(Unreadable { room, dir_name: name.clone(), id, newer, reason })
+    let unreadable = |id, flaw, reason: String| {
+        Some(Found::Unreadable(Unreadable { room, dir_name: name.clone(), id, flaw, reason }))
     };
     let Some(id) = id else {
-        return unreadable(None, false, "its name does not name a job".to_owned());
+        return unreadable(None, Flaw::Damaged, "its name does not name a job".to_owned());
     };
     match read_job(&dir.join(&name), room, &name, &id) {
-        Ok(job) => Found::Job(Box::new(job)),
-        Err(Trouble::Newer(format)) => {
-            unreadable(Some(id), true, format!("format {format} is of a later version of this program"))
-        }
-        Err(Trouble::Damaged(reason)) => unreadable(Some(id), false, reason),
+        Ok(job) => Some(Found::Job(Box::new(job))),
+        Err(Trouble::Gone) => None,
+        Err(Trouble::Newer(format)) => unreadable(
+            Some(id),
+            Flaw::Newer,
+            format!("format {format} is of a later version of this program"),
+        ),
+        Err(Trouble::Damaged(reason)) => unreadable(Some(id), Flaw::Damaged, reason),
+        Err(Trouble::Unread(reason)) => unreadable(Some(id), Flaw::Unread, reason),
     }
 }
 
 enum Trouble {
+    Gone,
     Newer(u32),
     Damaged(String),
+    Unread(String),
 }
 
 impl From<std::io::Error> for Trouble {
+    /// Content that cannot be understood stays so; that the file server did not give it may pass.
     fn from(error: std::io::Error) -> Self {
-        Self::Damaged(foreign::escape(error.to_string()))
+        let text = foreign::escape(error.to_string());
+        match error.kind() {
+            std::io::ErrorKind::InvalidData | std::io::ErrorKind::UnexpectedEof => Self::Damaged(text),
+            std::io::ErrorKind::NotADirectory | std::io::ErrorKind::IsADirectory => Self::Damaged(text),
+            // A link where a file belongs.
+            _ if error.raw_os_error() == Some(nix::libc::ELOOP) => Self::Damaged(text),
+            _ => Self::Unread(text),
+        }
     }
 }
 
@@ -281,11 +307,14 @@ fn read_job(dir: &Path, room: Room, name: &str, id: &JobId) -> Result<Job, Troub
     if !is_directory(dir) {
         return Err(Trouble::Damaged("it is not a directory".to_owned()));
     }
-    let names = durable::names(dir)?;
+    let names = durable::names(dir).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => Trouble::Gone,
+        _ => error.into(),
+    })?;
     let path = |file: &str| names.iter().any(|listed| listed == file).then(|| dir.join(file));
     let damaged = |reason: &str| Trouble::Damaged(reason.to_owned());
     let text = match path(MANIFEST) {
-        Some(path) => durable::read_file(&path)?.ok_or_else(|| damaged("its manifest vanished"))?,
+        Some(path) => durable::read_file(&path)?.ok_or(Trouble::Gone)?,
         None => return Err(damaged("it has no manifest")),
     };
     let version: Versioned = serde_json::from_slice(&text).map_err(std::io::Error::from)?;

@@ -444,7 +444,10 @@ fn what_is_no_whole_job_is_reported_with_the_reason() {
         harm(&world.spool.job_dir(&world.stage("abc")));
         let found = world.unreadable(Room::Staged);
         assert!(found.reason.contains(reason), "{reason}: {found:?}");
-        assert!(!found.newer && found.id.as_ref().is_some_and(|found| found.to_string() == id), "{found:?}");
+        assert!(
+            found.flaw == Flaw::Damaged && found.id.as_ref().is_some_and(|found| found.to_string() == id),
+            "{found:?}"
+        );
         // It can be put aside nevertheless, under the name it has.
         world.spool.park_unreadable(&found, &parked(ParkKind::Damaged), &mut world.lock()).unwrap();
         assert_eq!(world.names(), [format!("parked/{id}")].into());
@@ -458,7 +461,7 @@ fn a_job_of_a_later_version_is_told_apart_from_a_damaged_one() {
     let dir = world.spool.job_dir(&world.stage("abc"));
     fs::write(dir.join("manifest.json"), r#"{"format": 2, "record": {"id": 7}}"#).unwrap();
     let found = world.unreadable(Room::Staged);
-    assert!(found.newer, "{found:?}");
+    assert!(found.flaw == Flaw::Newer, "{found:?}");
     assert_eq!(found.reason, "format 2 is of a later version of this program");
 }
 

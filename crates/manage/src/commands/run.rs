@@ -112,7 +112,7 @@ fn plan_now(
     let policy = Policy {
         site: link.site().name().to_owned(),
         keep: SignedDuration::from_hours(24 * i64::from(config.spool.keep_days)),
-        named: pauses == Pauses::Skipped,
+        skip_pauses: pauses == Pauses::Skipped,
     };
     let tree = parts::tree_policy(config);
     let seen = gather(&mut Lookout { store, spool, roots: &roots, policy: &tree, link, context }, builds)?;

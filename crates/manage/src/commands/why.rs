@@ -108,6 +108,9 @@ fn advice(build: &BuildPlan) -> String {
         Some(Rest::Waiting { job, .. }) => format!("upload run --job {job}"),
         Some(Rest::InUse { .. }) => "wait for that process, or end it".to_owned(),
         Some(Rest::CannotLook { .. }) => "see manage check".to_owned(),
+        Some(Rest::NotSelected) => {
+            "correct the record, or records.values.build_type and records.filter".to_owned()
+        }
         Some(Rest::NewerFormat { .. }) => "install the newer version on this host".to_owned(),
         Some(Rest::Completed) | None if build.record.status == Status::Completed => {
             "nothing is to be done".to_owned()

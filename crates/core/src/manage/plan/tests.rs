@@ -16,7 +16,7 @@ fn now() -> Timestamp {
 }
 
 fn policy() -> Policy {
-    Policy { site: "intraware".into(), keep: SignedDuration::from_hours(24 * 30), named: false }
+    Policy { site: "intraware".into(), keep: SignedDuration::from_hours(24 * 30), skip_pauses: false }
 }
 
 fn id(text: &str) -> RecordId {
@@ -99,7 +99,8 @@ fn found(content: &str) -> Source {
 }
 
 fn seen(records: Vec<Record>, jobs: Vec<Job>) -> Snapshot {
-    Snapshot { records, jobs, ..Snapshot::default() }
+    let selected = records.iter().map(|record| record.id.clone()).collect();
+    Snapshot { records, selected, jobs, ..Snapshot::default() }
 }
 
 fn right() -> View {
@@ -131,6 +132,7 @@ fn short(build: &BuildPlan) -> String {
         Rest::InUse { .. } => "in use",
         Rest::CannotLook { .. } => "cannot look",
         Rest::NewerFormat { .. } => "newer format",
+        Rest::NotSelected => "not selected",
     });
     steps.chain(rest.map(str::to_owned)).collect::<Vec<_>>().join(", ")
 }
@@ -249,8 +251,8 @@ fn s0_29_a_failed_build_is_tried_again_after_a_pause_or_at_once_when_it_changes_
         Retry { record: id("r1"), attempts: 2, next_try, reason: reason.clone(), at: now(), seen: reason };
     seen.retries.insert(id("r1"), retry);
     assert_eq!(decide(&seen), "not due");
-    let named = Policy { named: true, ..policy() };
-    assert_eq!(short(&plan(&seen, &named, now()).builds[0]), "fail: Build Not Found");
+    let now_please = Policy { skip_pauses: true, ..policy() };
+    assert_eq!(short(&plan(&seen, &now_please, now()).builds[0]), "fail: Build Not Found");
     assert_eq!(short(&plan(&seen, &policy(), next_try).builds[0]), "fail: Build Not Found");
     seen.sources.insert(id("r1"), found("a"));
     assert_eq!(decide(&seen), "prepare");
@@ -261,8 +263,8 @@ fn a_build_that_conflicted_is_not_archived_again_until_it_changes_or_is_named() 
     let mut seen = seen(vec![record("r1", Status::Error)], vec![parked(ParkKind::Conflict, "a")]);
     seen.sources.insert(id("r1"), found("a"));
     assert_eq!(decide(&seen), "fail: because");
-    let named = Policy { named: true, ..policy() };
-    assert_eq!(short(&plan(&seen, &named, now()).builds[0]), "prepare");
+    let now_please = Policy { skip_pauses: true, ..policy() };
+    assert_eq!(short(&plan(&seen, &now_please, now()).builds[0]), "prepare");
     seen.sources.insert(id("r1"), found("b"));
     assert_eq!(decide(&seen), "prepare");
 }
@@ -396,7 +398,7 @@ fn what_a_later_version_wrote_is_left_alone() {
         room: Room::Upload,
         dir_name: "r1.0123456789ab".into(),
         id: Some("r1.0123456789ab".parse().unwrap()),
-        newer: true,
+        flaw: Flaw::Newer,
         reason: "format 2".into(),
     };
     let mut seen = seen(vec![owner("r1", Status::InProcess, "a")], vec![]);
@@ -419,4 +421,75 @@ fn the_error_of_the_last_delivery_is_shown_while_a_job_waits() {
     let seen = seen(vec![owner("r1", Status::InProcess, "a")], vec![waiting]);
     let shown = plan(&seen, &policy(), now()).to_string();
     assert!(shown.contains("whose last try failed: connection refused"), "{shown}");
+}
+
+#[test]
+fn a_record_that_the_selection_does_not_take_is_not_touched_even_if_named() {
+    let mut seen = seen(vec![owner("r1", Status::InProcess, "a")], vec![job("r1", "a", Room::Staged)]);
+    seen.selected.clear();
+    seen.named = Some([id("r1")].into());
+    assert_eq!(decide(&seen), "not selected");
+    seen.incomplete = Some((Fault::TryLater, "a page was lost".into()));
+    assert_eq!(decide(&seen), "cannot look");
+}
+
+#[test]
+fn a_record_that_was_not_named_is_still_in_the_way() {
+    let mut seen = seen(vec![record("r1", Status::Error), owner("r2", Status::InProcess, "b")], vec![]);
+    for name in ["r1", "r2"] {
+        seen.sources.insert(id(name), found("a"));
+        seen.places.insert(id(name), Place::of_build(b"blast/p7").unwrap());
+    }
+    seen.named = Some([id("r1")].into());
+    assert!(decide(&seen).starts_with("fail: record r2 is delivered to the same place"));
+    seen.records.pop();
+    seen.jobs.push(job("r2", "b", Room::Upload));
+    assert!(decide(&seen).starts_with("fail: record r2 is delivered to the same place"));
+}
+
+#[test]
+fn a_job_that_cannot_be_read_is_not_a_job_that_is_missing() {
+    let unread = Unreadable {
+        room: Room::Upload,
+        dir_name: job("r1", "a", Room::Upload).dir_name,
+        id: Some(job("r1", "a", Room::Upload).id),
+        flaw: Flaw::Unread,
+        reason: "too many open files".into(),
+    };
+    let mut seen = seen(vec![owner("r1", Status::InProcess, "a")], vec![]);
+    seen.views.insert(id("r1"), View::Wrong { reason: "nothing there".into() });
+    seen.unreadable.push(unread);
+    assert_eq!(decide(&seen), "cannot look");
+    assert!(chores_of(&seen).is_empty());
+    seen.unreadable[0].flaw = Flaw::Damaged;
+    assert_eq!(decide(&seen), "cannot look");
+    assert!(chores_of(&seen)[0].starts_with("park upload/"));
+}
+
+#[test]
+fn what_the_uploader_found_out_about_a_build_becomes_its_error() {
+    let attempts = Attempts {
+        count: 1,
+        next_try: now(),
+        at: now(),
+        host: "ebb".into(),
+        fault: Fault::Build,
+        error: "was sent twice and differs".into(),
+    };
+    let failed = Job { attempts: Some(attempts), ..job("r1", "a", Room::Upload) };
+    let seen = seen(vec![owner("r1", Status::InProcess, "a")], vec![failed]);
+    assert_eq!(decide(&seen), "fail: was sent twice and differs");
+}
+
+#[test]
+fn a_job_parked_for_a_hold_is_kept_while_the_hold_may_be_lifted() {
+    let mut held = parked(ParkKind::Held, "a");
+    held.parked.as_mut().unwrap().at = now() - SignedDuration::from_hours(24 * 31);
+    let mut seen = seen(vec![owner("r1", Status::DoNotRelease, "a")], vec![held]);
+    assert!(chores_of(&seen).is_empty());
+    seen.records[0].status = Status::InProcess;
+    assert_eq!(decide(&seen), "hand over from parked");
+    assert!(chores_of(&seen).is_empty());
+    seen.records[0].status = Status::Completed;
+    assert_eq!(chores_of(&seen).len(), 1);
 }

@@ -65,11 +65,15 @@ pub(super) enum Verdict {
 pub(super) fn verdict(error: &Error) -> Verdict {
     match error.kind() {
         Kind::NotFound | Kind::Deleted => Verdict::Refused(WriteRefusal::Gone),
+        // Somebody else is at it. It is about this record alone, and the others go on.
+        Kind::RowLocked => Verdict::Refused(WriteRefusal::Moved),
         Kind::Modified => Verdict::LookAgain(None),
         Kind::ValidationRule => Verdict::LookAgain(Some(error.what().to_owned())),
-        Kind::RestrictedPicklist | Kind::StringTooLong | Kind::EntityLocked | Kind::Rejected => {
-            Verdict::Refused(WriteRefusal::Rejected(error.what().to_owned()))
-        }
+        Kind::RestrictedPicklist
+        | Kind::StringTooLong
+        | Kind::EntityLocked
+        | Kind::Forbidden
+        | Kind::Rejected => Verdict::Refused(WriteRefusal::Rejected(error.what().to_owned())),
         Kind::UnknownOutcome => Verdict::Unknown,
         Kind::Settings
         | Kind::TokenFile
@@ -80,12 +84,10 @@ pub(super) fn verdict(error: &Error) -> Verdict {
         | Kind::Unavailable
         | Kind::LoginRefused
         | Kind::SessionRefused
-        | Kind::Forbidden
         | Kind::RequestLimit
         | Kind::MalformedQuery
         | Kind::NoSuchField
         | Kind::NoSuchType
-        | Kind::RowLocked
         | Kind::VersionGone
         | Kind::BadAnswer
         | Kind::TooLarge

@@ -43,9 +43,8 @@ impl SalesforceStore {
                 self.clock.pause(left);
             }
         }
-        let message =
-            format!("cannot write record {}: it is being changed all the time; try again later", record.id);
-        Err(StoreError::new(Fault::TryLater, message))
+        // It is being changed all the time.
+        Ok(Some(WriteRefusal::Moved))
     }
 
     /// Sends the change until its outcome is known.
