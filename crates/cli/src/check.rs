@@ -1,9 +1,10 @@
 //! What `check` tries, for both programs: each thing for real, one line each, and the exit status of the gravest.
 
 use intraware_core::config::Config;
-use intraware_core::exit;
+use intraware_core::exit::{self, Fault};
 use intraware_core::foreign;
 use intraware_core::lock::{Lock, LockError};
+use intraware_core::outcome;
 use intraware_core::run::RunContext;
 use intraware_core::site::RemotePath;
 
@@ -15,8 +16,8 @@ use crate::{output, parts};
 #[derive(Debug, Default)]
 pub struct Checks {
     lines: Vec<String>,
-    /// The statuses of what failed.
-    failed: Vec<u8>,
+    /// The faults of what failed.
+    failed: Vec<Fault>,
 }
 
 impl Checks {
@@ -29,7 +30,7 @@ impl Checks {
             }
             Err(failure) => {
                 self.lines.push(format!("FAILED  {what}: {failure}"));
-                self.failed.push(failure.status);
+                self.failed.push(failure.fault.unwrap_or(Fault::Configuration));
                 None
             }
         }
@@ -78,9 +79,9 @@ impl Checks {
         self.take("site", look());
     }
 
-    /// Prints all results and returns the exit status: the highest of those that failed.
+    /// Prints all results and returns the exit status of the gravest failure.
     pub fn finish(self) -> Result<u8, Failure> {
         output::text(self.lines.join("\n"))?;
-        Ok(self.failed.into_iter().max().unwrap_or(exit::OK))
+        Ok(outcome::gravest(&self.failed).map_or(exit::OK, Fault::exit_status))
     }
 }

@@ -66,10 +66,7 @@ from_error! {
     GatherError => |e| e.fault(),
     SecretError => |e| e.fault(),
     KeyError => |e| e.fault(),
-    LockError => |e| match e {
-        LockError::Busy(_) | LockError::Lost { .. } => Fault::TryLater,
-        LockError::Io { .. } => Fault::Spool,
-    },
+    LockError => |e| e.fault(),
     ByHandError => |e| match &e {
         ByHandError::Refused(_) => Fault::Build,
         ByHandError::Store(e) => e.fault,

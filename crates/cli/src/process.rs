@@ -81,11 +81,17 @@ impl FormatTime for UtcSeconds {
     }
 }
 
+/// The exit status of a run that was ended by signals.
+const TRY_LATER: i32 = exit::TRY_LATER as i32;
+
 /// Makes the context of this run. SIGTERM, SIGINT and SIGHUP ask it to stop.
 pub fn context(program: &str, common: &Common) -> RunContext {
     let stop = Stop::default();
     for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT, signal_hook::consts::SIGHUP] {
-        if let Err(error) = signal_hook::flag::register(signal, stop.flag()) {
+        // The first asks the run to stop at the next piece; a second one ends it at once.
+        let at_once = signal_hook::flag::register_conditional_shutdown(signal, TRY_LATER, stop.flag());
+        let asked = at_once.and_then(|_| signal_hook::flag::register(signal, stop.flag()));
+        if let Err(error) = asked {
             tracing::warn!("cannot catch signal {signal}: {error}");
         }
     }

@@ -3,7 +3,7 @@
 //! To standard output: a summary if a person looks at it, JSON if asked for, and nothing otherwise. To standard error:
 //! what failed, so that mail from cron means something.
 
-use intraware_core::exit;
+use intraware_core::exit::{self, Fault};
 use intraware_core::foreign::escape;
 use intraware_core::outcome::{End, Outcome};
 use intraware_core::txlog::TxLog;
@@ -47,14 +47,14 @@ pub fn print(outcomes: &[Outcome], json: bool) -> Result<(), Failure> {
     output::text(table::columns(&["BUILD", "RECORD", "RESULT", "DETAIL"], outcomes.iter().map(row).collect()))
 }
 
-/// Closes the transaction log and returns the run's exit status; that of a spool that cannot be written, if the log
-/// could not.
-pub fn finish(log: TxLog, status: u8) -> u8 {
-    match log.finish() {
-        Ok(()) => status,
-        Err(error) => {
-            tracing::error!("the transaction log could not be written: {error}");
-            if status == exit::OK { exit::IO } else { status }
-        }
-    }
+/// Closes the transaction log; returns the fault if it could not be written.
+pub fn close(log: TxLog) -> Option<Fault> {
+    let error = log.finish().err()?;
+    tracing::error!("the transaction log could not be written: {error}");
+    Some(Fault::Spool)
+}
+
+/// Closes the transaction log of a command that did what it was asked for, and returns the exit status.
+pub fn finish(log: TxLog) -> u8 {
+    close(log).map_or(exit::OK, Fault::exit_status)
 }

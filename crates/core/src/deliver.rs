@@ -26,7 +26,7 @@ pub use payload::deliver;
 pub use sidecars::put_sidecars;
 pub use standing::{Final, clear_final};
 
-use crate::digest::{Digests, Sha256Hex};
+use crate::digest::{Digests, Generation, Sha256Hex};
 use crate::exit::Fault;
 use crate::site::{Place, RemotePath, SiteError};
 
@@ -67,8 +67,16 @@ impl fmt::Display for Strength {
 pub enum Released {
     /// None was; whatever stands at the final name may be moved aside.
     Never,
-    /// One was; what stands at the final name stays.
-    Before,
+    /// One was, this generation if it is known; what stands at the final name stays, and no other takes its place if it
+    /// has gone from there.
+    Before(Option<Generation>),
+}
+
+impl Released {
+    /// Returns whether it is known that another generation than this was released.
+    pub fn is_of_other(self, generation: Generation) -> bool {
+        matches!(self, Self::Before(Some(released)) if released != generation)
+    }
 }
 
 /// A payload's delivery.

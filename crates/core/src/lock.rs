@@ -24,6 +24,7 @@ use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 use serde::{Deserialize, Serialize};
 
+use crate::exit::Fault;
 use crate::foreign;
 use crate::run::{Identity, RunContext};
 
@@ -75,6 +76,16 @@ pub enum LockError {
         /// Why.
         source: io::Error,
     },
+}
+
+impl LockError {
+    /// Returns what has to happen before it can succeed.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Busy(_) | Self::Lost { .. } => Fault::TryLater,
+            Self::Io { .. } => Fault::Spool,
+        }
+    }
 }
 
 /// How often a lock file that vanished between opening and locking is opened anew.

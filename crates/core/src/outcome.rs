@@ -72,16 +72,19 @@ const BY_WEIGHT: [Fault; 7] = [
     Fault::Build,
 ];
 
+/// Returns the fault that decides.
+pub fn gravest(faults: &[Fault]) -> Option<Fault> {
+    BY_WEIGHT.into_iter().find(|fault| faults.contains(fault))
+}
+
 /// Returns the exit status of a run with these outcomes, to which `more` faults come that belong to no build.
 ///
 /// "Unreachable" promises that nothing could be done; where something was, it is "try again later".
 pub fn exit_status(outcomes: &[Outcome], more: &[Fault]) -> u8 {
     let faults: Vec<Fault> =
         outcomes.iter().filter_map(|o| o.end.fault()).chain(more.iter().copied()).collect();
-    let Some(worst) = BY_WEIGHT.into_iter().find(|fault| faults.contains(fault)) else {
-        return exit::OK;
-    };
-    let something_done = outcomes.iter().any(|o| o.end == End::Done && !o.done.is_empty());
+    let Some(worst) = gravest(&faults) else { return exit::OK };
+    let something_done = outcomes.iter().any(|o| !o.done.is_empty());
     if worst == Fault::Unreachable && something_done {
         return exit::TRY_LATER;
     }
@@ -93,7 +96,8 @@ mod tests {
     use super::*;
 
     fn outcome(end: End) -> Outcome {
-        Outcome { record: "r1".parse().unwrap(), name: "p7".into(), done: vec!["archived".into()], end }
+        let done = if end == End::Done { vec!["archived".into()] } else { vec![] };
+        Outcome { record: "r1".parse().unwrap(), name: "p7".into(), done, end }
     }
 
     fn failed(fault: Fault) -> Outcome {

@@ -34,7 +34,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub use job::{Attempts, Flaw, Found, Job, JobId, Manifest, ParkKind, Parked, Receipt, Sidecar, Unreadable};
+pub use job::{Attempts, Flaw, Found, Job, JobId, Manifest, ParkKind, Parked, Receipt, Unreadable};
 pub use moves::WorkDir;
 pub use notes::{Hold, Note, NoteKey, Release, Retry};
 

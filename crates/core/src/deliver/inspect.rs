@@ -77,16 +77,6 @@ pub enum SidecarView {
     Wrong,
 }
 
-impl SiteView {
-    /// Returns whether the payload and these sidecars are as they should be.
-    pub fn is_right(&self, required: &[SidecarKind]) -> bool {
-        let is_fine = |(kind, view): &(SidecarKind, SidecarView)| {
-            *view == SidecarView::Present || (*view == SidecarView::Absent && !required.contains(kind))
-        };
-        matches!(self.payload, PayloadView::Right(_)) && self.sidecars.iter().all(is_fine)
-    }
-}
-
 /// Looks at what the site holds of a delivery.
 pub fn inspect(
     session: &mut dyn Session,

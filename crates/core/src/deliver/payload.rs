@@ -40,6 +40,9 @@ pub fn deliver(
             return Ok(transfer.delivered(strength, true, None));
         }
         Standing::Other => transfer.refuse_if_released()?,
+        Standing::Nothing if delivery.released.is_of_other(digests.generation()) => {
+            transfer.refuse_if_released()?
+        }
         Standing::Nothing => {}
     }
     transfer.session.make_dirs(place.dir())?;
@@ -219,7 +222,7 @@ impl Transfer<'_> {
     fn refuse_if_released(&mut self) -> Result<(), DeliverError> {
         match self.delivery.released {
             super::Released::Never => Ok(()),
-            super::Released::Before => Err(DeliverError::Conflict(self.delivery.place.payload())),
+            super::Released::Before(_) => Err(DeliverError::Conflict(self.delivery.place.payload())),
         }
     }
 

@@ -38,13 +38,21 @@ pub fn clear_final(
     verify: Verify,
 ) -> Result<Final, DeliverError> {
     match look(session, place, digests, verify)? {
+        Standing::Nothing if released.is_of_other(digests.generation()) => Ok(Final::Conflict),
         Standing::Nothing => Ok(Final::Free),
         Standing::Same(strength) => Ok(Final::Same(strength)),
         Standing::Other => match released {
-            Released::Before => Ok(Final::Conflict),
+            Released::Before(_) => Ok(Final::Conflict),
             Released::Never => {
                 let aside = place.superseded(digests.generation());
-                session.rename_new(&place.payload(), &aside)?;
+                match session.rename_new(&place.payload(), &aside) {
+                    // It made room for the same generation before; the later one is kept.
+                    Err(error) if error.kind == SiteErrorKind::Exists => {
+                        session.remove(&aside)?;
+                        session.rename_new(&place.payload(), &aside)?;
+                    }
+                    renamed => renamed?,
+                }
                 Ok(Final::MovedAside(aside))
             }
         },

@@ -151,6 +151,21 @@ enum Trouble {
     NoRoom(String),
 }
 
+impl Trouble {
+    /// Takes what stands in the way of one build at the site for that build's own fault.
+    fn of_build(self, job: &Job) -> Self {
+        let is_of_build = match &self {
+            Self::Site(error) => error.kind.fault() == Fault::Build,
+            Self::Deliver(error) => error.fault() == Fault::Build,
+            _ => false,
+        };
+        if !is_of_build {
+            return self;
+        }
+        Self::Build { reason: chain(&self), seen: job.manifest.fingerprint.clone() }
+    }
+}
+
 impl From<BuildError> for Trouble {
     fn from(error: BuildError) -> Self {
         ArchiveError::from(error).into()
@@ -198,11 +213,7 @@ impl Run<'_, '_> {
         if let Some(hold) = spool.hold(&work.record.id)? {
             return Err(Trouble::Moved(hold.to_string()));
         }
-        let moves = match step {
-            Step::Prepare { .. } | Step::Adopt { .. } | Step::HandOver { .. } | Step::Park { .. } => true,
-            Step::Confirm { .. } | Step::Retire { .. } | Step::Fail { .. } => false,
-        };
-        if moves && work.lock.is_none() {
+        if step.moves_a_job() && work.lock.is_none() {
             work.lock = Some(take_lock(spool, &work.record.id, context)?);
         }
         Ok(())
@@ -213,16 +224,18 @@ impl Run<'_, '_> {
             Step::Prepare { place, bytes, .. } => {
                 let job = self.prepare(&place, bytes, work)?;
                 self.own(&job, work)?;
-                self.hand_over(&job, work)
+                self.hand_over(&job, work).map_err(|trouble| trouble.of_build(&job))
             }
             Step::Adopt { job } => {
                 let job = self.bring_to_staged(&job, work)?;
+                self.verify_signature(&job, work)?;
                 self.own(&job, work)?;
-                self.hand_over(&job, work)
+                self.hand_over(&job, work).map_err(|trouble| trouble.of_build(&job))
             }
             Step::HandOver { job } => {
                 let job = self.bring_to_staged(&job, work)?;
-                self.hand_over(&job, work)
+                self.verify_signature(&job, work)?;
+                self.hand_over(&job, work).map_err(|trouble| trouble.of_build(&job))
             }
             Step::Confirm { job, place, .. } => self.confirm(job.as_deref(), &place, work),
             Step::Retire { job } => self.retire(&job, work),
@@ -283,7 +296,6 @@ impl Run<'_, '_> {
         let own_fault = match &trouble {
             Trouble::Build { reason, seen } => Some((reason.clone(), seen.clone())),
             Trouble::Archive(error) if error.fault() == Fault::Build => Some((chain(error), chain(error))),
-            Trouble::Deliver(error) if error.fault() == Fault::Build => Some((chain(error), chain(error))),
             _ => None,
         };
         if let Some((reason, seen)) = own_fault
@@ -374,8 +386,7 @@ fn take_lock(spool: &Spool, record: &RecordId, context: &RunContext) -> Result<L
 fn fault_of(trouble: &Trouble) -> Option<Fault> {
     match trouble {
         Trouble::Stopped(_) | Trouble::Moved(_) => None,
-        Trouble::Lock(LockError::Lost { .. }) => Some(Fault::TryLater),
-        Trouble::Lock(LockError::Busy(_) | LockError::Io { .. }) => Some(Fault::Spool),
+        Trouble::Lock(error) => Some(error.fault()),
         Trouble::Spool(error) => Some(error.fault),
         Trouble::Site(error) => Some(error.kind.fault()),
         Trouble::Deliver(error) => Some(error.fault()),

@@ -81,6 +81,11 @@ pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> io::Result<Option<T
     })
 }
 
+/// Returns whether reading failed because of what stands in the file, and not on the way to it.
+pub(super) fn is_garbled(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof)
+}
+
 /// Reads a small file; `None` if its directory does not list it.
 pub(super) fn read_file(path: &Path) -> io::Result<Option<Vec<u8>>> {
     let listed = match (path.parent(), path.file_name().and_then(|name| name.to_str())) {

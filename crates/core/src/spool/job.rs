@@ -284,7 +284,7 @@ impl From<std::io::Error> for Trouble {
     fn from(error: std::io::Error) -> Self {
         let text = foreign::escape(error.to_string());
         match error.kind() {
-            std::io::ErrorKind::InvalidData | std::io::ErrorKind::UnexpectedEof => Self::Damaged(text),
+            _ if durable::is_garbled(&error) => Self::Damaged(text),
             std::io::ErrorKind::NotADirectory | std::io::ErrorKind::IsADirectory => Self::Damaged(text),
             // A link where a file belongs.
             _ if error.raw_os_error() == Some(nix::libc::ELOOP) => Self::Damaged(text),
@@ -340,9 +340,6 @@ fn read_job(dir: &Path, room: Room, name: &str, id: &JobId) -> Result<Job, Troub
         manifest,
     })
 }
-
-/// A sidecar's name and content, as it lies in a job's directory.
-pub type Sidecar = (SidecarKind, Vec<u8>);
 
 /// Writes all that makes a job of a directory that already holds the payload; the manifest last.
 pub(super) fn complete(

@@ -85,9 +85,16 @@ impl Spool {
     /// any time, it is what has not changed for a day by the file server's clock.
     pub fn leftovers(&self, context: &RunContext) -> Result<Vec<String>, SpoolError> {
         let mine = format!("{}.", context.identity.host);
-        let works =
-            self.names("work")?.into_iter().map(|name| (name.starts_with(&mine), format!("work/{name}")));
-        let mut found: Vec<(bool, String)> = works.collect();
+        let is_dead =
+            |rest: &str| rest.split('.').next().and_then(|pid| pid.parse().ok()).is_some_and(has_ended);
+        let mut found: Vec<(bool, String)> = Vec::new();
+        for name in self.names("work")? {
+            match name.strip_prefix(&mine) {
+                // An uploader of this host may be at work there.
+                Some(rest) if !is_dead(rest) => {}
+                rest => found.push((rest.is_some(), format!("work/{name}"))),
+            }
+        }
         for (dir, ours) in [(Retry::DIR, true), (Release::DIR, true), (Hold::DIR, false)] {
             let path = self.root().join(dir);
             let temps = durable::temps(&path).map_err(|e| SpoolError::io("list", &path, e))?;
@@ -107,7 +114,10 @@ impl Spool {
         let path = self.root().join(path);
         let removed =
             if job::is_directory(&path) { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
-        removed.map_err(|e| SpoolError::io("remove", &path, e))
+        match removed {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(SpoolError::io("remove", &path, e)),
+            _ => Ok(()),
+        }
     }
 
     /// Moves a job to another room.
@@ -236,6 +246,12 @@ impl Spool {
         let opened = OpenOptions::new().read(true).custom_flags(nix::libc::O_NOFOLLOW).open(&path);
         opened.map_err(|e| SpoolError::io("open the payload", &path, e))
     }
+}
+
+/// Returns whether no process of this host has that number.
+fn has_ended(pid: i32) -> bool {
+    let Some(pid) = rustix::process::Pid::from_raw(pid) else { return true };
+    rustix::process::test_kill_process(pid) == Err(rustix::io::Errno::SRCH)
 }
 
 /// Fails if the run's lock was lost: whoever has it now may be working on the same job.

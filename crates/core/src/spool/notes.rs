@@ -5,7 +5,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::{Spool, SpoolError, durable};
+use super::{Job, Spool, SpoolError, durable};
+use crate::deliver::Released;
 use crate::digest::{Generation, Hex};
 use crate::foreign;
 use crate::record::RecordId;
@@ -18,6 +19,11 @@ pub trait Note: Serialize + DeserializeOwned {
 
     /// Returns what the note is about.
     fn key(&self) -> NoteKey;
+
+    /// Returns what holds instead of a note that cannot be understood; nothing, unless that could do harm.
+    fn stand_in(_key: &str) -> Option<Self> {
+        None
+    }
 }
 
 /// What names a note's file: letters and digits.
@@ -54,6 +60,11 @@ impl Note for Hold {
 
     fn key(&self) -> NoteKey {
         (&self.record).into()
+    }
+
+    fn stand_in(key: &str) -> Option<Self> {
+        let reason = "the note of a hold cannot be understood; look at it".to_owned();
+        Some(Self { record: key.parse().ok()?, reason, since: Timestamp::UNIX_EPOCH, host: String::new() })
     }
 }
 
@@ -116,22 +127,39 @@ impl Release {
 }
 
 impl Spool {
-    /// Returns all notes of a kind. One that cannot be read is an error: not to know of a hold is not to have none.
+    /// Returns all notes of a kind. One that cannot be understood is reported, and [`Note::stand_in`] takes its place: it
+    /// concerns one build and must not stop the others.
     pub fn notes<N: Note>(&self) -> Result<Vec<N>, SpoolError> {
         let dir = self.root().join(N::DIR);
-        let names = self.names(N::DIR)?;
-        let files = names.iter().filter(|name| name.ends_with(".json"));
-        let read = |name: &String| match durable::read_json(&dir.join(name)) {
-            Ok(note) => Ok(note),
-            Err(e) => Err(SpoolError::io("read the note", &dir.join(name), e)),
-        };
-        // A note that is gone between listing and reading is simply not there any more.
-        files.filter_map(|name| read(name).transpose()).collect()
+        let mut notes = Vec::new();
+        for name in self.names(N::DIR)? {
+            let Some(key) = name.strip_suffix(".json") else { continue };
+            match durable::read_json(&dir.join(&name)) {
+                Ok(note) => notes.extend(note),
+                Err(e) if durable::is_garbled(&e) => {
+                    tracing::error!(
+                        "the note {} cannot be understood: {e}; look at it",
+                        foreign::path(&dir.join(&name))
+                    );
+                    notes.extend(N::stand_in(key));
+                }
+                Err(e) => return Err(SpoolError::io("read the note", &dir.join(&name), e)),
+            }
+        }
+        Ok(notes)
     }
 
     /// Returns whether and why an operator holds a build.
     pub fn hold(&self, record: &RecordId) -> Result<Option<Hold>, SpoolError> {
         self.note(&record.into())
+    }
+
+    /// Returns whether a payload was released where this job's goes, as far as the spool or the record tell.
+    pub fn released(&self, site: &str, job: &Job) -> Result<Released, SpoolError> {
+        if let Some(release) = self.note::<Release>(&Release::key_of(site, &job.manifest.place))? {
+            return Ok(Released::Before(release.generation));
+        }
+        Ok(if job.manifest.released_before { Released::Before(None) } else { Released::Never })
     }
 
     /// Returns the note with this key, if there is one.

@@ -13,7 +13,7 @@ use crate::outcome::{End, Outcome};
 use crate::retry;
 use crate::run::{RunContext, Stopped};
 use crate::site::{Link, Site, SiteError, SiteErrorKind};
-use crate::spool::{Attempts, Found, Job, ParkKind, Parked, Receipt, Release, Room, Spool, SpoolError};
+use crate::spool::{Attempts, Found, Job, ParkKind, Parked, Receipt, Room, Spool, SpoolError};
 use crate::txlog::{Subject, TxLog};
 
 /// What delivering needs.
@@ -110,7 +110,10 @@ impl Run<'_> {
                 Err(error.into())
             }
             Err(trouble) => {
-                self.count_failure(&job, &trouble)?;
+                // That this cannot be noted must not hide what happened.
+                if let Err(error) = self.count_failure(&job, &trouble) {
+                    tracing::error!("{}", crate::txlog::chain(&error));
+                }
                 Err(trouble)
             }
             Ok(done) => Ok(done),
@@ -127,7 +130,7 @@ impl Run<'_> {
         }
         let session = self.link.open()?;
         let place = &job.manifest.place;
-        let released = released(spool, site.name(), job)?;
+        let released = spool.released(site.name(), job)?;
         let mut payload = spool.open_payload(job)?;
         context.progress.begin(place.payload_name(), job.manifest.digests.size);
         let held = RefCell::new(&mut *lock);
@@ -138,7 +141,7 @@ impl Run<'_> {
             released,
             go_on: &|| context.stop.check().map_err(|e| Stop(e.to_string())),
             may_commit: &|| {
-                self.uploader.may_commit(job)?;
+                self.uploader.may_commit(job, released)?;
                 log.note(subject, "U3", "the whole of it is verified under its .part name");
                 held.borrow_mut().confirm().map_err(|e| Stop(crate::txlog::chain(&e)))
             },
@@ -187,10 +190,11 @@ impl Run<'_> {
         let Some(fault) = fault_of(trouble) else { return Ok(()) };
         let Uploader { spool, context, .. } = *self.uploader;
         let now = context.now();
-        let count = job.attempts.as_ref().map_or(0, |attempts| attempts.count).saturating_add(1);
         // A site that is away or slow is tried by the next run; whoever is refused again and again gets locked out.
-        let pauses = !matches!(fault, Fault::Unreachable | Fault::TryLater);
-        let next_try = if pauses { retry::next_try(count, now, &job.id.to_string()) } else { now };
+        let pauses = |fault| !matches!(fault, Fault::Unreachable | Fault::TryLater);
+        let in_a_row = job.attempts.as_ref().filter(|before| pauses(before.fault) == pauses(fault));
+        let count = in_a_row.map_or(0, |before| before.count).saturating_add(1);
+        let next_try = if pauses(fault) { retry::next_try(count, now, &job.id.to_string()) } else { now };
         let error = crate::txlog::chain(trouble);
         let host = context.identity.host.clone();
         spool.put_attempts(job, &Attempts { count, next_try, at: now, host, fault, error })
@@ -221,28 +225,25 @@ impl Run<'_> {
 }
 
 impl Uploader<'_> {
-    /// Refuses the final rename of a build that an operator holds by now.
-    fn may_commit(&self, job: &Job) -> Result<(), Stop> {
-        match self.spool.hold(&job.id.record) {
-            Ok(None) => Ok(()),
-            Ok(Some(hold)) => Err(Stop(hold.to_string())),
-            Err(error) => Err(Stop(crate::txlog::chain(&error))),
+    /// Refuses the final rename if the build is held by now, or if something was released under that name since the
+    /// transfer began, with `before` being what was known then.
+    fn may_commit(&self, job: &Job, before: Released) -> Result<(), Stop> {
+        let unsure = |error: SpoolError| Stop(crate::txlog::chain(&error));
+        if let Some(hold) = self.spool.hold(&job.id.record).map_err(unsure)? {
+            return Err(Stop(hold.to_string()));
         }
+        if self.spool.released(self.site.name(), job).map_err(unsure)? != before {
+            return Err(Stop("a payload was released under its name meanwhile".to_owned()));
+        }
+        Ok(())
     }
-}
-
-/// Returns whether a payload was released where this job's goes, as far as the spool or the record tell.
-pub(crate) fn released(spool: &Spool, site: &str, job: &Job) -> Result<Released, SpoolError> {
-    let noted = spool.note::<Release>(&Release::key_of(site, &job.manifest.place))?.is_some();
-    Ok(if noted || job.manifest.released_before { Released::Before } else { Released::Never })
 }
 
 /// Returns what has to happen after a trouble; `None` if nothing is wrong.
 fn fault_of(trouble: &Trouble) -> Option<Fault> {
     match trouble {
         Trouble::Stopped(_) | Trouble::Moved(_) => None,
-        Trouble::Lock(LockError::Lost { .. }) => Some(Fault::TryLater),
-        Trouble::Lock(LockError::Busy(_) | LockError::Io { .. }) => Some(Fault::Spool),
+        Trouble::Lock(error) => Some(error.fault()),
         Trouble::Spool(error) => Some(error.fault),
         Trouble::Site(error) => Some(error.kind.fault()),
         Trouble::Deliver(DeliverError::Stopped { .. }) => None,

@@ -1,5 +1,7 @@
 //! The build that an operator means by an id or a name.
 
+use std::collections::BTreeSet;
+
 use intraware_cli::failure::Failure;
 use intraware_core::exit::Fault;
 use intraware_core::foreign::escape;
@@ -38,18 +40,21 @@ pub(crate) fn id(
         Err(failure) if matches!(failure.fault, None | Some(Fault::Build)) => return Err(failure),
         Err(failure) => failure,
     };
+    let mut ids = BTreeSet::new();
     for room in Room::ALL {
         for found in spool.list(room)? {
             if let Found::Job(job) = found
                 && (job.id.record.as_str() == word || job.manifest.name == word)
             {
-                tracing::warn!(
-                    "the record store cannot be asked ({failure}); going by job {} in {room}",
-                    job.id
-                );
-                return Ok(job.id.record.clone());
+                ids.insert(job.id.record.clone());
             }
         }
     }
-    Err(failure)
+    match (ids.pop_first(), ids.is_empty()) {
+        (Some(id), true) => {
+            tracing::warn!("the record store cannot be asked ({failure}); going by the jobs of record {id}");
+            Ok(id)
+        }
+        _ => Err(failure),
+    }
 }

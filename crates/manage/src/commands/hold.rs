@@ -8,7 +8,6 @@ use intraware_cli::common::Common;
 use intraware_cli::failure::Failure;
 use intraware_cli::parts::{self, Permission};
 use intraware_cli::process;
-use intraware_core::exit;
 use intraware_core::spool::Hold;
 use intraware_core::txlog::{Subject, TxLog};
 
@@ -39,5 +38,5 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure>
     };
     let subject = Subject { record: record.as_str(), job: "" };
     log.record(subject, "hold", "hold the build", || spool.put_note(&hold))?;
-    Ok(intraware_cli::report::finish(log, exit::OK))
+    Ok(intraware_cli::report::finish(log))
 }

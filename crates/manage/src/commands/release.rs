@@ -5,7 +5,6 @@ use intraware_cli::common::Common;
 use intraware_cli::failure::Failure;
 use intraware_cli::parts::{self, Permission};
 use intraware_cli::{output, process, report};
-use intraware_core::exit;
 use intraware_core::spool::{Hold, NoteKey};
 use intraware_core::txlog::{Subject, TxLog};
 
@@ -33,5 +32,5 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure>
             "{record} was not held here; if its record is on Do Not Release, a person must change that in the record store"
         ));
     }
-    Ok(report::finish(log, exit::OK))
+    Ok(report::finish(log))
 }

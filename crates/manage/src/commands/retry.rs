@@ -5,7 +5,6 @@ use intraware_cli::common::Common;
 use intraware_cli::failure::Failure;
 use intraware_cli::parts::{self, Permission};
 use intraware_cli::{output, process, report};
-use intraware_core::exit;
 use intraware_core::record::{Change, Status};
 use intraware_core::spool::{Found, NoteKey, Retry, Room};
 use intraware_core::txlog::{Subject, TxLog};
@@ -47,5 +46,5 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure>
             record.id, record.status
         ));
     }
-    Ok(report::finish(log, exit::OK))
+    Ok(report::finish(log))
 }

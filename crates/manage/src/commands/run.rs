@@ -161,8 +161,8 @@ fn pass(
         tracing::warn!("cannot log out of the record store: {}", intraware_core::txlog::chain(&error));
     }
     report::print(&outcomes, arguments.json)?;
-    let status = outcome::exit_status(&outcomes, &[faults, chore_faults].concat());
-    Ok(report::finish(log, status))
+    let more = [faults, chore_faults, report::close(log).into_iter().collect()].concat();
+    Ok(outcome::exit_status(&outcomes, &more))
 }
 
 fn load_key(config: &Config, context: &RunContext) -> Result<SigningKey, NoKey> {

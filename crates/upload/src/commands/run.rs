@@ -70,5 +70,6 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure>
     };
     let outcomes = apply(&uploader, plan);
     report::print(&outcomes, arguments.json)?;
-    Ok(report::finish(log, outcome::exit_status(&outcomes, &[])))
+    let more: Vec<Fault> = report::close(log).into_iter().collect();
+    Ok(outcome::exit_status(&outcomes, &more))
 }

@@ -64,7 +64,7 @@ impl Run<'_, '_> {
                 self.park(job, ParkKind::Conflict, &reason, work)?;
                 return Err(Trouble::Build { reason, seen: job.manifest.fingerprint.clone() });
             }
-            Final::Same(_) if self.released(job)? == Released::Before => {
+            Final::Same(_) if self.released(job)? != Released::Never => {
                 self.keep_released_sidecars(job, &sidecars, subject)?;
             }
             Final::Free | Final::Same(_) | Final::MovedAside(_) => {
@@ -86,6 +86,21 @@ impl Run<'_, '_> {
             manager.spool.transfer(job, Room::Upload, manager.context, lock)
         })?;
         work.done.push(format!("queued for upload as {place}"));
+        Ok(())
+    }
+
+    /// Verifies the signature of a job that an earlier run made, or somebody else: what is not signed by our key goes
+    /// no further.
+    pub(super) fn verify_signature(&mut self, job: &Job, work: &mut Work) -> Result<(), Trouble> {
+        let key = self.manager.key.as_ref().map_err(Clone::clone)?;
+        let sidecars = self.manager.spool.sidecars(job)?;
+        let mut payload = self.manager.spool.open_payload(job)?;
+        let signature = sidecars.get(SidecarKind::Signature);
+        if let Err(error) = key.verify(signature, &mut payload, self.manager.context.now()) {
+            let reason = format!("the job's signature does not verify: {}", crate::txlog::chain(&error));
+            self.park(job, ParkKind::Damaged, &reason, work)?;
+            return Err(Trouble::Build { reason, seen: String::new() });
+        }
         Ok(())
     }
 
@@ -121,7 +136,7 @@ impl Run<'_, '_> {
     }
 
     fn released(&self, job: &Job) -> Result<Released, Trouble> {
-        Ok(crate::upload::apply::released(self.manager.spool, self.manager.link.site().name(), job)?)
+        Ok(self.manager.spool.released(self.manager.link.site().name(), job)?)
     }
 
     /// The same payload was released before, with the signature that customers have: the job takes that one over, if
