@@ -263,7 +263,7 @@ enum Trouble {
 
 impl From<std::io::Error> for Trouble {
     fn from(error: std::io::Error) -> Self {
-        Self::Damaged(foreign::escape(error.to_string()))
+        Self::Damaged(foreign::tame(error.to_string()))
     }
 }
 
