@@ -6,11 +6,6 @@
 //!
 //! `tests/kill --rounds 200` makes as many random rounds as wanted; here there are a few.
 
-#![expect(
-    clippy::disallowed_macros,
-    reason = "a test says which seed it uses, and cargo shows it when it fails"
-)]
-
 use std::fs;
 use std::hash::{BuildHasher as _, RandomState};
 use std::os::unix::ffi::OsStrExt as _;
@@ -123,8 +118,7 @@ fn kill_everywhere(before: &[Program], victim: Program) -> usize {
             let build = world.add(70_000);
             before.iter().for_each(|program| world.run(*program));
             let run = trace::kill_at(world.bench.command(victim, &["run"]), call, nth);
-            // Shown if something is wrong.
-            println!("{victim:?} killed at {call} number {nth}: status {}", run.status);
+            say(format_args!("{victim:?} killed at {call} number {nth}: status {}", run.status));
             match run.status {
                 -9 => kills += 1,
                 _ => drop(run.clone().expect(0)),
@@ -186,7 +180,7 @@ fn random_rounds(mut world: World, what: &str) {
     let mut kills = 0;
     for round in 0..rounds {
         let seed = first.wrapping_add(round);
-        println!("{what}: round {round}, INTRAWARE_KILL_SEED={seed}");
+        say(format_args!("{what}: round {round}, INTRAWARE_KILL_SEED={seed}"));
         let mut dice = Dice(seed);
         let builds: Vec<String> =
             (0..=dice.below(3)).map(|_| world.add(dice.below(3_000_000) as usize)).collect();
@@ -201,7 +195,7 @@ fn random_rounds(mut world: World, what: &str) {
         }
         world.settle(&builds);
     }
-    println!("{what}: {kills} kills in {rounds} rounds");
+    say(format_args!("{what}: {kills} kills in {rounds} rounds"));
     assert!(kills > 0, "{what}: nothing was killed in {rounds} rounds");
 }
 
@@ -223,6 +217,12 @@ fn kill_at_random(world: &World, program: Program, dice: &mut Dice, usual: &mut 
         *usual = started.elapsed();
     }
     killed
+}
+
+/// Says how far a test is; cargo shows it when the test fails, or is asked not to capture it.
+#[expect(clippy::disallowed_macros, reason = "the seeds of a test are for who runs it")]
+fn say(what: std::fmt::Arguments<'_>) {
+    println!("{what}");
 }
 
 #[expect(clippy::disallowed_methods, reason = "how many rounds, and which, is said by who starts the test")]

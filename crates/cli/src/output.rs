@@ -5,6 +5,7 @@
 use std::io::{self, IsTerminal as _, Write as _};
 
 use intraware_core::exit::Fault;
+use intraware_core::foreign;
 use serde::Serialize;
 
 use crate::failure::Failure;
@@ -21,7 +22,28 @@ pub fn text(result: impl std::fmt::Display) -> Result<(), Failure> {
 /// Writes a result to standard output as JSON.
 pub fn json<T: Serialize>(result: &T) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(result).map_err(|e| failed(&e.into()))?;
-    bytes((text + "\n").as_bytes())
+    bytes((harmless(&text) + "\n").as_bytes())
+}
+
+/// Writes results to standard output as JSON, each on a line.
+pub fn json_lines<T: Serialize>(results: &[T]) -> Result<(), Failure> {
+    let line = |result| serde_json::to_string(result).map(|line| harmless(&line) + "\n");
+    let lines: Result<String, _> = results.iter().map(line).collect();
+    bytes(lines.map_err(|e| failed(&e.into()))?.as_bytes())
+}
+
+/// Returns JSON in which what steers a terminal is written as an escape; the standard leaves some of it as it is.
+fn harmless(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for c in json.chars() {
+        // Outside of strings there is none of it but the line break.
+        if foreign::is_unsafe(c) && c != '\n' {
+            text.push_str(&format!("\\u{:04x}", c as u32));
+        } else {
+            text.push(c);
+        }
+    }
+    text
 }
 
 /// Writes bytes to standard output.
@@ -47,4 +69,18 @@ pub fn complain(message: &str) {
 /// Returns whether a person looks at standard output.
 pub fn is_terminal() -> bool {
     io::stdout().is_terminal()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_steers_no_terminal_and_means_the_same() {
+        let value = serde_json::json!({ "a\u{9b}2J": "\u{202e}\u{7f}\u{1b}é\\" });
+        let text = harmless(&serde_json::to_string_pretty(&value).unwrap());
+        assert!(!text.chars().any(|c| foreign::is_unsafe(c) && c != '\n'), "{text:?}");
+        assert!(text.contains("\\u009b2J") && text.contains("\\u202e\\u007f\\u001bé"), "{text}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), value);
+    }
 }

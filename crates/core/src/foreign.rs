@@ -27,6 +27,24 @@ pub fn escape(bytes: impl AsRef<[u8]>) -> String {
     shown
 }
 
+/// Returns a text of ours, in which the words of others are escaped already, fit to be shown: what [`escape`] would
+/// spell out is spelled out, but a backslash stays one. To do it twice changes nothing.
+pub fn tame(text: impl AsRef<str>) -> String {
+    let mut shown = String::new();
+    for c in text.as_ref().chars() {
+        if c == '\\' {
+            shown.push(c);
+        } else {
+            push(&mut shown, c);
+        }
+        if shown.len() > MAX_SHOWN {
+            shown.push('…');
+            break;
+        }
+    }
+    shown
+}
+
 fn push(shown: &mut String, c: char) {
     if c == '\\' {
         shown.push_str("\\\\");
@@ -75,8 +93,16 @@ mod tests {
     }
 
     #[test]
+    fn what_was_escaped_once_is_not_escaped_again() {
+        let once = tame(format!("cannot read {}: \u{9b}2J", escape("a\u{1b}\\")));
+        assert_eq!(once, "cannot read a\\x1b\\\\: \\x9b2J");
+        assert_eq!(tame(&once), once);
+    }
+
+    #[test]
     fn long_text_is_cut() {
-        let shown = escape("é".repeat(10_000));
-        assert!(shown.ends_with('…') && shown.len() < MAX_SHOWN + 16);
+        for shown in [escape("é".repeat(10_000)), tame("é".repeat(10_000))] {
+            assert!(shown.ends_with('…') && shown.len() < MAX_SHOWN + 16);
+        }
     }
 }

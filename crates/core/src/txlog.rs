@@ -177,7 +177,7 @@ pub fn chain(error: &dyn std::error::Error) -> String {
         text.push_str(&error.to_string());
         cause = error.source();
     }
-    foreign::escape(text)
+    foreign::tame(text)
 }
 
 /// Which lines of the log are wanted; everything is wanted by default.

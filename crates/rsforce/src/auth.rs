@@ -55,7 +55,7 @@ pub enum Login {
 
 impl Login {
     /// Returns the form that is posted to the token endpoint.
-    pub(crate) fn form(&self, login_url: &str, now: Timestamp) -> Result<Secret, Error> {
+    pub(crate) fn form(&self, login_url: &str, now: Timestamp) -> Result<Form, Error> {
         let fields: Vec<(&str, Secret)> = match self {
             Self::JwtBearer { client_id, username, audience, key } => {
                 let audience = audience.as_deref().unwrap_or(login_url);
@@ -78,7 +78,11 @@ impl Login {
             ],
         };
         let encoded = fields.iter().map(|(name, value)| format!("{name}={}", percent_encode(value.expose())));
-        Ok(Secret::new(encoded.collect::<Vec<_>>().join("&")))
+        let encoded = Secret::new(encoded.collect::<Vec<_>>().join("&"));
+        let is_secret = |name: &str| matches!(name, "assertion" | "client_secret" | "password");
+        let secrets =
+            fields.into_iter().filter(|(name, _)| is_secret(name)).map(|(_, value)| value).collect();
+        Ok(Form { encoded, secrets })
     }
 
     /// Returns who logs in, as far as that is known before: what a cached token is bound to.
@@ -90,6 +94,14 @@ impl Login {
             Self::ClientCredentials { client_id, .. } => (client_id, ""),
         }
     }
+}
+
+/// What is posted to log in.
+pub(crate) struct Form {
+    /// The fields, as they are sent.
+    pub(crate) encoded: Secret,
+    /// Those values among them that nobody may see.
+    pub(crate) secrets: Vec<Secret>,
 }
 
 /// An RSA key of 2,048 bits or more.

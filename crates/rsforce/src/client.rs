@@ -140,8 +140,9 @@ impl Client {
             body: Some(Body::Form(&form)),
         };
         let forgotten = self.settings.token_store.as_ref().map_or(Ok(()), TokenStore::forget);
-        let answer = self.http.send(&call, &Credential::None).map_err(|failure| failure.error)?;
+        let mut answer = self.http.send(&call, &Credential::None).map_err(|failure| failure.error)?;
         if answer.status >= 400 {
+            token.access_token.black_out(&mut answer.body);
             return Err(error::login_refusal(doing, answer.status, &answer.body, answer.retry_after));
         }
         forgotten
@@ -270,7 +271,7 @@ impl Client {
 
     fn exchange_once(&mut self, effect: Effect, call: &Call<'_>, token: &Token) -> Result<Answer, Error> {
         self.calls += 1;
-        let answer = match self.http.send(call, &Credential::Bearer(&token.access_token)) {
+        let mut answer = match self.http.send(call, &Credential::Bearer(&token.access_token)) {
             Ok(answer) => answer,
             Err(failure) if failure.maybe_done && effect == Effect::Writes => {
                 return Err(failure.error.into_unknown_outcome());
@@ -279,7 +280,12 @@ impl Client {
         };
         self.usage = answer.limit_info.as_deref().and_then(ApiUsage::parse).or(self.usage);
         self.server_time = answer.date.or(self.server_time);
-        if (200..300).contains(&answer.status) {
+        let is_good = (200..300).contains(&answer.status);
+        // A page that is no JSON ends up in an error too, whatever its status.
+        if !is_good || !matches!(answer.body.trim_ascii_start().first(), None | Some(b'{' | b'[')) {
+            token.access_token.black_out(&mut answer.body);
+        }
+        if is_good {
             return Ok(answer);
         }
         let error = error::api_refusal(call.doing, answer.status, &answer.body, answer.retry_after);
@@ -345,11 +351,12 @@ impl Client {
             method: Method::POST,
             url: format!("{login_url}/services/oauth2/token"),
             headers: Vec::new(),
-            body: Some(Body::Form(&form)),
+            body: Some(Body::Form(&form.encoded)),
         };
         let mut answer = self.http.send(&call, &Credential::None).map_err(|failure| failure.error)?;
-        let body = Zeroizing::new(std::mem::take(&mut answer.body));
+        let mut body = Zeroizing::new(std::mem::take(&mut answer.body));
         if answer.status != 200 {
+            form.secrets.iter().for_each(|secret| secret.black_out(&mut body));
             return Err(error::login_refusal(&doing, answer.status, &body, answer.retry_after));
         }
         let granted: Granted = serde_json::from_slice(&body).map_err(|_| {

@@ -3,7 +3,7 @@
 use std::fmt::{self, Display, Formatter};
 
 use super::{BuildPlan, Chore, Plan, Rest, Step};
-use crate::foreign::escape;
+use crate::foreign::{escape, tame};
 
 impl Display for Plan {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -77,18 +77,18 @@ impl Display for Rest {
             ),
             Self::UnknownStatus => f.write_str("nothing, its status is none of the configured ones"),
             Self::NotDue { next_try, reason } => {
-                write!(f, "nothing before {next_try:.0}, the last try failed: {}", escape(reason))
+                write!(f, "nothing before {next_try:.0}, the last try failed: {}", tame(reason))
             }
             Self::Waiting { job, last_error: None } => write!(f, "nothing, job {job} waits for `upload`"),
             Self::Waiting { job, last_error: Some(error) } => {
-                write!(f, "nothing, job {job} waits for `upload`, whose last try failed: {}", escape(error))
+                write!(f, "nothing, job {job} waits for `upload`, whose last try failed: {}", tame(error))
             }
             Self::InUse { holder } => write!(f, "nothing, somebody is at work on it: {holder}"),
             Self::CannotLook { reason, .. } => {
-                write!(f, "nothing, it cannot be looked at: {}", escape(reason))
+                write!(f, "nothing, it cannot be looked at: {}", tame(reason))
             }
             Self::NewerFormat { reason } => {
-                write!(f, "nothing, update this program first: {}", escape(reason))
+                write!(f, "nothing, update this program first: {}", tame(reason))
             }
         }
     }
@@ -99,7 +99,7 @@ impl Display for Chore {
         match self {
             Self::RemoveLeftover { path } => write!(f, "remove {}, left by a run that died", escape(path)),
             Self::ParkUnreadable { found } => {
-                write!(f, "park {}/{}: {}", found.room, escape(&found.dir_name), escape(&found.reason))
+                write!(f, "park {}/{}: {}", found.room, escape(&found.dir_name), tame(&found.reason))
             }
             Self::ParkOrphan { job } => {
                 write!(f, "park job {} from {}: its record does not exist any more", job.id, job.room)

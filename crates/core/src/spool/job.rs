@@ -282,7 +282,7 @@ enum Trouble {
 impl From<std::io::Error> for Trouble {
     /// Content that cannot be understood stays so; that the file server did not give it may pass.
     fn from(error: std::io::Error) -> Self {
-        let text = foreign::escape(error.to_string());
+        let text = foreign::tame(error.to_string());
         match error.kind() {
             _ if durable::is_garbled(&error) => Self::Damaged(text),
             std::io::ErrorKind::NotADirectory | std::io::ErrorKind::IsADirectory => Self::Damaged(text),

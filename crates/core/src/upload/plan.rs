@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::Snapshot;
-use crate::foreign::escape;
+use crate::foreign::{escape, tame};
 use crate::lock::Held;
 use crate::spool::{Hold, Job};
 
@@ -102,7 +102,7 @@ impl fmt::Display for JobPlan {
             Verdict::Deliver => write!(f, "deliver {} bytes as {}", manifest.digests.size, manifest.place),
             Verdict::Held(hold) => write!(f, "nothing, it is {hold}"),
             Verdict::NotDue { next_try, reason } => {
-                write!(f, "nothing before {next_try:.0}, the last try failed: {}", escape(reason))
+                write!(f, "nothing before {next_try:.0}, the last try failed: {}", tame(reason))
             }
             Verdict::InUse { holder } => write!(f, "nothing, somebody is at work on it: {holder}"),
         }

@@ -5,7 +5,7 @@ use intraware_cli::common::Common;
 use intraware_cli::failure::Failure;
 use intraware_cli::{output, parts};
 use intraware_core::exit::{self, Fault};
-use intraware_core::foreign::escape;
+use intraware_core::foreign::{escape, tame};
 use intraware_core::txlog::{Event, Filter, Phase, read};
 use jiff::Timestamp;
 
@@ -57,17 +57,12 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure>
         tracing::warn!("unreadable line: {place}");
     }
     let skip = arguments.last.map_or(0, |last| merged.events.len().saturating_sub(last));
-    let mut text = String::new();
-    for event in &merged.events[skip..] {
-        if arguments.json {
-            let line = serde_json::to_string(event).map_err(|e| Failure::new(Fault::Bug, e.to_string()))?;
-            text.push_str(&line);
-        } else {
-            text.push_str(&line(event));
-        }
-        text.push('\n');
+    let events = &merged.events[skip..];
+    if arguments.json {
+        output::json_lines(events)?;
+    } else {
+        output::text(events.iter().map(|event| line(event) + "\n").collect::<String>())?;
     }
-    output::text(text)?;
     Ok(exit::OK)
 }
 
@@ -78,7 +73,7 @@ pub(crate) fn line(event: &Event) -> String {
         (Phase::Begin, _) => "begins".to_owned(),
         (Phase::Done, None) => "done".to_owned(),
         (Phase::Done, Some(ms)) => format!("done in {ms} ms"),
-        (Phase::Failed, _) => format!("FAILED: {}", escape(&event.result)),
+        (Phase::Failed, _) => format!("FAILED: {}", tame(&event.result)),
     };
     format!(
         "{:.3} {} {}[{}] {} {}: {}: {ending}",
@@ -88,6 +83,6 @@ pub(crate) fn line(event: &Event) -> String {
         event.pid,
         escape(about),
         escape(&event.step),
-        escape(&event.effect),
+        tame(&event.effect),
     )
 }

@@ -134,7 +134,7 @@ fn pass(
     for build in &plan.builds {
         tracing::info!("{build}");
         if let Some(Rest::CannotLook { reason, .. } | Rest::NewerFormat { reason }) = &build.rest {
-            tracing::error!("{}: {}", build.record.id, intraware_core::foreign::escape(reason));
+            tracing::error!("{}: {}", build.record.id, intraware_core::foreign::tame(reason));
         }
     }
     if let Some((_, reason)) = &plan.incomplete {

@@ -6,7 +6,7 @@ use intraware_cli::failure::Failure;
 use intraware_cli::parts::{self, Permission};
 use intraware_cli::{output, table};
 use intraware_core::exit;
-use intraware_core::foreign::escape;
+use intraware_core::foreign::{escape, tame};
 use intraware_core::manage::overview::{Line, Overview, overview};
 
 /// How to show it.
@@ -42,11 +42,11 @@ fn show(overview: &Overview) -> String {
             "unreadable: {}/{}: {}\n",
             found.room,
             escape(&found.dir_name),
-            escape(&found.reason)
+            tame(&found.reason)
         ));
     }
     if let Some(reason) = &overview.incomplete {
-        text.push_str(&format!("not all records could be read: {}\n", escape(reason)));
+        text.push_str(&format!("not all records could be read: {}\n", tame(reason)));
     }
     if let Some(holder) = &overview.manage_lock {
         text.push_str(&format!("manage.lock is held by {holder}\n"));
@@ -60,9 +60,9 @@ fn show(overview: &Overview) -> String {
 
 fn row(line: &Line) -> Vec<String> {
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
-    let held = line.hold.as_ref().map(|reason| format!("held: {}", escape(reason)));
+    let held = line.hold.as_ref().map(|reason| format!("held: {}", tame(reason)));
     let holder = line.holder.as_ref().map(|holder| format!("in use by {holder}"));
-    let error = line.last_error.as_ref().map(escape);
+    let error = line.last_error.as_ref().map(tame);
     vec![
         escape(&line.name),
         line.record.to_string(),

@@ -5,7 +5,7 @@ use intraware_cli::common::Common;
 use intraware_cli::failure::Failure;
 use intraware_cli::{output, parts, process};
 use intraware_core::exit;
-use intraware_core::foreign::escape;
+use intraware_core::foreign::{escape, tame};
 use intraware_core::manage::{BuildPlan, Rest, Step};
 use intraware_core::record::Status;
 use intraware_core::spool::{Found, Job, Room, Spool};
@@ -67,7 +67,7 @@ fn page(build: &BuildPlan, spool: &Spool) -> Result<String, Failure> {
 }
 
 fn detail(detail: Option<&str>) -> String {
-    detail.map(|detail| format!(" ({})", escape(detail))).unwrap_or_default()
+    detail.map(|detail| format!(" ({})", tame(detail))).unwrap_or_default()
 }
 
 fn whereabouts(job: &Job) -> String {
@@ -80,11 +80,11 @@ fn whereabouts(job: &Job) -> String {
         let (count, next) = (attempts.count, attempts.next_try);
         text.push_str(&format!(
             ", {count} failed deliveries ({}), next not before {next:.0}",
-            escape(&attempts.error)
+            tame(&attempts.error)
         ));
     }
     if let Some(parked) = &job.parked {
-        text.push_str(&format!(", parked {:.0}: {}", parked.at, escape(&parked.reason)));
+        text.push_str(&format!(", parked {:.0}: {}", parked.at, tame(&parked.reason)));
     }
     text
 }

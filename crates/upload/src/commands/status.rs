@@ -5,7 +5,7 @@ use intraware_cli::common::Common;
 use intraware_cli::failure::Failure;
 use intraware_cli::{output, parts, process, table};
 use intraware_core::exit;
-use intraware_core::foreign::escape;
+use intraware_core::foreign::{escape, tame};
 use intraware_core::upload::Snapshot;
 use intraware_core::upload::plan::{JobPlan, Verdict, plan};
 
@@ -47,6 +47,6 @@ fn row(planned: &JobPlan) -> Vec<String> {
         job.manifest.digests.size.to_string(),
         format!("{:.0}", job.manifest.created),
         state,
-        job.attempts.as_ref().map_or_else(String::new, |attempts| escape(&attempts.error)),
+        job.attempts.as_ref().map_or_else(String::new, |attempts| tame(&attempts.error)),
     ]
 }
