@@ -182,6 +182,7 @@ fn check_deeds(plan: &Value, account: &Value) {
 fn dry_run_and_then_do(builder: Builder) {
     let scene = Scene::set(builder);
     check_named_builds(&scene);
+    scene.empty_caches();
     let printed = scene.audit(Program::Manage, &["run", "--dry-run"]).stdout;
     check_words_of_manage(&scene, &printed);
     let plan = scene.audit(Program::Manage, &["run", "--dry-run", "--json"]).json();

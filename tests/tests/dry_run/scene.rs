@@ -132,6 +132,15 @@ impl Scene {
         self.job(name).file_name().expect("a name").to_string_lossy().into_owned()
     }
 
+    /// Forgets what earlier runs have kept of Salesforce, so that the next has to ask for all of it.
+    pub(crate) fn empty_caches(&self) {
+        let kept = fs::read_dir(self.bench.path("var"))
+            .expect("a directory")
+            .map(|file| file.expect("a file").path());
+        let caches = kept.filter(|file| !file.ends_with("records.db"));
+        caches.for_each(|cache| fs::remove_file(cache).expect("a cache"));
+    }
+
     fn lose(&self, name: &str) {
         fs::remove_dir_all(self.job(name)).expect("a job that can be removed");
     }
