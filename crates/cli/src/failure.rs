@@ -73,7 +73,7 @@ from_error! {
     },
     WriteError => |e| match &e {
         WriteError::Store(e) => e.fault,
-        WriteError::Refused { refusal: WriteRefusal::Moved, .. } => Fault::TryLater,
+        WriteError::Refused { refusal: WriteRefusal::Moved | WriteRefusal::Busy(_), .. } => Fault::TryLater,
         WriteError::Refused { .. } => Fault::Build,
     },
 }

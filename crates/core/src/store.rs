@@ -127,6 +127,9 @@ pub enum WriteRefusal {
     /// The record does not exist any more.
     #[error("it no longer exists")]
     Gone,
+    /// Somebody else is writing to it.
+    #[error("{0}")]
+    Busy(String),
     /// The store accepts the request but not this content: a validation rule, a value that is not
     /// in a picklist, a locked record.
     #[error("{0}")]

@@ -393,6 +393,7 @@ fn fault_of(trouble: &Trouble) -> Option<Fault> {
         Trouble::Store(error) | Trouble::Write(WriteError::Store(error)) => Some(error.fault),
         Trouble::Write(WriteError::Refused { refusal, .. }) => match refusal {
             WriteRefusal::Moved | WriteRefusal::Held | WriteRefusal::Gone => None,
+            WriteRefusal::Busy(_) => Some(Fault::TryLater),
             WriteRefusal::Rejected(_) => Some(Fault::Build),
         },
         Trouble::Archive(error) => Some(error.fault()),

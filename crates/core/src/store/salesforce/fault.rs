@@ -66,7 +66,7 @@ pub(super) fn verdict(error: &Error) -> Verdict {
     match error.kind() {
         Kind::NotFound | Kind::Deleted => Verdict::Refused(WriteRefusal::Gone),
         // Somebody else is at it. It is about this record alone, and the others go on.
-        Kind::RowLocked => Verdict::Refused(WriteRefusal::Moved),
+        Kind::RowLocked => Verdict::Refused(WriteRefusal::Busy(error.to_string())),
         Kind::Modified => Verdict::LookAgain(None),
         Kind::ValidationRule => Verdict::LookAgain(Some(error.what().to_owned())),
         Kind::RestrictedPicklist

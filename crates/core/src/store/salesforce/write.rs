@@ -43,8 +43,7 @@ impl SalesforceStore {
                 self.clock.pause(left);
             }
         }
-        // It is being changed all the time.
-        Ok(Some(WriteRefusal::Moved))
+        Ok(Some(WriteRefusal::Busy("it is being changed all the time".to_owned())))
     }
 
     /// Sends the change until its outcome is known.
