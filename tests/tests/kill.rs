@@ -6,7 +6,10 @@
 //!
 //! `tests/kill --rounds 200` makes as many random rounds as wanted; here there are a few.
 
-#![expect(clippy::disallowed_macros, reason = "a test says which seed it uses, and cargo shows it when it fails")]
+#![expect(
+    clippy::disallowed_macros,
+    reason = "a test says which seed it uses, and cargo shows it when it fails"
+)]
 
 use std::fs;
 use std::hash::{BuildHasher as _, RandomState};
