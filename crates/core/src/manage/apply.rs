@@ -4,6 +4,7 @@
 //! something that the next plan recognises. Nothing is decided here: when a record or a job has moved since the plan was
 //! made, the build is left to the next run.
 
+mod chores;
 mod confirm;
 mod hand_over;
 mod prepare;
@@ -325,49 +326,6 @@ impl Run<'_, '_> {
             self.closed = Some((fault, chain(&trouble)));
         }
         End::failed(fault, &trouble)
-    }
-
-    fn chore(&mut self, chore: &Chore) -> Result<(), Trouble> {
-        let Manager { spool, log, context, .. } = self.manager;
-        self.manager.lock.confirm()?;
-        let effect = chore.to_string();
-        match chore {
-            Chore::RemoveLeftover { path } => {
-                Ok(log.record(Subject::default(), "chore", &effect, || spool.remove_leftover(path))?)
-            }
-            Chore::ParkUnreadable { found } => {
-                let mut lock = match &found.id {
-                    Some(id) => take_lock(spool, &id.record, context)?,
-                    None => Lock::take(&spool.root().join("locks/strays.lock"), context)?,
-                };
-                tracing::warn!("{effect}");
-                let why = parked(ParkKind::Damaged, &found.reason, context);
-                Ok(log.record(Subject::default(), "chore", &effect, || {
-                    spool.park_unreadable(found, &why, &mut lock)
-                })?)
-            }
-            Chore::ParkOrphan { job } => {
-                let mut lock = take_lock(spool, &job.id.record, context)?;
-                let why = parked(ParkKind::Stale, "its record does not exist any more", context);
-                let id = job.id.to_string();
-                let subject = Subject { record: job.id.record.as_str(), job: &id };
-                Ok(log.record(subject, "chore", &effect, || spool.park(job, &why, &mut lock))?)
-            }
-            Chore::Discard { job } => {
-                let mut lock = take_lock(spool, &job.id.record, context)?;
-                let id = job.id.to_string();
-                let subject = Subject { record: job.id.record.as_str(), job: &id };
-                Ok(log.record(subject, "chore", &effect, || spool.discard(job, context, &mut lock))?)
-            }
-            Chore::RemoveLock { record } => match take_lock(spool, record, context) {
-                Ok(lock) => lock.remove().map_err(|e| Trouble::Moved(e.to_string())),
-                Err(trouble) => Err(trouble),
-            },
-            Chore::ForgetRetry { record } => {
-                spool.remove_note::<Retry>(&NoteKey::from(record))?;
-                Ok(())
-            }
-        }
     }
 }
 
