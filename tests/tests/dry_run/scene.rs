@@ -24,7 +24,7 @@ impl Scene {
         scene.add("new");
         let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
         // No process has a number that high.
-        let work = scene.bench.path(&format!("spool/work/{host}.4194305.r0.0"));
+        let work = scene.bench.path("spool").join("work").join(format!("{host}.4194305.r0.0"));
         fs::create_dir(&work).expect("a work directory");
         fs::write(work.join("half.tar.gz"), "half").expect("a file");
         fs::create_dir(scene.bench.path("spool/staged/lost+found")).expect("a stray");
