@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use intraware_test_support::ftpd::Ftpd;
 use intraware_test_support::gpg::Gnupg;
 use intraware_test_support::relay::{Fault, Relay};
 use intraware_test_support::salesforce::Salesforce;
@@ -47,6 +48,7 @@ pub(crate) enum Store {
 pub(crate) enum Site {
     Directory(PathBuf),
     Sftp(Sshd),
+    Ftp(Ftpd),
 }
 
 impl Bench {
@@ -84,11 +86,22 @@ impl Bench {
     /// Returns the site's server.
     ///
     /// # Panics
-    /// If the site is a directory.
+    /// If the site is not reached over SFTP.
     pub fn sshd(&self) -> &Sshd {
         match &self.site {
             Site::Sftp(sshd) => sshd,
-            Site::Directory(_) => panic!("the site of this bench is a directory"),
+            Site::Directory(_) | Site::Ftp(_) => panic!("the site of this bench is no sshd"),
+        }
+    }
+
+    /// Returns the site's server.
+    ///
+    /// # Panics
+    /// If the site is not reached over FTP.
+    pub fn ftpd(&self) -> &Ftpd {
+        match &self.site {
+            Site::Ftp(ftpd) => ftpd,
+            Site::Directory(_) | Site::Sftp(_) => panic!("the site of this bench is no FTP server"),
         }
     }
 
@@ -116,6 +129,12 @@ impl Bench {
     /// Changes a value of the site.
     pub fn set_site(&mut self, key: &str, value: impl Into<Value>) {
         self.configuration.site.insert(key.to_owned(), value.into());
+        self.write_configuration();
+    }
+
+    /// Takes a value of the site back.
+    pub fn unset_site(&mut self, key: &str) {
+        self.configuration.site.remove(key);
         self.write_configuration();
     }
 
@@ -241,6 +260,7 @@ impl Bench {
         match &self.site {
             Site::Directory(base) => base.join(path),
             Site::Sftp(sshd) => sshd.root().join(path),
+            Site::Ftp(ftpd) => ftpd.root().join(path),
         }
     }
 

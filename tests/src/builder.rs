@@ -5,6 +5,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use intraware_test_support::ftpd::{Ftpd, Kind, Security};
 use intraware_test_support::salesforce::{App, Options, Salesforce};
 use intraware_test_support::sshd::{Access, Sshd};
 use serde_json::{Value, json};
@@ -17,7 +18,7 @@ use crate::key::Key;
 #[derive(Debug)]
 pub struct Builder {
     salesforce: bool,
-    sshd: Option<Access>,
+    server: Option<Server>,
     key: Key,
     roots: usize,
     unprivileged: bool,
@@ -25,11 +26,18 @@ pub struct Builder {
     more_site: Vec<(String, Value)>,
 }
 
+/// The server that is the site.
+#[derive(Debug, Clone, Copy)]
+enum Server {
+    Sshd(Access),
+    Ftpd(Kind, Security),
+}
+
 impl Default for Builder {
     fn default() -> Self {
         Self {
             salesforce: false,
-            sshd: None,
+            server: None,
             key: Key::Ed25519,
             roots: 1,
             unprivileged: false,
@@ -47,7 +55,12 @@ impl Builder {
 
     /// Delivers to a real sshd.
     pub fn sshd(self, access: Access) -> Self {
-        Self { sshd: Some(access), ..self }
+        Self { server: Some(Server::Sshd(access)), ..self }
+    }
+
+    /// Delivers to a real FTP server, whose authority is trusted.
+    pub fn ftpd(self, kind: Kind, security: Security) -> Self {
+        Self { server: Some(Server::Ftpd(kind, security)), ..self }
     }
 
     /// Signs with a key of this kind.
@@ -148,14 +161,14 @@ impl Builder {
     }
 
     fn site(&self, dir: &TempDir) -> (Site, BTreeMap<String, Value>) {
-        match self.sshd {
+        match self.server {
             None => {
                 let base = dir.path().join("site");
                 fs::create_dir(&base).expect("the site's base");
                 let url = format!("file://{}", base.display());
                 (Site::Directory(base), owned([("name", json!("bench")), ("url", json!(url))]))
             }
-            Some(access) => {
+            Some(Server::Sshd(access)) => {
                 let sshd = Sshd::start(access);
                 let values = [
                     ("name", json!("bench")),
@@ -164,6 +177,20 @@ impl Builder {
                     ("private_key", json!(sshd.client_key())),
                 ];
                 (Site::Sftp(sshd), owned(values))
+            }
+            Some(Server::Ftpd(kind, security)) => {
+                let ftpd = Ftpd::start(kind, security);
+                let secret = dir.path().join("etc/site.secret");
+                write_private(&secret, ftpd.password().as_bytes());
+                let values = [
+                    ("name", json!("bench")),
+                    ("url", json!(ftpd.url())),
+                    ("password.file", json!(secret)),
+                    ("ca_file", json!(ftpd.certificates().authority())),
+                    ("tls", json!(if security == Security::Implicit { "implicit" } else { "explicit" })),
+                    ("allow_plaintext", json!(security == Security::Plain)),
+                ];
+                (Site::Ftp(ftpd), owned(values))
             }
         }
     }

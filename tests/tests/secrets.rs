@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use intraware_tests::support::ftpd::{Kind, Security};
 use intraware_tests::support::salesforce::{App, Fault, On};
 use intraware_tests::support::sshd::Access;
 use intraware_tests::tree::Tree;
@@ -326,6 +327,35 @@ fn a_private_key_for_salesforce_and_a_password_for_the_site_do_not_come_out() {
     watched.say_all("p1");
     watched.run(Program::Manage, &["-vv", "run"]).clone().expect(77);
     watched.run(Program::Upload, &["-vv", "run", "--job", "p1"]).clone().expect(77);
+    watched.search();
+}
+
+#[test]
+fn a_password_for_an_ftp_site_does_not_come_out() {
+    let bench = Bench::builder().ftpd(Kind::Vsftpd, Security::Plain).build();
+    let right = bench.ftpd().password();
+    let netrc_password = "netrc-password=6&C1";
+    let netrc = bench.path("etc/netrc");
+    let text =
+        format!("machine 127.0.0.1 login upload password {netrc_password}\nmachine x unknown {right}\n");
+    write_secret(&netrc, &text);
+    bench.add_build("p1", "p1", fill);
+    let canaries =
+        vec![Canary::new("the site's password", right), Canary::new("the password in netrc", netrc_password)];
+    let mut watched = Watched::new(bench, canaries);
+    watched.say_all("p1");
+    watched.bench.add_build("p2", "p2", fill);
+    watched.run(Program::Manage, &["-vv", "run"]).clone().expect(0);
+    // A netrc file that makes no sense, then one that does, with a password that is wrong.
+    watched.bench.unset_site("password.file");
+    watched.bench.set_site("netrc", netrc.to_str().expect("text"));
+    watched.run(Program::Upload, &["-vv", "run"]).clone().expect(78);
+    write_secret(&netrc, text.lines().next().expect("a line"));
+    watched.say_all("p2");
+    watched.run(Program::Upload, &["-vv", "run", "--job", "p2"]).clone().expect(77);
+    let right = format!("machine 127.0.0.1 login upload password {right}\n");
+    write_secret(&netrc, &right);
+    watched.run(Program::Upload, &["-vv", "run", "--job", "p2"]).clone().expect(0);
     watched.search();
 }
 

@@ -6,14 +6,16 @@ use std::time::Duration;
 
 use intraware_core::archive::Level;
 use intraware_core::build_dir::BuildRoots;
-use intraware_core::config::{Backend, Config, Links, SiteConfig, Verification};
+use intraware_core::config::{Backend, Config, Links, SiteConfig, TlsBegin, Verification};
 use intraware_core::deliver::Verify;
 use intraware_core::exit::Fault;
 use intraware_core::fingerprint::{LinkPolicy, TreePolicy};
 use intraware_core::run::RunContext;
-use intraware_core::secret::{Secret, SecretSource, read_private_file};
+use intraware_core::secret::{Secret, SecretSource, netrc, read_private_file};
 use intraware_core::sign::{KeyPolicy, SigningKey};
-use intraware_core::site::{Credential, Directory, Sftp, SftpSettings, Site, SiteUrl};
+use intraware_core::site::{
+    Credential, Directory, Ftp, FtpSettings, Protection, Sftp, SftpSettings, Site, SiteUrl,
+};
 use intraware_core::spool::Spool;
 use intraware_core::store::RecordStore;
 use intraware_core::store::salesforce::{SalesforceSettings, SalesforceStore};
@@ -70,17 +72,50 @@ pub fn site(config: &Config) -> Result<Box<dyn Site>, Failure> {
             port: *port,
             base: base.clone(),
             known_hosts: site.known_hosts.clone(),
-            credentials: credentials(site)?,
+            credentials: credentials(site, host, user)?,
             connect_timeout: site.connect_timeout,
             io_timeout: site.io_timeout,
             file_mode: site.file_mode,
             dir_mode: REMOTE_DIR_MODE,
             exec_hash: site.exec_hash,
         }))),
+        SiteUrl::Ftp { user, host, port, base, is_secure } => {
+            let protection = match (is_secure, site.tls) {
+                (true, TlsBegin::Explicit) => Protection::Explicit(site.trust.clone()),
+                (true, TlsBegin::Implicit) => Protection::Implicit(site.trust.clone()),
+                (false, _) => Protection::None,
+            };
+            let (user, password) = account(site, host, user.as_deref())?;
+            Ok(Box::new(Ftp::new(FtpSettings {
+                name: site.name.clone(),
+                user,
+                password,
+                host: host.clone(),
+                port: port.unwrap_or(protection.port()),
+                base: base.clone(),
+                protection,
+                connect_timeout: site.connect_timeout,
+                io_timeout: site.io_timeout,
+                file_mode: site.file_mode,
+            })))
+        }
     }
 }
 
-fn credentials(site: &SiteConfig) -> Result<Vec<Credential>, Failure> {
+/// Returns the account and the password of a site that takes nothing else.
+fn account(site: &SiteConfig, host: &str, user: Option<&str>) -> Result<(String, Secret), Failure> {
+    if let Some(file) = &site.netrc {
+        let account = netrc::account(file, host, user)?;
+        return Ok((account.login, account.password));
+    }
+    match (user, secret(site.password.as_ref())?) {
+        (Some(user), Some(password)) => Ok((user.to_owned(), password)),
+        // The configuration refuses it.
+        _ => Err(Failure::new(Fault::Configuration, format!("site {}: no account is configured", site.name))),
+    }
+}
+
+fn credentials(site: &SiteConfig, host: &str, user: &str) -> Result<Vec<Credential>, Failure> {
     let mut credentials = Vec::new();
     if let Some(file) = &site.private_key {
         // Read here only to refuse a key that others can read, before anybody is connected to.
@@ -97,6 +132,9 @@ fn credentials(site: &SiteConfig) -> Result<Vec<Credential>, Failure> {
     }
     if let Some(password) = secret(site.password.as_ref())? {
         credentials.push(Credential::Password(password));
+    }
+    if let Some(file) = &site.netrc {
+        credentials.push(Credential::Password(netrc::account(file, host, Some(user))?.password));
     }
     Ok(credentials)
 }

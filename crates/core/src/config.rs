@@ -26,7 +26,7 @@ use self::reader::Reader;
 use self::written::Written;
 use crate::foreign;
 use crate::secret::SecretSource;
-use crate::site::SiteUrl;
+use crate::site::{SiteUrl, Trust};
 use crate::store::values::Values;
 
 /// The commented reference of all keys, from which the defaults are taken.
@@ -205,8 +205,12 @@ pub struct SigningConfig {
 pub struct SiteConfig {
     /// What it is called in messages.
     pub name: String,
-    /// Its base: `sftp://…` or `file:///…`.
+    /// Its base: `sftp://…`, `ftps://…`, `ftp://…` or `file:///…`.
     pub url: SiteUrl,
+    /// When TLS begins at an ftps site.
+    pub tls: TlsBegin,
+    /// How an ftps server proves who it is.
+    pub trust: Trust,
     /// The server keys that are trusted.
     pub known_hosts: PathBuf,
     /// The private key to log in with.
@@ -215,6 +219,8 @@ pub struct SiteConfig {
     pub passphrase: Option<SecretSource>,
     /// The password to log in with.
     pub password: Option<SecretSource>,
+    /// The netrc file to take the password from, and perhaps the account.
+    pub netrc: Option<PathBuf>,
     /// Whether to log in through ssh-agent.
     pub agent: bool,
     /// How a payload is verified before it gets its name.
@@ -227,6 +233,15 @@ pub struct SiteConfig {
     pub file_mode: u32,
     /// Whether the server may be asked to compute digests.
     pub exec_hash: bool,
+}
+
+/// When TLS begins at an FTP server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TlsBegin {
+    /// When it is asked for, before the login.
+    Explicit,
+    /// At once.
+    Implicit,
 }
 
 /// How a delivered payload is verified before it gets its final name.

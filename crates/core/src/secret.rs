@@ -6,6 +6,7 @@
 
 mod command;
 mod file;
+pub mod netrc;
 #[cfg(test)]
 mod tests;
 
@@ -168,6 +169,22 @@ pub enum SecretError {
         /// The source.
         origin: String,
     },
+    /// A netrc file cannot be understood.
+    #[error("the netrc file {path} makes no sense on line {line}; quote a password that has spaces in it")]
+    Netrc {
+        /// Which file.
+        path: String,
+        /// Where.
+        line: usize,
+    },
+    /// A netrc file does not know the host.
+    #[error("the netrc file {path} has no entry with login and password for {host}; add one")]
+    NetrcEntry {
+        /// Which file.
+        path: String,
+        /// The host.
+        host: String,
+    },
     /// It is too long for a secret.
     #[error("{origin} holds more than {limit} bytes, too many for a secret")]
     TooLong {
@@ -212,6 +229,7 @@ impl SecretError {
             }
             Self::Command { failure: CommandFailure::Start(_), .. } => Fault::Configuration,
             Self::NoVariable { .. } | Self::Empty { .. } | Self::TooLong { .. } => Fault::Configuration,
+            Self::Netrc { .. } | Self::NetrcEntry { .. } => Fault::Configuration,
             Self::File { .. } | Self::NotRegular { .. } | Self::Owner { .. } | Self::Mode { .. } => {
                 Fault::Access
             }

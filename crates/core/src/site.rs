@@ -8,7 +8,8 @@
 //! - **A finished put is whole.** When [`Session::put`] returns, the site has acknowledged every byte
 //!   and closed the file; it was flushed to the site's disk where the protocol can ask for that.
 //! - **A rename never overwrites** ([`Session::rename_new`]): if the target exists, both names stay as
-//!   they are and the error is [`SiteErrorKind::Exists`].
+//!   they are and the error is [`SiteErrorKind::Exists`]. SFTP as most servers speak it and a local directory make sure of
+//!   that; FTP, and SFTP with ProFTPD, let us only look right before.
 //! - **Links are not followed** by `stat`; `put`, `get` and `truncate` are for regular files only and
 //!   refuse others with [`SiteErrorKind::NotRegular`], as far as the site can tell.
 //! - **Time is bounded.** Connecting takes at most `connect_timeout`, and every other call returns at most
@@ -22,14 +23,18 @@
 #[cfg(test)]
 pub(crate) mod conformance;
 mod directory;
+mod ftp;
 mod link;
+mod pace;
 mod path;
+mod reach;
 mod sftp;
 mod url;
 
 use std::io::{Read, Write};
 
 pub use directory::Directory;
+pub use ftp::{Ftp, FtpSettings, Protection, Trust};
 pub use link::Link;
 pub use path::{PathError, Place, RemotePath};
 pub use sftp::{Credential, Sftp, SftpSettings};
@@ -60,8 +65,10 @@ pub trait Session {
 
     /// Writes all of `source` to `path` from byte `from` on, and returns how many bytes that was.
     ///
-    /// The file is made if it is missing and never truncated. `progress` hears how many bytes of this
-    /// call are acknowledged so far. An error of `source` is [`SiteErrorKind::Source`].
+    /// The file is made if it is missing and never truncated; only over FTP what stands behind the end of a put may be
+    /// cut off. A site that takes no file from the middle says [`SiteErrorKind::Unsupported`]. `progress` hears how many
+    /// bytes of this call are acknowledged so far; over FTP, where nothing is acknowledged before the end, how many are on
+    /// their way. An error of `source` is [`SiteErrorKind::Source`].
     fn put(
         &mut self,
         path: &RemotePath,
@@ -73,7 +80,7 @@ pub trait Session {
     /// Copies the file at `path` from byte `from` to its end into `sink`; returns how many bytes that was.
     fn get(&mut self, path: &RemotePath, from: u64, sink: &mut dyn Write) -> Result<u64, SiteError>;
 
-    /// Cuts the file at `path` to `size` bytes.
+    /// Cuts the file at `path` to `size` bytes, or says that this site cannot ([`SiteErrorKind::Unsupported`]).
     fn truncate(&mut self, path: &RemotePath, size: u64) -> Result<(), SiteError>;
 
     /// Renames `from` to `to`, which must not exist.
@@ -83,7 +90,7 @@ pub trait Session {
     fn remove(&mut self, path: &RemotePath) -> Result<(), SiteError>;
 
     /// Returns the SHA-256 of the first `size` bytes of the file at `path`, computed by the site itself, or
-    /// `None` if this site cannot. It is as much as the site's word; a wrong length is an error.
+    /// `None` if this site cannot, or only for whole files. It is as much as the site's word; a wrong length is an error.
     fn sha256(&mut self, path: &RemotePath, size: u64) -> Result<Option<Sha256Hex>, SiteError>;
 
     /// Returns the bytes that can still be stored below `dir`, or `None` if the site does not say.

@@ -4,9 +4,34 @@
 //! directory. What a test needs and the machine lacks (an `sshd`, a `gpg`) is a panic that names it: a test
 //! that cannot run must not pass.
 
+pub mod certificate;
 pub mod disk;
+pub mod ftp_relay;
+pub mod ftpd;
 pub mod gpg;
+mod inetd;
+pub mod proftpd;
 pub mod relay;
 pub mod salesforce;
 pub mod sshd;
 pub mod unprivileged;
+
+use std::path::PathBuf;
+use std::process::Command;
+
+/// Runs a program that must succeed and returns what it prints.
+fn run(command: &mut Command) -> String {
+    let output = command.output().unwrap_or_else(|err| panic!("{command:?} cannot be started: {err}"));
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("text")
+}
+
+/// Returns the path of a file of a server that was unpacked and not installed, because it would start as a daemon.
+fn unpacked(path: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("a test program");
+    // Beside the directory that cargo has built the test in, wherever that is.
+    let found = test.ancestors().map(|dir| dir.join("servers").join(path)).find(|at| at.exists());
+    found.unwrap_or_else(|| {
+        panic!("there is no servers/{path}: tests/run unpacks the servers that tests start")
+    })
+}

@@ -24,6 +24,8 @@ pub enum Fault {
     ResetAfter(u64),
     /// No byte passes in either direction after this many from the client, and nothing is closed.
     StallAfter(u64),
+    /// The server sees an orderly end after this many bytes from the client, who notices nothing.
+    LoseAfter(u64),
     /// The connection is accepted and nothing is ever said.
     Mute,
     /// Every byte arrives this much later, in each direction.
@@ -129,7 +131,7 @@ impl Shared {
 
     fn client_to_server(&self, mut client: TcpStream, server: TcpStream, fault: Fault, stalled: &AtomicBool) {
         let limit = match fault {
-            Fault::CutAfter(n) | Fault::ResetAfter(n) | Fault::StallAfter(n) => n,
+            Fault::CutAfter(n) | Fault::ResetAfter(n) | Fault::StallAfter(n) | Fault::LoseAfter(n) => n,
             Fault::None | Fault::Mute | Fault::Delay(_) => u64::MAX,
         };
         let mut out = Line::new(server.try_clone().expect("a descriptor"), fault);
@@ -146,6 +148,10 @@ impl Shared {
         }
         match fault {
             Fault::StallAfter(n) if passed >= n => stalled.store(true, Ordering::SeqCst),
+            Fault::LoseAfter(n) if passed >= n => {
+                out.end();
+                while read(&mut client, &mut buffer).is_some() {}
+            }
             Fault::ResetAfter(n) if passed >= n => {
                 for stream in [&client, &server] {
                     set_socket_linger(stream, Some(Duration::ZERO)).expect("a socket option");
@@ -171,6 +177,7 @@ impl Shared {
         server.set_read_timeout(Some(patience)).expect("a socket option");
         loop {
             match server.read(&mut buffer) {
+                Ok(0) if stalled.load(Ordering::SeqCst) => return,
                 Ok(0) => return out.end(),
                 // Swallowed: the line is dead, and nobody is told.
                 Ok(_) if stalled.load(Ordering::SeqCst) => {}

@@ -1,19 +1,15 @@
 //! A real OpenSSH server on a free loopback port, run as the current user.
-//!
-//! The port is ours and each accepted connection is handed to its own `sshd -i`, which reads its
-//! configuration anew: no race for the port, no waiting for a daemon, and a test can exchange the host key or
-//! forget the client between two connections to one address, as an attacker or an operator would.
 
-use std::fs::{self, File, OpenOptions};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::os::fd::OwnedFd;
+use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
-use std::thread::{self, JoinHandle};
+use std::thread;
 
 use tempfile::TempDir;
+
+use crate::inetd::Inetd;
+use crate::run;
 
 const SSHD: &str = "/usr/sbin/sshd";
 
@@ -24,17 +20,28 @@ pub enum Access {
     Shell,
     /// SFTP alone, by `ForceCommand internal-sftp`.
     SftpOnly,
+    /// SFTP alone, below a directory of its own that it sees as the root.
+    Chrooted,
+    /// The same, and neither attributes can be set nor the extensions of OpenSSH be used.
+    Bare,
 }
+
+impl Access {
+    fn is_chrooted(self) -> bool {
+        matches!(self, Self::Chrooted | Self::Bare)
+    }
+}
+
+/// Where a chrooted server sees its directory: one that exists everywhere, and above which nobody else can write.
+const JAIL: &str = "/mnt";
 
 /// A running server. Dropping it ends it and every connection to it.
 pub struct Sshd {
+    // Ended before its files go.
+    inetd: Inetd,
     dir: TempDir,
-    addr: SocketAddr,
     user: String,
     access: Access,
-    closing: Arc<AtomicBool>,
-    children: Arc<Mutex<Vec<Child>>>,
-    accepting: Option<JoinHandle<()>>,
 }
 
 impl Sshd {
@@ -55,30 +62,20 @@ impl Sshd {
         ] {
             keygen(&dir.path().join(key), kind, "");
         }
-        fs::create_dir(dir.path().join("site")).expect("the site's base");
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let addr = listener.local_addr().expect("the port's number");
-        let mut sshd = Self {
-            dir,
-            addr,
-            user,
-            access,
-            closing: Arc::default(),
-            children: Arc::default(),
-            accepting: None,
-        };
+        fs::create_dir_all(dir.path().join("jail/site")).expect("the site's base");
+        let (config, jail) = (dir.path().join("sshd_config"), dir.path().join("jail"));
+        let inetd = Inetd::start(&dir.path().join("log"), move || serve(&config, &jail, access));
+        let sshd = Self { inetd, dir, user, access };
         sshd.admit(&["client"]);
         sshd.present(&["host_ed25519", "host_ecdsa"]);
         fs::write(sshd.known_hosts(), sshd.known_host_lines(&["host_ed25519", "host_ecdsa"]))
             .expect("a known_hosts file");
-        File::create(sshd.path("log")).expect("a log file");
-        sshd.accepting = Some(sshd.accept(listener));
         sshd
     }
 
     /// Returns the address it listens on.
     pub fn addr(&self) -> SocketAddr {
-        self.addr
+        self.inetd.addr()
     }
 
     /// Returns the account to log in as: the current user.
@@ -88,12 +85,20 @@ impl Sshd {
 
     /// Returns the directory that tests use as the site's base.
     pub fn root(&self) -> PathBuf {
-        self.path("site")
+        self.path("jail/site")
+    }
+
+    /// Returns the path by which the server's account knows [`Sshd::root`].
+    pub fn base(&self) -> String {
+        match self.access.is_chrooted() {
+            true => "/site".to_owned(),
+            false => self.root().to_str().expect("a temporary directory is UTF-8").to_owned(),
+        }
     }
 
     /// Returns the URL of [`Sshd::root`].
     pub fn url(&self) -> String {
-        format!("sftp://{}@{}{}", self.user, self.addr, self.root().display())
+        format!("sftp://{}@{}{}", self.user, self.addr(), self.base())
     }
 
     /// Returns a known_hosts file with both host keys the server started with.
@@ -103,7 +108,8 @@ impl Sshd {
 
     /// Returns the lines of a known_hosts file for these keys at this server's address.
     pub fn known_host_lines(&self, keys: &[&str]) -> String {
-        let line = |key: &&str| format!("[{}]:{} {}", self.addr.ip(), self.addr.port(), self.public(key));
+        let addr = self.addr();
+        let line = |key: &&str| format!("[{}]:{} {}", addr.ip(), addr.port(), self.public(key));
         keys.iter().map(line).collect()
     }
 
@@ -168,11 +174,7 @@ impl Sshd {
 
     /// Kills the processes of all connections, as a crash of the server would.
     pub fn kill_connections(&self) {
-        for mut child in self.children.lock().expect("no panic holds it").drain(..) {
-            // One that has ended already is as dead as wanted.
-            let _ = child.kill();
-            let _ = child.wait();
-        }
+        self.inetd.kill_connections();
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -197,39 +199,17 @@ impl Sshd {
              KbdInteractiveAuthentication no\nSubsystem sftp internal-sftp\n",
             self.path("authorized_keys").display()
         ));
-        if self.access == Access::SftpOnly {
-            config.push_str("ForceCommand internal-sftp\n");
+        config.push_str(match self.access {
+            Access::Shell => "",
+            Access::SftpOnly | Access::Chrooted => "ForceCommand internal-sftp\n",
+            Access::Bare => {
+                "ForceCommand internal-sftp -P setstat,fsetstat,lsetstat,posix-rename,statvfs,fstatvfs,fsync,hardlink\n"
+            }
+        });
+        if self.access.is_chrooted() {
+            config.push_str(&format!("ChrootDirectory {JAIL}\n"));
         }
         fs::write(self.path("sshd_config"), config).expect("a configuration");
-    }
-
-    fn accept(&self, listener: TcpListener) -> JoinHandle<()> {
-        let (closing, children) = (Arc::clone(&self.closing), Arc::clone(&self.children));
-        let (config, log) = (self.path("sshd_config"), self.path("log"));
-        thread::spawn(move || {
-            for stream in listener.incoming() {
-                if closing.load(Ordering::SeqCst) {
-                    return;
-                }
-                let stream = stream.expect("an accepted connection");
-                let child = serve(stream, &config, &log);
-                let mut children = children.lock().expect("no panic holds it");
-                children.retain_mut(|old| matches!(old.try_wait(), Ok(None)));
-                children.push(child);
-            }
-        })
-    }
-}
-
-impl Drop for Sshd {
-    fn drop(&mut self) {
-        self.closing.store(true, Ordering::SeqCst);
-        // Wakes the accepting thread, which then sees the flag.
-        let _ = TcpStream::connect(self.addr);
-        if let Some(thread) = self.accepting.take() {
-            let _ = thread.join();
-        }
-        self.kill_connections();
     }
 }
 
@@ -253,18 +233,18 @@ impl Drop for Agent {
     }
 }
 
-/// Hands one connection to an `sshd` of its own.
-fn serve(stream: TcpStream, config: &Path, log: &Path) -> Child {
-    let log = OpenOptions::new().append(true).open(log).expect("the log");
-    let out = stream.try_clone().expect("a second descriptor of the connection");
-    Command::new(SSHD)
-        .args(["-i", "-e", "-f"])
-        .arg(config)
-        .stdin(OwnedFd::from(stream))
-        .stdout(OwnedFd::from(out))
-        .stderr(log)
-        .spawn()
-        .expect("sshd starts")
+/// Makes the `sshd` of one connection.
+fn serve(config: &Path, jail: &Path, access: Access) -> Command {
+    if !access.is_chrooted() {
+        let mut command = Command::new(SSHD);
+        command.args(["-i", "-e", "-f"]).arg(config);
+        return command;
+    }
+    // sshd trusts no jail in a temporary directory, into which others can write; so it sees it elsewhere.
+    let script = format!("mount --bind \"$0\" {JAIL} && exec {SSHD} -i -e -f \"$1\"");
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-c", &script]).arg(jail).arg(config);
+    command
 }
 
 fn keygen(path: &Path, kind: &str, passphrase: &str) {
@@ -272,11 +252,4 @@ fn keygen(path: &Path, kind: &str, passphrase: &str) {
         .args(["-q", "-t", kind, "-N", passphrase, "-C", "test", "-f"])
         .arg(path)
         .stdin(Stdio::null()));
-}
-
-/// Runs a program that must succeed and returns what it prints.
-fn run(command: &mut Command) -> String {
-    let output = command.output().unwrap_or_else(|err| panic!("{command:?} cannot be started: {err}"));
-    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).expect("text")
 }

@@ -1,6 +1,7 @@
 //! What a single value must look like. Each rule takes a text and returns what it means, or what is
 //! allowed instead.
 
+use crate::digest::Sha256Hex;
 use crate::site::{SiteUrl, UrlError};
 use std::net::IpAddr;
 use std::path::{Component, Path, PathBuf};
@@ -92,9 +93,18 @@ pub(super) fn site_url(text: &str) -> Result<SiteUrl, &'static str> {
         Err(UrlError::Password(_)) => {
             Err("must not hold a password; set password = { file = \"…\" } in [[site]]")
         }
-        Err(UrlError::NotYet(..)) => Err("must be an sftp:// or file:// site; others are not supported yet"),
-        Err(_) => Err("must be sftp://USER@HOST:PORT/PATH or file:///PATH"),
+        Err(UrlError::NotYet(..)) => {
+            Err("must be an sftp://, ftps://, ftp:// or file:// site; others are not supported yet")
+        }
+        Err(_) => Err("must be sftp://USER@HOST:PORT/PATH, the same with ftps:// or ftp://, or file:///PATH"),
     }
+}
+
+/// Takes the SHA-256 of a certificate, as `openssl x509 -noout -fingerprint -sha256` prints it or without colons.
+pub(super) fn sha256(text: &str) -> Result<Sha256Hex, &'static str> {
+    text.replace(':', "")
+        .parse()
+        .map_err(|_| "must be a SHA-256: 64 hexadecimal digits, with colons or without")
 }
 
 /// Takes the mode of a delivered file: its owner reads and writes it, others at most read it.
@@ -182,7 +192,10 @@ mod tests {
 
     #[test]
     fn a_site_url_names_a_scheme_and_a_path_and_no_password() {
-        accepts(site_url, &["sftp://u@h:22/in", "sftp://u@h/~/in", "file:///tmp/site"]);
+        accepts(
+            site_url,
+            &["sftp://u@h:22/in", "sftp://u@h/~/in", "file:///tmp/site", "ftps://h/in", "ftp://u@h/"],
+        );
         refuses(
             site_url,
             &[
@@ -190,13 +203,21 @@ mod tests {
                 "sftp://h/in",
                 "sftp:///in",
                 "file://host/in",
-                "ftp://h/in",
+                "ftp:///in",
+                "tupkg://u@h/in",
                 "/in",
                 "",
                 "file:/x",
             ],
         );
         assert!(site_url("sftp://u:pw@h/in").unwrap_err().contains("password"));
+    }
+
+    #[test]
+    fn fingerprints_are_taken_as_openssl_prints_them() {
+        let colons = ["AB"; 32].join(":");
+        accepts(sha256, &[&colons, &"0f".repeat(32)]);
+        refuses(sha256, &["", "AB", &colons[..94], &format!("{colons}:AB"), &"0g".repeat(32)]);
     }
 
     #[test]

@@ -10,10 +10,10 @@ use super::reader::Reader;
 use super::rules;
 use super::{
     ArchiveConfig, AuthConfig, Backend, Config, Fields, Links, RecordsConfig, SalesforceConfig,
-    SigningConfig, SiteConfig, SpoolConfig, Verification,
+    SigningConfig, SiteConfig, SpoolConfig, TlsBegin, Verification,
 };
 use crate::secret::SecretSource;
-use crate::site::SiteUrl;
+use crate::site::{SiteUrl, Trust};
 use crate::store::values::Values;
 
 /// Largest payload that every store can record: integers are exact up to here in JSON.
@@ -229,26 +229,64 @@ fn signing(from: &mut Reader<'_>) -> SigningConfig {
 fn site(from: &mut Reader<'_>) -> SiteConfig {
     let site = SiteConfig {
         name: from.required("site.name", rules::word, String::new()),
-        url: from.required("site.url", rules::site_url, SiteUrl::Directory(PathBuf::new())),
+        url: site_url(from),
+        tls: from.choice("site.tls", &[("explicit", TlsBegin::Explicit), ("implicit", TlsBegin::Implicit)]),
+        trust: trust(from),
         known_hosts: from.path("site.known_hosts"),
         private_key: from.optional("site.private_key", rules::absolute),
         passphrase: from.secret("site.passphrase"),
         agent: from.flag("site.agent"),
         password: from.secret("site.password"),
+        netrc: from.optional("site.netrc", rules::absolute),
         verify: from.choice("site.verify", &[("strong", Verification::Strong), ("size", Verification::Size)]),
         exec_hash: from.flag("site.exec_hash"),
         connect_timeout: seconds(from, "site.connect_timeout_s"),
         io_timeout: seconds(from, "site.io_timeout_s"),
         file_mode: from.required("site.file_mode", rules::file_mode, 0),
     };
-    let can_log_in = site.private_key.is_some() || site.agent || site.password.is_some();
-    if matches!(site.url, SiteUrl::Sftp { .. }) && !can_log_in {
-        from.demand("site.private_key", "must be set for an sftp site, or else agent or password");
+    let has_password = site.password.is_some() || site.netrc.is_some();
+    match &site.url {
+        SiteUrl::Sftp { .. } if site.private_key.is_none() && !site.agent && !has_password => {
+            from.demand("site.private_key", "must be set for an sftp site, or else agent, password or netrc");
+        }
+        SiteUrl::Ftp { .. } if !has_password => {
+            from.demand("site.password", "must be set for an ftps or ftp site, or else netrc");
+        }
+        SiteUrl::Ftp { user: None, .. } if site.netrc.is_none() => {
+            from.refuse("site.url", "must name the account, ftps://USER@HOST/PATH, unless netrc does");
+        }
+        SiteUrl::Sftp { .. } | SiteUrl::Ftp { .. } | SiteUrl::Directory(_) => {}
+    }
+    if site.netrc.is_some() && site.password.is_some() {
+        from.demand("site.netrc", "holds the password, so password must not be set as well");
     }
     if site.passphrase.is_some() && site.private_key.is_none() {
         from.demand("site.passphrase", "is the passphrase of private_key, which is not set");
     }
     site
+}
+
+fn site_url(from: &mut Reader<'_>) -> SiteUrl {
+    let url = from.required("site.url", rules::site_url, SiteUrl::Directory(PathBuf::new()));
+    let allows_plaintext = from.flag("site.allow_plaintext");
+    if matches!(url, SiteUrl::Ftp { is_secure: false, .. }) && !allows_plaintext {
+        let allowed = "must be ftps://, since with ftp:// everybody on the way can read the password and change what is \
+                       delivered; set allow_plaintext = true if it must be";
+        from.refuse("site.url", allowed);
+    }
+    url
+}
+
+fn trust(from: &mut Reader<'_>) -> Trust {
+    let ca_file = from.optional("site.ca_file", rules::absolute);
+    match from.optional("site.certificate_sha256", rules::sha256) {
+        Some(_) if ca_file.is_some() => {
+            from.demand("site.ca_file", "has no meaning beside certificate_sha256, which alone decides");
+            Trust::Authorities(ca_file)
+        }
+        Some(certificate) => Trust::Certificate(certificate),
+        None => Trust::Authorities(ca_file),
+    }
 }
 
 fn seconds(from: &mut Reader<'_>, key: &'static str) -> Duration {

@@ -48,7 +48,16 @@ pub fn deliver(
     transfer.session.make_dirs(place.dir())?;
     sweep(transfer.session, place.dir(), &stem, Some(digests.generation()))?;
     for _ in 0..TRIES {
-        let proven = transfer.send(progress)?;
+        let proven = match transfer.send(progress) {
+            // It takes no file from the middle, so what is there is of no use.
+            Err(DeliverError::Site(err))
+                if err.kind == SiteErrorKind::Unsupported && transfer.resumed_from > 0 =>
+            {
+                discard(transfer.session, &transfer.part)?;
+                transfer.send(progress)?
+            }
+            sent => sent?,
+        };
         if let Some(strength) = transfer.verify(proven)? {
             return transfer.commit(strength);
         }

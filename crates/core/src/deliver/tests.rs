@@ -2,19 +2,25 @@
 
 use std::fs;
 use std::io::{Seek as _, Write as _};
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{MetadataExt as _, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use intraware_test_support::disk::SmallDisk;
+use intraware_test_support::ftp_relay::FtpRelay;
+use intraware_test_support::ftpd::{Ftpd, Kind, Security};
 use intraware_test_support::relay::{Fault as LineFault, Relay};
 use intraware_test_support::sshd::{Access, Sshd};
 
 use super::*;
 use crate::digest::Digester;
+use crate::secret::Secret;
 use crate::sidecar::{SidecarKind, Sidecars};
 use crate::site::conformance::noise;
-use crate::site::{BasePath, Credential, Directory, Session, Sftp, SftpSettings, Site, SiteErrorKind};
+use crate::site::{
+    BasePath, Credential, Directory, Ftp, FtpSettings, Protection, Session, Sftp, SftpSettings, Site,
+    SiteErrorKind, Trust,
+};
 
 const SIZE: usize = 3_000_000;
 
@@ -30,7 +36,8 @@ struct World {
 
 enum Keep {
     Dir { _dir: tempfile::TempDir },
-    Server { _sshd: Box<Sshd> },
+    Sshd { _sshd: Box<Sshd> },
+    Ftpd { _ftpd: Box<Ftpd> },
 }
 
 fn sftp(sshd: &Sshd, port: u16, known_hosts: PathBuf) -> Sftp {
@@ -39,7 +46,7 @@ fn sftp(sshd: &Sshd, port: u16, known_hosts: PathBuf) -> Sftp {
         host: "127.0.0.1".into(),
         port,
         user: sshd.user().into(),
-        base: BasePath::Absolute(sshd.root().to_str().unwrap().into()),
+        base: BasePath::Absolute(sshd.base()),
         known_hosts,
         credentials: vec![Credential::Key { file: sshd.client_key(), passphrase: None }],
         connect_timeout: Duration::from_secs(20),
@@ -64,13 +71,48 @@ fn server(access: Access) -> World {
     let (what, strength) = match access {
         Access::Shell => ("openssh", Strength::ServerHash),
         Access::SftpOnly => ("openssh without commands", Strength::ReadBack),
+        Access::Chrooted => ("openssh in a jail", Strength::ReadBack),
+        Access::Bare => ("openssh without attributes and extensions", Strength::ReadBack),
     };
-    World { what, site, base: sshd.root(), strength, _keep: Keep::Server { _sshd: sshd } }
+    World { what, site, base: sshd.root(), strength, _keep: Keep::Sshd { _sshd: sshd } }
+}
+
+fn ftp(ftpd: &Ftpd) -> Ftp {
+    Ftp::new(ftp_settings(ftpd))
+}
+
+fn ftp_settings(ftpd: &Ftpd) -> FtpSettings {
+    let trust = Trust::Authorities(Some(ftpd.certificates().authority()));
+    FtpSettings {
+        name: "intraware".into(),
+        host: "127.0.0.1".into(),
+        port: ftpd.addr().port(),
+        user: ftpd.user().into(),
+        password: Secret::new(ftpd.password()),
+        base: BasePath::Absolute(ftpd.base()),
+        protection: Protection::Explicit(trust),
+        connect_timeout: Duration::from_secs(20),
+        io_timeout: Duration::from_secs(20),
+        file_mode: 0o644,
+    }
+}
+
+fn ftps(kind: Kind) -> World {
+    let ftpd = Box::new(Ftpd::start(kind, Security::Explicit));
+    let (what, strength) = match kind {
+        Kind::ProFtpd => ("proftpd over ftps", Strength::ServerHash),
+        Kind::Vsftpd => ("vsftpd over ftps", Strength::ReadBack),
+        Kind::PureFtpd => ("pure-ftpd over ftps", Strength::ReadBack),
+    };
+    let (site, base) = (Box::new(ftp(&ftpd)), ftpd.root());
+    World { what, site, base, strength, _keep: Keep::Ftpd { _ftpd: ftpd } }
 }
 
 /// Runs a test at each kind of site.
 fn at_each_site(test: impl Fn(&World)) {
-    for world in [directory(), server(Access::Shell), server(Access::SftpOnly)] {
+    let servers = [Access::Shell, Access::SftpOnly, Access::Bare].map(server);
+    let ftp_servers = [Kind::ProFtpd, Kind::Vsftpd, Kind::PureFtpd].map(ftps);
+    for world in [directory()].into_iter().chain(servers).chain(ftp_servers) {
         test(&world);
     }
 }
@@ -140,9 +182,24 @@ impl World {
 
     /// Puts a file where the site keeps it, behind the site's back.
     fn plant(&self, path: &RemotePath, bytes: &[u8]) {
-        let at = self.local(path);
-        fs::create_dir_all(at.parent().unwrap()).unwrap();
-        fs::write(at, bytes).unwrap();
+        self.make_dir(&path.parent());
+        fs::write(self.local(path), bytes).unwrap();
+        self.own(&self.local(path));
+    }
+
+    /// Makes a directory and those above it behind the site's back.
+    fn make_dir(&self, path: &RemotePath) {
+        for dir in path.with_parents() {
+            let at = self.local(&dir);
+            fs::create_dir_all(&at).unwrap();
+            self.own(&at);
+        }
+    }
+
+    /// Makes a file or directory the property of whoever the site's account is there.
+    fn own(&self, at: &Path) {
+        let base = fs::metadata(&self.base).unwrap();
+        chown(at, Some(base.uid()), Some(base.gid())).unwrap();
     }
 
     fn names(&self, payload: &Payload) -> Vec<String> {
@@ -232,12 +289,38 @@ fn a_partial_file_is_resumed_behind_a_proven_prefix_only() {
 }
 
 #[test]
+fn a_site_that_takes_no_file_from_the_middle_gets_it_from_the_beginning() {
+    let ftpd = Ftpd::start(Kind::ProFtpd, Security::Explicit);
+    let payload = Payload::noise();
+    let part = ftpd.root().join(payload.part().as_str());
+    let (neither, no_restart) = ("AllowOverwrite off\nAllowStoreRestart off", "AllowStoreRestart off");
+    for (lines, partial) in [
+        (neither, &payload.bytes[..1_000_000]),
+        (neither, &[]),
+        (no_restart, &payload.bytes[..1_000_000]),
+        (no_restart, &[]),
+    ] {
+        ftpd.configure(lines);
+        fs::create_dir_all(part.parent().unwrap()).unwrap();
+        fs::write(&part, partial).unwrap();
+        for at in part.ancestors().take_while(|at| *at != ftpd.root()) {
+            chown(at, Some(65_534), Some(65_534)).unwrap();
+        }
+        let delivered = payload.deliver(ftp(&ftpd).connect().unwrap().as_mut()).unwrap();
+        assert_eq!((delivered.resumed_from, delivered.sent), (0, SIZE as u64));
+        let at = ftpd.root().join(payload.place.payload().as_str());
+        assert!(fs::read(&at).unwrap() == payload.bytes);
+        fs::remove_file(at).unwrap();
+    }
+}
+
+#[test]
 fn a_temporary_name_that_is_no_file_is_left_alone() {
     at_each_site(|world| {
         let payload = Payload::noise();
         let part = world.local(&payload.part());
         world.plant(&RemotePath::new("victim").unwrap(), b"precious");
-        fs::create_dir_all(part.parent().unwrap()).unwrap();
+        world.make_dir(payload.place.dir());
         symlink(world.base.join("victim"), &part).unwrap();
         let refused = |what: &str| {
             let err = payload.deliver(world.session().as_mut()).unwrap_err();
@@ -340,6 +423,42 @@ fn bytes_that_change_at_the_site_are_sent_again_once() {
             }
         }
     });
+}
+
+#[test]
+fn s0_46_a_delivery_over_ftp_with_data_cut_at_any_byte_is_completed_by_the_next() {
+    for kind in [Kind::ProFtpd, Kind::Vsftpd, Kind::PureFtpd] {
+        let ftpd = Ftpd::start(kind, Security::Plain);
+        let relay = FtpRelay::start(ftpd.addr(), LineFault::None);
+        let (protection, port) = (Protection::None, relay.addr().port());
+        let site = Ftp::new(FtpSettings { protection, port, ..ftp_settings(&ftpd) });
+        let payload = Payload::noise();
+        let at = ftpd.root().join(payload.place.payload().as_str());
+        for cut in [0, 1, 70_000, 1_000_000, 1_500_001, SIZE as u64 - 1] {
+            for fault in [LineFault::CutAfter(cut), LineFault::ResetAfter(cut), LineFault::LoseAfter(cut)] {
+                relay.set_data(fault);
+                relay.set_data(fault);
+                let result = payload.deliver(site.connect().unwrap().as_mut());
+                let err = result.expect_err("the cut is noticed");
+                assert_eq!(err.fault(), Fault::TryLater, "{fault:?} at {kind:?}: {err}");
+                assert!(!at.exists(), "{fault:?} at {kind:?}: a final name of what did not arrive");
+                // What the server had taken in when it noticed.
+                ftpd.kill_connections();
+                relay.set_data(LineFault::None);
+                let part = ftpd.root().join(payload.part().as_str());
+                let there = fs::metadata(part).map_or(0, |part| part.len());
+                let delivered = payload.deliver(site.connect().unwrap().as_mut()).unwrap();
+                let told = (delivered.resumed_from, delivered.sent);
+                assert_eq!(told, (there, SIZE as u64 - there), "{fault:?} at {kind:?}");
+                assert!(
+                    there <= cut && (there == cut || !matches!(fault, LineFault::LoseAfter(_))),
+                    "{there}"
+                );
+                assert!(fs::read(&at).unwrap() == payload.bytes, "{fault:?} at {kind:?}");
+                fs::remove_file(&at).unwrap();
+            }
+        }
+    }
 }
 
 #[test]

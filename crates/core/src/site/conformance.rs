@@ -8,14 +8,47 @@ use std::path::PathBuf;
 use super::{Entry, EntryKind, RemotePath, Session, Site, SiteError, SiteErrorKind};
 use crate::digest::Digester;
 
-/// A site under test, with the directory of this host in which its files can be seen.
+/// A site under test, with the directory of this host in which its files can be seen, and what it can do. All else
+/// each kind of site must do.
 pub(crate) struct Subject {
     pub(crate) site: Box<dyn Site>,
     pub(crate) base: PathBuf,
-    /// Whether it computes hashes itself.
-    pub(crate) hashes: bool,
-    /// The mode that delivered files must have.
-    pub(crate) file_mode: u32,
+    /// What it hashes by itself.
+    pub(crate) hashes: Hashes,
+    /// The mode that delivered files must have, if it lets us set one.
+    pub(crate) file_mode: Option<u32>,
+    /// Whether it cuts files.
+    pub(crate) cuts: bool,
+    /// Whether a put leaves what stands behind its end.
+    pub(crate) keeps_tails: bool,
+    /// Whether it says how much room there is.
+    pub(crate) tells_space: bool,
+    /// Names that it refuses although others take them.
+    pub(crate) refuses: &'static [&'static str],
+}
+
+/// What a site hashes by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hashes {
+    Beginnings,
+    WholeFiles,
+    Nothing,
+}
+
+impl Subject {
+    /// Takes a site that can do everything, and gives files the mode 0640.
+    pub(crate) fn new(site: impl Site + 'static, base: impl Into<PathBuf>) -> Self {
+        Self {
+            site: Box::new(site),
+            base: base.into(),
+            hashes: Hashes::Beginnings,
+            file_mode: Some(0o640),
+            cuts: true,
+            keeps_tails: true,
+            tells_space: true,
+            refuses: &[],
+        }
+    }
 }
 
 /// Runs the suite.
@@ -33,8 +66,9 @@ pub(crate) fn conformance(subject: &Subject) {
     a_rename_never_overwrites(subject, session);
     removing_needs_a_file(subject, session);
     hashes_are_of_the_first_bytes(subject, session);
+    hashes_are_of_what_is_there_now(subject, session);
     odd_names_are_only_names(subject, session);
-    free_space_is_that_of_the_disk(session);
+    free_space_is_that_of_the_disk(subject, session);
 }
 
 fn path(text: &str) -> RemotePath {
@@ -82,14 +116,26 @@ fn a_put_writes_from_where_it_is_told_and_never_truncates(subject: &Subject, ses
     let file = subject.base.join("put");
     assert_eq!(put(session, "put", 0, b"hello world").unwrap(), 11);
     assert_eq!(fs::read(&file).unwrap(), b"hello world");
-    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o7777, subject.file_mode);
+    if let Some(mode) = subject.file_mode {
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o7777, mode);
+    }
     assert_eq!(put(session, "put", 6, b"W").unwrap(), 1);
-    assert_eq!(fs::read(&file).unwrap(), b"hello World");
+    if subject.keeps_tails {
+        assert_eq!(fs::read(&file).unwrap(), b"hello World");
+    } else {
+        assert_eq!(fs::read(&file).unwrap(), b"hello W");
+        assert_eq!(put(session, "put", 7, b"orld").unwrap(), 4);
+    }
     assert_eq!(put(session, "put", 11, b"!").unwrap(), 1);
     assert_eq!(put(session, "put", 12, b"").unwrap(), 0);
     assert_eq!(fs::read(&file).unwrap(), b"hello World!");
-    session.truncate(&path("put"), 5).unwrap();
-    assert_eq!(fs::read(&file).unwrap(), b"hello");
+    if subject.cuts {
+        session.truncate(&path("put"), 5).unwrap();
+        assert_eq!(fs::read(&file).unwrap(), b"hello");
+    } else {
+        assert_eq!(kind(session.truncate(&path("put"), 5)), SiteErrorKind::Unsupported);
+        assert_eq!(fs::read(&file).unwrap(), b"hello World!");
+    }
     assert_eq!(kind(session.truncate(&path("absent"), 0)), SiteErrorKind::NotFound);
     assert_eq!(kind(put(session, "absent/below", 0, b"x")), SiteErrorKind::NotFound);
     assert_eq!(put(session, "empty", 0, b"").unwrap(), 0);
@@ -194,24 +240,55 @@ fn hashes_are_of_the_first_bytes(subject: &Subject, session: &mut dyn Session) {
     for size in [0, 1, 1 << 20, bytes.len()] {
         let mut digester = Digester::default();
         digester.update(&bytes[..size]);
-        let expected = subject.hashes.then(|| digester.finish().sha256);
+        let expected = match subject.hashes {
+            Hashes::Beginnings => Some(digester.finish().sha256),
+            Hashes::WholeFiles => (size == bytes.len()).then(|| digester.finish().sha256),
+            Hashes::Nothing => None,
+        };
         assert_eq!(session.sha256(&path("large"), size as u64).unwrap(), expected, "{size} bytes");
     }
-    if subject.hashes {
+    if subject.hashes != Hashes::Nothing {
         assert_eq!(kind(session.sha256(&path("large"), bytes.len() as u64 + 1)), SiteErrorKind::Protocol);
         assert_eq!(kind(session.sha256(&path("absent"), 0)), SiteErrorKind::NotFound);
         assert_eq!(kind(session.sha256(&path("link"), 0)), SiteErrorKind::NotRegular);
     }
 }
 
+/// Servers keep hashes, and some mistake a file for another that was there in the same second.
+fn hashes_are_of_what_is_there_now(subject: &Subject, session: &mut dyn Session) {
+    if subject.hashes == Hashes::Nothing {
+        return;
+    }
+    let expect = |session: &mut dyn Session, bytes: &[u8]| {
+        let mut digester = Digester::default();
+        digester.update(bytes);
+        let found = session.sha256(&path("changing"), bytes.len() as u64).unwrap();
+        assert_eq!(found, Some(digester.finish().sha256), "{}", String::from_utf8_lossy(bytes));
+    };
+    let at = subject.base.join("changing");
+    for bytes in [b"first", b"other"] {
+        fs::write(&at, bytes).unwrap();
+        expect(session, bytes);
+    }
+    fs::remove_file(&at).unwrap();
+    put(session, "changing", 0, b"third").unwrap();
+    fs::write(&at, b"spoil").unwrap();
+    expect(session, b"spoil");
+}
+
 fn odd_names_are_only_names(subject: &Subject, session: &mut dyn Session) {
     for name in ["-rf", "it's", "$(touch owned)", "a b\"c", "`x`;&|<>*?[", "~", "%41", "back\\slash", "ünï"]
     {
+        let refused = subject.refuses.contains(&name);
         let name = format!("a/{name}");
+        if refused {
+            assert_eq!(kind(put(session, &name, 0, b"odd")), SiteErrorKind::Permission, "{name}");
+            continue;
+        }
         put(session, &name, 0, b"odd").unwrap();
         assert_eq!(fs::read(subject.base.join(&name)).unwrap(), b"odd", "{name}");
         let hash = session.sha256(&path(&name), 3).unwrap();
-        assert_eq!(hash.is_some(), subject.hashes, "{name}");
+        assert_eq!(hash.is_some(), subject.hashes != Hashes::Nothing, "{name}");
         assert_eq!(session.get(&path(&name), 0, &mut Vec::new()).unwrap(), 3);
         session.rename_new(&path(&name), &path("a/renamed")).unwrap();
         session.remove(&path("a/renamed")).unwrap();
@@ -219,9 +296,10 @@ fn odd_names_are_only_names(subject: &Subject, session: &mut dyn Session) {
     assert!(!subject.base.join("owned").exists() && !subject.base.join("a/owned").exists());
 }
 
-fn free_space_is_that_of_the_disk(session: &mut dyn Session) {
+fn free_space_is_that_of_the_disk(subject: &Subject, session: &mut dyn Session) {
     for dir in ["a", "a/absent/below"] {
-        assert!(session.free_space(&path(dir)).unwrap().is_some_and(|free| free > 0), "{dir}");
+        let free = session.free_space(&path(dir)).unwrap();
+        assert_eq!(free.is_some_and(|free| free > 0), subject.tells_space, "{dir}: {free:?}");
     }
 }
 

@@ -336,7 +336,7 @@ mod tests {
     fn subject(dir: &tempfile::TempDir) -> Subject {
         let site =
             Directory { name: "dir".into(), base: dir.path().into(), file_mode: 0o640, dir_mode: 0o750 };
-        Subject { site: Box::new(site), base: dir.path().into(), hashes: true, file_mode: 0o640 }
+        Subject::new(site, dir.path())
     }
 
     #[test]

@@ -9,6 +9,7 @@
 //! written with several mebibytes in flight ([`window`]), and hashed by the server itself where it lets us
 //! run a command ([`hash`]).
 
+mod file;
 mod hash;
 mod known_hosts;
 mod link;

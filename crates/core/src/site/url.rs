@@ -1,4 +1,5 @@
-//! The URL that says where a site is: `sftp://user@host:port/dir`, `sftp://user@host/~/dir`, `file:///dir`.
+//! The URL that says where a site is: `sftp://user@host:port/dir`, `sftp://user@host/~/dir`, `ftps://user@host/dir`,
+//! `ftp://user@host/dir`, `file:///dir`.
 //!
 //! A path is absolute; after `/~/` it is relative to the login directory. Percent-encoding is undone. A password
 //! has no place in a URL, because configuration files are shown and copied; there are secrets for that.
@@ -22,6 +23,19 @@ pub enum SiteUrl {
         /// Where the site's base is.
         base: BasePath,
     },
+    /// An FTP server.
+    Ftp {
+        /// The account; a netrc file may name it instead.
+        user: Option<String>,
+        /// A host name or an address without brackets.
+        host: String,
+        /// The port, if the URL names one.
+        port: Option<u16>,
+        /// Where the site's base is.
+        base: BasePath,
+        /// Whether TLS protects it.
+        is_secure: bool,
+    },
     /// A directory on this host.
     Directory(PathBuf),
 }
@@ -39,10 +53,10 @@ pub enum BasePath {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UrlError {
     /// There is no scheme, or one that no site has.
-    #[error("site url {0} has no known scheme; use sftp:// or file://")]
+    #[error("site url {0} has no known scheme; use sftp://, ftps:// or file://")]
     Scheme(String),
     /// A scheme that a site may have some day.
-    #[error("site url {0}: {1} is not supported yet; use sftp:// or file://")]
+    #[error("site url {0}: {1} is not supported yet; use sftp://, ftps:// or file://")]
     NotYet(String, &'static str),
     /// There is a password in it.
     #[error("site url {0} holds a password; remove it there and configure it as a secret")]
@@ -78,26 +92,43 @@ impl FromStr for SiteUrl {
         }
         let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
         match scheme.to_ascii_lowercase().as_str() {
-            "sftp" => sftp(text, authority, path),
+            "sftp" => {
+                let Authority { user, host, port } = self::authority(text, authority)?;
+                let user = user.ok_or_else(|| UrlError::User(shown()))?;
+                Ok(Self::Sftp { user, host, port: port.unwrap_or(22), base: base(text, path)? })
+            }
+            scheme @ ("ftp" | "ftps") => {
+                let Authority { user, host, port } = self::authority(text, authority)?;
+                Ok(Self::Ftp { user, host, port, base: base(text, path)?, is_secure: scheme == "ftps" })
+            }
             "file" if matches!(authority, "" | "localhost") => match base(text, path)? {
                 BasePath::Absolute(dir) => Ok(Self::Directory(dir.into())),
                 BasePath::Home(_) => Err(UrlError::Path(shown())),
             },
             "file" => Err(UrlError::Host(shown())),
-            "ftp" => Err(UrlError::NotYet(shown(), "ftp")),
-            "ftps" => Err(UrlError::NotYet(shown(), "ftps")),
             "tupkg" => Err(UrlError::NotYet(shown(), "tupkg")),
             _ => Err(UrlError::Scheme(shown())),
         }
     }
 }
 
-fn sftp(text: &str, authority: &str, path: &str) -> Result<SiteUrl, UrlError> {
+/// What stands between the scheme and the path.
+struct Authority {
+    user: Option<String>,
+    host: String,
+    port: Option<u16>,
+}
+
+fn authority(text: &str, authority: &str) -> Result<Authority, UrlError> {
     let (user, address) = match authority.rsplit_once('@') {
         Some((user, _)) if user.contains(':') => return Err(UrlError::Password(shown(text))),
-        Some((user, address)) if !user.is_empty() => (decode(text, user)?, address),
-        _ => return Err(UrlError::User(shown(text))),
+        Some(("", _)) => return Err(UrlError::User(shown(text))),
+        Some((user, address)) => (Some(decode(text, user)?), address),
+        None => (None, authority),
     };
+    if user.as_ref().is_some_and(|user| user.contains(foreign::is_unsafe)) {
+        return Err(UrlError::User(shown(text)));
+    }
     let (host, port) = match address.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((host, "")) => (host.to_owned(), None),
         Some((host, tail)) => (host.to_owned(), Some(tail.strip_prefix(':').unwrap_or("invalid"))),
@@ -111,11 +142,11 @@ fn sftp(text: &str, authority: &str, path: &str) -> Result<SiteUrl, UrlError> {
         return Err(UrlError::Host(shown(text)));
     }
     let port = match port.map(str::parse) {
-        None => 22,
+        None => None,
         Some(Ok(0) | Err(_)) => return Err(UrlError::Port(shown(text))),
-        Some(Ok(port)) => port,
+        Some(Ok(port)) => Some(port),
     };
-    Ok(SiteUrl::Sftp { user, host, port, base: base(text, path)? })
+    Ok(Authority { user, host, port })
 }
 
 /// Reads the path of a URL; slashes at its end and doubled ones mean nothing.
@@ -162,6 +193,10 @@ mod tests {
         SiteUrl::Sftp { user: user.to_owned(), host: host.to_owned(), port, base }
     }
 
+    fn ftp(user: Option<&str>, port: Option<u16>, base: BasePath, is_secure: bool) -> SiteUrl {
+        SiteUrl::Ftp { user: user.map(str::to_owned), host: "h".into(), port, base, is_secure }
+    }
+
     #[test]
     fn s0_46_urls_of_sites_are_taken_apart() {
         let absolute = |dir: &str| BasePath::Absolute(dir.to_owned());
@@ -176,6 +211,8 @@ mod tests {
             ("SFTP://u@h/~", sftp("u", "h", 22, home(""))),
             ("sftp://a%40b@[::1]:22/x%20y//z%25", sftp("a@b", "::1", 22, absolute("/x y/z%"))),
             ("file:///srv/site", SiteUrl::Directory("/srv/site".into())),
+            ("ftps://u@h/in", ftp(Some("u"), None, absolute("/in"), true)),
+            ("FTP://h:2121/~/in", ftp(None, Some(2121), home("in"), false)),
         ] {
             assert_eq!(text.parse(), Ok(url), "{text}");
         }
@@ -184,12 +221,13 @@ mod tests {
     #[test]
     fn what_is_wrong_with_a_url_is_said() {
         let said = |text: &str| text.parse::<SiteUrl>().expect_err(text);
-        assert!(matches!(said("ftp://h/x"), UrlError::NotYet(_, "ftp")));
         assert!(matches!(said("tupkg://h/x"), UrlError::NotYet(_, "tupkg")));
         assert!(matches!(said("/srv/site"), UrlError::Scheme(_)));
         assert!(matches!(said("sftp://u@/x"), UrlError::Host(_)));
         assert!(matches!(said("sftp://u@-oProxy/x"), UrlError::Host(_)));
-        assert!(matches!(said("sftp://h/x"), UrlError::User(_)));
+        for text in ["sftp://h/x", "ftps://@h/x", "ftp://u%0d%0aDELE@h/x"] {
+            assert!(matches!(said(text), UrlError::User(_)), "{text}");
+        }
         assert!(matches!(said("file://h/x"), UrlError::Host(_)));
         for port in ["0", "65536", "", "x", "-1"] {
             assert!(matches!(said(&format!("sftp://u@h:{port}/x")), UrlError::Port(_)), "{port}");

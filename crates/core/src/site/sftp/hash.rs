@@ -6,10 +6,11 @@
 //! file's bytes as well, and a wrong count is not believed.
 
 use std::io::Read as _;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use super::link::{Failure, Link, Patience};
+use super::link::{Failure, Link};
 use crate::digest::Sha256Hex;
+use crate::site::pace::{Patience, hashing};
 
 /// The commands that hash standard input, and the name they print for it.
 const TOOLS: [(&str, &str); 3] =
@@ -20,9 +21,6 @@ const EMPTY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b785
 
 /// The most that a command has to say.
 const MAX_OUTPUT: usize = 4096;
-
-/// The slowest disk that a server may hash from, in bytes a second; nothing is heard meanwhile.
-const HASH_PACE: u64 = 16 << 20;
 
 /// What is known about the server's ability to hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,8 +85,7 @@ fn quote(word: &str) -> String {
 /// Runs a command that hashes `size` bytes and returns what it prints, or `None` if the server refuses, it fails, or
 /// it prints what no such command prints. An error is one of the connection.
 fn run(link: &Link, command: &str, size: u64) -> Result<Option<String>, Failure> {
-    let work = Duration::from_secs(size / HASH_PACE);
-    let patience = Patience::Until(Instant::now() + link.io_timeout + work);
+    let patience = Patience::Until(Instant::now() + link.io_timeout + hashing(size));
     match converse(link, command, patience) {
         Err(failure) if failure.kind().is_dead() => Err(failure),
         Err(_) => Ok(None),

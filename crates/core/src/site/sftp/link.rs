@@ -13,6 +13,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use ssh2::{BlockDirections, ErrorCode};
 
 use crate::foreign;
+use crate::site::pace::Patience;
 use crate::site::{SiteError, SiteErrorKind};
 
 /// libssh2's error codes, as far as they are told apart; `LIBSSH2_ERROR_*` and `LIBSSH2_FX_*` in its headers.
@@ -46,15 +47,6 @@ pub(super) mod code {
     pub(in super::super) const FX_QUOTA_EXCEEDED: i32 = 15;
     pub(in super::super) const FX_NOT_A_DIRECTORY: i32 = 19;
     pub(in super::super) const FX_LINK_LOOP: i32 = 21;
-}
-
-/// How long an operation may take.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Patience {
-    /// Until this moment, whatever happens.
-    Until(Instant),
-    /// Until nothing has come or gone for this long, and not beyond this moment.
-    Idle(Duration, Instant),
 }
 
 /// Why an operation on a link did not succeed.
@@ -229,10 +221,7 @@ impl Link {
             BlockDirections::Both => PollFlags::IN | PollFlags::OUT,
             BlockDirections::Inbound | BlockDirections::None => PollFlags::IN,
         };
-        let end = match patience {
-            Patience::Until(end) => end,
-            Patience::Idle(idle, end) => end.min(*last + idle),
-        };
+        let end = patience.end(*last);
         loop {
             let left = end.saturating_duration_since(Instant::now());
             let timeout = Timespec::try_from(left).map_err(|_| Failure::Stalled)?;

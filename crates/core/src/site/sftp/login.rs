@@ -3,20 +3,19 @@
 //! The order is the point: the peer proves that it holds a key, the key is looked up in the known_hosts file,
 //! and only then does anything go out that a stranger must not have. There is no trust on first use.
 
-use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::path::Path;
-use std::sync::mpsc;
-use std::thread;
 use std::time::Instant;
 
 use ssh2::MethodType;
 use zeroize::Zeroizing;
 
 use super::known_hosts::{KnownKeys, Verdict, fingerprint};
-use super::link::{Failure, Link, Patience, code};
+use super::link::{Failure, Link, code};
 use super::{Credential, SftpSettings};
 use crate::foreign;
 use crate::secret::Secret;
+use crate::site::pace::Patience;
+use crate::site::reach::reach;
 use crate::site::{SiteError, SiteErrorKind};
 
 /// Connects, checks the peer, and logs in.
@@ -24,7 +23,7 @@ pub(super) fn log_in(settings: &SftpSettings) -> Result<Link, SiteError> {
     let deadline = Instant::now() + settings.connect_timeout;
     let known = known_keys(settings)?;
     let peer = format!("{} ({}:{})", settings.name, foreign::escape(&settings.host), settings.port);
-    let socket = connect(settings, &peer, deadline)?;
+    let socket = reach(&settings.host, settings.port, &peer, deadline)?;
     let mut link = Link::new(socket, peer, settings.io_timeout)?;
     check_peer(&mut link, &known, settings, deadline)?;
     authenticate(&link, settings, deadline)?;
@@ -42,66 +41,6 @@ fn known_keys(settings: &SftpSettings) -> Result<KnownKeys, SiteError> {
         SiteError::caused(SiteErrorKind::Configuration, text, err)
     })?;
     Ok(KnownKeys::read(&String::from_utf8_lossy(&bytes), &settings.host, settings.port))
-}
-
-/// Opens a TCP connection to the first address that answers.
-fn connect(settings: &SftpSettings, peer: &str, deadline: Instant) -> Result<TcpStream, SiteError> {
-    let timeout = || {
-        let text = format!("connecting to site {peer}: nobody answered in the time allowed; try again later");
-        SiteError::new(SiteErrorKind::Timeout, text)
-    };
-    let addresses = resolve(settings, peer, deadline)?.ok_or_else(timeout)?;
-    let mut failure = None;
-    for (tried, address) in addresses.iter().enumerate() {
-        // One silent address must not use up the time of those after it.
-        let share = u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
-        let left = deadline.saturating_duration_since(Instant::now()) / share;
-        if left.is_zero() {
-            return Err(timeout());
-        }
-        match TcpStream::connect_timeout(address, left) {
-            Ok(socket) => return Ok(socket),
-            Err(err) => failure = Some(err),
-        }
-    }
-    Err(match failure {
-        Some(err) if err.kind() == std::io::ErrorKind::TimedOut => timeout(),
-        Some(err) => {
-            let text = format!("connecting to site {peer}; look whether the server and the network are up");
-            SiteError::caused(SiteErrorKind::Unreachable, text, err)
-        }
-        None => {
-            let text = format!("resolving the name of site {peer}: it has no address; correct its url");
-            SiteError::new(SiteErrorKind::Unreachable, text)
-        }
-    })
-}
-
-/// Looks the host's addresses up, or returns `None` if that takes too long.
-///
-/// The system's resolver knows no deadline, so it runs beside us and is left behind if it is late.
-fn resolve(
-    settings: &SftpSettings,
-    peer: &str,
-    deadline: Instant,
-) -> Result<Option<Vec<SocketAddr>>, SiteError> {
-    if let Ok(address) = settings.host.parse::<IpAddr>() {
-        return Ok(Some(vec![(address, settings.port).into()]));
-    }
-    let (answer, answers) = mpsc::channel();
-    let name = (settings.host.clone(), settings.port);
-    thread::spawn(move || {
-        // Nobody listens any more if it took too long.
-        let _ = answer.send(name.to_socket_addrs().map(Vec::from_iter));
-    });
-    match answers.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-        Ok(Ok(addresses)) => Ok(Some(addresses)),
-        Ok(Err(err)) => {
-            let text = format!("resolving the name of site {peer}; look at the name and at name service");
-            Err(SiteError::caused(SiteErrorKind::Unreachable, text, err))
-        }
-        Err(_) => Ok(None),
-    }
 }
 
 /// Exchanges keys and makes sure that the peer's is in the known_hosts file.

@@ -4,15 +4,15 @@
 //! looks at the names concerned afterwards and says what it finds; the answer cannot be in doubt by more than
 //! what somebody else changes in between.
 
-use std::io::{self, Read, Seek as _, SeekFrom, Write};
+use std::io::{Read, Seek as _, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use ssh2::{ErrorCode, File, FileStat, OpenFlags, OpenType, RenameFlags};
+use ssh2::{ErrorCode, File, FileStat, OpenFlags, RenameFlags};
 
+use super::file::blank;
 use super::hash::Hasher;
 use super::link::{Failure, Link, code};
 use super::transfer::{Broken, receive, send};
-use super::window::WINDOW;
 use super::{BasePath, SftpSettings};
 use crate::digest::Sha256Hex;
 use crate::foreign;
@@ -24,12 +24,13 @@ const MAX_NAMES: usize = 100_000;
 /// An open session.
 pub(super) struct Open {
     // Dropped before the link that it speaks over.
-    sftp: ssh2::Sftp,
-    link: Link,
-    base: String,
-    file_mode: u32,
-    dir_mode: u32,
-    hasher: Hasher,
+    pub(super) sftp: ssh2::Sftp,
+    pub(super) link: Link,
+    pub(super) base: String,
+    pub(super) file_mode: u32,
+    pub(super) dir_mode: u32,
+    pub(super) hasher: Hasher,
+    pub(super) hides_links: bool,
 }
 
 impl Open {
@@ -52,8 +53,10 @@ impl Open {
             }
         };
         let hasher = if settings.exec_hash { Hasher::Untried } else { Hasher::Unavailable };
-        let open =
-            Self { sftp, link, base, file_mode: settings.file_mode, dir_mode: settings.dir_mode, hasher };
+        // ProFTPD resolves a path before it looks, even if it is asked not to follow a link.
+        let hides_links = link.ssh.banner_bytes().is_some_and(|banner| contains(banner, b"mod_sftp"));
+        let (file_mode, dir_mode) = (settings.file_mode, settings.dir_mode);
+        let open = Self { sftp, link, base, file_mode, dir_mode, hasher, hides_links };
         match open.is_directory(&open.base) {
             Ok(true) => Ok(open),
             Ok(false) => {
@@ -68,20 +71,26 @@ impl Open {
         }
     }
 
-    fn at(&self, path: &RemotePath) -> PathBuf {
+    pub(super) fn at(&self, path: &RemotePath) -> PathBuf {
         join(&self.base, path.as_str()).into()
     }
 
-    fn error(&self, doing: &str, path: &RemotePath, failure: Failure) -> SiteError {
+    pub(super) fn error(&self, doing: &str, path: &RemotePath, failure: Failure) -> SiteError {
         self.link.error(&format!("{doing} {path}"), failure)
     }
 
-    fn refusal(&self, kind: SiteErrorKind, doing: &str, path: &RemotePath, status: i32) -> SiteError {
+    pub(super) fn refusal(
+        &self,
+        kind: SiteErrorKind,
+        doing: &str,
+        path: &RemotePath,
+        status: i32,
+    ) -> SiteError {
         self.link.error_of(kind, &format!("{doing} {path}"), Failure::Status(status))
     }
 
     /// Returns whether a directory, or a link to one, is at an absolute path.
-    fn is_directory(&self, path: &str) -> Result<bool, Failure> {
+    pub(super) fn is_directory(&self, path: &str) -> Result<bool, Failure> {
         match self.link.ask(|| Ok(self.sftp.stat(Path::new(path))?)) {
             Ok(stat) => Ok(stat.is_dir()),
             Err(failure) if failure.kind() == SiteErrorKind::NotFound => Ok(false),
@@ -89,88 +98,23 @@ impl Open {
         }
     }
 
-    /// Opens a regular file. What stands at the name is looked at before, because a server opens links and waits for
-    /// the other end of a pipe; and the opened file is looked at again.
-    fn open(&mut self, doing: &str, path: &RemotePath, flags: OpenFlags) -> Result<File, SiteError> {
-        let not_regular =
-            |open: &Self| open.refusal(SiteErrorKind::NotRegular, doing, path, code::FX_FAILURE);
-        if self.stat(path)?.is_some_and(|entry| entry.kind != EntryKind::File) {
-            return Err(not_regular(self));
-        }
+    /// Returns whether a link is at a path, at a server that takes it for what it leads to when asked what it is.
+    fn is_link(&self, path: &RemotePath) -> Result<bool, SiteError> {
         let at = self.at(path);
-        let mode = i32::try_from(self.file_mode).unwrap_or(0o600);
-        let mut file = self
-            .link
-            .ask(|| Ok(self.sftp.open_mode(&at, flags, mode, OpenType::File)?))
-            .map_err(|failure| self.error(doing, path, failure))?;
-        let stat = self.link.ask(|| Ok(file.stat()?)).map_err(|failure| self.error(doing, path, failure))?;
-        if stat.perm.is_some() && !stat.is_file() {
-            return Err(not_regular(self));
+        match self.link.ask(|| Ok(self.sftp.readlink(&at)?)) {
+            Ok(_) => Ok(true),
+            Err(failure) if failure.kind().is_dead() => Err(self.error("looking at", path, failure)),
+            Err(_) => Ok(false),
         }
-        if flags.contains(OpenFlags::CREATE) {
-            self.set_mode(&mut file, &stat, path)?;
-        }
-        Ok(file)
-    }
-
-    /// Gives a file its final mode while it still has its temporary name, whatever the server's umask is.
-    fn set_mode(&self, file: &mut File, stat: &FileStat, path: &RemotePath) -> Result<(), SiteError> {
-        if stat.perm.is_some_and(|perm| perm & 0o7777 == self.file_mode) {
-            return Ok(());
-        }
-        let mode = FileStat { perm: Some(self.file_mode), ..blank() };
-        match self.link.ask(|| Ok(file.setstat(mode.clone())?)) {
-            Ok(()) => Ok(()),
-            // Some servers keep modes to themselves, and deliver files all the same.
-            Err(Failure::Status(status)) => {
-                tracing::warn!(site = %self.link.peer, %path, status, "the site does not let us set the mode");
-                Ok(())
-            }
-            Err(failure) => Err(self.error("setting the mode of", path, failure)),
-        }
-    }
-
-    /// Finishes a written file: on the server's disk if it can do that, and closed.
-    fn finish(&mut self, mut file: File, path: &RemotePath) -> Result<(), SiteError> {
-        match self.link.ask(|| Ok(file.fsync()?)) {
-            Err(Failure::Status(code::FX_OP_UNSUPPORTED)) => {}
-            done => done.map_err(|failure| self.write_error(path, failure))?,
-        }
-        self.link.ask(|| Ok(file.close()?)).map_err(|failure| self.error("closing", path, failure))
-    }
-
-    /// Goes on over a new channel after a transfer has ended early; the old one may hold half a request.
-    fn renew(&mut self, file: File) {
-        let fresh = self.link.ask(|| Ok(self.link.ssh.sftp()?));
-        self.link.abandon(file);
-        let Ok(fresh) = fresh else { return self.link.give_up() };
-        let old = std::mem::replace(&mut self.sftp, fresh);
-        self.link.abandon(old);
-        if !matches!(self.is_directory(&self.base), Ok(true)) {
-            self.link.give_up();
-        }
-    }
-
-    /// Makes an error of a refused write; a server of this version cannot say that its disk is full.
-    fn write_error(&mut self, path: &RemotePath, failure: Failure) -> SiteError {
-        if failure.is_vague()
-            && let Ok(Some(free)) = self.free_space(&path.parent())
-            && free < WINDOW as u64
-        {
-            return self.link.error_of(SiteErrorKind::NoSpace, &format!("writing {path}"), failure);
-        }
-        self.error("writing", path, failure)
-    }
-
-    fn source_error(&self, doing: &str, path: &RemotePath, err: io::Error) -> SiteError {
-        let text = format!("{doing} the local side of {path}; look at the spool's disk");
-        SiteError::caused(SiteErrorKind::Source, text, err)
     }
 }
 
 impl Session for Open {
     fn stat(&mut self, path: &RemotePath) -> Result<Option<Entry>, SiteError> {
         let at = self.at(path);
+        if self.hides_links && self.is_link(path)? {
+            return Ok(Some(Entry { kind: EntryKind::Other, size: 0 }));
+        }
         match self.link.ask(|| Ok(self.sftp.lstat(&at)?)) {
             Ok(stat) => Ok(Some(Entry {
                 kind: match stat {
@@ -183,6 +127,11 @@ impl Session for Open {
                 })?,
             })),
             Err(failure) if failure.kind() == SiteErrorKind::NotFound => Ok(None),
+            // Some servers have no word for a name below a file.
+            Err(failure) if failure.is_vague() && !path.is_base() => match self.stat(&path.parent())? {
+                Some(Entry { kind: EntryKind::File, .. }) | None => Ok(None),
+                Some(_) => Err(self.error("looking at", path, failure)),
+            },
             Err(failure) => Err(self.error("looking at", path, failure)),
         }
     }
@@ -213,8 +162,10 @@ impl Session for Open {
     fn make_dirs(&mut self, dir: &RemotePath) -> Result<usize, SiteError> {
         let failed = |dir: &RemotePath, failure| self.error("making directory", dir, failure);
         // In the usual case it is there, which costs one question instead of one a name.
-        if self.is_directory(&join(&self.base, dir.as_str())).map_err(|failure| failed(dir, failure))? {
-            return Ok(0);
+        match self.is_directory(&join(&self.base, dir.as_str())) {
+            Ok(true) => return Ok(0),
+            Err(failure) if !failure.is_vague() => return Err(failed(dir, failure)),
+            Ok(false) | Err(_) => {}
         }
         let mut made = 0;
         for dir in dir.with_parents() {
@@ -282,10 +233,14 @@ impl Session for Open {
     fn truncate(&mut self, path: &RemotePath, size: u64) -> Result<(), SiteError> {
         let mut file = self.open("cutting", path, OpenFlags::WRITE)?;
         let stat = FileStat { size: Some(size), ..blank() };
-        self.link
-            .ask(|| Ok(file.setstat(stat.clone())?))
-            .map_err(|failure| self.error("cutting", path, failure))?;
-        self.finish(file, path)
+        match self.link.ask(|| Ok(file.setstat(stat.clone())?)) {
+            Ok(()) => self.finish(file, path),
+            // It let us open the file for writing, so it is not this file that it protects.
+            Err(failure) if failure.kind() == SiteErrorKind::Permission => {
+                Err(self.link.error_of(SiteErrorKind::Unsupported, &format!("cutting {path}"), failure))
+            }
+            Err(failure) => Err(self.error("cutting", path, failure)),
+        }
     }
 
     fn rename_new(&mut self, from: &RemotePath, to: &RemotePath) -> Result<(), SiteError> {
@@ -383,12 +338,11 @@ fn join(base: &str, below: &str) -> String {
     }
 }
 
+fn contains(text: &[u8], word: &[u8]) -> bool {
+    text.windows(word.len()).any(|part| part == word)
+}
+
 fn seek(file: &mut File, to: u64) {
     // The position is kept on this side; nothing is said to the server, and nothing can fail.
     let _ = file.seek(SeekFrom::Start(to));
-}
-
-/// Attributes that say nothing.
-fn blank() -> FileStat {
-    FileStat { size: None, uid: None, gid: None, perm: None, atime: None, mtime: None }
 }

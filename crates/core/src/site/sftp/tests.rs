@@ -4,15 +4,19 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use intraware_test_support::proftpd::ModSftp;
 use intraware_test_support::relay::{Fault, Relay};
 use intraware_test_support::sshd::{Access, Sshd};
 
 use super::*;
-use crate::site::conformance::{Subject, conformance, noise};
+use crate::site::conformance::{Hashes, Subject, conformance, noise};
 use crate::site::{RemotePath, SiteErrorKind};
 
 /// Long enough for a loaded machine to answer, short enough to wait for in a test.
 const SHORT: Duration = Duration::from_millis(1_500);
+
+/// How long anything else may take on a loaded machine; less than the time allowed where nothing is to run out.
+const LATE: Duration = Duration::from_secs(15);
 
 fn settings(sshd: &Sshd) -> SftpSettings {
     SftpSettings {
@@ -20,9 +24,26 @@ fn settings(sshd: &Sshd) -> SftpSettings {
         host: "127.0.0.1".into(),
         port: sshd.addr().port(),
         user: sshd.user().into(),
-        base: BasePath::Absolute(sshd.root().to_str().unwrap().into()),
+        base: BasePath::Absolute(sshd.base()),
         known_hosts: sshd.known_hosts(),
         credentials: vec![key(sshd.client_key())],
+        connect_timeout: Duration::from_secs(20),
+        io_timeout: Duration::from_secs(20),
+        file_mode: 0o640,
+        dir_mode: 0o750,
+        exec_hash: true,
+    }
+}
+
+fn at_proftpd(server: &ModSftp) -> SftpSettings {
+    SftpSettings {
+        name: "intraware".into(),
+        host: "127.0.0.1".into(),
+        port: server.addr().port(),
+        user: server.user().into(),
+        base: BasePath::Absolute(server.root().to_str().unwrap().into()),
+        known_hosts: server.known_hosts(),
+        credentials: vec![key(server.client_key())],
         connect_timeout: Duration::from_secs(20),
         io_timeout: Duration::from_secs(20),
         file_mode: 0o640,
@@ -58,15 +79,41 @@ fn path(text: &str) -> RemotePath {
 #[test]
 fn s0_46_openssh_keeps_the_contract_of_a_site() {
     let sshd = Sshd::start(Access::Shell);
-    let site = Box::new(Sftp::new(settings(&sshd)));
-    conformance(&Subject { site, base: sshd.root(), hashes: true, file_mode: 0o640 });
+    conformance(&Subject::new(Sftp::new(settings(&sshd)), sshd.root()));
 }
 
 #[test]
 fn s0_46_openssh_without_commands_keeps_the_contract_of_a_site() {
-    let sshd = Sshd::start(Access::SftpOnly);
-    let site = Box::new(Sftp::new(settings(&sshd)));
-    conformance(&Subject { site, base: sshd.root(), hashes: false, file_mode: 0o640 });
+    for access in [Access::SftpOnly, Access::Chrooted] {
+        let sshd = Sshd::start(access);
+        let subject = Subject::new(Sftp::new(settings(&sshd)), sshd.root());
+        conformance(&Subject { hashes: Hashes::Nothing, ..subject });
+    }
+}
+
+#[test]
+fn s0_46_openssh_without_attributes_and_extensions_keeps_the_contract_of_a_site() {
+    let sshd = Sshd::start(Access::Bare);
+    let subject = Subject::new(Sftp::new(settings(&sshd)), sshd.root());
+    let (hashes, file_mode) = (Hashes::Nothing, None);
+    conformance(&Subject { hashes, file_mode, cuts: false, tells_space: false, ..subject });
+}
+
+#[test]
+fn s0_46_proftpd_keeps_the_contract_of_a_site_with_and_without_extensions() {
+    for lines in ["", "SFTPExtensions -fsync -posixRename -statvfs -vendorID -hardlink -homeDirectory"] {
+        let server = ModSftp::start(lines);
+        let subject = Subject::new(Sftp::new(at_proftpd(&server)), server.root());
+        // It tells how much room there is by path; the library can ask by the handle of a file only.
+        conformance(&Subject { hashes: Hashes::Nothing, tells_space: false, ..subject });
+    }
+}
+
+#[test]
+fn s0_46_proftpd_takes_a_password() {
+    let server = ModSftp::start("");
+    let credentials = vec![Credential::Password(Secret::new(server.password()))];
+    assert!(Sftp::new(SftpSettings { credentials, ..at_proftpd(&server) }).connect().is_ok());
 }
 
 #[test]
@@ -175,7 +222,7 @@ fn a_mute_server_is_given_up_in_time() {
     let begin = Instant::now();
     let err = fails(SftpSettings { connect_timeout: SHORT, ..through(&sshd, &relay) });
     assert_eq!(err.kind, SiteErrorKind::Timeout);
-    assert!(begin.elapsed() >= SHORT && begin.elapsed() < SHORT * 2, "{:?}", begin.elapsed());
+    assert!(begin.elapsed() >= SHORT && begin.elapsed() < SHORT + LATE, "{:?}", begin.elapsed());
 }
 
 #[test]
@@ -188,13 +235,14 @@ fn a_stall_ends_the_session_in_time_and_for_good() {
     let begin = Instant::now();
     let err = session.put(&path("x"), 0, &mut &bytes[..], &mut |_| ()).unwrap_err();
     assert_eq!(err.kind, SiteErrorKind::Timeout);
-    assert!(begin.elapsed() >= SHORT && begin.elapsed() < SHORT * 3, "{:?}", begin.elapsed());
+    assert!(begin.elapsed() >= SHORT && begin.elapsed() < SHORT + LATE, "{:?}", begin.elapsed());
     let after = Instant::now();
     for _ in 0..3 {
         assert_eq!(session.stat(&path("x")).unwrap_err().kind, SiteErrorKind::Disconnected);
     }
     drop(session);
-    assert!(after.elapsed() < Duration::from_millis(200), "{:?}", after.elapsed());
+    // Less than any of them would have waited.
+    assert!(after.elapsed() < SHORT, "{:?}", after.elapsed());
 }
 
 #[test]
@@ -236,7 +284,7 @@ fn a_connection_may_be_cut_at_any_byte() {
             // How much is said after the transfer varies, so that the last cuts may come too late.
             Ok(()) => assert!(at > bytes.len() as u64, "cut after {at} of {whole}: nobody noticed"),
         }
-        assert!(begin.elapsed() < Duration::from_secs(10), "cut after {at}: {:?}", begin.elapsed());
+        assert!(begin.elapsed() < LATE, "cut after {at}: {:?}", begin.elapsed());
     }
     relay.set(Fault::None);
     talk().unwrap();
@@ -250,7 +298,7 @@ fn a_killed_server_is_noticed_at_once() {
     let begin = Instant::now();
     assert_eq!(session.stat(&path("x")).unwrap_err().kind, SiteErrorKind::Disconnected);
     drop(session);
-    assert!(begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());
+    assert!(begin.elapsed() < LATE, "{:?}", begin.elapsed());
 }
 
 #[test]

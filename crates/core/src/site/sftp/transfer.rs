@@ -5,19 +5,15 @@
 //! go on over another channel.
 
 use std::io::{self, Read, Write};
-use std::time::{Duration, Instant};
 
 use ssh2::File;
 
-use super::link::{Failure, Link, Patience};
+use super::link::{Failure, Link};
 use super::window::Window;
+use crate::site::pace::Pace;
 
 /// Bytes asked for at a time; libssh2 asks for four times as many ahead.
 const READ: usize = 1 << 20;
-
-/// The slowest that a transfer may be: this many bytes in this time. A line that drips is as good as stalled.
-const PACE_BYTES: u64 = 300 * 1024;
-const PACE_TIME: Duration = Duration::from_secs(300);
 
 /// Why a transfer ended early.
 pub(super) enum Broken {
@@ -68,44 +64,5 @@ pub(super) fn receive(link: &Link, file: &mut File, sink: &mut dyn Write) -> Res
                 copied += n as u64;
             }
         }
-    }
-}
-
-/// Watches that a transfer gets on.
-struct Pace {
-    idle: Duration,
-    end: Instant,
-    moved: u64,
-}
-
-impl Pace {
-    fn new(idle: Duration) -> Self {
-        Self { idle, end: Instant::now() + PACE_TIME, moved: 0 }
-    }
-
-    fn patience(&self) -> Patience {
-        Patience::Idle(self.idle, self.end)
-    }
-
-    fn moved(&mut self, bytes: usize) {
-        self.moved += bytes as u64;
-        if self.moved >= PACE_BYTES {
-            *self = Self::new(self.idle);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_transfer_that_drips_runs_out_of_time() {
-        let mut pace = Pace::new(Duration::from_secs(60));
-        let begin = pace.end;
-        pace.moved(PACE_BYTES as usize - 1);
-        assert_eq!(pace.end, begin, "too little to be given more time");
-        pace.moved(1);
-        assert!(pace.end > begin);
     }
 }

@@ -1,0 +1,256 @@
+//! From a name to a session that is logged in, in at most `connect_timeout`. What is left of that time is for finding the
+//! site's base.
+//!
+//! Over TLS the peer proves who it is before anything goes out that a stranger must not have; a server that has no TLS
+//! gets no password.
+
+use std::time::Instant;
+
+use rustls::AlertDescription;
+use rustls::version::{TLS12, TLS13};
+
+use super::control::{Control, Failure};
+use super::reply::{Reply, code};
+use super::tls::Tls;
+use super::{FtpSettings, Protection};
+use crate::foreign;
+use crate::site::pace::Patience;
+use crate::site::reach::reach;
+use crate::site::{SiteError, SiteErrorKind};
+
+/// What a login leaves.
+pub(super) struct Login {
+    pub(super) control: Control,
+    pub(super) tls: Option<Tls>,
+    /// What the server has greeted with.
+    pub(super) greeting: String,
+    pub(super) features: Features,
+}
+
+/// What the server says that it can do.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Features(Vec<String>);
+
+impl Features {
+    fn of(reply: &Reply) -> Self {
+        if !reply.is_done() {
+            return Self::default();
+        }
+        Self(reply.inner().iter().map(|line| line.trim().to_ascii_uppercase()).collect())
+    }
+
+    /// Returns what the server says behind the name of a feature, if it has it.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find_map(|line| match line.split_once(' ') {
+            Some((first, rest)) => (first == name).then_some(rest),
+            None => (line == name).then_some(""),
+        })
+    }
+
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+}
+
+/// Connects, checks the peer, and logs in.
+pub(super) fn log_in(settings: &FtpSettings) -> Result<Login, SiteError> {
+    let deadline = Instant::now() + settings.connect_timeout;
+    let (mut control, greeting, tls) = match &settings.protection {
+        Protection::None => {
+            let (control, greeting) = meet(settings, None, deadline).map_err(Met::into_error)?;
+            (control, greeting, None)
+        }
+        Protection::Explicit(trust) | Protection::Implicit(trust) => {
+            let prepare = |version| Tls::prepare(&settings.name, &settings.host, trust, version);
+            let older = prepare(&TLS12)?;
+            match meet(settings, Some(&older), deadline) {
+                Ok((control, greeting)) => (control, greeting, Some(older)),
+                Err(Met::OtherVersion(_)) => {
+                    let newer = prepare(&TLS13)?;
+                    let (control, greeting) =
+                        meet(settings, Some(&newer), deadline).map_err(Met::into_error)?;
+                    (control, greeting, Some(newer))
+                }
+                Err(Met::Error(err)) => return Err(err),
+            }
+        }
+    };
+    let patience = Patience::Until(deadline);
+    authenticate(&mut control, settings, patience)?;
+    let features = prepare_session(&mut control, tls.is_some(), patience)
+        .map_err(|failure| control.error("preparing the session", failure))?;
+    Ok(Login { control, tls, greeting, features })
+}
+
+/// Why a server was not met.
+enum Met {
+    /// It speaks another version of TLS.
+    OtherVersion(SiteError),
+    /// Anything else.
+    Error(SiteError),
+}
+
+impl Met {
+    fn into_error(self) -> SiteError {
+        match self {
+            Self::OtherVersion(err) | Self::Error(err) => err,
+        }
+    }
+}
+
+impl From<SiteError> for Met {
+    fn from(err: SiteError) -> Self {
+        Self::Error(err)
+    }
+}
+
+/// Connects, and makes sure who the peer is if `tls` is to be spoken. Returns what it greets with as well.
+fn meet(settings: &FtpSettings, tls: Option<&Tls>, deadline: Instant) -> Result<(Control, String), Met> {
+    let patience = Patience::Until(deadline);
+    let peer = format!("{} ({}:{})", settings.name, foreign::escape(&settings.host), settings.port);
+    let socket = reach(&settings.host, settings.port, &peer, deadline)?;
+    let mut control = Control::new(socket, peer, settings.io_timeout, deadline)?;
+    let is_implicit = matches!(settings.protection, Protection::Implicit(_));
+    if let Some(tls) = tls.filter(|_| is_implicit) {
+        protect(&mut control, tls, patience)?;
+    }
+    let greeting = greet(&mut control, patience)?;
+    if let Some(tls) = tls.filter(|_| !is_implicit) {
+        ask_for_tls(&mut control, patience)?;
+        protect(&mut control, tls, patience)?;
+    }
+    Ok((control, greeting))
+}
+
+fn greet(control: &mut Control, patience: Patience) -> Result<String, SiteError> {
+    let doing = "waiting for the greeting";
+    loop {
+        match control.reply(patience) {
+            Ok(reply) if reply.code == code::SERVICE_READY => return Ok(reply.lines[0].clone()),
+            // It will be ready later.
+            Ok(reply) if reply.is_preliminary() => {}
+            Ok(reply) => {
+                control.give_up();
+                return Err(control.error(doing, Failure::Refused(reply)));
+            }
+            // Too many connections, or being shut down: it was reached, and nobody's time is lost.
+            Err(failure) => return Err(control.error(doing, failure)),
+        }
+    }
+}
+
+fn ask_for_tls(control: &mut Control, patience: Patience) -> Result<(), SiteError> {
+    let doing = "asking for TLS";
+    match control.ask_within("AUTH", "TLS", patience) {
+        Ok(reply) if reply.code == 234 => Ok(()),
+        Ok(reply) => {
+            control.give_up();
+            let text = format!(
+                "{doing} at site {}: it refuses, so no login was tried; have TLS set up there, or set tls = \
+                 \"implicit\" if it begins at once",
+                control.peer
+            );
+            let said = format!("it answered {} {}", reply.code, foreign::escape(reply.text()));
+            Err(SiteError::caused(SiteErrorKind::Configuration, text, said))
+        }
+        Err(failure) => Err(control.error(doing, failure)),
+    }
+}
+
+/// Goes over to TLS. A certificate that is not believed is told by its fingerprint, for a person to compare.
+fn protect(control: &mut Control, tls: &Tls, patience: Patience) -> Result<(), Met> {
+    match control.secure(tls, patience) {
+        Ok(()) => Ok(()),
+        Err(failure @ Failure::Tls(rustls::Error::AlertReceived(AlertDescription::ProtocolVersion))) => {
+            Err(Met::OtherVersion(control.error("beginning TLS", failure)))
+        }
+        Err(Failure::Tls(err @ rustls::Error::InvalidCertificate(_))) => {
+            let seen = tls.seen().map_or("none".to_owned(), |seen| seen.to_string());
+            let text = format!(
+                "checking the certificate of site {}: it shows the one with SHA-256 {seen}, which is not trusted; no \
+                 login was tried. If the server's operator confirms it, name its authority as ca_file or itself as \
+                 certificate_sha256",
+                control.peer
+            );
+            Err(SiteError::caused(SiteErrorKind::HostKey, text, foreign::escape(err.to_string())).into())
+        }
+        Err(failure) => Err(control.error("beginning TLS", failure).into()),
+    }
+}
+
+fn authenticate(control: &mut Control, settings: &FtpSettings, patience: Patience) -> Result<(), SiteError> {
+    let user = foreign::escape(&settings.user);
+    let doing = format!("logging in as {user}");
+    let unusable = |what: &str| {
+        let text =
+            format!("{doing} at site {}: the {what} cannot be sent over FTP; correct it", settings.name);
+        SiteError::new(SiteErrorKind::Configuration, text)
+    };
+    let password = settings.password.expose_str().ok_or_else(|| unusable("password"))?;
+    let mut outcome = control.ask_within("USER", &settings.user, patience);
+    if matches!(outcome, Err(Failure::Unsendable)) {
+        return Err(unusable("account"));
+    }
+    if outcome.as_ref().is_ok_and(|reply| reply.code == 331) {
+        outcome = match control.ask_within("PASS", password, patience) {
+            Ok(reply) => Ok(reply.without(password)),
+            Err(Failure::Refused(reply)) => Err(Failure::Refused(reply.without(password))),
+            other => other,
+        };
+        if matches!(outcome, Err(Failure::Unsendable)) {
+            return Err(unusable("password"));
+        }
+    }
+    match outcome {
+        Ok(reply) if reply.is_done() => Ok(()),
+        Ok(reply) => {
+            control.give_up();
+            let kind = match reply.code / 100 {
+                // It may be busy, and refuse everybody for the moment.
+                4 => SiteErrorKind::Disconnected,
+                _ => SiteErrorKind::Auth,
+            };
+            Err(control.error_of(kind, &doing, Failure::Refused(reply)))
+        }
+        Err(failure) => Err(control.error(&doing, failure)),
+    }
+}
+
+/// Learns what the server can do, has data protected too, and has bytes left as they are.
+fn prepare_session(control: &mut Control, is_secure: bool, patience: Patience) -> Result<Features, Failure> {
+    let features = Features::of(&control.ask_within("FEAT", "", patience)?);
+    let mut need = |verb: &str, argument: &str| match control.ask_within(verb, argument, patience)? {
+        reply if reply.is_done() => Ok(()),
+        reply => Err(Failure::Refused(reply)),
+    };
+    if is_secure {
+        need("PBSZ", "0")?;
+        need("PROT", "P")?;
+    }
+    need("TYPE", "I")?;
+    if features.has("UTF8") {
+        // Some do it anyway, and say so by refusing.
+        control.ask_within("OPTS", "UTF8 ON", patience)?;
+    }
+    Ok(features)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn features_are_found_by_their_whole_name() {
+        let lines = ["Features:", " MLST type*;size*;", " Size", " HASH SHA-1*;SHA-256", "End"];
+        let reply = Reply { code: 211, lines: lines.map(str::to_owned).to_vec() };
+        let features = Features::of(&reply);
+        assert_eq!(features.get("HASH"), Some("SHA-1*;SHA-256"));
+        assert!(
+            features.has("SIZE")
+                && features.has("MLST")
+                && !features.has("MLS")
+                && !features.has("FEATURES:")
+        );
+        assert_eq!(Features::of(&Reply { code: 500, ..reply }), Features::default());
+    }
+}

@@ -1,0 +1,351 @@
+//! An FTP session: the contract of [`Session`] in terms of RFC 959 and its successors.
+//!
+//! Most refusals have the number 550 and a reason in words, which are for people. Whoever gets one looks at the names
+//! concerned afterwards and says what it finds; the answer cannot be in doubt by more than what somebody else changes in
+//! between.
+
+use std::collections::HashSet;
+use std::io::{Read, Write};
+
+use super::control::{Control, Failure};
+use super::data::{Channel, Ended};
+use super::file::Use;
+use super::hash::Hasher;
+use super::listing::Facts;
+use super::login::{Features, Login, log_in};
+use super::look::Lister;
+use super::reply::quoted_path;
+use super::{BasePath, FtpSettings};
+use crate::digest::Sha256Hex;
+use crate::foreign;
+use crate::site::{Entry, EntryKind, RemotePath, Session, SiteError, SiteErrorKind};
+
+/// Names that a directory may have; a hostile server could go on for ever.
+const MAX_NAMES: usize = 100_000;
+
+/// An open session.
+pub(super) struct Open {
+    pub(super) control: Control,
+    pub(super) channel: Channel,
+    pub(super) features: Features,
+    pub(super) base: String,
+    /// The directory that the server takes us to be in.
+    pub(super) entered: Option<String>,
+    pub(super) lister: Lister,
+    hasher: Hasher,
+    /// The files of which this connection may hold a hash that is not of what is there.
+    pub(super) hashed: HashSet<String>,
+    greeting: String,
+    pub(super) settings: FtpSettings,
+    pub(super) sets_modes: bool,
+}
+
+impl Open {
+    /// Finds the base, in what the login has left of the time for connecting.
+    pub(super) fn begin(login: Login, settings: &FtpSettings) -> Result<Self, SiteError> {
+        let Login { mut control, tls, greeting, features } = login;
+        let base = match &settings.base {
+            BasePath::Absolute(base) => base.clone(),
+            BasePath::Home(below) => {
+                let doing = "asking for the login directory";
+                let home = control.done("PWD", "").map_err(|failure| control.error(doing, failure))?;
+                let home = quoted_path(home.text())
+                    .filter(|home| home.starts_with('/') && !home.contains(foreign::is_unsafe))
+                    .ok_or_else(|| {
+                        control.error(doing, Failure::Garbled("it names none that can be used"))
+                    })?;
+                join(&home, below)
+            }
+        };
+        let mut open = Self {
+            control,
+            channel: Channel::new(tls),
+            hasher: Hasher::among(&features),
+            features,
+            base: base.clone(),
+            hashed: HashSet::new(),
+            entered: None,
+            lister: Lister::Untried,
+            greeting,
+            settings: settings.clone(),
+            sets_modes: true,
+        };
+        match open.enter(&base) {
+            Ok(true) => {
+                open.control.deadline = None;
+                Ok(open)
+            }
+            Ok(false) => {
+                let base = foreign::escape(&base);
+                let text = format!(
+                    "looking at the base {base} of site {}: it cannot be entered; correct the url or have it made",
+                    open.control.peer
+                );
+                Err(SiteError::new(SiteErrorKind::Configuration, text))
+            }
+            Err(failure) => Err(open.control.error("looking at the base", failure)),
+        }
+    }
+
+    /// Goes on over a new connection.
+    pub(super) fn renew(&mut self) -> Result<(), SiteError> {
+        self.control.take_leave();
+        *self = Self::begin(log_in(&self.settings)?, &self.settings)?;
+        Ok(())
+    }
+
+    /// Returns the absolute path of one below the base.
+    pub(super) fn at(&self, path: &RemotePath) -> String {
+        join(&self.base, path.as_str())
+    }
+
+    pub(super) fn error(&self, doing: &str, path: &RemotePath, failure: Failure) -> SiteError {
+        self.control.error(&format!("{doing} {path}"), failure)
+    }
+
+    pub(super) fn refusal(
+        &self,
+        kind: SiteErrorKind,
+        doing: &str,
+        path: &RemotePath,
+        why: &str,
+    ) -> SiteError {
+        SiteError::new(kind, format!("{doing} {path} at site {}: {why}", self.control.peer))
+    }
+}
+
+impl Session for Open {
+    fn stat(&mut self, path: &RemotePath) -> Result<Option<Entry>, SiteError> {
+        self.look(path)
+    }
+
+    fn list(&mut self, dir: &RemotePath) -> Result<Vec<String>, SiteError> {
+        let at = self.at(dir);
+        if !self.enter(&at).map_err(|failure| self.error("listing", dir, failure))? {
+            let why = "there is no such directory; look whether somebody removed it";
+            return Err(self.refusal(SiteErrorKind::NotFound, "listing", dir, why));
+        }
+        let listed = self.lines(&at).map_err(|failure| self.error("listing", dir, failure))?;
+        let names: Vec<String> = match listed {
+            Some(lines) => lines.iter().map(|line| line.name().to_owned()).collect(),
+            None => {
+                let lines = self.channel.lines(&mut self.control, ("MLSD", ""));
+                let lines = lines.map_err(|failure| self.error("listing", dir, failure))?;
+                let facts = lines.iter().filter_map(|line| Some((Facts::parse(line)?, line)));
+                facts
+                    .filter(|(facts, line)| !facts.is_about_directory(line))
+                    .map(|(facts, _)| facts.name)
+                    .collect()
+            }
+        };
+        let names: Vec<String> = names.into_iter().filter(|name| !matches!(&**name, "." | "..")).collect();
+        if names.len() > MAX_NAMES || names.iter().any(|name| name.contains('/')) {
+            let failure = Failure::Garbled("its names cannot be those of one directory");
+            return Err(self.error("listing", dir, failure));
+        }
+        Ok(names)
+    }
+
+    fn make_dirs(&mut self, dir: &RemotePath) -> Result<usize, SiteError> {
+        // In the usual case it is there, which costs one question instead of one a name.
+        let at = self.at(dir);
+        if self.enter(&at).map_err(|failure| self.error("making directory", dir, failure))? {
+            return Ok(0);
+        }
+        let mut made = 0;
+        for dir in dir.with_parents() {
+            let at = self.at(&dir);
+            let failed = |open: &Self, failure| open.error("making directory", &dir, failure);
+            if self.enter(&at).map_err(|failure| failed(self, failure))? {
+                continue;
+            }
+            let reply = self.control.ask("MKD", &at).map_err(|failure| failed(self, failure))?;
+            if reply.is_done() {
+                made += 1;
+                continue;
+            }
+            // Somebody else may have made it meanwhile.
+            if self.enter(&at).map_err(|failure| failed(self, failure))? {
+                continue;
+            }
+            let failure = Failure::Refused(reply);
+            let kind = match self.look(&dir)? {
+                Some(_) => SiteErrorKind::NotRegular,
+                None if failure.is_vague() => SiteErrorKind::Permission,
+                None => failure.kind(),
+            };
+            return Err(self.control.error_of(kind, &format!("making directory {dir}"), failure));
+        }
+        Ok(made)
+    }
+
+    fn put(
+        &mut self,
+        path: &RemotePath,
+        from: u64,
+        source: &mut dyn Read,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<u64, SiteError> {
+        let there = self.regular("writing", path)?;
+        if from > there.unwrap_or(0) {
+            // Some servers would append, some refuse, and some leave a hole.
+            let why = "FTP cannot write behind the end of a file; send it from the beginning";
+            return Err(self.refusal(SiteErrorKind::Unsupported, "writing", path, why));
+        }
+        match self.store(path, from, there, source, progress) {
+            Ok(sent) => self.settle(path, from + sent).map(|()| sent),
+            Err(Ended::NotBegun(failure)) if from > 0 && failure.is_objection() => {
+                let doing = format!("going on with {path}");
+                Err(self.control.error_of(SiteErrorKind::Unsupported, &doing, failure))
+            }
+            Err(Ended::Site(failure) | Ended::NotBegun(failure)) => {
+                Err(self.file_error(Use::Write, path, failure))
+            }
+            Err(Ended::Local(err)) => Err(self.local_error("reading", path, err)),
+        }
+    }
+
+    fn get(&mut self, path: &RemotePath, from: u64, sink: &mut dyn Write) -> Result<u64, SiteError> {
+        let size = self.regular("reading", path)?;
+        let size = self.must_exist("reading", path, size)?;
+        if from >= size {
+            return Ok(0);
+        }
+        let at = self.at(path);
+        match self.channel.receive(&mut self.control, ("RETR", &at), from, size - from, sink) {
+            Ok(read) if read >= size - from => Ok(read),
+            Ok(read) => {
+                let why = format!(
+                    "it gave {read} of {} bytes, and said that it was all; try again later",
+                    size - from
+                );
+                Err(self.refusal(SiteErrorKind::Protocol, "reading", path, &why))
+            }
+            Err(Ended::Site(failure) | Ended::NotBegun(failure)) => {
+                Err(self.file_error(Use::Read, path, failure))
+            }
+            Err(Ended::Local(err)) => Err(self.local_error("writing", path, err)),
+        }
+    }
+
+    /// FTP has no way to cut a file, but to write it anew.
+    fn truncate(&mut self, path: &RemotePath, size: u64) -> Result<(), SiteError> {
+        let there = self.regular("cutting", path)?;
+        match self.must_exist("cutting", path, there)? {
+            there if there == size => Ok(()),
+            _ => {
+                let why = "FTP cannot cut files; remove it and send it again";
+                Err(self.refusal(SiteErrorKind::Unsupported, "cutting", path, why))
+            }
+        }
+    }
+
+    fn rename_new(&mut self, from: &RemotePath, to: &RemotePath) -> Result<(), SiteError> {
+        let doing = format!("renaming {from} to {to}");
+        // Most servers overwrite, and none can be asked not to.
+        if self.look(to)?.is_some() {
+            let why = "the name is taken; look at what stands there";
+            return Err(self.refusal(SiteErrorKind::Exists, &format!("renaming {from} to"), to, why));
+        }
+        let (old, new) = (self.at(from), self.at(to));
+        let failed = |open: &Self, failure| open.control.error(&doing, failure);
+        let mut reply = self.control.ask("RNFR", &old).map_err(|failure| failed(self, failure))?;
+        if reply.wants_more() {
+            reply = self.control.ask("RNTO", &new).map_err(|failure| failed(self, failure))?;
+            if reply.is_done() {
+                return Ok(());
+            }
+        }
+        let failure = Failure::Refused(reply);
+        if !failure.is_vague() {
+            return Err(failed(self, failure));
+        }
+        let kind = match (self.look(from)?, self.look(to)?) {
+            (None, _) => SiteErrorKind::NotFound,
+            (Some(_), Some(_)) => SiteErrorKind::Exists,
+            (Some(_), None) => match self.look(&to.parent())? {
+                Some(Entry { kind: EntryKind::Directory, .. }) => SiteErrorKind::Permission,
+                _ => SiteErrorKind::NotFound,
+            },
+        };
+        Err(self.control.error_of(kind, &doing, failure))
+    }
+
+    fn remove(&mut self, path: &RemotePath) -> Result<(), SiteError> {
+        let reply = self
+            .control
+            .ask("DELE", &self.at(path))
+            .map_err(|failure| self.error("removing", path, failure))?;
+        if reply.is_done() {
+            return Ok(());
+        }
+        let failure = Failure::Refused(reply);
+        if !failure.is_vague() {
+            return Err(self.error("removing", path, failure));
+        }
+        let kind = match self.look(path)?.map(|entry| entry.kind) {
+            None => SiteErrorKind::NotFound,
+            Some(EntryKind::Directory) => SiteErrorKind::NotRegular,
+            Some(EntryKind::File | EntryKind::Other) => SiteErrorKind::Permission,
+        };
+        Err(self.control.error_of(kind, &format!("removing {path}"), failure))
+    }
+
+    fn sha256(&mut self, path: &RemotePath, size: u64) -> Result<Option<Sha256Hex>, SiteError> {
+        if self.hasher == Hasher::Unavailable {
+            return Ok(None);
+        }
+        let length = self.regular("hashing", path)?;
+        let length = self.must_exist("hashing", path, length)?;
+        if length < size {
+            let why = format!("it has {length} of {size} bytes; look again");
+            return Err(self.refusal(SiteErrorKind::Protocol, "hashing", path, &why));
+        }
+        if length > size {
+            return Ok(None);
+        }
+        let at = self.at(path);
+        // ProFTPD hashes what it receives, and keeps that, and every hash, for as long as a file's size and second of
+        // change are the same; but only in the process of one connection.
+        if self.hashed.contains(&at) {
+            self.renew()?;
+        }
+        self.hashed.insert(at.clone());
+        self.hasher.hash(&mut self.control, &at, size).map_err(|failure| self.error("hashing", path, failure))
+    }
+
+    fn free_space(&mut self, dir: &RemotePath) -> Result<Option<u64>, SiteError> {
+        if !self.features.has("AVBL") {
+            return Ok(None);
+        }
+        let mut dir = dir.clone();
+        loop {
+            let reply = self.control.ask("AVBL", &self.at(&dir));
+            let reply = reply.map_err(|failure| self.error("asking for the free space of", &dir, failure))?;
+            match reply.text().trim().parse() {
+                Ok(free) if reply.is_done() => return Ok(Some(free)),
+                _ if dir.is_base() => return Ok(None),
+                _ => dir = dir.parent(),
+            }
+        }
+    }
+
+    fn peer(&self) -> String {
+        let greeting = foreign::escape(&self.greeting);
+        match (self.control.protection(), self.channel.tls.as_ref().and_then(|tls| tls.seen())) {
+            (Some(protection), Some(seen)) => {
+                format!("ftps, {greeting}, {protection}, certificate SHA256:{seen}")
+            }
+            _ => format!("ftp without protection, {greeting}"),
+        }
+    }
+}
+
+/// Joins an absolute path and one below it.
+fn join(base: &str, below: &str) -> String {
+    match (base.trim_end_matches('/'), below) {
+        ("", "") => "/".to_owned(),
+        (base, "") => base.to_owned(),
+        (base, below) => format!("{base}/{below}"),
+    }
+}

@@ -1,0 +1,103 @@
+//! A loopback port whose connections are each handed to a server process of their own, as `inetd` does.
+//!
+//! The port is ours: no race for it, no waiting for a daemon. Each process reads its configuration anew, so that a test
+//! can change the server between two connections to one address, as an attacker or an operator would.
+
+use std::fs::{File, OpenOptions};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::process::{Child, Command};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+
+use rustix::process::{Pid, Signal, kill_process_group};
+
+/// A port and the processes behind it. Dropping it ends them.
+pub(crate) struct Inetd {
+    addr: SocketAddr,
+    closing: Arc<AtomicBool>,
+    children: Arc<Mutex<Vec<Child>>>,
+    accepted: Arc<AtomicUsize>,
+    accepting: Option<JoinHandle<()>>,
+}
+
+impl Inetd {
+    /// Listens on a free port. `command` makes the process for a connection, which gets it as standard input and
+    /// output and writes what it complains about to the file `log`.
+    pub(crate) fn start(log: &Path, command: impl Fn() -> Command + Send + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let addr = listener.local_addr().expect("the port's number");
+        File::create(log).expect("a log file");
+        let mut inetd = Self {
+            addr,
+            closing: Arc::default(),
+            children: Arc::default(),
+            accepted: Arc::default(),
+            accepting: None,
+        };
+        let (closing, children) = (Arc::clone(&inetd.closing), Arc::clone(&inetd.children));
+        let (accepted, log) = (Arc::clone(&inetd.accepted), log.to_owned());
+        inetd.accepting = Some(thread::spawn(move || {
+            for stream in listener.incoming() {
+                if closing.load(Ordering::SeqCst) {
+                    return;
+                }
+                accepted.fetch_add(1, Ordering::SeqCst);
+                let child = serve(stream.expect("an accepted connection"), command(), &log);
+                let mut children = children.lock().expect("no panic holds it");
+                children.retain_mut(|old| matches!(old.try_wait(), Ok(None)));
+                children.push(child);
+            }
+        }));
+        inetd
+    }
+
+    /// Returns the address it listens on.
+    pub(crate) fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Returns how many connections were made.
+    pub(crate) fn accepted(&self) -> usize {
+        self.accepted.load(Ordering::SeqCst)
+    }
+
+    /// Kills the processes of all connections and what they have started, as a crash of the server would.
+    pub(crate) fn kill_connections(&self) {
+        for mut child in self.children.lock().expect("no panic holds it").drain(..) {
+            let group = Pid::from_child(&child);
+            // One that has ended already is as dead as wanted.
+            let _ = kill_process_group(group, Signal::KILL);
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+impl Drop for Inetd {
+    fn drop(&mut self) {
+        self.closing.store(true, Ordering::SeqCst);
+        // Wakes the accepting thread, which then sees the flag.
+        let _ = TcpStream::connect(self.addr);
+        if let Some(thread) = self.accepting.take() {
+            let _ = thread.join();
+        }
+        self.kill_connections();
+    }
+}
+
+/// Hands one connection to a process, the first of a group of its own.
+fn serve(stream: TcpStream, mut command: Command, log: &Path) -> Child {
+    use std::os::unix::process::CommandExt as _;
+    let log = OpenOptions::new().append(true).open(log).expect("the log");
+    let out = stream.try_clone().expect("a second descriptor of the connection");
+    command
+        .stdin(OwnedFd::from(stream))
+        .stdout(OwnedFd::from(out))
+        .stderr(log)
+        .process_group(0)
+        .spawn()
+        .expect("the server starts")
+}
