@@ -173,7 +173,7 @@ fn s0_27_s0_40_s0_49_every_step_is_in_the_transaction_log_before_and_after_it() 
     assert_eq!(open, []);
     steps.dedup();
     let programs = |program: &str| events.iter().filter(|event| event["program"] == program).count();
-    assert_eq!(steps, ["M2", "M3", "M4", "M5", "M6", "M7", "U2", "U3", "U4", "U5", "C3", "C4"]);
+    assert_eq!(steps, ["M2", "times", "M3", "M4", "M5", "M6", "M7", "U2", "U3", "U4", "U5", "C3", "C4"]);
     assert!(programs("manage") > 0 && programs("upload") > 0);
     let runs: BTreeSet<String> = events.iter().map(|event| text(event, "run")).collect();
     assert_eq!(runs.len(), 3, "each of the three runs has an id of its own");

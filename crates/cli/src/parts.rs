@@ -1,10 +1,11 @@
 //! Makes the parts that a configuration describes. Reads secrets, opens files, and connects to nothing.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use intraware_core::archive::Level;
+use intraware_core::archive::{Effort, Level};
 use intraware_core::build_dir::BuildRoots;
 use intraware_core::config::{Backend, Config, Links, SiteConfig, TlsBegin, Verification};
 use intraware_core::deliver::Verify;
@@ -182,10 +183,13 @@ pub fn tree_policy(config: &Config) -> TreePolicy {
     TreePolicy { links, max_payload: config.spool.max_payload, ..TreePolicy::default() }
 }
 
-/// Returns how hard payloads are compressed.
-pub fn level(config: &Config) -> Result<Level, Failure> {
+/// Returns how hard payloads are compressed, and on how many of this host's cores.
+pub fn effort(config: &Config) -> Result<Effort, Failure> {
     let level = u8::try_from(config.archive.level).ok().and_then(Level::new);
-    level.ok_or_else(|| Failure::new(Fault::Configuration, "archive.level is out of range"))
+    let level = level.ok_or_else(|| Failure::new(Fault::Configuration, "archive.level is out of range"))?;
+    let threads = NonZeroUsize::new(config.archive.threads as usize);
+    let threads = threads.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
+    Ok(Effort { level, threads })
 }
 
 fn secret(source: Option<&SecretSource>) -> Result<Option<Secret>, Failure> {

@@ -1,14 +1,19 @@
-//! Progress of long steps on a terminal: bytes, rate, time left.
+//! Progress of long steps on a terminal: bytes, files, rate, time left.
 
 use std::io::IsTerminal as _;
 use std::sync::Mutex;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use intraware_core::foreign;
-use intraware_core::run::Progress;
+use intraware_core::run::{Amount, Progress};
 
 /// One bar for the step under way, on standard error.
-pub struct Bars(Mutex<Option<ProgressBar>>);
+pub struct Bars(Mutex<Option<Bar>>);
+
+struct Bar {
+    bar: ProgressBar,
+    total: Amount,
+}
 
 impl Bars {
     /// Returns bars if a person looks at standard error and wants to see them.
@@ -16,27 +21,39 @@ impl Bars {
         (!quiet && std::io::stderr().is_terminal()).then(|| Self(Mutex::new(None)))
     }
 
-    fn with(&self, change: impl FnOnce(&mut Option<ProgressBar>)) {
+    fn with(&self, change: impl FnOnce(&mut Option<Bar>)) {
         change(&mut self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
     }
 }
 
-const TEMPLATE: &str = "{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}";
+const TEMPLATE: &str = "{prefix} {wide_bar} {bytes}/{total_bytes}{msg} {bytes_per_sec} {eta}";
 
-impl Progress for Bars {
-    fn begin(&self, what: &str, total: u64) {
-        self.with(|bar| {
-            let style =
-                ProgressStyle::with_template(TEMPLATE).unwrap_or_else(|_| ProgressStyle::default_bar());
-            *bar = Some(ProgressBar::new(total).with_style(style).with_message(foreign::escape(what)));
-        });
+impl Bar {
+    fn new(what: &str, total: Amount) -> Self {
+        let style = ProgressStyle::with_template(TEMPLATE).unwrap_or_else(|_| ProgressStyle::default_bar());
+        let bar = ProgressBar::new(total.bytes).with_style(style).with_prefix(foreign::escape(what));
+        Self { bar, total }
     }
 
-    fn advance(&self, done: u64) {
-        self.with(|bar| bar.iter().for_each(|bar| bar.set_position(done)));
+    fn set(&self, done: Amount) {
+        // One file needs no count.
+        if self.total.files > 1 {
+            self.bar.set_message(format!(" {}/{} files", done.files, self.total.files));
+        }
+        self.bar.set_position(done.bytes);
+    }
+}
+
+impl Progress for Bars {
+    fn begin(&self, what: &str, total: Amount) {
+        self.with(|bar| *bar = Some(Bar::new(what, total)));
+    }
+
+    fn advance(&self, done: Amount) {
+        self.with(|bar| bar.iter().for_each(|bar| bar.set(done)));
     }
 
     fn end(&self) {
-        self.with(|bar| bar.take().iter().for_each(ProgressBar::finish_and_clear));
+        self.with(|bar| bar.take().iter().for_each(|bar| bar.bar.finish_and_clear()));
     }
 }

@@ -1,51 +1,58 @@
 //! One pass from a build tree to a payload: read, tar, compress, and everything that needs its bytes.
 //!
 //! ```text
-//! walk ─▶ content ─▶ tape ─▶ compress ─▶ tee ─┬▶ the file in the work directory
-//! (tree)  (exact     (tar    (gzip)           ├▶ size, MD5, SHA-1, SHA-256
-//!          lengths)   format)                 └▶ the signature's hash
+//! walk ─▶ read ─▶ tar ─▶ compress ─▶ write ─┬▶ the file in the work directory
+//!  1       8       1      a thread   1      ├▶ MD5, SHA-1, SHA-256   1 each
+//!                         a core            └▶ the signature's hash  1
 //! ```
 //!
-//! Each input byte is read once and each output byte is written once. The stages meet at `io::Write`
-//! and nowhere else, so that one can be replaced (the compressor by a parallel one) without the others
-//! noticing.
+//! Each input byte is read once and each output byte is written once. All stages work at the same time, on the
+//! threads given below their names; a stage of several threads gives its results in order ([`in_order`]). What is
+//! between two stages is bounded, so the slowest sets the pace, and a build of any size takes the same memory: some
+//! thirty megabytes, and three more for each thread that compresses.
 //!
-//! The bytes depend on names, contents, permission bits, whole seconds of mtimes, and link targets; not
-//! on who made the archive, when, on which host, or in which order a directory is listed. An unchanged
-//! build gives the same generation every time.
+//! The bytes depend on names, contents, permission bits, whole seconds of mtimes, link targets, and the level of
+//! compression; not on who made the archive, when, on which host, with how many threads, or in which order a
+//! directory is listed. An unchanged build gives the same generation every time.
 //!
-//! Promises: an [`Archived`] describes a build that stood still from before its [`Survey`] until after
+//! Promises: an [`Archived`] describes a build that was the same at its [`Survey`], while it was read, and after
 //! the last byte was read. After an error what was written is no archive; the caller removes it.
 
-mod compress;
+mod block;
+mod buffers;
 mod content;
+mod deflate;
+mod effort;
+mod gzip;
 mod hard_links;
+mod in_order;
+mod pack;
+mod read_ahead;
+mod stages;
 mod tape;
 mod tee;
 
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
+use std::thread::Builder;
 
-use compress::Gzip;
-pub use compress::Level;
-use content::Content;
-use hard_links::HardLinks;
-use tape::{Head, Tape};
-use tee::Tee;
+use buffers::Pool;
+pub use effort::{Effort, Level};
+use gzip::{Member, gzip};
+use pack::{Stopped, pack};
+use read_ahead::{ReadAhead, Walked};
+use stages::Stage;
+pub use stages::StageTimes;
+use tee::{Tee, TeeError, TeeStages};
 
 use crate::build_dir::{BuildDir, BuildError};
 use crate::digest::Digests;
 use crate::exit::Fault;
-use crate::fingerprint::{Fingerprint, Fingerprinter, Survey, survey};
-use crate::tree::{Entry, EntryKind, Walk, Warning, WarningKind};
-
-/// How many compressed bytes are collected before they are digested and written.
-const OUTPUT_BUFFER: usize = 256 << 10;
-
-/// How many bytes of a file are read at once.
-const INPUT_BUFFER: usize = 256 << 10;
+use crate::fingerprint::{Fingerprint, Survey, survey};
+use crate::run::Amount;
+use crate::tree::Warning;
 
 /// A finished archive and the build it is of.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Archived {
     /// What was written.
     pub digests: Digests,
@@ -57,6 +64,8 @@ pub struct Archived {
     pub bytes: u64,
     /// What a person should know, though it stops nothing.
     pub warnings: Vec<Warning>,
+    /// What each stage has cost.
+    pub stages: Vec<StageTimes>,
 }
 
 /// Why there is no archive.
@@ -65,12 +74,24 @@ pub enum ArchiveError {
     /// The build cannot be archived.
     #[error(transparent)]
     Build(#[from] BuildError),
+    /// The build is another than when it was surveyed, though it stands still now.
+    #[error("{path} was changed after this run had looked at it; the next run takes it as it is now")]
+    Outdated {
+        /// The build.
+        path: String,
+    },
     /// The archive cannot be written.
     #[error("cannot write the archive to the work directory; check the spool's free space, quota and mount")]
     Write(#[source] io::Error),
     /// The signature's hash did not take the bytes.
     #[error("cannot hash the archive for its signature")]
     Hash(#[source] io::Error),
+    /// The compressor or the host's memory is broken.
+    #[error("the compressor's output is not a DEFLATE stream; check the host's memory")]
+    Compress,
+    /// A thread cannot be started.
+    #[error("cannot start a thread; check the limits on processes and on memory")]
+    Thread(#[source] io::Error),
 }
 
 impl ArchiveError {
@@ -79,139 +100,111 @@ impl ArchiveError {
         match self {
             Self::Build(error) => error.fault(),
             Self::Write(_) => Fault::Spool,
-            Self::Hash(_) => Fault::Bug,
+            Self::Hash(_) | Self::Compress => Fault::Bug,
+            Self::Outdated { .. } | Self::Thread(_) => Fault::TryLater,
         }
     }
+}
 
-    fn of_output(error: io::Error) -> Self {
-        match error.downcast::<tee::HashFailed>() {
-            Ok(tee::HashFailed(cause)) => Self::Hash(cause),
-            Err(error) => Self::Write(error),
+/// In this module only threads are started by something that fails so.
+impl From<io::Error> for ArchiveError {
+    fn from(error: io::Error) -> Self {
+        Self::Thread(error)
+    }
+}
+
+impl From<deflate::Malformed> for ArchiveError {
+    fn from(deflate::Malformed: deflate::Malformed) -> Self {
+        Self::Compress
+    }
+}
+
+impl From<TeeError> for ArchiveError {
+    fn from(error: TeeError) -> Self {
+        match error {
+            TeeError::Write(cause) => Self::Write(cause),
+            TeeError::Hash(cause) => Self::Hash(cause),
         }
     }
 }
 
 /// Archives the build that `surveyed` describes into `out`, and shows the same bytes to `also`.
 ///
-/// `progress` hears how many of the survey's bytes have been dealt with so far. The tree is surveyed again at the
-/// end; if anything differs, the error is [`BuildError::Changed`].
+/// `progress` hears how much of the survey has been dealt with so far. The tree is surveyed again at the
+/// end; if anything is not as it was read, the error is [`BuildError::Changed`].
 pub fn archive(
     dir: &BuildDir,
     surveyed: &Survey,
-    level: Level,
-    out: &mut dyn Write,
-    also: &mut dyn Write,
-    progress: &mut dyn FnMut(u64),
+    effort: Effort,
+    out: &mut (dyn Write + Send),
+    also: &mut (dyn Write + Send),
+    progress: &mut dyn FnMut(Amount),
 ) -> Result<Archived, ArchiveError> {
-    let tee = BufWriter::with_capacity(OUTPUT_BUFFER, Tee::new(out, also));
-    let mut packer = Packer {
-        dir,
-        tape: Tape::new(Gzip::new(tee, level)),
-        fingerprinter: Fingerprinter::default(),
-        hard_links: HardLinks::default(),
-        copies: Vec::new(),
-        path: Vec::new(),
-        buffer: vec![0; INPUT_BUFFER],
-        done: 0,
-        progress,
-    };
-    let mut walk = Walk::new(dir, &surveyed.policy);
-    while let Some(entry) = walk.next()? {
-        packer.pack(&entry)?;
-    }
-    let totals = walk.finish()?;
-    let (digests, fingerprint, copies) = packer.finish()?;
-    let unchanged =
-        fingerprint == surveyed.fingerprint && fingerprint == survey(dir, &surveyed.policy)?.fingerprint;
-    if !unchanged {
+    let stages = Stages::new();
+    let [batches, chunks, parts] = <[Pool; 3]>::default();
+    let (digests, walked, again) = std::thread::scope(|scope| {
+        let mut source =
+            ReadAhead::start(scope, dir, &surveyed.policy, &batches, &stages.walk, &stages.read)?;
+        let (gzip, member) = gzip(scope, &stages.compress, effort, &chunks, &parts)?;
+        let tee = Tee::start(scope, &stages.tee, out, also)?;
+        let written = Builder::new().name("write".to_owned()).spawn_scoped(scope, || write(member, tee))?;
+        let packed = pack(&mut source.batches, gzip, &stages.tar, progress);
+        // Everything was read, though not everything is compressed yet.
+        let again = match packed {
+            Ok(()) => Some(stages.survey.busy(|| survey(dir, &surveyed.policy))?),
+            Err(Stopped::Build(error)) => return Err(ArchiveError::Build(error)),
+            // Whoever wrote has failed, and says why.
+            Err(Stopped::Closed) => None,
+        };
+        let digests = written.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        Ok((digests, source.finish()?, again))
+    })?;
+    if again.is_none_or(|again| again.fingerprint != walked.fingerprint) {
         let what = "files were added, removed, renamed or written to";
         return Err(BuildError::Changed { path: dir.shown(b""), what }.into());
     }
+    if walked.fingerprint != surveyed.fingerprint {
+        return Err(ArchiveError::Outdated { path: dir.shown(b"") });
+    }
+    let Walked { totals, fingerprint, copies } = walked;
     let warnings = [totals.warnings, copies].concat();
-    Ok(Archived { digests, fingerprint, files: totals.files, bytes: totals.bytes, warnings })
+    let stages = stages.times();
+    Ok(Archived { digests, fingerprint, files: totals.files, bytes: totals.bytes, warnings, stages })
 }
 
-type Output<'a> = Gzip<BufWriter<Tee<'a>>>;
-
-/// An archive under way.
-struct Packer<'a> {
-    dir: &'a BuildDir,
-    tape: Tape<Output<'a>>,
-    fingerprinter: Fingerprinter,
-    hard_links: HardLinks,
-    copies: Vec<Warning>,
-    /// The current entry's path in the archive.
-    path: Vec<u8>,
-    buffer: Vec<u8>,
-    done: u64,
-    progress: &'a mut dyn FnMut(u64),
+/// Writes the member to all places, as its parts come.
+fn write<'scope>(member: Member<'scope>, mut tee: Tee<'scope>) -> Result<Digests, ArchiveError> {
+    let _counted = tee.stage().thread();
+    member.each(|part| tee.write(part).map_err(ArchiveError::from))?;
+    Ok(tee.finish()?)
 }
 
-impl Packer<'_> {
-    fn pack(&mut self, entry: &Entry<'_>) -> Result<(), ArchiveError> {
-        self.fingerprinter.take(entry);
-        self.set_path(entry);
-        let head =
-            Head { path: &self.path, mode: entry.meta.archive_mode(), mtime: entry.meta.archive_mtime().0 };
-        match entry.kind {
-            EntryKind::Directory => self.tape.directory(&head).map_err(ArchiveError::of_output),
-            EntryKind::Link { target } => self.tape.link(&head, target).map_err(ArchiveError::of_output),
-            EntryKind::File { .. } if entry.meta.nlink > 1 => self.pack_file_with_links(entry),
-            EntryKind::File { .. } => self.pack_file(entry),
+/// What each stage costs.
+struct Stages {
+    walk: Stage,
+    read: Stage,
+    tar: Stage,
+    compress: Stage,
+    tee: TeeStages,
+    survey: Stage,
+}
+
+impl Stages {
+    fn new() -> Self {
+        Self {
+            walk: Stage::new("walk"),
+            read: Stage::new("read"),
+            tar: Stage::new("tar"),
+            compress: Stage::new("compress"),
+            tee: TeeStages::new(),
+            survey: Stage::new("survey"),
         }
     }
 
-    /// The archive's top-level name is the build directory's own; directories end with a slash, as the order of
-    /// the walk has it.
-    fn set_path(&mut self, entry: &Entry<'_>) {
-        self.path.clear();
-        self.path.extend_from_slice(self.dir.name());
-        if !entry.path.is_empty() {
-            self.path.push(b'/');
-            self.path.extend_from_slice(entry.path);
-        }
-        if matches!(entry.kind, EntryKind::Directory) {
-            self.path.push(b'/');
-        }
-    }
-
-    /// Stores the first name of a file as the file, and each later one as a link to the first.
-    fn pack_file_with_links(&mut self, entry: &Entry<'_>) -> Result<(), ArchiveError> {
-        let Some(first) = self.hard_links.first_name(&entry.meta) else {
-            if !self.hard_links.remember(&entry.meta, &self.path) {
-                Warning::note(&mut self.copies, WarningKind::LinkAsCopy, || self.dir.shown(entry.path));
-            }
-            return self.pack_file(entry);
-        };
-        let head =
-            Head { path: &self.path, mode: entry.meta.archive_mode(), mtime: entry.meta.archive_mtime().0 };
-        self.tape.hard_link(&head, &first).map_err(ArchiveError::of_output)?;
-        self.advance(entry.meta.size);
-        Ok(())
-    }
-
-    fn pack_file(&mut self, entry: &Entry<'_>) -> Result<(), ArchiveError> {
-        let mut content = Content::open(self.dir, entry)?;
-        let head =
-            Head { path: &self.path, mode: entry.meta.archive_mode(), mtime: entry.meta.archive_mtime().0 };
-        self.tape.begin_file(&head, entry.meta.size).map_err(ArchiveError::of_output)?;
-        while let Some(read) = content.read(&mut self.buffer)? {
-            self.tape.write_content(&self.buffer[..read]).map_err(ArchiveError::of_output)?;
-            self.advance(read as u64);
-        }
-        self.tape.end_file(entry.meta.size).map_err(ArchiveError::of_output)
-    }
-
-    fn advance(&mut self, bytes: u64) {
-        self.done += bytes;
-        (self.progress)(self.done);
-    }
-
-    fn finish(self) -> Result<(Digests, Fingerprint, Vec<Warning>), ArchiveError> {
-        let finished = self.tape.finish().and_then(Gzip::finish);
-        let tee = finished.and_then(|buffer| buffer.into_inner().map_err(io::IntoInnerError::into_error));
-        let digests = tee.and_then(Tee::finish).map_err(ArchiveError::of_output)?;
-        Ok((digests, self.fingerprinter.finish(), self.copies))
+    fn times(&self) -> Vec<StageTimes> {
+        let before = [&self.walk, &self.read, &self.tar, &self.compress];
+        let stages = before.into_iter().chain(self.tee.all()).chain([&self.survey]);
+        stages.map(Stage::times).collect()
     }
 }
 

@@ -69,8 +69,10 @@ pub struct SpoolConfig {
 /// `[archive]`: how a build becomes one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ArchiveConfig {
-    /// The effort of compression, 1 to 9.
+    /// The effort of compression, 1 to 12.
     pub level: u32,
+    /// How many threads compress; 0 for as many as the host has cores.
+    pub threads: u32,
     /// What is done about links that leave the build.
     pub links: Links,
 }

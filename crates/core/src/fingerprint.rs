@@ -8,7 +8,9 @@
 //! while it reads.
 
 use std::fmt;
+use std::thread::Builder;
 
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -18,7 +20,10 @@ use crate::tree::{Entry, EntryKind, Walk};
 pub use crate::tree::{LinkPolicy, TreePolicy, Warning, WarningKind};
 
 /// Names the encoding below; another encoding gives another name and so never an equal fingerprint.
-const FORMAT: &[u8] = b"intraware tree 1\0";
+const FORMAT: &[u8] = b"intraware tree 2\0";
+
+/// How many threads survey a build. They mostly wait for the file system, which may be a server.
+const SURVEYORS: usize = 4;
 
 /// A digest over names and metadata of everything in a build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,11 +55,19 @@ pub struct Survey {
 
 /// Looks at everything in a build without reading a file, and refuses what must not be delivered.
 pub fn survey(dir: &BuildDir, policy: &TreePolicy) -> Result<Survey, BuildError> {
-    let mut walk = Walk::new(dir, policy);
-    let mut fingerprinter = Fingerprinter::default();
-    while let Some(entry) = walk.next()? {
-        fingerprinter.take(&entry);
-    }
+    let (first, later) = Walk::new(dir, policy).split(SURVEYORS)?;
+    let (walk, fingerprinter) = std::thread::scope(|scope| {
+        let spawn = |walk| Builder::new().name("survey".to_owned()).spawn_scoped(scope, || survey_part(walk));
+        let threads: Vec<_> = later.into_iter().map(spawn).collect();
+        let (mut walk, mut fingerprinter) = survey_part(first)?;
+        for thread in threads {
+            let thread = thread.map_err(|_| BuildError::reading(dir.shown(b""), Errno::AGAIN))?;
+            let (later, of_later) = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+            walk = walk.join(later)?;
+            fingerprinter = fingerprinter.join(of_later);
+        }
+        Ok::<_, BuildError>((walk, fingerprinter))
+    })?;
     let totals = walk.finish()?;
     Ok(Survey {
         fingerprint: fingerprinter.finish(),
@@ -66,12 +79,31 @@ pub fn survey(dir: &BuildDir, policy: &TreePolicy) -> Result<Survey, BuildError>
     })
 }
 
+/// Walks over some parts of a build, or all.
+fn survey_part(mut walk: Walk<'_>) -> Result<(Walk<'_>, Fingerprinter), BuildError> {
+    let mut fingerprinter = Fingerprinter::default();
+    while let Some(entry) = walk.next()? {
+        fingerprinter.take(&entry);
+    }
+    Ok((walk, fingerprinter))
+}
+
 /// Computes the fingerprint of a tree, entry by entry in the order of the walk.
-pub(crate) struct Fingerprinter(Sha256);
+///
+/// Each part of the tree is digested by itself, and the fingerprint is over the digests of all parts; so several
+/// threads can compute it, each over some parts.
+pub(crate) struct Fingerprinter {
+    /// The digests of the parts before the current one, in order.
+    done: Vec<u8>,
+    part: usize,
+    current: Sha256,
+    /// Whether nothing of the current part was taken in.
+    is_empty: bool,
+}
 
 impl Default for Fingerprinter {
     fn default() -> Self {
-        Self(Sha256::new_with_prefix(FORMAT))
+        Self { done: Vec::new(), part: 0, current: Sha256::new(), is_empty: true }
     }
 }
 
@@ -79,29 +111,51 @@ impl Fingerprinter {
     /// Takes in the next entry. Every field has a fixed width or its length before it, so that no two trees are
     /// written alike.
     pub(crate) fn take(&mut self, entry: &Entry<'_>) {
-        let Entry { path, meta, kind } = entry;
+        let Entry { part, path, meta, kind } = entry;
+        if *part != self.part {
+            self.end_part();
+            self.part = *part;
+        }
         let target = match kind {
             EntryKind::Directory | EntryKind::File { .. } => &[],
             EntryKind::Link { target } => *target,
         };
         self.text(path);
         self.text(target);
-        self.0.update(meta.mode.to_le_bytes());
-        self.0.update(meta.size.to_le_bytes());
-        self.0.update(meta.ino.to_le_bytes());
+        self.current.update(meta.mode.to_le_bytes());
+        self.current.update(meta.size.to_le_bytes());
+        self.current.update(meta.ino.to_le_bytes());
         for (seconds, nanoseconds) in [meta.mtime, meta.ctime] {
-            self.0.update(seconds.to_le_bytes());
-            self.0.update(nanoseconds.to_le_bytes());
+            self.current.update(seconds.to_le_bytes());
+            self.current.update(nanoseconds.to_le_bytes());
         }
+        self.is_empty = false;
+    }
+
+    /// Takes in what `later` has taken in, of later parts.
+    fn join(mut self, mut later: Self) -> Self {
+        self.end_part();
+        later.end_part();
+        self.done.append(&mut later.done);
+        self
+    }
+
+    pub(crate) fn finish(mut self) -> Fingerprint {
+        self.end_part();
+        Fingerprint(Hex(Sha256::new_with_prefix(FORMAT).chain_update(self.done).finalize().into()))
     }
 
     fn text(&mut self, bytes: &[u8]) {
-        self.0.update((bytes.len() as u64).to_le_bytes());
-        self.0.update(bytes);
+        self.current.update((bytes.len() as u64).to_le_bytes());
+        self.current.update(bytes);
     }
 
-    pub(crate) fn finish(self) -> Fingerprint {
-        Fingerprint(Hex(self.0.finalize().into()))
+    fn end_part(&mut self) {
+        let digest = std::mem::take(&mut self.current).finalize();
+        if !self.is_empty {
+            self.done.extend_from_slice(&digest);
+        }
+        self.is_empty = true;
     }
 }
 

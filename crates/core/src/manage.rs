@@ -17,6 +17,7 @@ use serde::Serialize;
 
 use crate::deliver::Strength;
 use crate::exit::Fault;
+use crate::fingerprint::Survey;
 use crate::lock::Held;
 use crate::record::{Record, RecordId};
 use crate::site::Place;
@@ -65,11 +66,7 @@ pub enum Source {
         /// Where its payload goes.
         place: Place,
         /// What it is now.
-        fingerprint: String,
-        /// Number of entries.
-        files: u64,
-        /// Bytes of its files.
-        bytes: u64,
+        survey: Survey,
     },
     /// It cannot be archived; the record becomes Error.
     Faulty {
@@ -143,6 +140,9 @@ pub enum Step {
         files: u64,
         /// Bytes of its files.
         bytes: u64,
+        /// What it was when this was planned; if it is something else by then, the step fails.
+        #[serde(skip)]
+        survey: Box<Survey>,
     },
     /// Makes a job of the same build directory the record's own (M5), then as [`Step::HandOver`].
     Adopt {

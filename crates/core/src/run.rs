@@ -84,12 +84,21 @@ impl Stop {
 
 /// Shows people how far a long step has come. Nothing depends on it.
 pub trait Progress: Send + Sync {
-    /// A step over `total` bytes begins.
-    fn begin(&self, what: &str, total: u64);
-    /// That many bytes of the step are done.
-    fn advance(&self, done: u64);
+    /// A step over so much begins.
+    fn begin(&self, what: &str, total: Amount);
+    /// That much of the step is done.
+    fn advance(&self, done: Amount);
     /// The step has ended, well or badly.
     fn end(&self);
+}
+
+/// How much there is to do, or has been done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Amount {
+    /// Regular files, by their names.
+    pub files: u64,
+    /// Bytes in them.
+    pub bytes: u64,
 }
 
 /// Shows nothing.
@@ -97,7 +106,7 @@ pub trait Progress: Send + Sync {
 pub struct NoProgress;
 
 impl Progress for NoProgress {
-    fn begin(&self, _what: &str, _total: u64) {}
-    fn advance(&self, _done: u64) {}
+    fn begin(&self, _what: &str, _total: Amount) {}
+    fn advance(&self, _done: Amount) {}
     fn end(&self) {}
 }

@@ -8,21 +8,28 @@
 //! Memory holds the names of the directories on the way down and nothing else; descriptors are one a
 //! level, which [`TreePolicy::max_depth`] bounds.
 //!
+//! A walk can be split into several, each over some of the names in the build directory itself, for as many threads.
+//! Where it may be split is fixed by the number of those names ([`PARTS`]), so that what is computed over a part comes
+//! out the same whoever walks it.
+//!
 //! That no link leads out of the unpacked build is decided by its text alone: leading `..` may climb
 //! as far as the build directory, since no directory of the walk is behind a link, and after the
 //! first name there may be none, since that name may itself be a link to a shallower place.
 
 mod meta;
 mod names;
+mod totals;
 mod warning;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 pub(crate) use meta::Meta;
 use names::Names;
+pub(crate) use totals::Totals;
 pub use warning::{Warning, WarningKind};
 
 use crate::build_dir::{BuildDir, BuildError, Limit};
@@ -57,8 +64,13 @@ pub enum LinkPolicy {
     Keep,
 }
 
+/// How many parts of about as many names the names in the build directory itself are in.
+pub(crate) const PARTS: usize = 64;
+
 /// One thing in a build.
 pub(crate) struct Entry<'w> {
+    /// In which part of the build it is; the build directory itself is in the first.
+    pub(crate) part: usize,
     /// Its path below the build directory, without a trailing slash; empty for the build directory itself.
     pub(crate) path: &'w [u8],
     /// What `lstat` said.
@@ -70,28 +82,13 @@ pub(crate) struct Entry<'w> {
 /// What an entry is, with what is needed to read it.
 pub(crate) enum EntryKind<'w> {
     Directory,
-    /// A regular file, to be opened as `name` in `dir`.
+    /// A regular file in the directory `dir`, which stays open for whoever keeps it.
     File {
-        dir: BorrowedFd<'w>,
-        name: &'w [u8],
+        dir: &'w Arc<OwnedFd>,
     },
     Link {
         target: &'w [u8],
     },
-}
-
-/// What a walk has counted so far.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Totals {
-    /// Regular files.
-    pub(crate) files: u64,
-    /// Bytes in regular files, by their lengths.
-    pub(crate) bytes: u64,
-    /// Files, directories and links.
-    pub(crate) entries: u64,
-    links: u64,
-    /// What a person should know about, but what stops nothing.
-    pub(crate) warnings: Vec<Warning>,
 }
 
 /// A walk under way; pull it with [`Walk::next`].
@@ -99,6 +96,12 @@ pub(crate) struct Walk<'d> {
     build: &'d BuildDir,
     policy: TreePolicy,
     dev: u64,
+    has_begun: bool,
+    /// The build directory, until it is returned.
+    root: Option<Meta>,
+    /// How many names there are in the build directory, and which of them is next.
+    tops: usize,
+    next_top: usize,
     levels: Vec<Level>,
     path: Vec<u8>,
     name_start: usize,
@@ -108,7 +111,7 @@ pub(crate) struct Walk<'d> {
 
 /// A directory that is being walked.
 struct Level {
-    fd: OwnedFd,
+    fd: Arc<OwnedFd>,
     names: Names,
     /// Length of the directory's own path.
     path_len: usize,
@@ -120,6 +123,10 @@ impl<'d> Walk<'d> {
             build,
             policy: *policy,
             dev: 0,
+            has_begun: false,
+            root: None,
+            tops: 0,
+            next_top: 0,
             levels: Vec::new(),
             path: Vec::new(),
             name_start: 0,
@@ -128,11 +135,35 @@ impl<'d> Walk<'d> {
         }
     }
 
+    /// Splits a walk that has not begun into at most `most` walks over consecutive parts of the build: the first, with
+    /// the build directory itself, and those after it.
+    pub(crate) fn split(mut self, most: usize) -> Result<(Self, Vec<Self>), BuildError> {
+        self.begin()?;
+        let mut later = Vec::new();
+        for share in (1..most).rev() {
+            let start = first_of_part(share * PARTS / most, self.tops);
+            let Some(level) = self.levels.last_mut() else { break };
+            let names = level.names.split_off(start);
+            if names.is_empty() {
+                continue;
+            }
+            let level = Level { fd: Arc::clone(&level.fd), names, path_len: level.path_len };
+            let mut walk = Self { next_top: start, tops: self.tops, ..Self::new(self.build, &self.policy) };
+            (walk.has_begun, walk.dev) = (true, self.dev);
+            walk.levels.push(level);
+            later.push(walk);
+        }
+        later.reverse();
+        Ok((self, later))
+    }
+
     /// Returns the next entry; the build directory is the first, and after the last there is `None`.
     pub(crate) fn next(&mut self) -> Result<Option<Entry<'_>>, BuildError> {
-        if self.totals.entries == 0 {
-            let meta = self.enter_build()?;
-            return Ok(Some(Entry { path: &[], meta, kind: EntryKind::Directory }));
+        if !self.has_begun {
+            self.begin()?;
+        }
+        if let Some(meta) = self.root.take() {
+            return Ok(Some(Entry { part: 0, path: &[], meta, kind: EntryKind::Directory }));
         }
         if !self.step() {
             return Ok(None);
@@ -144,13 +175,20 @@ impl<'d> Walk<'d> {
             self.read_link()?;
         }
         self.levels.extend(entered);
-        let name = &self.path[self.name_start..];
         let kind = match (meta.file_type(), self.levels.last()) {
             (FileType::Symlink, _) => EntryKind::Link { target: &self.target },
-            (FileType::RegularFile, Some(level)) => EntryKind::File { dir: level.fd.as_fd(), name },
+            (FileType::RegularFile, Some(level)) => EntryKind::File { dir: &level.fd },
             _ => EntryKind::Directory,
         };
-        Ok(Some(Entry { path: &self.path, meta, kind }))
+        let part = part_of(self.next_top - 1, self.tops);
+        Ok(Some(Entry { part, path: &self.path, meta, kind }))
+    }
+
+    /// Adds what a walk over the next parts has counted, after the last entry of both.
+    pub(crate) fn join(mut self, next: Self) -> Result<Self, BuildError> {
+        self.totals.add(next.totals);
+        self.totals.check(self.build, &self.policy)?;
+        Ok(self)
     }
 
     /// Returns what was walked, once [`Walk::next`] has returned `None`.
@@ -163,7 +201,8 @@ impl<'d> Walk<'d> {
         Ok(self.totals)
     }
 
-    fn enter_build(&mut self) -> Result<Meta, BuildError> {
+    /// Enters the build directory and lists it.
+    fn begin(&mut self) -> Result<(), BuildError> {
         let fd = rustix::fs::openat(self.build.fd(), ".", SUBDIRECTORY, Mode::empty())
             .map_err(|e| self.vanished_or(e))?;
         let meta = Meta::of(&rustix::fs::fstat(&fd).map_err(|e| self.failed(e))?);
@@ -171,14 +210,18 @@ impl<'d> Walk<'d> {
         self.totals.entries = 1;
         self.note_oddities(&meta);
         let level = self.list(fd)?;
+        self.tops = level.names.len();
         self.levels.push(level);
-        Ok(meta)
+        (self.has_begun, self.root) = (true, Some(meta));
+        Ok(())
     }
 
     /// Sets `path` to the next name, leaving the directories that have none left; false at the end.
     fn step(&mut self) -> bool {
-        while let Some(level) = self.levels.last_mut() {
+        while let Some(depth) = self.levels.len().checked_sub(1) {
+            let level = &mut self.levels[depth];
             if let Some(name) = level.names.next() {
+                self.next_top += usize::from(depth == 0);
                 self.path.truncate(level.path_len);
                 if level.path_len > 0 {
                     self.path.push(b'/');
@@ -224,13 +267,7 @@ impl<'d> Walk<'d> {
             _ => {}
         }
         self.note_oddities(meta);
-        if self.totals.bytes > self.policy.max_payload {
-            return Err(self.too_large(Limit::Bytes(self.policy.max_payload)));
-        }
-        if self.totals.entries > self.policy.max_entries {
-            return Err(self.too_large(Limit::Entries(self.policy.max_entries)));
-        }
-        Ok(())
+        self.totals.check(self.build, &self.policy)
     }
 
     /// Opens the directory that was just looked up, and lists it.
@@ -261,7 +298,7 @@ impl<'d> Walk<'d> {
         for _ in 0..leftovers {
             self.note(WarningKind::NfsLeftover);
         }
-        Ok(Level { fd, names, path_len: self.path.len() })
+        Ok(Level { fd: Arc::new(fd), names, path_len: self.path.len() })
     }
 
     fn read_link(&mut self) -> Result<(), BuildError> {
@@ -328,6 +365,16 @@ impl<'d> Walk<'d> {
     fn too_large(&self, limit: Limit) -> BuildError {
         BuildError::TooLarge { path: self.build.shown(b""), limit }
     }
+}
+
+/// Returns the part in which the name with this index among `count` names is.
+fn part_of(index: usize, count: usize) -> usize {
+    index * PARTS / count.max(1)
+}
+
+/// Returns the index of the first name in a part; that part or a later one has none if it is `count`.
+fn first_of_part(part: usize, count: usize) -> usize {
+    (part * count).div_ceil(PARTS)
 }
 
 const SUBDIRECTORY: OFlags = OFlags::RDONLY

@@ -11,6 +11,7 @@ pub mod ftpd;
 pub mod gpg;
 mod inetd;
 pub mod proftpd;
+pub mod readers;
 pub mod relay;
 pub mod salesforce;
 pub mod sshd;

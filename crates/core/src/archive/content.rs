@@ -1,76 +1,86 @@
-//! Reads a file that must not change: exactly as long as it was, and the same before and after.
+//! Reads a file that must not change: exactly as long as it was, and the same when it was read as when it was
+//! looked up.
 //!
 //! A tar header gives a length before the content; one byte more or less would shift everything that
-//! follows it. The name may also be another file by now, or a FIFO that would block for ever.
+//! follows it. The name may also be another file by now, or a FIFO that would block for ever: it is opened without
+//! waiting, read only from places in it, which a FIFO has not, and what was opened is compared with what was looked
+//! up after each read, before anything is made of the bytes.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use rustix::buffer::spare_capacity;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::build_dir::{BuildDir, BuildError};
-use crate::tree::{Entry, EntryKind, Meta};
+use crate::tree::Meta;
 
-/// An open file of a build, read from its start to the end it had when it was looked up.
-pub(super) struct Content<'a> {
-    dir: &'a BuildDir,
-    path: &'a [u8],
-    file: File,
+/// An open file of a build, which several threads may read at the same time.
+pub(super) struct Content<'d> {
+    build: &'d BuildDir,
+    path: Box<[u8]>,
+    file: OwnedFd,
     expected: Meta,
-    left: u64,
 }
 
-impl<'a> Content<'a> {
-    /// Opens the file that `entry` was looked up as.
-    pub(super) fn open(dir: &'a BuildDir, entry: &Entry<'a>) -> Result<Self, BuildError> {
-        let EntryKind::File { dir: parent, name } = entry.kind else {
-            return Err(BuildError::Special { path: dir.shown(entry.path), kind: "thing without content" });
-        };
+impl<'d> Content<'d> {
+    /// Opens `name` in `dir`, which was looked up as the file `expected`; `path` is its path below the build.
+    pub(super) fn open(
+        build: &'d BuildDir,
+        path: &[u8],
+        dir: BorrowedFd<'_>,
+        expected: &Meta,
+    ) -> Result<Self, BuildError> {
+        let name = path.rsplit(|&b| b == b'/').next().unwrap_or(path);
         let how = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let fd = rustix::fs::openat(parent, name, how, Mode::empty()).map_err(|errno| match errno {
-            Errno::NOENT => BuildError::Changed { path: dir.shown(entry.path), what: "it was removed" },
-            Errno::LOOP | Errno::NXIO => BuildError::Changed { path: dir.shown(entry.path), what: REPLACED },
-            errno => BuildError::reading(dir.shown(entry.path), errno),
+        let file = rustix::fs::openat(dir, name, how, Mode::empty()).map_err(|errno| match errno {
+            Errno::NOENT => BuildError::Changed { path: build.shown(path), what: "it was removed" },
+            Errno::LOOP | Errno::NXIO => BuildError::Changed { path: build.shown(path), what: REPLACED },
+            errno => BuildError::reading(build.shown(path), errno),
         })?;
-        let content =
-            Self { dir, path: entry.path, file: fd.into(), expected: entry.meta, left: entry.meta.size };
-        content.check(REPLACED)?;
-        Ok(content)
+        Ok(Self { build, path: path.into(), file, expected: *expected })
     }
 
-    /// Reads some more into `buffer` and returns how much; `None` at the end, when the file is still what it was.
-    pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, BuildError> {
-        if self.left == 0 {
-            self.check("it was written to")?;
-            return Ok(None);
-        }
-        let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
-        let read = loop {
-            match self.file.read(&mut buffer[..most]) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                read => break read.map_err(|error| self.failed(&error))?,
+    /// Appends the `len` bytes from byte `from` on to `out`, and makes sure that the file is what was looked up.
+    pub(super) fn read(&self, from: u64, len: usize, out: &mut Vec<u8>) -> Result<(), BuildError> {
+        let start = out.len();
+        out.reserve(len);
+        while out.len() - start < len {
+            let at = from + (out.len() - start) as u64;
+            match rustix::io::pread(&self.file, spare_capacity(out), at) {
+                Ok(0) => break,
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(Errno::SPIPE | Errno::ISDIR) => return Err(self.changed(REPLACED)),
+                Err(errno) => return Err(self.failed(errno)),
             }
-        };
-        if read == 0 {
+        }
+        let is_short = out.len() - start < len;
+        // The buffer may have had room for what follows these bytes.
+        out.truncate(start + len);
+        self.check(is_short)
+    }
+
+    fn check(&self, is_short: bool) -> Result<(), BuildError> {
+        let meta = self.meta()?;
+        if (meta.dev, meta.ino) != (self.expected.dev, self.expected.ino) {
+            return Err(self.changed(REPLACED));
+        }
+        if is_short || meta.size < self.expected.size {
             return Err(self.changed("it became shorter"));
         }
-        self.left -= read as u64;
-        Ok(Some(read))
+        if meta == self.expected { Ok(()) } else { Err(self.changed("it was written to")) }
     }
 
-    fn check(&self, what: &'static str) -> Result<(), BuildError> {
-        let stat =
-            rustix::fs::fstat(&self.file).map_err(|e| BuildError::reading(self.dir.shown(self.path), e))?;
-        if Meta::of(&stat) == self.expected { Ok(()) } else { Err(self.changed(what)) }
+    fn meta(&self) -> Result<Meta, BuildError> {
+        Ok(Meta::of(&rustix::fs::fstat(self.file.as_fd()).map_err(|errno| self.failed(errno))?))
     }
 
     fn changed(&self, what: &'static str) -> BuildError {
-        BuildError::Changed { path: self.dir.shown(self.path), what }
+        BuildError::Changed { path: self.build.shown(&self.path), what }
     }
 
-    fn failed(&self, error: &io::Error) -> BuildError {
-        BuildError::reading(self.dir.shown(self.path), Errno::from_io_error(error).unwrap_or(Errno::IO))
+    fn failed(&self, errno: Errno) -> BuildError {
+        BuildError::reading(self.build.shown(&self.path), errno)
     }
 }
 

@@ -120,9 +120,15 @@ impl BuildError {
     /// Returns the error of a failed read at `path`, told apart by whose fault it is.
     pub(crate) fn reading(path: String, source: Errno) -> Self {
         match source {
-            Errno::STALE | Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::INTR | Errno::TIMEDOUT => {
-                Self::Interrupted { path, source }
-            }
+            // AGAIN: a server on this host is asking a client to give back its lease on the file, or no thread can be
+            // started.
+            Errno::STALE
+            | Errno::MFILE
+            | Errno::NFILE
+            | Errno::NOMEM
+            | Errno::INTR
+            | Errno::AGAIN
+            | Errno::TIMEDOUT => Self::Interrupted { path, source },
             source => Self::Unreadable { path, source },
         }
     }

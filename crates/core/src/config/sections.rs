@@ -54,7 +54,8 @@ fn spool(from: &mut Reader<'_>) -> SpoolConfig {
 
 fn archive(from: &mut Reader<'_>) -> ArchiveConfig {
     ArchiveConfig {
-        level: from.number("archive.level", 1..=9) as u32,
+        level: from.number("archive.level", 1..=12) as u32,
+        threads: from.number("archive.threads", 0..=256) as u32,
         links: from.choice("archive.links", &[("reject", Links::Reject), ("keep", Links::Keep)]),
     }
 }

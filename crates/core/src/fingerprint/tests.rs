@@ -74,3 +74,16 @@ fn a_survey_reads_no_file() {
     intraware_test_support::unprivileged::run(|| survey(&build.open(), &TreePolicy::default()).map(|_| ()))
         .unwrap();
 }
+
+#[test]
+fn one_thread_and_several_find_the_same() {
+    for tops in [1, 5, 64, 130] {
+        let build = Build::new();
+        (0..tops).for_each(|top| build.file(format!("{top}/x")));
+        let (dir, policy) = (build.open(), TreePolicy::default());
+        let (walk, alone) = survey_part(Walk::new(&dir, &policy)).unwrap();
+        let surveyed = survey(&dir, &policy).unwrap();
+        assert_eq!(surveyed.fingerprint, alone.finish());
+        assert_eq!((surveyed.files, surveyed.entries), (tops, walk.finish().unwrap().entries));
+    }
+}

@@ -10,7 +10,7 @@ mod hand_over;
 mod prepare;
 
 use super::{BuildPlan, Chore, Plan, Step};
-use crate::archive::{ArchiveError, Level};
+use crate::archive::{ArchiveError, Effort};
 use crate::build_dir::{BuildError, BuildRoots};
 use crate::deliver::{DeliverError, Verify};
 use crate::exit::Fault;
@@ -58,8 +58,8 @@ pub struct Manager<'a, 's> {
     pub roots: &'a BuildRoots,
     /// What a build may hold.
     pub policy: &'a TreePolicy,
-    /// How hard payloads are compressed.
-    pub level: Level,
+    /// How hard payloads are compressed, on how many cores.
+    pub effort: Effort,
     /// The company's key, loaded before any work if the plan needs it.
     pub key: Result<SigningKey, NoKey>,
     /// How strongly a payload at the site must be verified.
@@ -222,8 +222,8 @@ impl Run<'_, '_> {
 
     fn step(&mut self, step: Step, work: &mut Work) -> Result<(), Trouble> {
         match step {
-            Step::Prepare { place, bytes, .. } => {
-                let job = self.prepare(&place, bytes, work)?;
+            Step::Prepare { place, survey, .. } => {
+                let job = self.prepare(&place, &survey, work)?;
                 self.own(&job, work)?;
                 self.hand_over(&job, work).map_err(|trouble| trouble.of_build(&job))
             }

@@ -187,8 +187,7 @@ fn look_at_source(lookout: &Lookout<'_, '_>, record: &Record) -> Source {
             Ok(place) => place,
             Err(error) => return Ok(Source::Faulty { reason: error.to_string() }),
         };
-        let fingerprint = survey.fingerprint.to_string();
-        Ok(Source::Found { place, fingerprint, files: survey.entries, bytes: survey.bytes })
+        Ok(Source::Found { place, survey })
     };
     look().unwrap_or_else(|error| match error.fault() {
         Fault::Build => Source::Faulty { reason: chain(&error) },

@@ -156,8 +156,8 @@ impl Case<'_> {
 
     /// Empty or Error: prepare the build, or adopt a job that was made of the same directory.
     fn decide_due(&self) -> Decision {
-        let (place, fingerprint, files, bytes) = match self.seen.sources.get(&self.record.id) {
-            Some(Source::Found { place, fingerprint, files, bytes }) => (place, fingerprint, *files, *bytes),
+        let (place, survey) = match self.seen.sources.get(&self.record.id) {
+            Some(Source::Found { place, survey }) => (place, survey),
             Some(Source::Faulty { reason }) => {
                 return self.unless_pausing(reason, || self.fail(reason.clone(), reason.clone()));
             }
@@ -166,13 +166,14 @@ impl Case<'_> {
             }
             None => return (Vec::new(), None),
         };
+        let fingerprint = survey.fingerprint.to_string();
         let trouble = self.collision().or_else(|| self.foreign_release(place));
-        if let Some(reason) = trouble.or_else(|| self.known_conflict(fingerprint)) {
+        if let Some(reason) = trouble.or_else(|| self.known_conflict(&fingerprint)) {
             return self.unless_pausing(&reason, || self.fail(reason.clone(), reason.clone()));
         }
-        self.unless_pausing(fingerprint, || {
+        self.unless_pausing(&fingerprint, || {
             let same = |job: &&&Job| {
-                job.manifest.fingerprint == *fingerprint
+                job.manifest.fingerprint == fingerprint
                     && self.record.build_path.as_deref() == Some(&job.manifest.build_path)
             };
             let adopted =
@@ -185,7 +186,12 @@ impl Case<'_> {
             );
             steps.push(match adopted {
                 Some(job) => Step::Adopt { job: Box::new(job.clone()) },
-                None => Step::Prepare { place: place.clone(), files, bytes },
+                None => Step::Prepare {
+                    place: place.clone(),
+                    files: survey.entries,
+                    bytes: survey.bytes,
+                    survey: Box::new(survey.clone()),
+                },
             });
             (steps, None)
         })

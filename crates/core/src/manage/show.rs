@@ -36,7 +36,7 @@ impl Display for BuildPlan {
 impl Display for Step {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Prepare { place, files, bytes } => write!(
+            Self::Prepare { place, files, bytes, .. } => write!(
                 f,
                 "archive {files} entries ({bytes} bytes), sign, stage, set In Process, put the sidecars to the site, \
                  queue for upload as {place}"

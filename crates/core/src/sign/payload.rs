@@ -8,14 +8,24 @@ use openpgp::crypto::{KeyPair, hash};
 use openpgp::packet::Packet;
 use openpgp::packet::signature::SignatureBuilder;
 use openpgp::serialize::Serialize;
-use openpgp::types::{HashAlgorithm, SignatureType};
+use openpgp::types::{HashAlgorithm, PublicKeyAlgorithm, SignatureType};
 use sequoia_openpgp as openpgp;
 
 use super::certificate::{Certificate, parse_signature};
 use super::{KeyError, system_time};
 
-/// What is signed with.
-const HASH: HashAlgorithm = HashAlgorithm::SHA512;
+/// Returns what payloads are hashed with for a signature by `key`.
+///
+/// SHA-256 is GnuPG's own choice for RSA and Ed25519, and processors of today compute it three times as fast as
+/// SHA-512. Of an ECDSA key, GnuPG takes no hash that is shorter than the key's curve; SHA-512 is long enough for all.
+fn hash_for(key: &KeyPair) -> HashAlgorithm {
+    match key.public().pk_algo() {
+        PublicKeyAlgorithm::RSAEncryptSign | PublicKeyAlgorithm::EdDSA | PublicKeyAlgorithm::Ed25519 => {
+            HashAlgorithm::SHA256
+        }
+        _ => HashAlgorithm::SHA512,
+    }
+}
 
 /// Takes a payload's bytes and returns its detached signature.
 pub struct PayloadSigner<'k> {
@@ -31,7 +41,7 @@ impl<'k> PayloadSigner<'k> {
         pair: &'k KeyPair,
         now: Timestamp,
     ) -> Result<Self, KeyError> {
-        let signer = HASH.context().map(|hash| hash.for_signature(pair.public().version()));
+        let signer = hash_for(pair).context().map(|hash| hash.for_signature(pair.public().version()));
         let hash = signer.map_err(|source| signing(pair, source))?;
         Ok(Self { certificate, pair, hash, now })
     }

@@ -6,6 +6,7 @@
 
 use std::mem::MaybeUninit;
 use std::os::fd::BorrowedFd;
+use std::sync::Arc;
 
 use rustix::fs::{AtFlags, FileType, RawDir};
 use rustix::io::Errno;
@@ -15,7 +16,7 @@ const BUFFER: usize = 32 << 10;
 
 /// What is left of a directory's names.
 pub(super) struct Names {
-    bytes: Vec<u8>,
+    bytes: Arc<Vec<u8>>,
     spans: std::vec::IntoIter<Span>,
 }
 
@@ -62,7 +63,24 @@ impl Names {
             spans.push(Span { start, len });
         }
         spans.sort_unstable_by(|a, b| a.key(&bytes).cmp(b.key(&bytes)));
-        Ok(Some((Self { bytes, spans: spans.into_iter() }, leftovers)))
+        Ok(Some((Self { bytes: Arc::new(bytes), spans: spans.into_iter() }, leftovers)))
+    }
+
+    /// Returns how many names are left.
+    pub(super) fn len(&self) -> usize {
+        self.spans.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Leaves the first `at` of the names that are left, and returns the others.
+    pub(super) fn split_off(&mut self, at: usize) -> Self {
+        let mut first = self.spans.as_slice().to_vec();
+        let others = first.split_off(at.min(first.len()));
+        self.spans = first.into_iter();
+        Self { bytes: Arc::clone(&self.bytes), spans: others.into_iter() }
     }
 
     /// Returns the next name.

@@ -14,7 +14,12 @@ pub(crate) struct Build {
 
 impl Build {
     pub(crate) fn new() -> Self {
-        let root = TempDir::new().unwrap();
+        Self::within(&std::env::temp_dir())
+    }
+
+    /// Makes it on the file system that `dir` is on.
+    pub(crate) fn within(dir: &Path) -> Self {
+        let root = TempDir::new_in(dir).unwrap();
         fs::create_dir(root.path().join("p7")).unwrap();
         Self { root }
     }

@@ -223,3 +223,61 @@ fn names_are_sorted_and_counted_before_they_are_kept() {
     assert!(listed.is_sorted() && listed[1_999] == b"1999");
     assert!(list(1_999).is_none());
 }
+
+/// The rest of a walk: part, path and metadata of each entry.
+fn entries(mut walk: Walk<'_>) -> (Vec<(usize, Vec<u8>, Meta)>, Walk<'_>) {
+    let mut entries = Vec::new();
+    while let Some(entry) = walk.next().unwrap() {
+        entries.push((entry.part, entry.path.to_vec(), entry.meta));
+    }
+    (entries, walk)
+}
+
+#[test]
+fn a_split_walk_meets_every_entry_once_and_in_order() {
+    for tops in [1, 2, 3, 63, 64, 65, 200] {
+        let build = Build::new();
+        for top in 0..tops {
+            build.file(format!("{top:03}{}", if top % 3 == 0 { "/a/b" } else { "" }));
+        }
+        let opened = build.open();
+        let (whole, walk) = entries(Walk::new(&opened, &TreePolicy::default()));
+        let totals = walk.finish().unwrap();
+        assert!(whole.is_sorted_by_key(|(part, ..)| *part) && whole.iter().all(|(part, ..)| *part < PARTS));
+        for most in [1, 2, 3, 4, 7] {
+            let (first, later) = Walk::new(&opened, &TreePolicy::default()).split(most).unwrap();
+            assert!(later.len() < most && (tops < 64 || later.len() == most - 1));
+            let (mut met, mut joined) = entries(first);
+            for walk in later {
+                let (more, walk) = entries(walk);
+                let parts = |entries: &[(usize, _, _)]| (entries[0].0, entries[entries.len() - 1].0);
+                assert!(parts(&met).1 < parts(&more).0, "no part is split");
+                met.extend(more);
+                joined = joined.join(walk).unwrap();
+            }
+            assert!(met == whole, "{tops} names, {most} walks");
+            assert_eq!(joined.finish().unwrap(), totals);
+        }
+    }
+}
+
+#[test]
+fn limits_hold_for_all_parts_together() {
+    let build = Build::new();
+    (0..100).for_each(|name| build.file(format!("{name}")));
+    let opened = build.open();
+    let join = |policy: &TreePolicy| -> Result<(), BuildError> {
+        let (mut first, later) = Walk::new(&opened, policy).split(4)?;
+        while first.next()?.is_some() {}
+        for mut walk in later {
+            while walk.next()?.is_some() {}
+            first = first.join(walk)?;
+        }
+        Ok(())
+    };
+    let policy = TreePolicy { max_entries: 101, max_payload: 700, ..TreePolicy::default() };
+    join(&policy).unwrap();
+    for policy in [TreePolicy { max_entries: 100, ..policy }, TreePolicy { max_payload: 699, ..policy }] {
+        assert!(matches!(join(&policy), Err(BuildError::TooLarge { .. })));
+    }
+}

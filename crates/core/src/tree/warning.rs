@@ -43,6 +43,16 @@ impl Warning {
             None => warnings.push(Self { kind, count: 1, first: place() }),
         }
     }
+
+    /// Adds the cases of a later part of the build.
+    pub(crate) fn join(warnings: &mut Vec<Self>, later: Vec<Self>) {
+        for other in later {
+            match warnings.iter_mut().find(|warning| warning.kind == other.kind) {
+                Some(warning) => warning.count += other.count,
+                None => warnings.push(other),
+            }
+        }
+    }
 }
 
 impl fmt::Display for Warning {

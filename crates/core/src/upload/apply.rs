@@ -11,7 +11,7 @@ use crate::exit::Fault;
 use crate::lock::{Lock, LockError};
 use crate::outcome::{End, Outcome};
 use crate::retry;
-use crate::run::{RunContext, Stopped};
+use crate::run::{Amount, RunContext, Stopped};
 use crate::site::{Link, Site, SiteError, SiteErrorKind};
 use crate::spool::{Attempts, Found, Job, ParkKind, Parked, Receipt, Room, Spool, SpoolError};
 use crate::txlog::{Subject, TxLog};
@@ -132,7 +132,8 @@ impl Run<'_> {
         let place = &job.manifest.place;
         let released = spool.released(site.name(), job)?;
         let mut payload = spool.open_payload(job)?;
-        context.progress.begin(place.payload_name(), job.manifest.digests.size);
+        let of = |bytes| Amount { files: 1, bytes };
+        context.progress.begin(place.payload_name(), of(job.manifest.digests.size));
         let held = RefCell::new(&mut *lock);
         let delivery = Delivery {
             place,
@@ -147,7 +148,9 @@ impl Run<'_> {
             },
         };
         let delivered = log.record(subject, "U4", &format!("deliver {place}"), || {
-            deliver::deliver(session, &delivery, &mut payload, &mut |bytes| context.progress.advance(bytes))
+            deliver::deliver(session, &delivery, &mut payload, &mut |bytes| {
+                context.progress.advance(of(bytes))
+            })
         });
         context.progress.end();
         if let Err(DeliverError::Stopped { .. }) = delivered {

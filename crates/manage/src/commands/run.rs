@@ -149,7 +149,7 @@ fn pass(
         lock: &mut lock,
         roots: &parts::build_roots(config)?,
         policy: &parts::tree_policy(config),
-        level: parts::level(config)?,
+        effort: parts::effort(config)?,
         verify: parts::verify(config),
         link: &mut link,
         log: &log,

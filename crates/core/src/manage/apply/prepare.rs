@@ -6,33 +6,38 @@ use std::io::{self, Write};
 use super::{Run, Trouble, Work};
 use crate::archive::{ArchiveError, archive};
 use crate::exit::Fault;
-use crate::fingerprint::survey;
+use crate::fingerprint::Survey;
 use crate::manage::gather::resolve;
-use crate::run::Stop;
+use crate::run::{Amount, Stop};
 use crate::sidecar::Sidecars;
 use crate::site::Place;
 use crate::spool::{Found, Job, Manifest, Room};
 use crate::txlog::{Subject, chain};
 
 impl Run<'_, '_> {
-    /// Archives and signs the record's build directory, and stages the result.
-    pub(super) fn prepare(&mut self, place: &Place, bytes: u64, work: &mut Work) -> Result<Job, Trouble> {
+    /// Archives and signs the record's build directory, which is what `surveyed` says, and stages the result.
+    pub(super) fn prepare(
+        &mut self,
+        place: &Place,
+        surveyed: &Survey,
+        work: &mut Work,
+    ) -> Result<Job, Trouble> {
         let manager = &self.manager;
         let key = manager.key.as_ref().map_err(Clone::clone)?;
-        self.check_room(bytes)?;
+        self.check_room(surveyed.bytes)?;
         let context = manager.context;
         let subject = Subject { record: work.record.id.as_str(), job: "" };
         let dir = resolve(manager.roots, &work.record)?;
         let build_date = dir.mtime()?;
-        let surveyed = survey(&dir, manager.policy)?;
         let work_dir = manager.spool.work_dir(context)?;
         let file = work_dir.create(place.payload_name())?;
         let mut signer = key.signer(context.now()).map_err(Trouble::Sign)?;
-        context.progress.begin(place.payload_name(), surveyed.bytes);
+        let total = Amount { files: surveyed.files, bytes: surveyed.bytes };
+        context.progress.begin(place.payload_name(), total);
         let effect = format!("archive {} entries, {} bytes", surveyed.entries, surveyed.bytes);
         let mut out = Stoppable { file, stop: &context.stop };
         let archived = manager.log.record(subject, "M2", &effect, || {
-            archive(&dir, &surveyed, manager.level, &mut out, &mut signer, &mut |done| {
+            archive(&dir, surveyed, manager.effort, &mut out, &mut signer, &mut |done| {
                 context.progress.advance(done)
             })
         });
@@ -42,12 +47,16 @@ impl Run<'_, '_> {
             Err(ArchiveError::Write(_)) if context.stop.check().is_err() => {
                 return Err(crate::run::Stopped.into());
             }
+            Err(error @ ArchiveError::Outdated { .. }) => return Err(Trouble::Moved(error.to_string())),
             Err(error) if error.fault() == Fault::Build => {
                 let seen = surveyed.fingerprint.to_string();
                 return Err(Trouble::Build { reason: chain(&error), seen });
             }
             archived => archived?,
         };
+        let stages = archived.stages.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        manager.log.note(subject, "times", &format!("processor time/time at work of {stages}"));
+        tracing::info!("{}: {stages}", crate::foreign::escape(&work.record.name));
         for warning in &archived.warnings {
             tracing::warn!("{}: {warning}", crate::foreign::escape(&work.record.name));
         }

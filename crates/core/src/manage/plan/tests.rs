@@ -4,6 +4,7 @@ use super::*;
 use crate::deliver::{Delivered, Strength};
 use crate::digest::{Digester, Digests};
 use crate::exit::Fault;
+use crate::fingerprint::{Fingerprint, Survey, TreePolicy};
 use crate::lock::Held;
 use crate::record::Revision;
 use crate::site::Place;
@@ -54,7 +55,7 @@ fn owner(name: &str, status: Status, content: &str) -> Record {
     Record { size: Some(digests.size), md5: Some(digests.md5), sha1: Some(digests.sha1), ..described }
 }
 
-/// A job of record `name` with the payload `content`, made of a directory with fingerprint `fp-<content>`.
+/// A job of record `name` with the payload `content`, made of a directory that holds it.
 fn job(name: &str, content: &str, room: Room) -> Job {
     let digests = digests(content);
     let manifest = Manifest {
@@ -64,7 +65,7 @@ fn job(name: &str, content: &str, room: Room) -> Job {
         build_path: PATH.into(),
         place: Place::of_build(b"blast/p7").unwrap(),
         digests,
-        fingerprint: format!("fp-{content}"),
+        fingerprint: fingerprint(content).to_string(),
         build_date: now(),
         priority: None,
         files: 1,
@@ -93,9 +94,20 @@ fn parked(kind: ParkKind, content: &str) -> Job {
     Job { parked: Some(why), ..job("r1", content, Room::Parked) }
 }
 
+/// A build directory that holds `content`.
+fn survey(content: &str) -> Survey {
+    let (policy, fingerprint) = (TreePolicy::default(), fingerprint(content));
+    Survey { fingerprint, files: 1, bytes: 1, entries: 1, warnings: Vec::new(), policy }
+}
+
+fn fingerprint(content: &str) -> Fingerprint {
+    let digest = digests(content).sha256.to_string();
+    serde_json::from_value(digest.into()).expect("a digest is a fingerprint")
+}
+
 fn found(content: &str) -> Source {
     let place = Place::of_build(b"blast/p7").unwrap();
-    Source::Found { place, fingerprint: format!("fp-{content}"), files: 1, bytes: 1 }
+    Source::Found { place, survey: survey(content) }
 }
 
 fn seen(records: Vec<Record>, jobs: Vec<Job>) -> Snapshot {

@@ -1,0 +1,30 @@
+//! How much time of how many cores goes into making an archive small.
+
+use std::num::NonZeroUsize;
+
+/// What the archiver may spend. The level decides the archive's bytes; the number of threads does not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Effort {
+    /// How hard the compressor tries.
+    pub level: Level,
+    /// How many threads compress at the same time.
+    pub threads: NonZeroUsize,
+}
+
+/// How hard the compressor tries, from 1 (fast) to 12 (small).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct Level(u8);
+
+impl Level {
+    /// The lowest and the highest level.
+    pub const RANGE: std::ops::RangeInclusive<u8> = 1..=12;
+
+    /// Returns the level, or `None` if it is out of [`Self::RANGE`].
+    pub fn new(level: u8) -> Option<Self> {
+        Self::RANGE.contains(&level).then_some(Self(level))
+    }
+
+    pub(super) fn get(self) -> u8 {
+        self.0
+    }
+}
