@@ -1,0 +1,218 @@
+//! What a run costs: wall time, CPU time and memory of all its processes together.
+//!
+//! Wall time is from before the start of the first process until its end has been seen. CPU time is what the kernel has
+//! added up for our children, and for theirs as far as they waited for them; every command here waits for all it
+//! starts. It is exact.
+//!
+//! The kernel adds up no memory, and what it tells at a process's end is the largest of all and not their sum (and counts
+//! in what the process was before it became the program). So the processes are looked at while they run, every few
+//! milliseconds: for each the kernel keeps the most memory it ever had as this program, and these are added over the
+//! processes that live. The last look misses what a process takes in its last milliseconds: of manage, half a MiB. The
+//! sum counts memory that processes share once for each, and peaks as if they came at once; both are against pipelines, by
+//! a few MiB.
+
+use std::fs::{self, File};
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Instant;
+
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::{TimeVal, TimeValLike as _};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::param::clock_ticks_per_second;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
+use crate::failure::{Doing as _, Failure};
+
+/// How long a process may grow unseen. Looking costs some 50 µs each time.
+const BETWEEN_LOOKS: Timespec = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
+
+/// What one run cost.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Cost {
+    pub(crate) wall_s: f64,
+    /// User and system.
+    pub(crate) cpu_s: f64,
+    pub(crate) peak_kib: u64,
+    /// How much of all cores others had meanwhile, from 0 to 1: other processes, the kernel's threads, the hypervisor.
+    pub(crate) others: f64,
+}
+
+/// Runs a command to its end, with nothing on standard input. What it says goes to the file `said`; it is part of the
+/// error if the command fails.
+pub(crate) fn run(command: &mut Command, said: &Path) -> Result<Cost, Failure> {
+    let shown = shown(command);
+    let output = || File::create(said).and_then(|file| Ok((file.try_clone()?, file)));
+    let (stdout, stderr) = output().doing(|| format!("cannot write {}", said.display()))?;
+    command.stdin(Stdio::null()).stdout(stdout).stderr(stderr);
+    let meter = Meter::start()?;
+    let mut child = command.spawn().doing(|| format!("cannot start {shown}"))?;
+    let peak_kib = watch(&child).doing(|| format!("cannot watch {shown}"))?;
+    let ended = child.wait().doing(|| format!("cannot wait for {shown}"))?;
+    let spent = meter.stop()?;
+    if !ended.success() {
+        let said = fs::read_to_string(said).unwrap_or_default();
+        let how = ended.code().map_or_else(
+            || format!("signal {}", ended.signal().unwrap_or_default()),
+            |code| format!("status {code}"),
+        );
+        return Err(Failure::new(format!("{shown} ended with {how}: {}", said.trim_end())));
+    }
+    Ok(Cost { wall_s: spent.wall_s, cpu_s: spent.children_cpu_s, peak_kib, others: spent.others })
+}
+
+/// Counts time from a moment on.
+pub(crate) struct Meter {
+    start: Instant,
+    busy_s: f64,
+    own_cpu_s: f64,
+    children_cpu_s: f64,
+}
+
+/// What a [`Meter`] has counted.
+pub(crate) struct Spent {
+    wall_s: f64,
+    children_cpu_s: f64,
+    /// As in [`Cost`].
+    pub(crate) others: f64,
+}
+
+impl Meter {
+    pub(crate) fn start() -> Result<Self, Failure> {
+        let (busy_s, own_cpu_s) = (busy_s()?, cpu_s(UsageWho::RUSAGE_SELF)?);
+        let children_cpu_s = cpu_s(UsageWho::RUSAGE_CHILDREN)?;
+        Ok(Self { busy_s, own_cpu_s, children_cpu_s, start: Instant::now() })
+    }
+
+    pub(crate) fn stop(self) -> Result<Spent, Failure> {
+        let wall_s = self.start.elapsed().as_secs_f64();
+        let children_cpu_s = cpu_s(UsageWho::RUSAGE_CHILDREN)? - self.children_cpu_s;
+        let ours_s = children_cpu_s + cpu_s(UsageWho::RUSAGE_SELF)? - self.own_cpu_s;
+        let others_s = busy_s()? - self.busy_s - ours_s;
+        // The kernel counts the cores' time in ticks, so that the difference may be below nothing.
+        let others = (others_s / (wall_s * cores() as f64)).clamp(0.0, 1.0);
+        Ok(Spent { wall_s, children_cpu_s, others })
+    }
+}
+
+/// Runs a command outside of any measurement and returns what it says on standard output.
+pub(crate) fn output(command: &mut Command) -> Result<String, Failure> {
+    let shown = shown(command);
+    let output = command.stdin(Stdio::null()).output().doing(|| format!("cannot start {shown}"))?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        return Err(Failure::new(format!("{shown} ended with {}: {}", output.status, said.trim_end())));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Returns how many threads run at once.
+pub(crate) fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Returns a command in one line.
+fn shown(command: &Command) -> String {
+    let mut words = vec![command.get_program().to_string_lossy().into_owned()];
+    words.extend(command.get_args().map(|argument| argument.to_string_lossy().into_owned()));
+    words.join(" ")
+}
+
+/// Looks at a child until it has ended. Returns the largest sum of memory in KiB.
+fn watch(child: &Child) -> Result<u64, rustix::io::Errno> {
+    let pid = Pid::from_child(child);
+    let end = pidfd_open(pid, PidfdFlags::empty())?;
+    let mut peak_kib = 0;
+    loop {
+        peak_kib = peak_kib.max(memory_kib(pid.as_raw_nonzero().get()));
+        match poll(&mut [PollFd::new(&end, PollFlags::IN)], Some(&BETWEEN_LOOKS)) {
+            Ok(0) | Err(rustix::io::Errno::INTR) => {}
+            Ok(_) => return Ok(peak_kib),
+            Err(errno) => return Err(errno),
+        }
+    }
+}
+
+/// Returns the memory of a process and of its descendants, each at its own peak. One that ends meanwhile counts nothing.
+fn memory_kib(pid: i32) -> u64 {
+    let read = |name: String| fs::read_to_string(format!("/proc/{pid}/{name}")).unwrap_or_default();
+    let own = field_kib(&read("status".to_owned()), "VmHWM:").unwrap_or(0);
+    // Nothing that runs here starts a process from another thread than its first.
+    let children = read(format!("task/{pid}/children"));
+    own + children.split_whitespace().filter_map(|child| child.parse().ok()).map(memory_kib).sum::<u64>()
+}
+
+/// Returns the value of a line like `VmHWM:     5012 kB`.
+pub(crate) fn field_kib(text: &str, key: &str) -> Option<u64> {
+    text.lines().find_map(|line| line.strip_prefix(key))?.split_whitespace().next()?.parse().ok()
+}
+
+/// Returns user and system time together.
+fn cpu_s(who: UsageWho) -> Result<f64, Failure> {
+    let usage = getrusage(who).doing(|| "cannot ask for the CPU time".to_owned())?;
+    let seconds = |time: TimeVal| time.num_microseconds() as f64 / 1e6;
+    Ok(seconds(usage.user_time()) + seconds(usage.system_time()))
+}
+
+/// Returns how long all cores together have been at work since the host started.
+fn busy_s() -> Result<f64, Failure> {
+    let stat = fs::read_to_string("/proc/stat").doing(|| "cannot read /proc/stat".to_owned())?;
+    Ok(busy_ticks(&stat).ok_or_else(|| Failure::new("/proc/stat has no line for all cores"))?
+        / clock_ticks_per_second() as f64)
+}
+
+/// Adds user, nice, system, irq, softirq and steal; leaves out idle, iowait and what is counted twice.
+fn busy_ticks(stat: &str) -> Option<f64> {
+    let line = stat.lines().find_map(|line| line.strip_prefix("cpu "))?;
+    let ticks: Vec<f64> = line.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+    let [user, nice, system, _idle, _iowait, irq, softirq, steal, ..] = ticks[..] else { return None };
+    Some(user + nice + system + irq + softirq + steal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_memory_of_all_processes_below_one_is_added() {
+        // Each tail fills up and then waits for the end of its input, which comes with the end of ours.
+        let hold = "{ head -c 64M /dev/zero; cat; } | tail -c 64M >/dev/null";
+        let script = format!("exec 3<&0; {{ {hold}; }} <&3 & {{ {hold}; }} <&3; wait");
+        let mut shell = Command::new("sh").args(["-c", &script]).stdin(Stdio::piped()).spawn().unwrap();
+        let pid = Pid::from_child(&shell).as_raw_nonzero().get();
+        let start = Instant::now();
+        while memory_kib(pid) < 2 * (64 << 10) {
+            assert!(start.elapsed().as_secs() < 60, "it has {} KiB", memory_kib(pid));
+            std::thread::yield_now();
+        }
+        assert!(memory_kib(pid) < 3 * (64 << 10), "it has {} KiB", memory_kib(pid));
+        drop(shell.stdin.take());
+        assert!(shell.wait().unwrap().success());
+    }
+
+    #[test]
+    fn the_cpu_time_of_processes_below_a_shell_is_counted() {
+        let said = std::env::temp_dir().join(format!("bench-measure.{}", std::process::id()));
+        let spin = "while read -ra f </proc/$BASHPID/stat; do ((f[13] + f[14] < 20)) || exit 0; done";
+        let cost = run(Command::new("bash").args(["-c", &format!("({spin}); true")]), &said).unwrap();
+        fs::remove_file(said).unwrap();
+        assert!(cost.cpu_s >= 0.19, "{cost:?}");
+        assert!(cost.wall_s > 0.0 && cost.peak_kib > 1024, "{cost:?}");
+    }
+
+    #[test]
+    fn a_command_that_fails_is_no_measurement() {
+        let said = std::env::temp_dir().join(format!("bench-fails.{}", std::process::id()));
+        let error = run(Command::new("sh").args(["-c", "echo no disk >&2; exit 3"]), &said).unwrap_err();
+        fs::remove_file(said).unwrap();
+        assert!(error.line().ends_with("ended with status 3: no disk"), "{}", error.line());
+    }
+
+    #[test]
+    fn idle_time_is_not_busy() {
+        let stat = "cpu  10 1 5 1000 50 2 3 4 9 9\ncpu0 1 1 1 1 1 1 1 1 1 1\n";
+        assert_eq!(busy_ticks(stat), Some(25.0));
+        assert_eq!(busy_ticks("intr 5\n"), None);
+    }
+}

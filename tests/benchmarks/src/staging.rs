@@ -1,0 +1,252 @@
+//! `tests/bench staging`: from a build on the disk to a payload with its sums and its signature, in rounds.
+//!
+//! In each round every tool runs once, so that what else happens on the host meets all of them alike; each round begins
+//! with another one. Before each run its outputs are removed, everything written is on the disk, and the build has been
+//! read, so that it is in the page cache where it fits. Nothing of that, and none of the checks, is timed.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use crate::bars;
+use crate::check::{self, Checker};
+use crate::corpus::{Corpora, Corpus};
+use crate::failure::{Doing as _, Failure};
+use crate::floor::{self, Floor};
+use crate::machine::Machine;
+use crate::measure::{self, Cost};
+use crate::ours::{Key, Ours};
+use crate::peer::{Peer, Place};
+use crate::say;
+use crate::summary::Summary;
+use crate::table::Style;
+use crate::tree::{self, Size};
+
+/// What to measure, and how often.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// How often each tool runs on each corpus
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+
+    /// Have a quick look only: one round, with the faster peers
+    #[arg(long, conflicts_with_all = ["rounds", "all"])]
+    quick: bool,
+
+    /// Run gzip and libdeflate-gzip, which use one core, in every round and not in the first alone
+    #[arg(long)]
+    all: bool,
+
+    /// Measure the peak of memory too, on 12 GiB and on 200,000 files; takes 20 GiB more of disk
+    #[arg(long)]
+    memory: bool,
+
+    /// Measure on this corpus only; may be given several times
+    #[arg(long, value_name = "CORPUS", value_enum)]
+    only: Vec<Corpus>,
+
+    /// Print the tables in Markdown
+    #[arg(long)]
+    markdown: bool,
+
+    /// Where corpora and outputs are put [default: bench/ in the target directory]
+    #[arg(long, value_name = "DIRECTORY")]
+    dir: Option<PathBuf>,
+}
+
+impl Default for Arguments {
+    fn default() -> Self {
+        Self {
+            rounds: 5,
+            quick: false,
+            all: false,
+            memory: false,
+            only: Vec::new(),
+            markdown: false,
+            dir: None,
+        }
+    }
+}
+
+/// How much of all cores others may have before wall times mean little, from 0 to 1. The kernel's threads, which write
+/// the outputs to the disk, take some hundredths.
+const QUIET: f64 = 0.10;
+
+/// What runs in a round.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Tool {
+    Ours,
+    Peer(Peer),
+}
+
+impl Tool {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Ours => "manage run",
+            Self::Peer(peer) => peer.name(),
+        }
+    }
+}
+
+/// What one run of a tool came to.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Run {
+    pub(crate) cost: Cost,
+    pub(crate) output_bytes: u64,
+}
+
+/// All runs on one corpus.
+pub(crate) struct Runs {
+    pub(crate) corpus: Corpus,
+    pub(crate) size: Size,
+    pub(crate) of: BTreeMap<Tool, Vec<Run>>,
+    pub(crate) floors: Vec<Floor>,
+}
+
+/// Measures, prints the tables and the bars, and returns whether every bar that was measured holds.
+pub(crate) fn run(arguments: &Arguments) -> Result<bool, Failure> {
+    let dir = match &arguments.dir {
+        Some(dir) => dir.clone(),
+        None => default_dir()?,
+    };
+    fs::create_dir_all(&dir).doing(|| format!("cannot make {}", dir.display()))?;
+    let dir = dir.canonicalize().doing(|| format!("cannot find {}", dir.display()))?;
+    let stand = Stand { corpora: Corpora::below(&dir), outputs: dir.join("run"), key: Key::generate() };
+    let style = if arguments.markdown { Style::Markdown } else { Style::Text };
+    say::result(format_args!("{}\n", Machine::look(&dir)?));
+    let mut summaries = Vec::new();
+    for corpus in arguments.corpora() {
+        let summary = Summary::of(&stand.measure(corpus, arguments)?);
+        say::result(style.print(&summary));
+        summaries.push(summary);
+    }
+    let bars = bars::judge(&summaries);
+    say::result(style.bars(&bars));
+    let others = summaries.iter().map(Summary::others).fold(0.0, f64::max);
+    if others > QUIET {
+        say::result("The host was not quiet: times are too long, and not for all alike. Measure again.");
+    }
+    if arguments.quick {
+        say::result("This was a quick look: one round says little about any bar.");
+    }
+    Ok(bars.iter().all(|bar| bar.verdict != Some(false)))
+}
+
+impl Arguments {
+    fn corpora(&self) -> Vec<Corpus> {
+        if !self.only.is_empty() {
+            return self.only.clone();
+        }
+        let memory: &[Corpus] = if self.memory { &Corpus::MEMORY } else { &[] };
+        [&Corpus::TIMED, memory].concat()
+    }
+
+    fn rounds(&self, corpus: Corpus) -> u32 {
+        if self.quick || Corpus::MEMORY.contains(&corpus) { 1 } else { self.rounds }
+    }
+
+    fn tools(&self, corpus: Corpus, round: u32) -> Vec<Tool> {
+        let mut tools = vec![Tool::Ours];
+        if Corpus::TIMED.contains(&corpus) {
+            let takes_part = |peer: &Peer| !peer.is_slow() || self.all || (round == 0 && !self.quick);
+            tools.extend(Peer::ALL.into_iter().filter(takes_part).map(Tool::Peer));
+        }
+        let first = usize::try_from(round).unwrap_or(0) % tools.len();
+        tools.rotate_left(first);
+        tools
+    }
+}
+
+/// Where the measurements are made.
+struct Stand {
+    corpora: Corpora,
+    /// The outputs of one run at a time.
+    outputs: PathBuf,
+    key: Key,
+}
+
+impl Stand {
+    fn measure(&self, corpus: Corpus, arguments: &Arguments) -> Result<Runs, Failure> {
+        let size = self.corpora.provide(corpus)?;
+        let mut runs = Runs { corpus, size, of: BTreeMap::new(), floors: Vec::new() };
+        let mut checker = Checker::default();
+        let rounds = arguments.rounds(corpus);
+        for round in 0..rounds {
+            let say = |tool: &str, wall_s: f64, others: f64| {
+                let (name, round) = (corpus.name(), round + 1);
+                say::progress(format_args!(
+                    "{name}, round {round} of {rounds}: {tool}: {wall_s:.1} s, others {:.0} %",
+                    others * 100.0
+                ));
+            };
+            for tool in arguments.tools(corpus, round) {
+                let run = self.one(tool, corpus, &size, &mut checker)?;
+                say(tool.name(), run.cost.wall_s, run.cost.others);
+                runs.of.entry(tool).or_default().push(run);
+            }
+            if Corpus::TIMED.contains(&corpus) {
+                let floor = self.floor(corpus)?;
+                say("the floor", floor.sum_s(), floor.others);
+                runs.floors.push(floor);
+            }
+        }
+        tree::remove(&self.outputs)?;
+        Ok(runs)
+    }
+
+    /// Makes one run and checks what it did.
+    fn one(&self, tool: Tool, corpus: Corpus, size: &Size, checker: &mut Checker) -> Result<Run, Failure> {
+        self.clear()?;
+        let (outputs, parent) = (self.outputs.as_path(), self.corpora.dir());
+        let said = outputs.join("said");
+        let gnupg = &self.key.gnupg;
+        let (cost, staged) = match tool {
+            Tool::Ours => {
+                let ours = Ours::set_up(outputs, parent, corpus.name(), &self.key)?;
+                self.settle(corpus)?;
+                let cost = measure::run(&mut ours.manage(&["run"]), &said)?;
+                (cost, ours.staged()?)
+            }
+            Tool::Peer(peer) => {
+                let place = Place { outputs, parent, build: corpus.name(), gnupg: gnupg.home() };
+                self.settle(corpus)?;
+                let cost = measure::run(&mut peer.command(&place), &said)?;
+                (cost, check::staged_by_peer(outputs)?)
+            }
+        };
+        let output_bytes = checker.check(&staged, size, gnupg)?;
+        Ok(Run { cost, output_bytes })
+    }
+
+    fn floor(&self, corpus: Corpus) -> Result<Floor, Failure> {
+        self.clear()?;
+        let parent = self.corpora.dir();
+        let level = Ours::set_up(&self.outputs, parent, corpus.name(), &self.key)?.level()?;
+        self.settle(corpus)?;
+        floor::measure(parent, corpus.name(), level, &self.outputs)
+    }
+
+    /// Removes what the last run left.
+    fn clear(&self) -> Result<(), Failure> {
+        tree::remove(&self.outputs)?;
+        fs::create_dir(&self.outputs).doing(|| format!("cannot make {}", self.outputs.display()))
+    }
+
+    /// Brings the host to the same state before each run.
+    fn settle(&self, corpus: Corpus) -> Result<(), Failure> {
+        rustix::fs::sync();
+        // The page cache would not hold the larger ones, and their time is of no matter.
+        if Corpus::TIMED.contains(&corpus) {
+            tree::read(&self.corpora.path(corpus))?;
+        }
+        Ok(())
+    }
+}
+
+fn default_dir() -> Result<PathBuf, Failure> {
+    let this = std::env::current_exe().doing(|| "cannot find this program's file".to_owned())?;
+    let target = this.parent().and_then(Path::parent);
+    Ok(target.ok_or_else(|| Failure::new("this program is in no target directory"))?.join("bench"))
+}
