@@ -500,8 +500,9 @@ fn a_stray_file_or_link_in_a_room_is_put_aside_and_nothing_is_written_through_it
 fn what_dead_runs_left_is_found_and_what_may_be_under_way_only_when_old() {
     let world = World::new();
     let root = world.dir.path();
-    let ours = ["work/ebb.9.r0.0", "retry/.r1.json.9.tmp", "released/.ab.json.9.tmp"];
-    let others = ["work/ebbtide.9.r0.0", "work/flow.9.r0.0", "holds/.r1.json.9.tmp"];
+    // Linux numbers processes below 2^22.
+    let ours = ["work/ebb.4194304.r0.0", "retry/.r1.json.9.tmp", "released/.ab.json.9.tmp"];
+    let others = ["work/ebbtide.4194304.r0.0", "work/flow.4194304.r0.0", "holds/.r1.json.9.tmp"];
     for path in ours.iter().chain(&others) {
         let path = root.join(path);
         if path.starts_with(root.join("work")) {
