@@ -19,9 +19,20 @@ impl Level {
     /// The lowest and the highest level.
     pub const RANGE: std::ops::RangeInclusive<u8> = 1..=12;
 
+    /// The lowest level.
+    pub(super) const FASTEST: Self = Self(*Self::RANGE.start());
+
+    /// The highest level at which a compressor takes what it finds; above, it weighs all it could take.
+    const LAST_OF_SEARCHING: u8 = 9;
+
     /// Returns the level, or `None` if it is out of [`Self::RANGE`].
     pub fn new(level: u8) -> Option<Self> {
         Self::RANGE.contains(&level).then_some(Self(level))
+    }
+
+    /// Returns the level for text: one less, but for those who want it as small as can be.
+    pub(super) fn for_text(self) -> Self {
+        if self == Self::FASTEST || self.0 > Self::LAST_OF_SEARCHING { self } else { Self(self.0 - 1) }
     }
 
     pub(super) fn get(self) -> u8 {

@@ -78,3 +78,24 @@ fn every_length_comes_back() {
         compressed(&noise(len, len as u64));
     }
 }
+
+#[test]
+fn text_is_compressed_a_level_lower_and_what_else_is_there_is_not() {
+    let alone = |bytes: &[u8], level| {
+        let mut compressor = Compressor::new(CompressionLvl::new(level).unwrap());
+        let mut stream = vec![0; compressor.deflate_compress_bound(bytes.len())];
+        compressor.deflate_compress(bytes, &mut stream).unwrap()
+    };
+    let text = text(STRETCH);
+    // As rich in values as a program, and with repetitions.
+    let program: Vec<u8> =
+        text.iter().enumerate().map(|(i, byte)| byte.wrapping_mul((i >> 12) as u8 | 1)).collect();
+    for (bytes, level) in [(text, 5), (program, 6)] {
+        assert_ne!(alone(&bytes, 5), alone(&bytes, 6));
+        // What makes a piece of a stream adds five bytes at most.
+        let added = compressed(&bytes).len() - alone(&bytes, level);
+        assert!((4..=5).contains(&added), "{added}");
+    }
+    let levels = [1, 2, 9, 10, 12].map(|level| Level::new(level).unwrap().for_text().get());
+    assert_eq!(levels, [1, 1, 8, 10, 12]);
+}
