@@ -151,7 +151,9 @@ fn s0_26_what_the_sites_owner_has_associated_is_left_as_it_is() {
 
 #[test]
 fn an_urgent_build_is_prepared_and_delivered_first() {
-    let bench = bench();
+    let mut bench = bench();
+    // One after the other.
+    bench.set_site("connections", 1);
     add(&bench, "some-day", json!({}));
     add(&bench, "soon", json!({ "Priority__c": 20 }));
     add(&bench, "now", json!({ "Priority__c": 1 }));

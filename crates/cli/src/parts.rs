@@ -148,6 +148,11 @@ pub fn verify(config: &Config) -> Verify {
     }
 }
 
+/// Returns how many connections to the site may be open at the same time.
+pub fn connections(config: &Config) -> usize {
+    config.sites.first().map_or(1, |site| site.connections)
+}
+
 /// Loads the signing key, and warns when it is about to expire.
 pub fn signing_key(config: &Config, context: &RunContext) -> Result<SigningKey, Failure> {
     let exported = read_private_file(&config.signing.key)?;

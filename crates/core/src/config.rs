@@ -225,6 +225,8 @@ pub struct SiteConfig {
     pub netrc: Option<PathBuf>,
     /// Whether to log in through ssh-agent.
     pub agent: bool,
+    /// How many connections an upload may have open at the same time.
+    pub connections: usize,
     /// How a payload is verified before it gets its name.
     pub verify: Verification,
     /// How long to wait for a connection.

@@ -8,7 +8,9 @@
 //!
 //! Relies on the contract of [`crate::site`]. Everything here may be repeated after any failure.
 
+mod gaps;
 mod inspect;
+mod lines;
 mod payload;
 mod proof;
 mod sidecars;
@@ -28,7 +30,7 @@ pub use standing::{Final, clear_final};
 
 use crate::digest::{Digests, Generation, Sha256Hex};
 use crate::exit::Fault;
-use crate::site::{Place, RemotePath, SiteError};
+use crate::site::{Place, Pool, RemotePath, SiteError};
 
 /// How a payload must be verified at the site.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,7 +92,9 @@ pub struct Delivery<'a> {
     /// Whether a payload was released there.
     pub released: Released,
     /// Asked before each piece of the payload is sent.
-    pub go_on: &'a dyn Fn() -> Result<(), Stop>,
+    pub go_on: &'a (dyn Fn() -> Result<(), Stop> + Sync),
+    /// Where further connections come from, if a payload may be sent over several at the same time.
+    pub pool: Option<&'a Pool<'a>>,
     /// Asked right before the payload gets its final name.
     pub may_commit: &'a dyn Fn() -> Result<(), Stop>,
 }

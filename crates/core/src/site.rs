@@ -27,6 +27,7 @@ mod ftp;
 mod link;
 mod pace;
 mod path;
+mod pool;
 mod reach;
 mod sftp;
 mod url;
@@ -37,6 +38,7 @@ pub use directory::Directory;
 pub use ftp::{Ftp, FtpSettings, Protection, Trust};
 pub use link::Link;
 pub use path::{PathError, Place, RemotePath};
+pub use pool::Pool;
 pub use sftp::{Credential, Sftp, SftpSettings};
 pub use url::{BasePath, SiteUrl, UrlError};
 
@@ -53,7 +55,7 @@ pub trait Site: Send + Sync {
 }
 
 /// One open connection to a site. Paths are relative to the site's base.
-pub trait Session {
+pub trait Session: Send {
     /// Returns what is at `path`, without following a link, or `None` if the site says nothing is.
     fn stat(&mut self, path: &RemotePath) -> Result<Option<Entry>, SiteError>;
 
@@ -92,6 +94,19 @@ pub trait Session {
     /// Returns the SHA-256 of the first `size` bytes of the file at `path`, computed by the site itself, or
     /// `None` if this site cannot, or only for whole files. It is as much as the site's word; a wrong length is an error.
     fn sha256(&mut self, path: &RemotePath, size: u64) -> Result<Option<Sha256Hex>, SiteError>;
+
+    /// Returns the SHA-256 of each block of `block` bytes of the file at `path`, whose length is `size`, computed by the
+    /// site itself; the last block may be shorter. `None` if this site cannot.
+    fn sha256_of_blocks(
+        &mut self,
+        path: &RemotePath,
+        size: u64,
+        block: u64,
+    ) -> Result<Option<Vec<Sha256Hex>>, SiteError>;
+
+    /// Returns whether a put may begin anywhere in a file or behind its end, and changes nothing else of it, so that
+    /// several connections can write to one file at the same time.
+    fn writes_anywhere(&self) -> bool;
 
     /// Returns the bytes that can still be stored below `dir`, or `None` if the site does not say.
     fn free_space(&mut self, dir: &RemotePath) -> Result<Option<u64>, SiteError>;

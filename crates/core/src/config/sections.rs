@@ -239,6 +239,7 @@ fn site(from: &mut Reader<'_>) -> SiteConfig {
         agent: from.flag("site.agent"),
         password: from.secret("site.password"),
         netrc: from.optional("site.netrc", rules::absolute),
+        connections: from.number("site.connections", 1..=64) as usize,
         verify: from.choice("site.verify", &[("strong", Verification::Strong), ("size", Verification::Size)]),
         exec_hash: from.flag("site.exec_hash"),
         connect_timeout: seconds(from, "site.connect_timeout_s"),

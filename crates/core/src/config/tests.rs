@@ -94,6 +94,7 @@ fn the_defaults_are_those_of_the_design() {
     assert_eq!(config.records.values.ready, "Ready for Intraware File Association");
     let site = &config.sites[0];
     assert_eq!((site.name.as_str(), site.verify, site.file_mode), ("intraware", Verification::Strong, 0o644));
+    assert_eq!(site.connections, 8);
     assert_eq!((site.connect_timeout.as_secs(), site.io_timeout.as_secs()), (20, 60));
     assert!(site.exec_hash && !site.agent && site.password.is_none());
     assert_eq!((site.tls, &site.trust), (TlsBegin::Explicit, &Trust::Authorities(None)));

@@ -1,24 +1,22 @@
 //! A payload's way to its final name: send, verify, rename (steps U2 to U4).
 
 use std::fs::File;
-use std::io::{self, Read, Seek as _, SeekFrom};
+use std::io;
+use std::time::Instant;
 
-use sha2::{Digest as _, Sha256};
-
+use super::gaps::{Failed, Found, find, hash};
+use super::lines::{Sending, Unsent};
 use super::proof::{Proof, by_content, by_hash};
 use super::standing::{Final, Standing, clear_final, discard, look, sweep};
-use super::{DeliverError, Delivered, Delivery, Stop, Strength, Verify};
-use crate::digest::{Hex, Sha256Hex};
-use crate::site::{EntryKind, RemotePath, Session, SiteErrorKind};
+use super::{DeliverError, Delivered, Delivery, Strength, Verify};
+use crate::digest::Sha256Hex;
+use crate::site::{Entry, EntryKind, RemotePath, Session, SiteErrorKind};
 
 /// How often a payload is sent that arrives with other bytes.
 const TRIES: usize = 2;
 
 /// How often the final name is cleared for a rename that finds it taken nevertheless.
 const CLEARINGS: usize = 2;
-
-/// Bytes of the local payload read at a time.
-const CHUNK: usize = 1 << 20;
 
 /// Delivers the payload in the open local file `payload`; `progress` hears how many of its bytes are at the site.
 ///
@@ -27,7 +25,7 @@ const CHUNK: usize = 1 << 20;
 pub fn deliver(
     session: &mut dyn Session,
     delivery: &Delivery<'_>,
-    payload: &mut File,
+    payload: &File,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Delivered, DeliverError> {
     let Delivery { place, digests, verify, .. } = *delivery;
@@ -62,6 +60,7 @@ pub fn deliver(
             return transfer.commit(strength);
         }
         discard(transfer.session, &transfer.part)?;
+        transfer.check_local()?;
     }
     Err(DeliverError::Corrupt(place.payload()))
 }
@@ -70,87 +69,83 @@ pub fn deliver(
 struct Transfer<'a> {
     session: &'a mut dyn Session,
     delivery: &'a Delivery<'a>,
-    payload: &'a mut File,
+    payload: &'a File,
     part: RemotePath,
     resumed_from: u64,
     sent: u64,
 }
 
-/// Where sending begins: how much is there, the hash of that much of the payload, and how it was proven.
-struct Start {
-    from: u64,
-    hash: Sha256,
-    proof: Option<Strength>,
-}
-
 impl Transfer<'_> {
     /// Sends what is missing. Returns how the whole is proven, if it was all there before.
     fn send(&mut self, progress: &mut dyn FnMut(u64)) -> Result<Option<Strength>, DeliverError> {
-        let digests = self.delivery.digests;
-        let Start { from, hash, proof } = self.start()?;
-        self.resumed_from = from;
-        self.check_space(digests.size - from)?;
-        progress(from);
-        let go_on = self.delivery.go_on;
-        let mut source = Hashed { file: self.payload, hash, left: digests.size - from, go_on, stop: None };
-        // With nothing left to send this still sets the mode and has the site flush the file.
-        let put = self.session.put(&self.part, from, &mut source, &mut |done| progress(from + done));
-        if let Some(stop) = source.stop {
-            return Err(DeliverError::Stopped { payload: self.delivery.place.payload(), stop });
+        let size = self.delivery.digests.size;
+        let asked = Instant::now();
+        let there = self.session.stat(&self.part)?;
+        let distance = asked.elapsed();
+        let mut found = self.find(there)?;
+        if !self.session.writes_anywhere()
+            && let Some(first) = found.missing.first()
+        {
+            found.missing = vec![first.start..size];
         }
-        self.sent += put?;
-        let found = source.finish();
-        if found != digests.sha256 {
-            discard(self.session, &self.part)?;
-            return Err(self.damaged(found));
+        let left = found.left();
+        self.resumed_from = size - left;
+        self.check_space(left)?;
+        self.tell(&found);
+        if found.missing.is_empty() {
+            // This still sets the mode and has the site flush the file.
+            found.missing.push(size..size);
         }
-        Ok(proof.filter(|_| from == digests.size))
+        let Delivery { go_on, pool, .. } = *self.delivery;
+        let sending = Sending { part: &self.part, payload: self.payload, go_on, pool };
+        let from = self.resumed_from;
+        let sent = sending.send(self.session, &found.missing, distance, &mut |done| progress(from + done));
+        self.sent += sent.map_err(|unsent| match unsent {
+            Unsent::Site(error) => error.into(),
+            Unsent::Stopped(stop) => DeliverError::Stopped { payload: self.delivery.place.payload(), stop },
+        })?;
+        Ok(found.proven_by.filter(|_| found.is_whole))
     }
 
-    /// Finds out where to begin: behind what is proven to be the beginning of the payload.
-    fn start(&mut self) -> Result<Start, DeliverError> {
+    /// Finds out what is missing, where `there` is what stands at the temporary name.
+    fn find(&mut self, there: Option<Entry>) -> Result<Found, DeliverError> {
         let digests = self.delivery.digests;
-        let there = self.session.stat(&self.part)?;
         if there.is_some_and(|entry| entry.kind != EntryKind::File) {
             return Err(DeliverError::NotRegular(self.part.clone()));
         }
         let length = self.payload.metadata().map_err(|err| self.local(err))?.len();
         if length != digests.size {
             discard(self.session, &self.part)?;
-            let hash = self.hash_local(length.min(digests.size))?;
-            return Err(self.damaged(finish(hash)));
+            return Err(self.damaged(self.hash_local(length.min(digests.size))?));
         }
         match there.map_or(0, |entry| entry.size) {
-            0 => {}
+            0 => Ok(Found::nothing(digests.size)),
             size if size <= digests.size => {
-                let hash = self.hash_local(size)?;
-                let prefix = finish(hash.clone());
-                match by_content(self.session, &self.part, size, &prefix)? {
-                    Proof::Right(strength) => return Ok(Start { from: size, hash, proof: Some(strength) }),
-                    Proof::Wrong | Proof::Untold => discard(self.session, &self.part)?,
-                }
+                let found = find(self.session, &self.part, size, self.payload, digests);
+                found.map_err(|failed| match failed {
+                    Failed::Site(error) => error.into(),
+                    Failed::Local(error) => self.local(error),
+                })
             }
-            _ => discard(self.session, &self.part)?,
+            _ => {
+                discard(self.session, &self.part)?;
+                Ok(Found::nothing(digests.size))
+            }
         }
-        Ok(Start { from: 0, hash: self.hash_local(0)?, proof: None })
     }
 
-    /// Hashes the first `size` bytes of the local payload and leaves it positioned behind them.
-    fn hash_local(&mut self, size: u64) -> Result<Sha256, DeliverError> {
-        let mut hash = Sha256::new();
-        let mut read = || {
-            self.payload.seek(SeekFrom::Start(0))?;
-            let mut prefix = (&mut *self.payload).take(size);
-            let mut buffer = vec![0; CHUNK];
-            loop {
-                match prefix.read(&mut buffer)? {
-                    0 => return Ok(()),
-                    n => hash.update(&buffer[..n]),
-                }
-            }
-        };
-        read().map_err(|err| self.local(err))?;
-        Ok(hash)
+    /// Says where a delivery goes on that had begun before.
+    fn tell(&self, found: &Found) {
+        let (whole, there) = (self.delivery.digests.size, self.resumed_from);
+        if let Some(strength) = found.proven_by {
+            let payload = self.delivery.place.payload();
+            tracing::info!("{payload}: resuming at {there} of {whole} bytes, proven by {strength}");
+        }
+    }
+
+    /// Hashes the first `size` bytes of the local payload.
+    fn hash_local(&self, size: u64) -> Result<Sha256Hex, DeliverError> {
+        hash(self.payload, 0..size).map_err(|err| self.local(err))
     }
 
     fn check_space(&mut self, needed: u64) -> Result<(), DeliverError> {
@@ -184,9 +179,23 @@ impl Transfer<'_> {
         match (proof, self.delivery.verify) {
             (Proof::Right(strength), _) => Ok(Some(strength)),
             (Proof::Wrong, _) => Ok(None),
-            (Proof::Untold, Verify::Size) => Ok(Some(Strength::Size)),
+            (Proof::Untold, Verify::Size) => {
+                self.check_local()?;
+                Ok(Some(Strength::Size))
+            }
             (Proof::Untold, Verify::Strong) => Err(DeliverError::Unverifiable(self.part.clone())),
         }
+    }
+
+    /// Makes sure that the local payload is what was prepared, where it was not compared with what arrived.
+    fn check_local(&mut self) -> Result<(), DeliverError> {
+        let digests = self.delivery.digests;
+        let found = self.hash_local(digests.size)?;
+        if found == digests.sha256 {
+            return Ok(());
+        }
+        discard(self.session, &self.part)?;
+        Err(self.damaged(found))
     }
 
     /// Gives the verified `.part` its final name.
@@ -248,36 +257,4 @@ impl Transfer<'_> {
     fn local(&self, source: io::Error) -> DeliverError {
         DeliverError::Local { payload: self.delivery.place.payload(), source }
     }
-}
-
-/// The rest of the local payload, hashed as it is read, and not a byte more than was prepared.
-struct Hashed<'a> {
-    file: &'a mut File,
-    hash: Sha256,
-    left: u64,
-    go_on: &'a dyn Fn() -> Result<(), Stop>,
-    /// Why no more is read, once that is so.
-    stop: Option<Stop>,
-}
-
-impl Hashed<'_> {
-    fn finish(self) -> Sha256Hex {
-        finish(self.hash)
-    }
-}
-
-impl Read for Hashed<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if let Err(stop) = (self.go_on)() {
-            return Err(io::Error::other(self.stop.insert(stop).clone()));
-        }
-        let n = (&mut *self.file).take(self.left).read(buffer)?;
-        self.left -= n as u64;
-        self.hash.update(&buffer[..n]);
-        Ok(n)
-    }
-}
-
-fn finish(hash: Sha256) -> Sha256Hex {
-    Hex(hash.finalize().into())
 }

@@ -256,6 +256,28 @@ impl Session for Open {
         Ok(Some(Hex(hash.finalize().into())))
     }
 
+    fn sha256_of_blocks(
+        &mut self,
+        path: &RemotePath,
+        size: u64,
+        block: u64,
+    ) -> Result<Option<Vec<Sha256Hex>>, SiteError> {
+        let failed = |errno| self.error("reading", path, errno);
+        let (mut file, _) = self.file(path, OFlags::RDONLY).map_err(failed)?;
+        let mut hashes = Vec::new();
+        for at in (0..size).step_by(usize::try_from(block).unwrap_or(usize::MAX)) {
+            let mut hash = Sha256::new();
+            let mut piece = (&mut file).take(block.min(size - at));
+            self.copy(path, &mut piece, &mut HashSink(&mut hash), Side::Source, &mut |_| ())?;
+            hashes.push(Hex(hash.finalize().into()));
+        }
+        Ok(Some(hashes))
+    }
+
+    fn writes_anywhere(&self) -> bool {
+        true
+    }
+
     fn free_space(&mut self, dir: &RemotePath) -> Result<Option<u64>, SiteError> {
         let mut dir = dir.clone();
         loop {

@@ -1,9 +1,15 @@
 //! Delivers jobs: lock, look again, copy, verify, rename, receipt, let go (U1 to U5).
 //!
+//! Several jobs are delivered at the same time, each over a connection of its own; connections that no job needs help
+//! with large payloads. The most urgent jobs are begun first.
+//!
 //! The lock saves two uploaders from sending the same bytes; that they do not harm each other follows from the
 //! names at the site, which carry the generation, and from the rename that does not overwrite.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::{self, Builder};
 
 use super::plan::{JobPlan, Plan, Verdict};
 use crate::deliver::{self, DeliverError, Delivered, Delivery, Released, Stop, Verify};
@@ -11,8 +17,8 @@ use crate::exit::Fault;
 use crate::lock::{Lock, LockError};
 use crate::outcome::{End, Outcome};
 use crate::retry;
-use crate::run::{Amount, RunContext, Stopped};
-use crate::site::{Link, Site, SiteError, SiteErrorKind};
+use crate::run::{Amount, Progress, RunContext, Stopped};
+use crate::site::{Pool, Session, Site, SiteError, SiteErrorKind};
 use crate::spool::{Attempts, Found, Job, ParkKind, Parked, Receipt, Room, Spool, SpoolError};
 use crate::txlog::{Subject, TxLog};
 
@@ -22,6 +28,8 @@ pub struct Uploader<'a> {
     pub spool: &'a Spool,
     /// Where they go.
     pub site: &'a dyn Site,
+    /// How many connections to it may be open at the same time.
+    pub connections: usize,
     /// How strongly a delivery must be verified.
     pub verify: Verify,
     /// Where each effect is written down.
@@ -30,19 +38,81 @@ pub struct Uploader<'a> {
     pub context: &'a RunContext,
 }
 
-/// Executes a plan and returns what became of each job that was to be delivered.
+/// Executes a plan and returns what became of each job that was to be delivered, in the order of the plan.
 pub fn apply(uploader: &Uploader<'_>, plan: Plan) -> Vec<Outcome> {
-    let mut run = Run { uploader, link: Link::new(uploader.site), closed: None };
     let due = plan.jobs.into_iter().filter(|job| matches!(job.verdict, Verdict::Deliver));
-    due.map(|JobPlan { job, .. }| run.deliver(job)).collect()
+    let queue: VecDeque<(usize, Job)> = due.map(|JobPlan { job, .. }| job).enumerate().collect();
+    let workers = queue.len().min(uploader.connections);
+    let tally = Tally::begin(uploader.context, queue.iter().map(|(_, job)| job));
+    let run = Run {
+        uploader,
+        pool: &Pool::new(uploader.site, uploader.connections),
+        queue: Mutex::new(queue),
+        closed: Mutex::new(None),
+        outcomes: Mutex::default(),
+        tally,
+    };
+    thread::scope(|scope| {
+        for worker in 1..workers {
+            let work = || Worker { run: &run, session: None }.work();
+            if let Err(error) = Builder::new().name(format!("upload {worker}")).spawn_scoped(scope, work) {
+                tracing::warn!(%error, "cannot start another thread; delivering with fewer");
+                break;
+            }
+        }
+        Worker { run: &run, session: None }.work();
+    });
+    uploader.context.progress.end();
+    let mut outcomes = run.outcomes.into_inner().unwrap_or_else(PoisonError::into_inner);
+    outcomes.sort_by_key(|(index, _)| *index);
+    outcomes.into_iter().map(|(_, outcome)| outcome).collect()
 }
 
-/// What a run carries from job to job.
+/// What the workers of a run share.
 struct Run<'a> {
     uploader: &'a Uploader<'a>,
-    link: Link<'a>,
+    pool: &'a Pool<'a>,
+    /// The jobs that nobody has begun.
+    queue: Mutex<VecDeque<(usize, Job)>>,
     /// Why no further job is tried, once that is so.
-    closed: Option<(Fault, String)>,
+    closed: Mutex<Option<(Fault, String)>>,
+    outcomes: Mutex<Vec<(usize, Outcome)>>,
+    tally: Tally<'a>,
+}
+
+/// Delivers one job after the other.
+struct Worker<'r> {
+    run: &'r Run<'r>,
+    session: Option<Box<dyn Session>>,
+}
+
+/// How far a run has come with all its payloads together.
+struct Tally<'a> {
+    progress: &'a dyn Progress,
+    done: Mutex<Amount>,
+}
+
+impl<'a> Tally<'a> {
+    fn begin<'j>(context: &'a RunContext, jobs: impl Iterator<Item = &'j Job> + Clone) -> Self {
+        let what = match (jobs.clone().next(), jobs.clone().count()) {
+            (Some(job), 1) => job.manifest.place.payload_name().to_owned(),
+            (_, count) => format!("{count} payloads"),
+        };
+        let bytes = jobs.clone().map(|job| job.manifest.digests.size).sum();
+        context.progress.begin(&what, Amount { files: jobs.count() as u64, bytes });
+        Self { progress: context.progress.as_ref(), done: Mutex::default() }
+    }
+
+    fn add(&self, files: u64, bytes: u64) {
+        let mut done = guard(&self.done);
+        done.files += files;
+        done.bytes += bytes;
+        self.progress.advance(*done);
+    }
+}
+
+fn guard<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Why a job was not delivered.
@@ -62,7 +132,20 @@ enum Trouble {
     Moved(String),
 }
 
-impl Run<'_> {
+impl Worker<'_> {
+    fn work(mut self) {
+        loop {
+            let next = guard(&self.run.queue).pop_front();
+            let Some((index, job)) = next else { break };
+            let outcome = self.deliver(job);
+            self.run.tally.add(1, 0);
+            guard(&self.run.outcomes).push((index, outcome));
+        }
+        if let Some(session) = self.session {
+            self.run.pool.give_back(session);
+        }
+    }
+
     fn deliver(&mut self, job: Job) -> Outcome {
         let mut outcome = Outcome {
             record: job.id.record.clone(),
@@ -70,8 +153,8 @@ impl Run<'_> {
             done: Vec::new(),
             end: End::Done,
         };
-        if let Some((fault, reason)) = &self.closed {
-            outcome.end = End::NotTried { fault: *fault, reason: reason.clone() };
+        if let Some((fault, reason)) = guard(&self.run.closed).clone() {
+            outcome.end = End::NotTried { fault, reason };
             return outcome;
         }
         outcome.end = match self.under_lock(&job) {
@@ -86,7 +169,7 @@ impl Run<'_> {
 
     /// Takes the job's lock (U1) and delivers what then still is there.
     fn under_lock(&mut self, job: &Job) -> Result<String, Trouble> {
-        let Uploader { spool, context, .. } = *self.uploader;
+        let Uploader { spool, context, .. } = *self.run.uploader;
         context.stop.check()?;
         let mut lock = match Lock::take(&spool.job_lock(&job.id.record), context) {
             Err(LockError::Busy(holder)) => {
@@ -122,18 +205,17 @@ impl Run<'_> {
 
     /// Copies, verifies and renames (U2 to U4), then writes the receipt and lets the job go (U5).
     fn transfer(&mut self, job: &Job, lock: &mut Lock) -> Result<String, Trouble> {
-        let Uploader { spool, site, verify, log, context } = *self.uploader;
+        let Run { uploader, pool, tally, .. } = self.run;
+        let Uploader { spool, site, verify, log, context, .. } = **uploader;
         let (record, id) = (job.id.record.to_string(), job.id.to_string());
         let subject = Subject { record: &record, job: &id };
-        if self.link.is_closed() {
-            log.record(subject, "U2", "connect to the site", || self.link.open().map(|_| ()))?;
-        }
-        let session = self.link.open()?;
+        let session = match &mut self.session {
+            Some(session) => session.as_mut(),
+            none => none.insert(log.record(subject, "U2", "connect to the site", || pool.take())?).as_mut(),
+        };
         let place = &job.manifest.place;
         let released = spool.released(site.name(), job)?;
-        let mut payload = spool.open_payload(job)?;
-        let of = |bytes| Amount { files: 1, bytes };
-        context.progress.begin(place.payload_name(), of(job.manifest.digests.size));
+        let payload = spool.open_payload(job)?;
         let held = RefCell::new(&mut *lock);
         let delivery = Delivery {
             place,
@@ -141,18 +223,21 @@ impl Run<'_> {
             verify,
             released,
             go_on: &|| context.stop.check().map_err(|e| Stop(e.to_string())),
+            pool: Some(*pool),
             may_commit: &|| {
-                self.uploader.may_commit(job, released)?;
+                uploader.may_commit(job, released)?;
                 log.note(subject, "U3", "the whole of it is verified under its .part name");
                 held.borrow_mut().confirm().map_err(|e| Stop(crate::txlog::chain(&e)))
             },
         };
         let delivered = log.record(subject, "U4", &format!("deliver {place}"), || {
-            deliver::deliver(session, &delivery, &mut payload, &mut |bytes| {
-                context.progress.advance(of(bytes))
+            let mut told = 0;
+            deliver::deliver(session, &delivery, &payload, &mut |bytes| {
+                // A payload that is sent once more begins anew.
+                tally.add(0, bytes.saturating_sub(told));
+                told = told.max(bytes);
             })
         });
-        context.progress.end();
         if let Err(DeliverError::Stopped { .. }) = delivered {
             // A lost lock is not somebody's decision: it ends the run.
             lock.confirm()?;
@@ -175,7 +260,7 @@ impl Run<'_> {
     }
 
     fn park(&self, job: &Job, error: &DeliverError, lock: &mut Lock) -> Result<(), Trouble> {
-        let Uploader { spool, log, context, .. } = *self.uploader;
+        let Uploader { spool, log, context, .. } = *self.run.uploader;
         let Some(kind) = park_kind(error) else { return Ok(()) };
         let why = Parked {
             kind,
@@ -191,7 +276,7 @@ impl Run<'_> {
     /// Notes a failed try in the job, so that `status` and `why` can tell, and pauses if trying on does harm.
     fn count_failure(&self, job: &Job, trouble: &Trouble) -> Result<(), SpoolError> {
         let Some(fault) = fault_of(trouble) else { return Ok(()) };
-        let Uploader { spool, context, .. } = *self.uploader;
+        let Uploader { spool, context, .. } = *self.run.uploader;
         let now = context.now();
         // A site that is away or slow is tried by the next run; whoever is refused again and again gets locked out.
         let pauses = |fault| !matches!(fault, Fault::Unreachable | Fault::TryLater);
@@ -205,20 +290,23 @@ impl Run<'_> {
 
     /// Says how a job ended, and whether the run goes on with the others.
     fn judge(&mut self, trouble: Trouble) -> End {
-        if let Some(kind) = site_kind(&trouble) {
-            self.link.heard(kind);
+        let Run { uploader, pool, closed, .. } = self.run;
+        if site_kind(&trouble).is_some_and(SiteErrorKind::is_dead)
+            && let Some(session) = self.session.take()
+        {
+            pool.lost(session);
         }
-        if let Some(refusal) = self.link.refusal() {
-            self.closed = Some((refusal.kind.fault(), refusal.message));
+        if let Some(refusal) = pool.refusal() {
+            *guard(closed) = Some((refusal.kind.fault(), refusal.message));
         }
-        if let Err(stopped) = self.uploader.context.stop.check() {
+        if let Err(stopped) = uploader.context.stop.check() {
             let (fault, reason) = (Fault::TryLater, stopped.to_string());
-            self.closed = Some((fault, reason.clone()));
+            *guard(closed) = Some((fault, reason.clone()));
             return End::NotTried { fault, reason };
         }
         let fault = fault_of(&trouble);
         if let (Some(fault), Trouble::Lock(LockError::Lost { .. })) = (fault, &trouble) {
-            self.closed = Some((fault, crate::txlog::chain(&trouble)));
+            *guard(closed) = Some((fault, crate::txlog::chain(&trouble)));
         }
         match fault {
             Some(fault) => End::failed(fault, &trouble),

@@ -64,6 +64,7 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure>
     let uploader = Uploader {
         spool: &spool,
         site: site.as_ref(),
+        connections: parts::connections(&config),
         verify: parts::verify(&config),
         log: &log,
         context: &context,

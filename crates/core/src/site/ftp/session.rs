@@ -314,6 +314,19 @@ impl Session for Open {
         self.hasher.hash(&mut self.control, &at, size).map_err(|failure| self.error("hashing", path, failure))
     }
 
+    fn sha256_of_blocks(
+        &mut self,
+        _path: &RemotePath,
+        _size: u64,
+        _block: u64,
+    ) -> Result<Option<Vec<Sha256Hex>>, SiteError> {
+        Ok(None)
+    }
+
+    fn writes_anywhere(&self) -> bool {
+        false
+    }
+
     fn free_space(&mut self, dir: &RemotePath) -> Result<Option<u64>, SiteError> {
         if !self.features.has("AVBL") {
             return Ok(None);

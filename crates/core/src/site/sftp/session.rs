@@ -98,6 +98,27 @@ impl Open {
         }
     }
 
+    /// Returns the length of a file of at least `size` bytes, or `None` if this server does not hash.
+    fn to_be_hashed(&mut self, path: &RemotePath, size: u64) -> Result<Option<u64>, SiteError> {
+        let can_hash = self.hasher.probe(&self.link);
+        if !can_hash.map_err(|failure| self.error("hashing", path, failure))? {
+            return Ok(None);
+        }
+        match self.stat(path)? {
+            None => Err(self.refusal(SiteErrorKind::NotFound, "hashing", path, code::FX_NO_SUCH_FILE)),
+            Some(Entry { kind: EntryKind::File, size: length }) if length < size => {
+                Err(self.wrong_length(path, size, length))
+            }
+            Some(Entry { kind: EntryKind::File, size: length }) => Ok(Some(length)),
+            Some(_) => Err(self.refusal(SiteErrorKind::NotRegular, "hashing", path, code::FX_FAILURE)),
+        }
+    }
+
+    fn wrong_length(&self, path: &RemotePath, size: u64, length: u64) -> SiteError {
+        let text = format!("hashing {size} bytes of {path} at site {}: it has {length}", self.link.peer);
+        SiteError::new(SiteErrorKind::Protocol, format!("{text}; look again"))
+    }
+
     /// Returns whether a link is at a path, at a server that takes it for what it leads to when asked what it is.
     fn is_link(&self, path: &RemotePath) -> Result<bool, SiteError> {
         let at = self.at(path);
@@ -278,25 +299,29 @@ impl Session for Open {
     }
 
     fn sha256(&mut self, path: &RemotePath, size: u64) -> Result<Option<Sha256Hex>, SiteError> {
-        let failed = |open: &Self, failure| open.error("hashing", path, failure);
-        if !self.hasher.probe(&self.link).map_err(|failure| failed(self, failure))? {
-            return Ok(None);
-        }
-        let length = match self.stat(path)? {
-            None => {
-                return Err(self.refusal(SiteErrorKind::NotFound, "hashing", path, code::FX_NO_SUCH_FILE));
-            }
-            Some(Entry { kind: EntryKind::File, size }) => size,
-            Some(_) => {
-                return Err(self.refusal(SiteErrorKind::NotRegular, "hashing", path, code::FX_FAILURE));
-            }
-        };
-        if length < size {
-            let text = format!("hashing {size} bytes of {path} at site {}: it has {length}", self.link.peer);
-            return Err(SiteError::new(SiteErrorKind::Protocol, format!("{text}; look again")));
+        let Some(length) = self.to_be_hashed(path, size)? else { return Ok(None) };
+        let at = join(&self.base, path.as_str());
+        let hash = self.hasher.hash(&self.link, &at, length, size);
+        hash.map_err(|failure| self.error("hashing", path, failure))
+    }
+
+    fn sha256_of_blocks(
+        &mut self,
+        path: &RemotePath,
+        size: u64,
+        block: u64,
+    ) -> Result<Option<Vec<Sha256Hex>>, SiteError> {
+        let Some(length) = self.to_be_hashed(path, size)? else { return Ok(None) };
+        if length != size {
+            return Err(self.wrong_length(path, size, length));
         }
         let at = join(&self.base, path.as_str());
-        self.hasher.hash(&self.link, &at, length, size).map_err(|failure| failed(self, failure))
+        let hashes = self.hasher.hash_blocks(&self.link, &at, size, block);
+        hashes.map_err(|failure| self.error("hashing the blocks of", path, failure))
+    }
+
+    fn writes_anywhere(&self) -> bool {
+        true
     }
 
     fn free_space(&mut self, dir: &RemotePath) -> Result<Option<u64>, SiteError> {

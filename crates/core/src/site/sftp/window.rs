@@ -6,8 +6,9 @@
 
 use std::io::{self, Read};
 
-/// Bytes given to libssh2 at once: twice the window of an OpenSSH server, so that it is never the limit.
-pub(super) const WINDOW: usize = 4 << 20;
+/// Bytes given to libssh2 at once: more than the 2 MiB that an OpenSSH server lets be in flight, so that this is never
+/// the limit, and not much more, since there may be many connections, and libssh2 makes a copy.
+pub(super) const WINDOW: usize = 9 << 18;
 
 /// The bytes of a source from the first that is not acknowledged on.
 pub(super) struct Window {
@@ -19,8 +20,8 @@ pub(super) struct Window {
 
 impl Window {
     pub(super) fn new() -> Self {
-        // Twice the window, so that moving the rest to the front is needed once a window only.
-        Self { buffer: vec![0; 2 * WINDOW], start: 0, end: 0, is_exhausted: false }
+        // With room behind the window, so that the rest has to be moved to the front now and then only.
+        Self { buffer: vec![0; WINDOW + WINDOW / 2], start: 0, end: 0, is_exhausted: false }
     }
 
     /// Returns what is to be sent, after filling up from `source`; empty at its end.

@@ -1,0 +1,171 @@
+//! Large payloads to sites that are far away, and partial files with gaps.
+
+use std::time::Instant;
+
+use super::*;
+use crate::site::Pool;
+
+/// Enough for several connections, and not a multiple of anything.
+const LARGE: usize = 40_000_001;
+
+/// A site behind a line on which a question takes 20 ms.
+struct Far {
+    sshd: Sshd,
+    relay: Relay,
+    site: Sftp,
+}
+
+impl Far {
+    fn new() -> Self {
+        let sshd = Sshd::start(Access::Shell);
+        let relay = Relay::start(sshd.addr(), LineFault::Delay(Duration::from_millis(10)));
+        let settings = sftp_settings(&sshd, relay.addr().port(), known_hosts_of(&sshd, &relay));
+        let site = Sftp::new(SftpSettings { io_timeout: Duration::from_secs(2), ..settings });
+        Self { sshd, relay, site }
+    }
+
+    /// Delivers a payload over as many connections as `pool` has, of which the first one is open.
+    fn deliver(&self, payload: &Payload, pool: &Pool<'_>) -> Result<Delivered, DeliverError> {
+        let mut session = pool.take().unwrap();
+        let delivery = Delivery { pool: Some(pool), ..payload.delivery() };
+        let delivered = payload.deliver_as(session.as_mut(), &delivery);
+        pool.give_back(session);
+        delivered
+    }
+
+    fn at(&self, path: &RemotePath) -> PathBuf {
+        self.sshd.root().join(path.as_str())
+    }
+
+    fn assert_there(&self, payload: &Payload) {
+        assert!(fs::read(self.at(&payload.place.payload())).unwrap() == payload.bytes);
+        assert_eq!(fs::read_dir(self.at(payload.place.dir())).unwrap().count(), 1);
+    }
+}
+
+#[test]
+fn a_large_payload_goes_over_several_connections_to_a_site_that_is_far_away() {
+    let (far, payload) = (Far::new(), Payload::new(noise(LARGE)));
+    let pool = Pool::new(&far.site, 4);
+    let delivered = far.deliver(&payload, &pool).unwrap();
+    assert_eq!((delivered.sent, delivered.resumed_from), (LARGE as u64, 0));
+    assert_eq!(far.relay.accepted(), 4);
+    far.assert_there(&payload);
+    // Nearby, and small ones anywhere, one is enough.
+    for (delay, payload) in [(0, payload), (10, Payload::noise())] {
+        fs::remove_dir_all(far.at(payload.place.dir())).unwrap();
+        far.relay.set(LineFault::Delay(Duration::from_millis(delay)));
+        let (before, pool) = (far.relay.accepted(), Pool::new(&far.site, 4));
+        far.deliver(&payload, &pool).unwrap();
+        assert_eq!(far.relay.accepted() - before, 1);
+        far.assert_there(&payload);
+    }
+}
+
+#[test]
+fn connections_that_break_leave_their_part_to_the_others() {
+    let (far, payload) = (Far::new(), Payload::new(noise(LARGE)));
+    let pool = Pool::new(&far.site, 4);
+    pool.give_back(pool.take().unwrap());
+    for fault in
+        [LineFault::CutAfter(2_000_000), LineFault::ResetAfter(3_000_000), LineFault::CutAfter(2_000)]
+    {
+        far.relay.set(fault);
+        let delivered = far.deliver(&payload, &pool).unwrap();
+        assert!(delivered.sent == LARGE as u64 && delivered.resumed_from == 0, "{fault:?}");
+        far.assert_there(&payload);
+        fs::remove_dir_all(far.at(payload.place.dir())).unwrap();
+    }
+}
+
+#[test]
+fn a_connection_that_stalls_among_several_ends_in_time_and_the_others_send_its_part() {
+    let (far, payload) = (Far::new(), Payload::new(noise(LARGE)));
+    let pool = Pool::new(&far.site, 3);
+    pool.give_back(pool.take().unwrap());
+    far.relay.set(LineFault::StallAfter(4_000_000));
+    let begin = Instant::now();
+    let delivered = far.deliver(&payload, &pool).unwrap();
+    assert!(begin.elapsed() < Duration::from_secs(20), "{:?}", begin.elapsed());
+    assert_eq!(delivered.sent, LARGE as u64);
+    far.assert_there(&payload);
+}
+
+#[test]
+fn a_stop_while_several_connections_send_is_resumed_without_sending_anything_twice() {
+    let (far, payload) = (Far::new(), Payload::new(noise(LARGE)));
+    let pool = Pool::new(&far.site, 4);
+    let part = far.at(&payload.part());
+    // The end of the file is written early on, which says nothing about what is before it.
+    let stop = || match fs::metadata(&part) {
+        Ok(part) if part.len() > LARGE as u64 / 2 => Err(Stop("enough".into())),
+        _ => Ok(()),
+    };
+    let mut session = pool.take().unwrap();
+    let delivery = Delivery { pool: Some(&pool), go_on: &stop, ..payload.delivery() };
+    let stopped = payload.deliver_as(session.as_mut(), &delivery).unwrap_err();
+    assert!(matches!(stopped, DeliverError::Stopped { .. }), "{stopped}");
+    // What was under way arrives after that.
+    let there = fs::read(&part).unwrap();
+    let blocks = there.chunks(1 << 20).zip(payload.bytes.chunks(1 << 20));
+    let right: usize = blocks.filter(|(there, ours)| there == ours).map(|(there, _)| there.len()).sum();
+    assert!(right < there.len(), "there are gaps");
+    let delivered = payload.deliver(session.as_mut()).unwrap();
+    assert_eq!(delivered.resumed_from + delivered.sent, LARGE as u64);
+    assert!(delivered.resumed_from >= right as u64, "{right} bytes were there: {delivered:?}");
+    far.assert_there(&payload);
+}
+
+#[test]
+fn only_the_blocks_that_are_wrong_are_sent_again() {
+    let payload = Payload::new(noise(10_000_000));
+    let mut partial = payload.bytes[..9_000_000].to_vec();
+    for at in [0, 3 << 20, (4 << 20) - 1, 7_500_000] {
+        partial[at] ^= 1;
+    }
+    // The first, the fourth and the eighth mebibyte, and what follows.
+    let missing = 3 * (1 << 20) + 1_000_000;
+    for world in [directory(), server(Access::Shell), server(Access::SftpOnly), server(Access::Bare)] {
+        world.plant(&payload.part(), &partial);
+        let delivered = payload.deliver(world.session().as_mut()).unwrap();
+        assert_eq!(delivered.sent, missing, "{}", world.what);
+        assert_eq!(delivered.resumed_from, 10_000_000 - missing, "{}", world.what);
+        world.assert_delivered(&payload);
+    }
+}
+
+#[test]
+fn a_run_makes_do_with_the_connections_that_a_site_gives() {
+    let far = Far::new();
+    let pool = Pool::new(&far.site, 5);
+    assert!(pool.spare().is_none(), "nobody has connected yet");
+    let (first, second) = (pool.take().unwrap(), pool.spare().unwrap());
+    far.relay.set(LineFault::CutAfter(0));
+    assert!(pool.spare().is_none());
+    assert_eq!(pool.most(), 2);
+    pool.give_back(second);
+    let second = pool.take().unwrap();
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| pool.take().unwrap());
+        pool.give_back(first);
+        pool.give_back(waiting.join().unwrap());
+    });
+    pool.lost(second);
+    assert!(pool.refusal().is_none() && pool.take().is_ok());
+    assert_eq!(far.relay.accepted(), 3);
+}
+
+#[test]
+fn a_site_that_is_away_costs_a_run_one_attempt() {
+    let far = Far::new();
+    far.relay.set(LineFault::CutAfter(0));
+    let pool = Pool::new(&far.site, 4);
+    std::thread::scope(|scope| {
+        let tries: Vec<_> =
+            (0..4).map(|_| scope.spawn(|| pool.take().map(|_| ()).unwrap_err().kind)).collect();
+        let kinds: Vec<_> = tries.into_iter().map(|one| one.join().unwrap()).collect();
+        assert_eq!(kinds, [SiteErrorKind::Disconnected; 4]);
+    });
+    assert!(pool.spare().is_none() && pool.refusal().is_some());
+    assert_eq!(far.relay.accepted(), 1);
+}

@@ -1,0 +1,133 @@
+//! One run's connections to a site: made when they are needed, kept for whoever comes next, never more than allowed.
+//!
+//! Until one connection stands nobody tries a second, and when the first cannot be had nobody tries again: a run costs a
+//! site that is away one attempt, not one for each build, and one that refuses the login is not asked again. A site
+//! that refuses a further connection is not asked for more than it has given; the run goes on with those.
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+use super::{Session, Site, SiteError, SiteErrorKind};
+
+/// Connections to one site, for several threads.
+pub struct Pool<'s> {
+    site: &'s dyn Site,
+    state: Mutex<State>,
+    /// Something was given back, or is known now.
+    changed: Condvar,
+}
+
+struct State {
+    idle: Vec<Box<dyn Session>>,
+    /// How many there are: idle, lent, and being made.
+    open: usize,
+    /// How many there may be.
+    most: usize,
+    has_connected: bool,
+    refusal: Option<(SiteErrorKind, String)>,
+}
+
+impl<'s> Pool<'s> {
+    /// Makes a pool of at most `most` connections, at least one; nothing is connected yet.
+    pub fn new(site: &'s dyn Site, most: usize) -> Self {
+        let most = most.max(1);
+        let state = State { idle: Vec::new(), open: 0, most, has_connected: false, refusal: None };
+        Self { site, state: Mutex::new(state), changed: Condvar::new() }
+    }
+
+    /// Returns the site.
+    pub fn site(&self) -> &'s dyn Site {
+        self.site
+    }
+
+    /// Returns how many connections there may be at the same time, as far as is known.
+    pub fn most(&self) -> usize {
+        self.state().most
+    }
+
+    /// Returns why the site would not have a connection in this run, if so.
+    pub fn refusal(&self) -> Option<SiteError> {
+        let refusal = &self.state().refusal;
+        refusal.as_ref().map(|(kind, reason)| SiteError::new(*kind, reason.clone()))
+    }
+
+    /// Lends a connection, which has to be given back or reported lost; waits while as many as there may be are lent.
+    pub fn take(&self) -> Result<Box<dyn Session>, SiteError> {
+        let mut state = self.state();
+        loop {
+            if let Some((kind, reason)) = &state.refusal {
+                return Err(SiteError::new(*kind, reason.clone()));
+            }
+            if let Some(session) = state.idle.pop() {
+                return Ok(session);
+            }
+            if state.open == 0 {
+                return self.connect(state).inspect_err(|error| {
+                    self.state().refusal = Some((error.kind, crate::txlog::chain(error)));
+                    self.changed.notify_all();
+                });
+            }
+            if state.may_connect() {
+                match self.connect(state) {
+                    Ok(session) => return Ok(session),
+                    Err(error) => state = self.limit(&error),
+                }
+            } else {
+                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            }
+        }
+    }
+
+    /// Lends a connection that nobody needs otherwise, as [`Self::take`] does, or `None` if there is none.
+    pub fn spare(&self) -> Option<Box<dyn Session>> {
+        let mut state = self.state();
+        if !state.idle.is_empty() || !state.may_connect() {
+            return state.idle.pop();
+        }
+        self.connect(state).map_err(|error| drop(self.limit(&error))).ok()
+    }
+
+    /// Takes a connection back.
+    pub fn give_back(&self, session: Box<dyn Session>) {
+        self.state().idle.push(session);
+        self.changed.notify_all();
+    }
+
+    /// Takes note that a connection is of no more use.
+    pub fn lost(&self, session: Box<dyn Session>) {
+        drop(session);
+        self.state().open -= 1;
+        self.changed.notify_all();
+    }
+
+    /// Makes a connection that is counted while it is being made.
+    fn connect(&self, mut state: MutexGuard<'_, State>) -> Result<Box<dyn Session>, SiteError> {
+        state.open += 1;
+        drop(state);
+        let connected = self.site.connect();
+        let mut state = self.state();
+        match &connected {
+            Ok(_) => state.has_connected = true,
+            Err(_) => state.open -= 1,
+        }
+        self.changed.notify_all();
+        connected
+    }
+
+    /// Takes it that the site gives no more connections than it has given.
+    fn limit(&self, error: &SiteError) -> MutexGuard<'_, State> {
+        let mut state = self.state();
+        state.most = state.open.max(1);
+        tracing::debug!(site = self.site.name(), most = state.most, %error, "no further connection");
+        state
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn may_connect(&self) -> bool {
+        self.has_connected && self.refusal.is_none() && self.open < self.most
+    }
+}
