@@ -217,6 +217,31 @@ fn a_stalled_connection_is_given_up_in_time_with_75_and_the_transfer_goes_on_whe
     assert!(resumed.iter().any(|&from| from >= 1_000_000), "sent anew from the beginning: {resumed:?}");
 }
 
+#[test]
+fn a_line_that_drips_is_given_up_in_time_with_75_and_the_transfer_goes_on_where_it_was() {
+    let (mut bench, relay) = through_a_relay();
+    bench.set_site("min_rate_kib", 1024);
+    bench.add_build("p1", "blast/p1", fill);
+    bench.manage(&["run"]).expect_silence();
+    let before = bench.record("p1");
+    // Something is always heard.
+    relay.set(Fault::DripAfter(SIZE as u64 / 2, 100 * 1024));
+    let begun = Instant::now();
+    bench.upload(&["run"]).expect(75).complains(&["too little, in the time allowed; try again later"]);
+    let window = Duration::from_secs(5 * TIMEOUT_S);
+    assert!(begun.elapsed() > window / 2 && begun.elapsed() < window + IN_TIME, "{:?}", begun.elapsed());
+    assert_eq!(bench.record("p1"), before);
+    relay.set(Fault::None);
+    bench.unset_site("min_rate_kib");
+    // What still drips must not come in between.
+    bench.sshd().kill_connections();
+    bench.upload(&["run"]).expect_silence();
+    bench.manage(&["run"]).expect_silence();
+    bench.assert_delivered("p1");
+    let resumed = receipts(&bench)[0]["resumed_from"].as_u64();
+    assert!(resumed >= Some(1_000_000), "sent anew from the beginning: {resumed:?}");
+}
+
 fn receipts(bench: &Bench) -> Vec<Value> {
     let read = |job: &String| {
         let text = fs::read(bench.path("spool/sent").join(job).join("receipt.json")).expect("a receipt");

@@ -76,6 +76,7 @@ pub fn site(config: &Config) -> Result<Box<dyn Site>, Failure> {
             credentials: credentials(site, host, user)?,
             connect_timeout: site.connect_timeout,
             io_timeout: site.io_timeout,
+            min_rate: site.min_rate,
             file_mode: site.file_mode,
             dir_mode: REMOTE_DIR_MODE,
             exec_hash: site.exec_hash,
@@ -97,6 +98,7 @@ pub fn site(config: &Config) -> Result<Box<dyn Site>, Failure> {
                 protection,
                 connect_timeout: site.connect_timeout,
                 io_timeout: site.io_timeout,
+                min_rate: site.min_rate,
                 file_mode: site.file_mode,
             })))
         }

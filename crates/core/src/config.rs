@@ -233,6 +233,8 @@ pub struct SiteConfig {
     pub connect_timeout: Duration,
     /// How long to wait for each step of a transfer.
     pub io_timeout: Duration,
+    /// The slowest that a transfer may be, in bytes a second.
+    pub min_rate: u64,
     /// The mode of delivered files.
     pub file_mode: u32,
     /// Whether the server may be asked to compute digests.

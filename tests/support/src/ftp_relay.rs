@@ -9,8 +9,9 @@ use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Instant;
 
-use crate::relay::{Fault, Relay};
+use crate::relay::{Fault, Relay, Side};
 
 /// An address that belongs to nobody (RFC 5737), for answers that lie.
 const NOBODYS: &str = "192,0,2,1";
@@ -23,11 +24,12 @@ pub struct FtpRelay {
 
 struct Shared {
     server: SocketAddr,
-    data: Mutex<Fault>,
+    data: Mutex<(Fault, Side)>,
     answers: Mutex<HashMap<String, String>>,
     commands: Mutex<Vec<String>>,
     open: Mutex<Vec<TcpStream>>,
     channels: Mutex<Vec<Relay>>,
+    ends: Mutex<Vec<SocketAddr>>,
     closing: AtomicBool,
 }
 
@@ -38,11 +40,12 @@ impl FtpRelay {
         let addr = listener.local_addr().expect("the port's number");
         let shared = Arc::new(Shared {
             server,
-            data: Mutex::new(fault),
+            data: Mutex::new((fault, Side::Client)),
             answers: Mutex::default(),
             commands: Mutex::default(),
             open: Mutex::default(),
             channels: Mutex::default(),
+            ends: Mutex::default(),
             closing: AtomicBool::new(false),
         });
         let theirs = Arc::clone(&shared);
@@ -64,7 +67,22 @@ impl FtpRelay {
 
     /// Changes what happens to data connections that are announced from now on.
     pub fn set_data(&self, fault: Fault) {
-        *self.shared.data.lock().expect("no panic holds it") = fault;
+        *self.shared.data.lock().expect("no panic holds it") = (fault, Side::Client);
+    }
+
+    /// The same, but counts what the server sends over them.
+    pub fn set_fetched(&self, fault: Fault) {
+        *self.shared.data.lock().expect("no panic holds it") = (fault, Side::Server);
+    }
+
+    /// Returns the addresses from which it has connected to the server, those for data not counted.
+    pub fn ends(&self) -> Vec<SocketAddr> {
+        self.shared.ends.lock().expect("no panic holds it").clone()
+    }
+
+    /// Returns since when the fault is there on a data connection, if it was met.
+    pub fn met(&self) -> Option<Instant> {
+        self.shared.channels.lock().expect("no panic holds it").iter().filter_map(Relay::met).max()
     }
 
     /// Answers a command by these lines from now on, without asking the server.
@@ -93,6 +111,7 @@ impl Drop for FtpRelay {
 impl Shared {
     fn take(self: &Arc<Self>, client: TcpStream) {
         let Ok(server) = TcpStream::connect(self.server) else { return };
+        self.ends.lock().expect("no panic holds it").extend(server.local_addr().ok());
         for stream in [&client, &server] {
             stream.set_nodelay(true).expect("a socket option");
         }
@@ -152,8 +171,8 @@ impl Shared {
     }
 
     fn channel(&self, port: u16) -> u16 {
-        let fault = *self.data.lock().expect("no panic holds it");
-        let relay = Relay::start((Ipv4Addr::LOCALHOST, port).into(), fault);
+        let (fault, side) = *self.data.lock().expect("no panic holds it");
+        let relay = Relay::counting((Ipv4Addr::LOCALHOST, port).into(), fault, side);
         let port = relay.addr().port();
         self.channels.lock().expect("no panic holds it").push(relay);
         port

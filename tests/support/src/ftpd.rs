@@ -151,6 +151,11 @@ impl Ftpd {
         self.inetd.kill_connections();
     }
 
+    /// The same for the connections of these clients alone.
+    pub fn kill_connections_of(&self, clients: &[SocketAddr]) {
+        self.inetd.kill_connections_of(clients);
+    }
+
     /// Returns everything the server has logged.
     pub fn log(&self) -> String {
         ["log", "server.log", "tls.log"]

@@ -18,7 +18,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 pub(crate) struct Inetd {
     addr: SocketAddr,
     closing: Arc<AtomicBool>,
-    children: Arc<Mutex<Vec<Child>>>,
+    children: Arc<Mutex<Vec<(SocketAddr, Child)>>>,
     accepted: Arc<AtomicUsize>,
     accepting: Option<JoinHandle<()>>,
 }
@@ -45,10 +45,12 @@ impl Inetd {
                     return;
                 }
                 accepted.fetch_add(1, Ordering::SeqCst);
-                let child = serve(stream.expect("an accepted connection"), command(), &log);
+                let stream = stream.expect("an accepted connection");
+                // One whose client has gone already is nobody's.
+                let Ok(client) = stream.peer_addr() else { continue };
                 let mut children = children.lock().expect("no panic holds it");
-                children.retain_mut(|old| matches!(old.try_wait(), Ok(None)));
-                children.push(child);
+                children.retain_mut(|(_, old)| matches!(old.try_wait(), Ok(None)));
+                children.push((client, serve(stream, command(), &log)));
             }
         }));
         inetd
@@ -66,7 +68,17 @@ impl Inetd {
 
     /// Kills the processes of all connections and what they have started, as a crash of the server would.
     pub(crate) fn kill_connections(&self) {
-        for mut child in self.children.lock().expect("no panic holds it").drain(..) {
+        self.kill(|_| true);
+    }
+
+    /// The same for the connections of these clients alone.
+    pub(crate) fn kill_connections_of(&self, clients: &[SocketAddr]) {
+        self.kill(|client| clients.contains(client));
+    }
+
+    fn kill(&self, is_meant: impl Fn(&SocketAddr) -> bool) {
+        let mut children = self.children.lock().expect("no panic holds it");
+        for (_, mut child) in children.extract_if(.., |(client, _)| is_meant(client)) {
             let group = Pid::from_child(&child);
             // One that has ended already is as dead as wanted.
             let _ = kill_process_group(group, Signal::KILL);

@@ -1,7 +1,7 @@
 //! A TCP relay between a client and a real server that fails when it is told to.
 //!
-//! Faults count the bytes that the client has sent, so that a test can try every moment of a
-//! conversation: cut in the handshake, in the login, in the middle of a transfer.
+//! Faults count the bytes that the client has sent, or the server if that is asked for, so that a test can try every
+//! moment of a conversation: cut in the handshake, in the login, in the middle of a transfer.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -13,23 +13,48 @@ use std::time::{Duration, Instant};
 
 use rustix::net::sockopt::set_socket_linger;
 
-/// What happens to a connection.
+/// What happens to a connection once the side that is counted has sent so many bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     /// Nothing; all bytes pass.
     None,
-    /// Both sides see an orderly end after this many bytes from the client.
+    /// Both sides see an orderly end.
     CutAfter(u64),
-    /// Both sides see a reset after this many bytes from the client.
+    /// Both sides see a reset.
     ResetAfter(u64),
-    /// No byte passes in either direction after this many from the client, and nothing is closed.
+    /// No byte passes in either direction any more, and nothing is closed.
     StallAfter(u64),
-    /// The server sees an orderly end after this many bytes from the client, who notices nothing.
+    /// The other side sees an orderly end, and the one that is counted notices nothing.
     LoseAfter(u64),
+    /// No more than so many bytes a second pass in each direction.
+    DripAfter(u64, u64),
     /// The connection is accepted and nothing is ever said.
     Mute,
     /// Every byte arrives this much later, in each direction.
     Delay(Duration),
+}
+
+/// Whose bytes are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// The one that connects.
+    Client,
+    /// The one that is connected to.
+    Server,
+}
+
+impl Fault {
+    /// Returns how many bytes pass before anything happens.
+    fn limit(self) -> u64 {
+        match self {
+            Self::CutAfter(n)
+            | Self::ResetAfter(n)
+            | Self::StallAfter(n)
+            | Self::LoseAfter(n)
+            | Self::DripAfter(n, _) => n,
+            Self::None | Self::Mute | Self::Delay(_) => u64::MAX,
+        }
+    }
 }
 
 /// A relay on a free loopback port. Dropping it ends its connections.
@@ -40,24 +65,35 @@ pub struct Relay {
 
 struct Shared {
     server: SocketAddr,
-    fault: Mutex<Fault>,
+    fault: Mutex<(Fault, Side)>,
     open: Mutex<Vec<TcpStream>>,
     accepted: AtomicUsize,
     sent: AtomicU64,
+    pieces: Mutex<Vec<u64>>,
+    ends: Mutex<Vec<SocketAddr>>,
+    met: Mutex<Option<Instant>>,
     closing: AtomicBool,
 }
 
 impl Relay {
-    /// Starts a relay to `server` that does `fault` to each connection.
+    /// Starts a relay to `server` that does `fault` to each connection, by what its client has sent.
     pub fn start(server: SocketAddr, fault: Fault) -> Self {
+        Self::counting(server, fault, Side::Client)
+    }
+
+    /// Starts a relay that does `fault` by what this side has sent.
+    pub fn counting(server: SocketAddr, fault: Fault, side: Side) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let addr = listener.local_addr().expect("the port's number");
         let shared = Arc::new(Shared {
             server,
-            fault: Mutex::new(fault),
+            fault: Mutex::new((fault, side)),
             open: Mutex::default(),
             accepted: AtomicUsize::new(0),
             sent: AtomicU64::new(0),
+            pieces: Mutex::default(),
+            ends: Mutex::default(),
+            met: Mutex::default(),
             closing: AtomicBool::new(false),
         });
         let theirs = Arc::clone(&shared);
@@ -68,6 +104,7 @@ impl Relay {
                 }
                 theirs.accepted.fetch_add(1, Ordering::SeqCst);
                 theirs.sent.store(0, Ordering::SeqCst);
+                *theirs.met.lock().expect("no panic holds it") = None;
                 theirs.take(client);
             }
         });
@@ -81,7 +118,7 @@ impl Relay {
 
     /// Changes what happens to connections made from now on.
     pub fn set(&self, fault: Fault) {
-        *self.shared.fault.lock().expect("no panic holds it") = fault;
+        self.shared.fault.lock().expect("no panic holds it").0 = fault;
     }
 
     /// Returns how many connections were made.
@@ -92,6 +129,22 @@ impl Relay {
     /// Returns how many bytes the client has sent over the newest connection.
     pub fn sent(&self) -> u64 {
         self.shared.sent.load(Ordering::SeqCst)
+    }
+
+    /// Returns how many bytes the client had sent over its connection after each piece that arrived over any. Who waits
+    /// for an answer sends a message in one piece.
+    pub fn pieces(&self) -> Vec<u64> {
+        self.shared.pieces.lock().expect("no panic holds it").clone()
+    }
+
+    /// Returns the addresses from which it has connected to the server.
+    pub fn ends(&self) -> Vec<SocketAddr> {
+        self.shared.ends.lock().expect("no panic holds it").clone()
+    }
+
+    /// Returns since when the fault is there on the newest connection, if it was met.
+    pub fn met(&self) -> Option<Instant> {
+        *self.shared.met.lock().expect("no panic holds it")
     }
 }
 
@@ -108,9 +161,10 @@ impl Drop for Relay {
 
 impl Shared {
     fn take(self: &Arc<Self>, client: TcpStream) {
-        let fault = *self.fault.lock().expect("no panic holds it");
+        let (fault, counted) = *self.fault.lock().expect("no panic holds it");
+        let again = |stream: &TcpStream| stream.try_clone().expect("a second descriptor");
         let mut open = self.open.lock().expect("no panic holds it");
-        open.push(client.try_clone().expect("a second descriptor"));
+        open.push(again(&client));
         if fault == Fault::Mute {
             return;
         }
@@ -118,78 +172,87 @@ impl Shared {
         for stream in [&client, &server] {
             stream.set_nodelay(true).expect("a socket option");
         }
-        open.push(server.try_clone().expect("a second descriptor"));
+        self.ends.lock().expect("no panic holds it").extend(server.local_addr().ok());
+        open.push(again(&server));
         drop(open);
-        let (to, from) = (Arc::clone(self), Arc::clone(self));
-        let (client2, server2) =
-            (client.try_clone().expect("a descriptor"), server.try_clone().expect("a descriptor"));
-        let stalled = Arc::new(AtomicBool::new(false));
-        let also = Arc::clone(&stalled);
-        thread::spawn(move || to.client_to_server(client, server, fault, &stalled));
-        thread::spawn(move || from.server_to_client(server2, client2, fault, &also));
+        let is_met = Arc::new(AtomicBool::new(false));
+        for (side, from, to) in
+            [(Side::Client, again(&client), again(&server)), (Side::Server, server, client)]
+        {
+            let limit = if side == counted { fault.limit() } else { u64::MAX };
+            let way = Way { side, from, to, fault, limit, is_met: Arc::clone(&is_met) };
+            let shared = Arc::clone(self);
+            thread::spawn(move || shared.pass(way));
+        }
     }
 
-    fn client_to_server(&self, mut client: TcpStream, server: TcpStream, fault: Fault, stalled: &AtomicBool) {
-        let limit = match fault {
-            Fault::CutAfter(n) | Fault::ResetAfter(n) | Fault::StallAfter(n) | Fault::LoseAfter(n) => n,
-            Fault::None | Fault::Mute | Fault::Delay(_) => u64::MAX,
-        };
-        let mut out = Line::new(server.try_clone().expect("a descriptor"), fault);
+    /// Passes on what comes from one side until that ends or the fault ends it.
+    fn pass(&self, mut way: Way) {
+        let mut out = Line::new(way.to.try_clone().expect("a second descriptor"), way.fault);
         let mut buffer = vec![0; 64 * 1024];
         let mut passed = 0;
-        while passed < limit {
-            let room = buffer.len().min(usize::try_from(limit - passed).unwrap_or(usize::MAX));
-            let Some(n) = read(&mut client, &mut buffer[..room]) else { break };
-            passed += n as u64;
-            self.sent.store(passed, Ordering::SeqCst);
-            if !out.send(&buffer[..n]) {
-                break;
-            }
-        }
-        match fault {
-            Fault::StallAfter(n) if passed >= n => stalled.store(true, Ordering::SeqCst),
-            Fault::LoseAfter(n) if passed >= n => {
-                out.end();
-                while read(&mut client, &mut buffer).is_some() {}
-            }
-            Fault::ResetAfter(n) if passed >= n => {
-                for stream in [&client, &server] {
-                    set_socket_linger(stream, Some(Duration::ZERO)).expect("a socket option");
-                }
-                // The reset goes out when the last descriptor is closed, or at once on this side's shutdown
-                // of an unread connection; our registered copies must not keep it open.
-                self.forget(&client);
-                self.forget(&server);
-            }
-            Fault::CutAfter(n) if passed >= n => {
-                let _ = client.shutdown(Shutdown::Both);
-                let _ = server.shutdown(Shutdown::Both);
-            }
-            _ => out.end(),
-        }
-    }
-
-    fn server_to_client(&self, mut server: TcpStream, client: TcpStream, fault: Fault, stalled: &AtomicBool) {
-        let mut out = Line::new(client, fault);
-        let mut buffer = vec![0; 64 * 1024];
-        // A reset needs every descriptor of the sockets closed, so this side looks up now and then.
-        let patience = Duration::from_millis(20);
-        server.set_read_timeout(Some(patience)).expect("a socket option");
+        // The fault may be met on the other way, so this one looks up now and then.
+        way.from.set_read_timeout(Some(Duration::from_millis(20))).expect("a socket option");
         loop {
-            match server.read(&mut buffer) {
-                Ok(0) if stalled.load(Ordering::SeqCst) => return,
-                Ok(0) => return out.end(),
+            if passed >= way.limit && !way.is_met() {
+                *self.met.lock().expect("no panic holds it") = Some(Instant::now());
+                self.do_harm(&way);
+                way.is_met.store(true, Ordering::SeqCst);
+                match way.fault {
+                    Fault::DripAfter(..) => way.limit = u64::MAX,
+                    Fault::LoseAfter(_) => {
+                        out.end();
+                        return way.swallow();
+                    }
+                    _ => return,
+                }
+            }
+            let room = buffer.len().min(usize::try_from(way.limit - passed).unwrap_or(usize::MAX));
+            let read = way.from.read(&mut buffer[..room]);
+            match (read, way.fault) {
+                (_, Fault::ResetAfter(_)) if way.is_met() => return,
+                (Ok(0), Fault::StallAfter(_)) if way.is_met() => return,
                 // Swallowed: the line is dead, and nobody is told.
-                Ok(_) if stalled.load(Ordering::SeqCst) => {}
-                Ok(n) if !out.send(&buffer[..n]) => return,
-                Ok(_) => {}
-                Err(err) if matches!(err.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
-                    if self.is_forgotten(&server) {
+                (Ok(_), Fault::StallAfter(_)) if way.is_met() => {}
+                (Ok(0), _) => return out.end(),
+                (Ok(n), fault) => {
+                    passed += n as u64;
+                    if way.side == Side::Client {
+                        self.sent.store(passed, Ordering::SeqCst);
+                        self.pieces.lock().expect("no panic holds it").push(passed);
+                    }
+                    let pieces = match fault {
+                        Fault::DripAfter(_, rate) if way.is_met() => Pieces::at_rate(rate),
+                        _ => Pieces::WHOLE,
+                    };
+                    if !pieces.of(&buffer[..n]).all(|piece| out.send(piece)) {
                         return;
                     }
                 }
-                Err(_) => return out.end(),
+                (Err(err), _) if is_silence(&err) => {}
+                (Err(_), _) => return out.end(),
             }
+        }
+    }
+
+    /// Does to both sides at once what the fault does to both.
+    fn do_harm(&self, way: &Way) {
+        let both = [&way.from, &way.to];
+        match way.fault {
+            Fault::ResetAfter(_) => {
+                for stream in both {
+                    set_socket_linger(stream, Some(Duration::ZERO)).expect("a socket option");
+                }
+                // The reset goes out when the last descriptor is closed; ours must not keep it open.
+                both.into_iter().for_each(|stream| self.forget(stream));
+            }
+            Fault::CutAfter(_) => {
+                for stream in both {
+                    // One that has ended cannot be ended again.
+                    let _ = stream.shutdown(Shutdown::Both);
+                }
+            }
+            _ => {}
         }
     }
 
@@ -201,11 +264,60 @@ impl Shared {
             .expect("no panic holds it")
             .retain(|other| other.local_addr().ok() != Some(addr) || other.peer_addr().ok() != peer);
     }
+}
 
-    fn is_forgotten(&self, stream: &TcpStream) -> bool {
-        let (addr, peer) = (stream.local_addr().ok(), stream.peer_addr().ok());
-        let open = self.open.lock().expect("no panic holds it");
-        !open.iter().any(|other| other.local_addr().ok() == addr && other.peer_addr().ok() == peer)
+/// One direction of a connection.
+struct Way {
+    /// Who speaks.
+    side: Side,
+    from: TcpStream,
+    to: TcpStream,
+    fault: Fault,
+    /// How many bytes pass before the fault is there.
+    limit: u64,
+    is_met: Arc<AtomicBool>,
+}
+
+impl Way {
+    fn is_met(&self) -> bool {
+        self.is_met.load(Ordering::SeqCst)
+    }
+
+    /// Takes what still comes, so that whoever sends it notices nothing.
+    fn swallow(mut self) {
+        let mut buffer = vec![0; 64 * 1024];
+        loop {
+            match self.from.read(&mut buffer) {
+                Ok(0) => return,
+                Err(err) if !is_silence(&err) => return,
+                Ok(_) | Err(_) => {}
+            }
+        }
+    }
+}
+
+fn is_silence(err: &std::io::Error) -> bool {
+    matches!(err.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
+}
+
+/// In what pieces bytes pass, and how long each takes.
+struct Pieces {
+    size: usize,
+    time: Duration,
+}
+
+impl Pieces {
+    const WHOLE: Self = Self { size: usize::MAX, time: Duration::ZERO };
+
+    /// Ten pieces a second, or as many as there are bytes if those are fewer.
+    fn at_rate(bytes_a_second: u64) -> Self {
+        let size = (bytes_a_second / 10).max(1);
+        let time = Duration::from_secs_f64(size as f64 / bytes_a_second as f64);
+        Self { size: usize::try_from(size).unwrap_or(usize::MAX), time }
+    }
+
+    fn of(self, bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+        bytes.chunks(self.size).inspect(move |_| thread::sleep(self.time))
     }
 }
 
@@ -244,8 +356,4 @@ impl Line {
             let _ = stream.shutdown(Shutdown::Write);
         }
     }
-}
-
-fn read(stream: &mut TcpStream, buffer: &mut [u8]) -> Option<usize> {
-    stream.read(buffer).ok().filter(|&n| n > 0)
 }

@@ -177,6 +177,11 @@ impl Sshd {
         self.inetd.kill_connections();
     }
 
+    /// The same for the connections of these clients alone.
+    pub fn kill_connections_of(&self, clients: &[SocketAddr]) {
+        self.inetd.kill_connections_of(clients);
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }

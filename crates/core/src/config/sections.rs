@@ -244,6 +244,7 @@ fn site(from: &mut Reader<'_>) -> SiteConfig {
         exec_hash: from.flag("site.exec_hash"),
         connect_timeout: seconds(from, "site.connect_timeout_s"),
         io_timeout: seconds(from, "site.io_timeout_s"),
+        min_rate: from.number("site.min_rate_kib", 1..=1 << 20) * 1024,
         file_mode: from.required("site.file_mode", rules::file_mode, 0),
     };
     let has_password = site.password.is_some() || site.netrc.is_some();

@@ -96,6 +96,7 @@ fn the_defaults_are_those_of_the_design() {
     assert_eq!((site.name.as_str(), site.verify, site.file_mode), ("intraware", Verification::Strong, 0o644));
     assert_eq!(site.connections, 8);
     assert_eq!((site.connect_timeout.as_secs(), site.io_timeout.as_secs()), (20, 60));
+    assert_eq!(site.min_rate, 1024);
     assert!(site.exec_hash && !site.agent && site.password.is_none());
     assert_eq!((site.tls, &site.trust), (TlsBegin::Explicit, &Trust::Authorities(None)));
 }
@@ -113,7 +114,7 @@ fn the_example_for_sqlite_is_complete_and_its_every_beginning_is_refused() {
 #[test]
 fn all_problems_are_told_at_once_each_with_line_key_value_and_what_is_allowed() {
     let text = "[spool]\nrooot = \"/x\"\nkeep_days = -1\nbuild_roots = [\"builds\"]\nsingle_host = \"yes\"\n\
-                [records]\nbackend = \"oracle\"\n[archive]\nlevel = 13\n[[site]]\nurl = \"tupkg://h/\"\n\
+                [records]\nbackend = \"oracle\"\n[archive]\nlevel = 13\n[[site]]\nurl = \"tupkg://h/\"\nmin_rate_kib = 0\n\
                 [records.salesforce]\napi_version = \"66\"\n";
     let expected = [
         "c.toml:2: spool.rooot: is not a known key; did you mean spool.root?",
@@ -123,7 +124,8 @@ fn all_problems_are_told_at_once_each_with_line_key_value_and_what_is_allowed() 
         "c.toml:7: records.backend = \"oracle\": must be \"salesforce\" or \"sqlite\"",
         "c.toml:9: archive.level = 13: must be a whole number from 1 to 12",
         "c.toml:11: site.url = \"tupkg://h/\": must be an sftp://, ftps://, ftp:// or file:// site; others are not supported yet",
-        "c.toml:13: records.salesforce.api_version = \"66\": must be a version from \"31.0\" on, such as \"66.0\"",
+        "c.toml:12: site.min_rate_kib = 0: must be a whole number from 1 to 1048576",
+        "c.toml:14: records.salesforce.api_version = \"66\": must be a version from \"31.0\" on, such as \"66.0\"",
         "c.toml: records.salesforce.client_id: must be set for auth = \"jwt-bearer\"",
         "c.toml: records.salesforce.username: must be set for auth = \"jwt-bearer\"",
     ];

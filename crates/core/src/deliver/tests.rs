@@ -55,6 +55,7 @@ fn sftp_settings(sshd: &Sshd, port: u16, known_hosts: PathBuf) -> SftpSettings {
         credentials: vec![Credential::Key { file: sshd.client_key(), passphrase: None }],
         connect_timeout: Duration::from_secs(20),
         io_timeout: Duration::from_secs(20),
+        min_rate: 1024,
         file_mode: 0o644,
         dir_mode: 0o755,
         exec_hash: true,
@@ -107,6 +108,7 @@ fn ftp_settings(ftpd: &Ftpd) -> FtpSettings {
         protection: Protection::Explicit(trust),
         connect_timeout: Duration::from_secs(20),
         io_timeout: Duration::from_secs(20),
+        min_rate: 1024,
         file_mode: 0o644,
     }
 }

@@ -2,9 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-/// The slowest that a transfer may be: this many bytes in this time. A line that drips is as good as stalled.
-const PACE_BYTES: u64 = 300 * 1024;
-const PACE_TIME: Duration = Duration::from_secs(300);
+/// How many times the longest time without any progress a transfer is averaged over: five minutes where that is one.
+const AVERAGED_OVER: u32 = 5;
 
 /// The slowest disk that a site may hash from, in bytes a second; nothing is heard meanwhile.
 const HASH_PACE: u64 = 16 << 20;
@@ -39,26 +38,41 @@ impl Patience {
     }
 }
 
-/// Watches that a transfer gets on.
+/// Watches that a transfer gets on: a line that drips is as good as stalled.
+///
+/// Only waiting for the site counts. What the local side takes, and a pause that is made on purpose, is no fault of the
+/// line.
 pub(super) struct Pace {
     idle: Duration,
-    end: Instant,
+    /// Bytes that have to move within each [`Pace::time`].
+    least: u64,
+    time: Duration,
+    /// What has moved, and how long the site was waited for, since enough had moved the last time.
     moved: u64,
+    waited: Duration,
+    begun: Instant,
 }
 
 impl Pace {
-    pub(super) fn new(idle: Duration) -> Self {
-        Self { idle, end: Instant::now() + PACE_TIME, moved: 0 }
+    /// Watches a transfer that may rest for `idle` and be as slow as `min_rate`, in bytes a second.
+    pub(super) fn new(idle: Duration, min_rate: u64) -> Self {
+        let time = idle * AVERAGED_OVER;
+        let least = (min_rate as f64 * time.as_secs_f64()) as u64;
+        Self { idle, least, time, moved: 0, waited: Duration::ZERO, begun: Instant::now() }
     }
 
-    pub(super) fn patience(&self) -> Patience {
-        Patience::Idle(self.idle, self.end)
+    /// Begins to wait for the site, and returns for how long.
+    pub(super) fn patience(&mut self) -> Patience {
+        self.begun = Instant::now();
+        Patience::Idle(self.idle, self.begun + self.time.saturating_sub(self.waited))
     }
 
+    /// Ends the waiting: so many bytes have come or gone.
     pub(super) fn moved(&mut self, bytes: usize) {
+        self.waited += self.begun.elapsed();
         self.moved += bytes as u64;
-        if self.moved >= PACE_BYTES {
-            *self = Self::new(self.idle);
+        if self.moved >= self.least {
+            (self.moved, self.waited) = (0, Duration::ZERO);
         }
     }
 }
@@ -67,13 +81,27 @@ impl Pace {
 mod tests {
     use super::*;
 
+    fn left(pace: &mut Pace) -> u64 {
+        let Patience::Idle(_, end) = pace.patience() else { panic!("a transfer may rest") };
+        (end - pace.begun).as_secs()
+    }
+
     #[test]
     fn a_transfer_that_drips_runs_out_of_time() {
-        let mut pace = Pace::new(Duration::from_secs(60));
-        let begin = pace.end;
-        pace.moved(PACE_BYTES as usize - 1);
-        assert_eq!(pace.end, begin, "too little to be given more time");
+        let mut pace = Pace::new(Duration::from_secs(60), 1024);
+        assert_eq!(left(&mut pace), 300);
+        pace.begun -= Duration::from_secs(290);
+        pace.moved(300 * 1024 - 1);
+        assert!(left(&mut pace) < 10, "too little to be given more time");
         pace.moved(1);
-        assert!(pace.end > begin);
+        assert_eq!(left(&mut pace), 300);
+    }
+
+    #[test]
+    fn what_the_local_side_takes_is_not_counted() {
+        let mut pace = Pace::new(Duration::from_secs(60), 1024);
+        pace.moved(1);
+        pace.begun -= Duration::from_secs(290);
+        assert!(left(&mut pace) >= 299);
     }
 }

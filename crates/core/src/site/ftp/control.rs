@@ -89,6 +89,7 @@ pub(super) struct Control {
     /// The site's name and address, for messages.
     pub(super) peer: String,
     pub(super) io_timeout: Duration,
+    pub(super) min_rate: u64,
     /// When all must be ready, as long as it is not.
     pub(super) deadline: Option<Instant>,
     dead: bool,
@@ -99,14 +100,15 @@ impl Control {
     pub(super) fn new(
         socket: TcpStream,
         peer: String,
-        io_timeout: Duration,
+        (io_timeout, min_rate): (Duration, u64),
         deadline: Instant,
     ) -> Result<Self, SiteError> {
         let wire = Wire::new(socket).and_then(|wire| wire.keep_alive().map(|()| wire)).map_err(|err| {
             let text = format!("preparing the connection to site {peer}; look at this host's limits");
             SiteError::caused(SiteErrorKind::Protocol, text, err)
         })?;
-        Ok(Self { wire, read: Vec::new(), peer, io_timeout, deadline: Some(deadline), dead: false })
+        let deadline = Some(deadline);
+        Ok(Self { wire, read: Vec::new(), peer, io_timeout, min_rate, deadline, dead: false })
     }
 
     /// Goes over to TLS. What the peer has said in the clear beyond its last answer is not believed later.
@@ -309,7 +311,7 @@ fn advice(kind: SiteErrorKind, failure: &Failure) -> &'static str {
             "the connection was lost before; connect again"
         }
         SiteErrorKind::Disconnected => "the connection broke; try again later",
-        SiteErrorKind::Timeout => "nothing was heard in the time allowed; try again later",
+        SiteErrorKind::Timeout => "nothing was heard, or too little, in the time allowed; try again later",
         SiteErrorKind::Auth => "the login was refused; check the account and its password",
         SiteErrorKind::Permission => "the account may not do that; have it allowed there",
         SiteErrorKind::NoSpace => "the disk or quota is full; have room made there",

@@ -56,7 +56,7 @@ impl Channel {
         progress: &mut dyn FnMut(u64),
     ) -> Result<u64, Ended> {
         let mut wire = self.begin(control, command, from).map_err(Ended::NotBegun)?;
-        let mut pace = Pace::new(control.io_timeout);
+        let mut pace = Pace::new(control.io_timeout, control.min_rate);
         let mut buffer = vec![0; CHUNK];
         let mut sent = 0;
         loop {
@@ -115,7 +115,7 @@ impl Channel {
         sink: &mut dyn Write,
     ) -> Result<(u64, bool), Ended> {
         let mut wire = self.begin(control, command, from).map_err(Ended::NotBegun)?;
-        let mut pace = Pace::new(control.io_timeout);
+        let mut pace = Pace::new(control.io_timeout, control.min_rate);
         let mut buffer = vec![0; CHUNK];
         let mut read = 0;
         let is_orderly = loop {

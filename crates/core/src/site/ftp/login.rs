@@ -109,7 +109,8 @@ fn meet(settings: &FtpSettings, tls: Option<&Tls>, deadline: Instant) -> Result<
     let patience = Patience::Until(deadline);
     let peer = format!("{} ({}:{})", settings.name, foreign::escape(&settings.host), settings.port);
     let socket = reach(&settings.host, settings.port, &peer, deadline)?;
-    let mut control = Control::new(socket, peer, settings.io_timeout, deadline)?;
+    let tempo = (settings.io_timeout, settings.min_rate);
+    let mut control = Control::new(socket, peer, tempo, deadline)?;
     let is_implicit = matches!(settings.protection, Protection::Implicit(_));
     if let Some(tls) = tls.filter(|_| is_implicit) {
         protect(&mut control, tls, patience)?;

@@ -36,6 +36,7 @@ fn settings(ftpd: &Ftpd) -> FtpSettings {
         },
         connect_timeout: Duration::from_secs(20),
         io_timeout: Duration::from_secs(20),
+        min_rate: 1024,
         file_mode: 0o640,
     }
 }
@@ -361,6 +362,23 @@ fn a_stall_ends_the_session_in_time_and_for_good() {
     stalls("a get", &mut |session| session.get(&path("there"), 0, &mut std::io::sink()).unwrap_err());
     relay.set_data(Fault::Mute);
     stalls("a put into nothing", &mut |session| put(session, "y", &bytes).unwrap_err());
+}
+
+#[test]
+fn a_get_that_drips_is_given_up_in_time_though_something_is_always_heard() {
+    let ftpd = Ftpd::start(Kind::Vsftpd, Security::Plain);
+    std::fs::write(ftpd.root().join("there"), noise(30 << 20)).unwrap();
+    let relay = FtpRelay::start(ftpd.addr(), Fault::None);
+    let io_timeout = Duration::from_secs(1);
+    let settings = FtpSettings { io_timeout, min_rate: 1 << 20, ..through(&ftpd, relay.addr().port()) };
+    let mut session = connect(settings);
+    relay.set_fetched(Fault::DripAfter(1_000_000, 200 << 10));
+    let err = session.get(&path("there"), 0, &mut std::io::sink()).unwrap_err();
+    let (end, met) = (Instant::now(), relay.met().expect("it dripped"));
+    assert_eq!(err.kind, SiteErrorKind::Timeout, "{err:?}");
+    // Two windows at most, if the line began to drip at the end of one.
+    assert!(end - met >= 2 * io_timeout && end - met < 10 * io_timeout + LATE, "{:?}", end - met);
+    assert_dead(session);
 }
 
 #[test]

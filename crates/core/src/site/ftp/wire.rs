@@ -21,7 +21,7 @@ const TLS_BUFFER: usize = 256 << 10;
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Broken {
     /// The time is up.
-    #[error("nothing was heard in the time allowed")]
+    #[error("nothing was heard, or too little, in the time allowed")]
     Stalled,
     /// The peer has gone.
     #[error("the connection broke")]

@@ -135,12 +135,18 @@ pub(super) struct Link {
     /// The site's name and address, for messages.
     pub(super) peer: String,
     pub(super) io_timeout: Duration,
+    pub(super) min_rate: u64,
     dead: Cell<bool>,
 }
 
 impl Link {
     /// Makes an SSH session over a connected socket; nothing is said yet.
-    pub(super) fn new(socket: TcpStream, peer: String, io_timeout: Duration) -> Result<Self, SiteError> {
+    pub(super) fn new(
+        socket: TcpStream,
+        peer: String,
+        io_timeout: Duration,
+        min_rate: u64,
+    ) -> Result<Self, SiteError> {
         let failed = |err: Box<dyn std::error::Error + Send + Sync>| {
             let text = format!("preparing the connection to {peer}; look at this host's limits");
             SiteError::caused(SiteErrorKind::Protocol, text, err)
@@ -149,7 +155,7 @@ impl Link {
         socket.set_nodelay(true).map_err(|err| failed(err.into()))?;
         ssh.set_tcp_stream(socket.try_clone().map_err(|err| failed(err.into()))?);
         ssh.set_blocking(false);
-        let link = Self { ssh, socket, peer, io_timeout, dead: Cell::new(false) };
+        let link = Self { ssh, socket, peer, io_timeout, min_rate, dead: Cell::new(false) };
         link.bound_destructors(io_timeout);
         Ok(link)
     }
@@ -284,7 +290,7 @@ fn advice(kind: SiteErrorKind, failure: &Failure) -> &'static str {
             "the connection was lost before; connect again"
         }
         SiteErrorKind::Disconnected => "the connection broke; try again later",
-        SiteErrorKind::Timeout => "nothing was heard in the time allowed; try again later",
+        SiteErrorKind::Timeout => "nothing was heard, or too little, in the time allowed; try again later",
         SiteErrorKind::Auth => "the login was refused; check the account and its key or password",
         SiteErrorKind::Permission => "the account may not do that; have it allowed there",
         SiteErrorKind::NoSpace => "the disk or quota is full; have room made there",

@@ -24,7 +24,7 @@ pub(super) fn log_in(settings: &SftpSettings) -> Result<Link, SiteError> {
     let known = known_keys(settings)?;
     let peer = format!("{} ({}:{})", settings.name, foreign::escape(&settings.host), settings.port);
     let socket = reach(&settings.host, settings.port, &peer, deadline)?;
-    let mut link = Link::new(socket, peer, settings.io_timeout)?;
+    let mut link = Link::new(socket, peer, settings.io_timeout, settings.min_rate)?;
     check_peer(&mut link, &known, settings, deadline)?;
     authenticate(&link, settings, deadline)?;
     Ok(link)

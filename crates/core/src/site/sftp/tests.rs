@@ -29,6 +29,7 @@ fn settings(sshd: &Sshd) -> SftpSettings {
         credentials: vec![key(sshd.client_key())],
         connect_timeout: Duration::from_secs(20),
         io_timeout: Duration::from_secs(20),
+        min_rate: 1024,
         file_mode: 0o640,
         dir_mode: 0o750,
         exec_hash: true,
@@ -46,6 +47,7 @@ fn at_proftpd(server: &ModSftp) -> SftpSettings {
         credentials: vec![key(server.client_key())],
         connect_timeout: Duration::from_secs(20),
         io_timeout: Duration::from_secs(20),
+        min_rate: 1024,
         file_mode: 0o640,
         dir_mode: 0o750,
         exec_hash: true,
@@ -243,6 +245,33 @@ fn a_stall_ends_the_session_in_time_and_for_good() {
     drop(session);
     // Less than any of them would have waited.
     assert!(after.elapsed() < SHORT, "{:?}", after.elapsed());
+}
+
+#[test]
+fn a_put_or_get_that_drips_is_given_up_in_time_though_something_is_always_heard() {
+    let sshd = Sshd::start(Access::Shell);
+    let relay = Relay::start(sshd.addr(), Fault::None);
+    let io_timeout = Duration::from_secs(1);
+    let site = Sftp::new(SftpSettings { io_timeout, min_rate: 1 << 20, ..through(&sshd, &relay) });
+    let bytes = noise(30 << 20);
+    std::fs::write(sshd.root().join("there"), &bytes).unwrap();
+    let given_up = |what: &str, fault: Fault, action: &mut dyn FnMut(&mut dyn Session) -> SiteError| {
+        relay.set(fault);
+        let mut session = site.connect().unwrap();
+        let err = action(session.as_mut());
+        let (end, met) = (Instant::now(), relay.met().expect("it dripped"));
+        assert_eq!(err.kind, SiteErrorKind::Timeout, "{what}: {err:?}");
+        // Two windows at most, if the line began to drip at the end of one.
+        assert!(end - met >= 2 * io_timeout && end - met < 10 * io_timeout + LATE, "{what}: {:?}", end - met);
+        assert_eq!(session.stat(&path("x")).unwrap_err().kind, SiteErrorKind::Disconnected);
+    };
+    let rate = 200 << 10;
+    given_up("a put", Fault::DripAfter(1_000_000, rate), &mut |session| {
+        session.put(&path("x"), 0, &mut &bytes[..], &mut |_| ()).unwrap_err()
+    });
+    given_up("a get", Fault::DripAfter(6_000, rate), &mut |session| {
+        session.get(&path("there"), 0, &mut std::io::sink()).unwrap_err()
+    });
 }
 
 #[test]

@@ -31,7 +31,7 @@ pub(super) fn send(
     progress: &mut dyn FnMut(u64),
 ) -> Result<u64, Broken> {
     let mut window = Window::new();
-    let mut pace = Pace::new(link.io_timeout);
+    let mut pace = Pace::new(link.io_timeout, link.min_rate);
     let mut acknowledged = 0;
     loop {
         let bytes = window.fill(source).map_err(Broken::Local)?;
@@ -51,7 +51,7 @@ pub(super) fn send(
 /// Reads a file to its end into `sink` and returns how many bytes that was.
 pub(super) fn receive(link: &Link, file: &mut File, sink: &mut dyn Write) -> Result<u64, Broken> {
     let mut buffer = vec![0; READ];
-    let mut pace = Pace::new(link.io_timeout);
+    let mut pace = Pace::new(link.io_timeout, link.min_rate);
     let mut copied = 0;
     loop {
         let step =
