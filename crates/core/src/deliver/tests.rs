@@ -22,6 +22,8 @@ use crate::site::{
     SiteErrorKind, Trust,
 };
 
+mod harm;
+
 const SIZE: usize = 3_000_000;
 
 /// A site, the directory in which its files can be seen, and what keeps it alive.
