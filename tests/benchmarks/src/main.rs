@@ -8,20 +8,13 @@
 //! Tables go to standard output, progress to standard error. The exit status is 1 if a bar does not hold, 2 if something
 //! cannot be measured.
 
-mod bars;
-mod check;
-mod corpus;
 mod failure;
-mod floor;
 mod machine;
 mod measure;
 mod ours;
-mod peer;
 mod random;
 mod say;
 mod staging;
-mod summary;
-mod table;
 mod tree;
 
 use std::process::ExitCode;

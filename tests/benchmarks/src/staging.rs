@@ -4,24 +4,31 @@
 //! with another one. Before each run its outputs are removed, everything written is on the disk, and the build has been
 //! read, so that it is in the page cache where it fits. Nothing of that, and none of the checks, is timed.
 
+mod bars;
+mod check;
+mod corpus;
+mod floor;
+mod peer;
+mod summary;
+mod table;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::bars;
-use crate::check::{self, Checker};
-use crate::corpus::{Corpora, Corpus};
+use self::check::Checker;
+use self::corpus::{Corpora, Corpus};
+use self::floor::Floor;
+use self::peer::{Peer, Place};
+use self::summary::Summary;
+use self::table::Style;
 use crate::failure::{Doing as _, Failure};
-use crate::floor::{self, Floor};
 use crate::machine::Machine;
 use crate::measure::{self, Cost};
 use crate::ours::{Key, Ours};
-use crate::peer::{Peer, Place};
 use crate::say;
-use crate::summary::Summary;
-use crate::table::Style;
 use crate::tree::{self, Size};
 
 /// What to measure, and how often.

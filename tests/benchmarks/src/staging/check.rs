@@ -7,10 +7,10 @@ use std::process::Command;
 
 use intraware_test_support::gpg::Gnupg;
 
+use super::peer::PAYLOAD;
 use crate::failure::{Doing as _, Failure};
 use crate::measure;
 use crate::ours::Staged;
-use crate::peer::PAYLOAD;
 use crate::tree::Size;
 
 /// Checks payloads. Runs give the same bytes over and over; what has been unpacked once is known by its SHA-1.

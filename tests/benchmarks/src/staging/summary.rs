@@ -1,9 +1,9 @@
 //! What many runs come to: medians, and how we stand to the others.
 
-use crate::corpus::Corpus;
-use crate::floor::Floor;
-use crate::peer::Peer;
-use crate::staging::{Run, Runs, Tool};
+use super::corpus::Corpus;
+use super::floor::Floor;
+use super::peer::Peer;
+use super::{Run, Runs, Tool};
 use crate::tree::Size;
 
 /// All that is said about one corpus.

@@ -1,8 +1,8 @@
 //! The bars that staging has to clear, and whether it does.
 
-use crate::corpus::Corpus;
-use crate::staging::Tool;
-use crate::summary::{Row, Summary};
+use super::Tool;
+use super::corpus::Corpus;
+use super::summary::{Row, Summary};
 
 /// P1, wall and CPU time against the peer, on what builds are made of.
 const RELEASE_RATIO: f64 = 0.40;
@@ -100,7 +100,7 @@ fn at_most(id: &'static str, what: String, value: Option<f64>, limit: f64, digit
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::summary::tests::summary;
+    use crate::staging::summary::tests::summary;
 
     fn verdicts(bars: &[Bar], id: &str) -> Vec<Option<bool>> {
         bars.iter().filter(|bar| bar.id == id).map(|bar| bar.verdict).collect()

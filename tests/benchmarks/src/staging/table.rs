@@ -3,8 +3,8 @@
 use comfy_table::presets::{ASCII_MARKDOWN, NOTHING};
 use comfy_table::{CellAlignment, Table};
 
-use crate::bars::Bar;
-use crate::summary::{Row, Summary};
+use super::bars::Bar;
+use super::summary::{Row, Summary};
 
 /// How to print.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,8 +125,8 @@ fn thousands(number: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::corpus::Corpus;
-    use crate::summary::tests::summary;
+    use crate::staging::corpus::Corpus;
+    use crate::staging::summary::tests::summary;
 
     #[test]
     fn a_table_in_markdown() {
