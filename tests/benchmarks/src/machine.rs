@@ -7,9 +7,7 @@ use std::process::Command;
 
 use crate::failure::Failure;
 use crate::measure;
-
-/// The Debian packages whose tools are compared.
-const PACKAGES: [&str; 7] = ["tar", "gzip", "pigz", "isal", "tabix", "libdeflate-tools", "gnupg"];
+use crate::process;
 
 /// The host, the commit, and the versions of the tools.
 pub(crate) struct Machine {
@@ -23,12 +21,12 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    /// Looks at the host, and at the file system of `dir`.
-    pub(crate) fn look(dir: &Path) -> Result<Self, Failure> {
+    /// Looks at the host, at the file system of `dir`, and at the Debian packages whose tools are compared.
+    pub(crate) fn look(dir: &Path, packages: &[&str]) -> Result<Self, Failure> {
         let file_system = Command::new("findmnt").args(["-no", "FSTYPE", "--target"]).arg(dir).output();
         let describe = ["describe", "--always", "--abbrev=10", "--exclude=*", "--dirty=, changed"];
         let mut versions = Command::new("dpkg-query");
-        versions.args(["--show", "--showformat=${Package} ${Version}, "]).args(PACKAGES);
+        versions.args(["--show", "--showformat=${Package} ${Version}, "]).args(packages);
         Ok(Self {
             cpu: cpu_model(),
             cores: measure::cores(),
@@ -63,6 +61,6 @@ fn cpu_model() -> String {
 
 fn memory_gib() -> f64 {
     let info = fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let kib = measure::field_kib(&info, "MemTotal:").unwrap_or(0);
+    let kib = process::field_kib(&info, "MemTotal:").unwrap_or(0);
     kib as f64 / f64::from(1 << 20)
 }

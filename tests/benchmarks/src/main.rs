@@ -8,13 +8,18 @@
 //! Tables go to standard output, progress to standard error. The exit status is 1 if a bar does not hold, 2 if something
 //! cannot be measured.
 
+mod bars;
 mod failure;
 mod machine;
 mod measure;
+mod options;
 mod ours;
+mod process;
 mod random;
 mod say;
 mod staging;
+mod summary;
+mod table;
 mod tree;
 
 use std::process::ExitCode;

@@ -24,6 +24,7 @@ use rustix::param::clock_ticks_per_second;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::failure::{Doing as _, Failure};
+use crate::process;
 
 /// How long a process may grow unseen. Looking costs some 50 µs each time.
 const BETWEEN_LOOKS: Timespec = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
@@ -66,7 +67,8 @@ pub(crate) fn run(command: &mut Command, said: &Path) -> Result<Cost, Failure> {
 pub(crate) struct Meter {
     start: Instant,
     busy_s: f64,
-    own_cpu_s: f64,
+    /// Of this process, of all below it, and of those that have ended.
+    all_cpu_s: f64,
     children_cpu_s: f64,
 }
 
@@ -80,16 +82,14 @@ pub(crate) struct Spent {
 
 impl Meter {
     pub(crate) fn start() -> Result<Self, Failure> {
-        let (busy_s, own_cpu_s) = (busy_s()?, cpu_s(UsageWho::RUSAGE_SELF)?);
-        let children_cpu_s = cpu_s(UsageWho::RUSAGE_CHILDREN)?;
-        Ok(Self { busy_s, own_cpu_s, children_cpu_s, start: Instant::now() })
+        let (busy_s, all_cpu_s) = (busy_s()?, process::cpu_s(own_pid()));
+        Ok(Self { busy_s, all_cpu_s, children_cpu_s: children_cpu_s()?, start: Instant::now() })
     }
 
     pub(crate) fn stop(self) -> Result<Spent, Failure> {
         let wall_s = self.start.elapsed().as_secs_f64();
-        let children_cpu_s = cpu_s(UsageWho::RUSAGE_CHILDREN)? - self.children_cpu_s;
-        let ours_s = children_cpu_s + cpu_s(UsageWho::RUSAGE_SELF)? - self.own_cpu_s;
-        let others_s = busy_s()? - self.busy_s - ours_s;
+        let children_cpu_s = children_cpu_s()? - self.children_cpu_s;
+        let others_s = busy_s()? - self.busy_s - (process::cpu_s(own_pid()) - self.all_cpu_s);
         // The kernel counts the cores' time in ticks, so that the difference may be below nothing.
         let others = (others_s / (wall_s * cores() as f64)).clamp(0.0, 1.0);
         Ok(Spent { wall_s, children_cpu_s, others })
@@ -125,7 +125,7 @@ fn watch(child: &Child) -> Result<u64, rustix::io::Errno> {
     let end = pidfd_open(pid, PidfdFlags::empty())?;
     let mut peak_kib = 0;
     loop {
-        peak_kib = peak_kib.max(memory_kib(pid.as_raw_nonzero().get()));
+        peak_kib = peak_kib.max(process::memory_kib(pid.as_raw_nonzero().get()));
         match poll(&mut [PollFd::new(&end, PollFlags::IN)], Some(&BETWEEN_LOOKS)) {
             Ok(0) | Err(rustix::io::Errno::INTR) => {}
             Ok(_) => return Ok(peak_kib),
@@ -134,25 +134,15 @@ fn watch(child: &Child) -> Result<u64, rustix::io::Errno> {
     }
 }
 
-/// Returns the memory of a process and of its descendants, each at its own peak. One that ends meanwhile counts nothing.
-fn memory_kib(pid: i32) -> u64 {
-    let read = |name: String| fs::read_to_string(format!("/proc/{pid}/{name}")).unwrap_or_default();
-    let own = field_kib(&read("status".to_owned()), "VmHWM:").unwrap_or(0);
-    // Nothing that runs here starts a process from another thread than its first.
-    let children = read(format!("task/{pid}/children"));
-    own + children.split_whitespace().filter_map(|child| child.parse().ok()).map(memory_kib).sum::<u64>()
-}
-
-/// Returns the value of a line like `VmHWM:     5012 kB`.
-pub(crate) fn field_kib(text: &str, key: &str) -> Option<u64> {
-    text.lines().find_map(|line| line.strip_prefix(key))?.split_whitespace().next()?.parse().ok()
-}
-
-/// Returns user and system time together.
-fn cpu_s(who: UsageWho) -> Result<f64, Failure> {
-    let usage = getrusage(who).doing(|| "cannot ask for the CPU time".to_owned())?;
+/// Returns user and system time of the children that have ended and were waited for.
+fn children_cpu_s() -> Result<f64, Failure> {
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).doing(|| "cannot ask for the CPU time".to_owned())?;
     let seconds = |time: TimeVal| time.num_microseconds() as f64 / 1e6;
     Ok(seconds(usage.user_time()) + seconds(usage.system_time()))
+}
+
+fn own_pid() -> i32 {
+    rustix::process::getpid().as_raw_nonzero().get()
 }
 
 /// Returns how long all cores together have been at work since the host started.
@@ -173,23 +163,6 @@ fn busy_ticks(stat: &str) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_memory_of_all_processes_below_one_is_added() {
-        // Each tail fills up and then waits for the end of its input, which comes with the end of ours.
-        let hold = "{ head -c 64M /dev/zero; cat; } | tail -c 64M >/dev/null";
-        let script = format!("exec 3<&0; {{ {hold}; }} <&3 & {{ {hold}; }} <&3; wait");
-        let mut shell = Command::new("sh").args(["-c", &script]).stdin(Stdio::piped()).spawn().unwrap();
-        let pid = Pid::from_child(&shell).as_raw_nonzero().get();
-        let start = Instant::now();
-        while memory_kib(pid) < 2 * (64 << 10) {
-            assert!(start.elapsed().as_secs() < 60, "it has {} KiB", memory_kib(pid));
-            std::thread::yield_now();
-        }
-        assert!(memory_kib(pid) < 3 * (64 << 10), "it has {} KiB", memory_kib(pid));
-        drop(shell.stdin.take());
-        assert!(shell.wait().unwrap().success());
-    }
 
     #[test]
     fn the_cpu_time_of_processes_below_a_shell_is_counted() {

@@ -1,5 +1,6 @@
-//! Our own side: the release program `manage`, set up as for a small company, and run as cron runs it.
+//! Our own side: the release programs, set up as for a small company, and run as cron runs them.
 
+use std::ffi::OsString;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -11,56 +12,81 @@ use serde_json::Value;
 use crate::failure::{Doing as _, Failure};
 use crate::measure;
 
-/// A configuration with an empty spool, an empty site and one record, in a directory of its own.
+/// A configuration, a spool and records, in a directory of their own.
 pub(crate) struct Ours {
     dir: PathBuf,
-    build: String,
+    parent: PathBuf,
 }
 
 impl Ours {
-    /// Sets everything up in `dir`, which is empty, to stage `parent/build`.
-    pub(crate) fn set_up(dir: &Path, parent: &Path, build: &str, key: &Key) -> Result<Self, Failure> {
-        let ours = Self { dir: dir.to_owned(), build: build.to_owned() };
-        let at = |name: &str| dir.join(name);
-        for name in ["etc", "home", "site"] {
-            fs::create_dir(at(name)).doing(|| format!("cannot make {}", at(name).display()))?;
+    /// Sets everything up in `dir`, which is empty, for builds in the directory `parent`, with an empty spool and no
+    /// record. `site` is what the configuration says about the site, in TOML.
+    pub(crate) fn set_up(dir: &Path, parent: &Path, site: &str, key: &Key) -> Result<Self, Failure> {
+        let ours = Self { dir: dir.to_owned(), parent: parent.to_owned() };
+        for name in ["etc", "home"] {
+            fs::create_dir(ours.path(name)).doing(|| format!("cannot make {}", ours.path(name).display()))?;
         }
-        write_private(&at("etc/signing-key.asc"), &key.secret)?;
-        // A JSON text is a TOML text too.
-        let text = |path: PathBuf| Value::from(path.to_string_lossy());
+        write_private(&ours.path("etc/signing-key.asc"), &key.secret)?;
+        ours.configure(site)?;
+        measure::output(&mut ours.manage(&["init"]))?;
+        Ok(ours)
+    }
+
+    /// Writes the configuration.
+    pub(crate) fn configure(&self, site: &str) -> Result<(), Failure> {
+        let text = |name: &str| quoted(self.path(name).display());
         let configuration = format!(
             "[spool]\nroot = {}\nbuild_roots = [{}]\nsingle_host = true\n\n\
              [records]\nbackend = \"sqlite\"\nsqlite.path = {}\n\n[signing]\nkey = {}\n\n\
-             [[site]]\nname = \"bench\"\nurl = {}\n",
-            text(at("spool")),
-            text(parent.to_owned()),
-            text(at("records.db")),
-            text(at("etc/signing-key.asc")),
-            Value::from(format!("file://{}", at("site").display())),
+             [[site]]\nname = \"bench\"\n{site}",
+            text("spool"),
+            quoted(self.parent.display()),
+            text("records.db"),
+            text("etc/signing-key.asc"),
         );
-        write_private(&at("etc/intraware.toml"), configuration.as_bytes())?;
-        measure::output(&mut ours.manage(&["init"]))?;
-        let path = parent.join(build);
-        measure::output(ours.manage(&["records", "add", "--name", build, "--path"]).arg(path))?;
-        Ok(ours)
+        write_private(&self.path("etc/intraware.toml"), configuration.as_bytes())
+    }
+
+    /// Adds a record of a build.
+    pub(crate) fn add(&self, build: &str) -> Result<(), Failure> {
+        let mut add = self.manage(&["records", "add", "--name", build, "--path"]);
+        measure::output(add.arg(self.parent.join(build))).map(drop)
     }
 
     /// Returns a command line of `manage`.
     pub(crate) fn manage(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(program());
-        command.arg("--config").arg(self.dir.join("etc/intraware.toml")).args(arguments);
-        command.env_clear().current_dir(self.dir.join("home"));
+        let words = self.words("manage", arguments);
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]).env_clear().current_dir(self.home());
         command
     }
 
+    /// Returns the words of a command line of one of the programs.
+    pub(crate) fn words(&self, name: &str, arguments: &[&str]) -> Vec<OsString> {
+        let mut words: Vec<OsString> = vec![program(name).into(), "--config".into()];
+        words.push(self.path("etc/intraware.toml").into());
+        words.extend(arguments.iter().map(OsString::from));
+        words
+    }
+
+    /// Returns the directory that the programs run in.
+    pub(crate) fn home(&self) -> PathBuf {
+        self.path("home")
+    }
+
+    /// Returns the path of something in its directory.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+
     /// Returns the payload that a run has staged, after having checked that the record says so and describes it.
-    pub(crate) fn staged(&self) -> Result<Staged, Failure> {
-        let record = measure::output(&mut self.manage(&["records", "show", &self.build]))?;
+    pub(crate) fn staged(&self, build: &str) -> Result<Staged, Failure> {
+        let record = measure::output(&mut self.manage(&["records", "show", build]))?;
         let record: Value = serde_json::from_str(&record).doing(|| "manage prints no JSON".to_owned())?;
         if record["status"] != "in-process" {
             return Err(Failure::new(format!("the build is not staged; its record is {record}")));
         }
-        let room = self.dir.join("spool/upload");
+        let room = self.path("spool/upload");
         let list = || -> std::io::Result<Vec<PathBuf>> {
             fs::read_dir(&room)?.map(|entry| Ok(entry?.path())).collect()
         };
@@ -68,7 +94,7 @@ impl Ours {
         let [job] = &jobs[..] else {
             return Err(Failure::new(format!("there is not one job in {}: {jobs:?}", room.display())));
         };
-        let payload = job.join(format!("{}.tar.gz", self.build));
+        let payload = job.join(format!("{build}.tar.gz"));
         let sum = |field: &str| record[field].as_str().unwrap_or_default().to_owned();
         let size = fs::metadata(&payload).doing(|| format!("cannot look at {}", payload.display()))?.len();
         if record["size"] != size {
@@ -110,9 +136,14 @@ impl Key {
     }
 }
 
-/// Returns the program, which is built together with this one.
-fn program() -> PathBuf {
-    std::env::current_exe().map_or_else(|_| "manage".into(), |this| this.with_file_name("manage"))
+/// Returns a text as TOML writes it: a JSON text is a TOML text too.
+pub(crate) fn quoted(text: impl std::fmt::Display) -> String {
+    Value::from(text.to_string()).to_string()
+}
+
+/// Returns a program, which is built together with this one.
+fn program(name: &str) -> PathBuf {
+    std::env::current_exe().map_or_else(|_| name.into(), |this| this.with_file_name(name))
 }
 
 fn write_private(path: &Path, content: &[u8]) -> Result<(), Failure> {

@@ -14,7 +14,7 @@ mod table;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 
@@ -23,12 +23,13 @@ use self::corpus::{Corpora, Corpus};
 use self::floor::Floor;
 use self::peer::{Peer, Place};
 use self::summary::Summary;
-use self::table::Style;
 use crate::failure::{Doing as _, Failure};
 use crate::machine::Machine;
-use crate::measure::{self, Cost};
-use crate::ours::{Key, Ours};
+use crate::measure;
+use crate::options::{Options, in_turn};
+use crate::ours::{Key, Ours, quoted};
 use crate::say;
+use crate::summary::Run;
 use crate::tree::{self, Size};
 
 /// What to measure, and how often.
@@ -38,12 +39,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
 
-    /// Have a quick look only: one round, with the faster peers
-    #[arg(long, conflicts_with_all = ["rounds", "all"])]
-    quick: bool,
-
     /// Run gzip and libdeflate-gzip, which use one core, in every round and not in the first alone
-    #[arg(long)]
+    #[arg(long, conflicts_with = "quick")]
     all: bool,
 
     /// Measure the peak of memory too, on 12 GiB and on 200,000 files; takes 20 GiB more of disk
@@ -54,32 +51,18 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "CORPUS", value_enum)]
     only: Vec<Corpus>,
 
-    /// Print the tables in Markdown
-    #[arg(long)]
-    markdown: bool,
-
-    /// Where corpora and outputs are put [default: bench/ in the target directory]
-    #[arg(long, value_name = "DIRECTORY")]
-    dir: Option<PathBuf>,
+    #[command(flatten)]
+    options: Options,
 }
 
 impl Default for Arguments {
     fn default() -> Self {
-        Self {
-            rounds: 5,
-            quick: false,
-            all: false,
-            memory: false,
-            only: Vec::new(),
-            markdown: false,
-            dir: None,
-        }
+        Self { rounds: 5, all: false, memory: false, only: Vec::new(), options: Options::default() }
     }
 }
 
-/// How much of all cores others may have before wall times mean little, from 0 to 1. The kernel's threads, which write
-/// the outputs to the disk, take some hundredths.
-const QUIET: f64 = 0.10;
+/// The Debian packages whose tools are compared.
+const PACKAGES: [&str; 7] = ["tar", "gzip", "pigz", "isal", "tabix", "libdeflate-tools", "gnupg"];
 
 /// What runs in a round.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -97,13 +80,6 @@ impl Tool {
     }
 }
 
-/// What one run of a tool came to.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Run {
-    pub(crate) cost: Cost,
-    pub(crate) output_bytes: u64,
-}
-
 /// All runs on one corpus.
 pub(crate) struct Runs {
     pub(crate) corpus: Corpus,
@@ -114,31 +90,18 @@ pub(crate) struct Runs {
 
 /// Measures, prints the tables and the bars, and returns whether every bar that was measured holds.
 pub(crate) fn run(arguments: &Arguments) -> Result<bool, Failure> {
-    let dir = match &arguments.dir {
-        Some(dir) => dir.clone(),
-        None => default_dir()?,
-    };
-    fs::create_dir_all(&dir).doing(|| format!("cannot make {}", dir.display()))?;
-    let dir = dir.canonicalize().doing(|| format!("cannot find {}", dir.display()))?;
+    let options = &arguments.options;
+    let dir = options.dir()?;
     let stand = Stand { corpora: Corpora::below(&dir), outputs: dir.join("run"), key: Key::generate() };
-    let style = if arguments.markdown { Style::Markdown } else { Style::Text };
-    say::result(format_args!("{}\n", Machine::look(&dir)?));
+    say::result(format_args!("{}\n", Machine::look(&dir, &PACKAGES)?));
     let mut summaries = Vec::new();
     for corpus in arguments.corpora() {
         let summary = Summary::of(&stand.measure(corpus, arguments)?);
-        say::result(style.print(&summary));
+        say::result(table::print(&summary, options.style()));
         summaries.push(summary);
     }
-    let bars = bars::judge(&summaries);
-    say::result(style.bars(&bars));
     let others = summaries.iter().map(Summary::others).fold(0.0, f64::max);
-    if others > QUIET {
-        say::result("The host was not quiet: times are too long, and not for all alike. Measure again.");
-    }
-    if arguments.quick {
-        say::result("This was a quick look: one round says little about any bar.");
-    }
-    Ok(bars.iter().all(|bar| bar.verdict != Some(false)))
+    Ok(crate::bars::conclude(table::WORDS, &bars::judge(&summaries), others, options))
 }
 
 impl Arguments {
@@ -151,18 +114,16 @@ impl Arguments {
     }
 
     fn rounds(&self, corpus: Corpus) -> u32 {
-        if self.quick || Corpus::MEMORY.contains(&corpus) { 1 } else { self.rounds }
+        if self.options.quick || Corpus::MEMORY.contains(&corpus) { 1 } else { self.rounds }
     }
 
     fn tools(&self, corpus: Corpus, round: u32) -> Vec<Tool> {
         let mut tools = vec![Tool::Ours];
         if Corpus::TIMED.contains(&corpus) {
-            let takes_part = |peer: &Peer| !peer.is_slow() || self.all || (round == 0 && !self.quick);
+            let takes_part = |peer: &Peer| !peer.is_slow() || self.all || (round == 0 && !self.options.quick);
             tools.extend(Peer::ALL.into_iter().filter(takes_part).map(Tool::Peer));
         }
-        let first = usize::try_from(round).unwrap_or(0) % tools.len();
-        tools.rotate_left(first);
-        tools
+        in_turn(tools, round)
     }
 }
 
@@ -205,16 +166,16 @@ impl Stand {
 
     /// Makes one run and checks what it did.
     fn one(&self, tool: Tool, corpus: Corpus, size: &Size, checker: &mut Checker) -> Result<Run, Failure> {
-        self.clear()?;
+        tree::clear(&self.outputs)?;
         let (outputs, parent) = (self.outputs.as_path(), self.corpora.dir());
         let said = outputs.join("said");
         let gnupg = &self.key.gnupg;
         let (cost, staged) = match tool {
             Tool::Ours => {
-                let ours = Ours::set_up(outputs, parent, corpus.name(), &self.key)?;
+                let ours = self.ours(corpus)?;
                 self.settle(corpus)?;
                 let cost = measure::run(&mut ours.manage(&["run"]), &said)?;
-                (cost, ours.staged()?)
+                (cost, ours.staged(corpus.name())?)
             }
             Tool::Peer(peer) => {
                 let place = Place { outputs, parent, build: corpus.name(), gnupg: gnupg.home() };
@@ -227,18 +188,22 @@ impl Stand {
         Ok(Run { cost, output_bytes })
     }
 
-    fn floor(&self, corpus: Corpus) -> Result<Floor, Failure> {
-        self.clear()?;
-        let parent = self.corpora.dir();
-        let level = Ours::set_up(&self.outputs, parent, corpus.name(), &self.key)?.level()?;
-        self.settle(corpus)?;
-        floor::measure(parent, corpus.name(), level, &self.outputs)
+    /// Sets up our own side, with a directory as the site.
+    fn ours(&self, corpus: Corpus) -> Result<Ours, Failure> {
+        let site = self.outputs.join("site");
+        fs::create_dir(&site).doing(|| format!("cannot make {}", site.display()))?;
+        let site = format!("url = {}\n", quoted(format_args!("file://{}", site.display())));
+        let ours = Ours::set_up(&self.outputs, self.corpora.dir(), &site, &self.key)?;
+        ours.add(corpus.name())?;
+        Ok(ours)
     }
 
-    /// Removes what the last run left.
-    fn clear(&self) -> Result<(), Failure> {
-        tree::remove(&self.outputs)?;
-        fs::create_dir(&self.outputs).doing(|| format!("cannot make {}", self.outputs.display()))
+    fn floor(&self, corpus: Corpus) -> Result<Floor, Failure> {
+        tree::clear(&self.outputs)?;
+        let parent = self.corpora.dir();
+        let level = self.ours(corpus)?.level()?;
+        self.settle(corpus)?;
+        floor::measure(parent, corpus.name(), level, &self.outputs)
     }
 
     /// Brings the host to the same state before each run.
@@ -250,10 +215,4 @@ impl Stand {
         }
         Ok(())
     }
-}
-
-fn default_dir() -> Result<PathBuf, Failure> {
-    let this = std::env::current_exe().doing(|| "cannot find this program's file".to_owned())?;
-    let target = this.parent().and_then(Path::parent);
-    Ok(target.ok_or_else(|| Failure::new("this program is in no target directory"))?.join("bench"))
 }

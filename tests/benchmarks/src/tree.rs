@@ -62,6 +62,12 @@ pub(crate) fn remove(dir: &Path) -> Result<(), Failure> {
     .doing(|| format!("cannot remove {}", dir.display()))
 }
 
+/// Makes an empty directory, whatever was there.
+pub(crate) fn clear(dir: &Path) -> Result<(), Failure> {
+    remove(dir)?;
+    fs::create_dir_all(dir).doing(|| format!("cannot make {}", dir.display()))
+}
+
 /// Returns the paths in a directory, the first last.
 fn names(dir: &Path) -> Result<Vec<PathBuf>, Failure> {
     let list = || fs::read_dir(dir)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>();

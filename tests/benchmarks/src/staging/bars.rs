@@ -2,7 +2,9 @@
 
 use super::Tool;
 use super::corpus::Corpus;
-use super::summary::{Row, Summary};
+use super::summary::Summary;
+use crate::bars::Bar;
+use crate::summary::Row;
 
 /// P1, wall and CPU time against the peer, on what builds are made of.
 const RELEASE_RATIO: f64 = 0.40;
@@ -13,16 +15,6 @@ const SMALL_RATIO: f64 = 0.60;
 const FLOOR_RATIO: f64 = 1.5;
 /// P4.
 const PEAK_MIB: f64 = 64.0;
-
-/// One bar on one corpus.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Bar {
-    pub(crate) id: &'static str,
-    /// What is compared with what, and the values.
-    pub(crate) text: String,
-    /// Whether it holds; `None` if it was not measured.
-    pub(crate) verdict: Option<bool>,
-}
 
 /// Returns all bars.
 pub(crate) fn judge(summaries: &[Summary]) -> Vec<Bar> {
@@ -55,7 +47,7 @@ impl Time {
         }
     }
 
-    fn of(self, row: &Row) -> f64 {
+    fn of(self, row: &Row<Tool>) -> f64 {
         match self {
             Self::Wall => row.wall_s.median,
             Self::Cpu => row.cpu_s.median,
@@ -66,7 +58,7 @@ impl Time {
 fn against_peer(id: &'static str, corpus: Corpus, summary: Option<&Summary>, time: Time, limit: f64) -> Bar {
     let what = format!("{} on {}, at most {limit:.2} of the peer's", time.name(), corpus.name());
     let pair = summary.and_then(|summary| summary.row(Tool::Ours).zip(summary.the_peer()));
-    at_most(id, what, pair.map(|(ours, peer)| time.of(ours) / time.of(peer)), limit, 2)
+    Bar::at_most(id, what, pair.map(|(ours, peer)| time.of(ours) / time.of(peer)), limit, 2)
 }
 
 fn size(corpus: Corpus, summary: Option<&Summary>) -> Bar {
@@ -82,19 +74,13 @@ fn size(corpus: Corpus, summary: Option<&Summary>) -> Bar {
 fn against_floor(corpus: Corpus, summary: Option<&Summary>) -> Bar {
     let what = format!("wall time on {}, at most {FLOOR_RATIO:.2} of the floor", corpus.name());
     let pair = summary.and_then(|summary| summary.row(Tool::Ours).zip(summary.floor));
-    at_most("P3", what, pair.map(|(ours, floor)| ours.wall_s.median / floor.sum_s()), FLOOR_RATIO, 2)
+    Bar::at_most("P3", what, pair.map(|(ours, floor)| ours.wall_s.median / floor.sum_s()), FLOOR_RATIO, 2)
 }
 
 fn peak(corpus: Corpus, summary: Option<&Summary>) -> Bar {
     let what = format!("peak of memory on {}, at most {PEAK_MIB:.0} MiB", corpus.name());
     let peak_mib = summary.and_then(|summary| summary.row(Tool::Ours)).map(|row| row.peak_mib);
-    at_most("P4", what, peak_mib, PEAK_MIB, 1)
-}
-
-/// Judges the value as it was measured, not as it is shown.
-fn at_most(id: &'static str, what: String, value: Option<f64>, limit: f64, digits: usize) -> Bar {
-    let shown = value.map_or_else(String::new, |value| format!(": {value:.digits$}"));
-    Bar { id, text: what + &shown, verdict: value.map(|value| value <= limit) }
+    Bar::at_most("P4", what, peak_mib, PEAK_MIB, 1)
 }
 
 #[cfg(test)]
