@@ -5,6 +5,7 @@
 //! that cannot run must not pass.
 
 pub mod certificate;
+pub mod delay_line;
 pub mod disk;
 pub mod ftp_relay;
 pub mod ftpd;
