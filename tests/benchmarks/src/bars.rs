@@ -28,6 +28,17 @@ impl Bar {
     ) -> Self {
         Self { id, text: what + &shown(value, digits), verdict: value.map(|value| value <= limit) }
     }
+
+    /// The other way round.
+    pub(crate) fn at_least(
+        id: &'static str,
+        what: String,
+        value: Option<f64>,
+        limit: f64,
+        digits: usize,
+    ) -> Self {
+        Self { id, text: what + &shown(value, digits), verdict: value.map(|value| value >= limit) }
+    }
 }
 
 /// Prints the words under the tables, the bars, and what is to be known about the whole. `others` is how much others had
@@ -38,7 +49,7 @@ pub(crate) fn conclude(words: &str, bars: &[Bar], others: f64, options: &Options
         say::result("The host was not quiet: times are too long, and not for all alike. Measure again.");
     }
     if options.quick {
-        say::result("This was a quick look: one round says little about any bar.");
+        say::result("This was a quick look: it says little about any bar.");
     }
     bars.iter().all(|bar| bar.verdict != Some(false))
 }

@@ -3,12 +3,14 @@
 //! A harness of its own and not a library for microbenchmarks: what counts is what whole processes cost, pipelines of
 //! several included, in wall time, CPU time and memory, on inputs that take seconds; and each run's output is checked.
 //!
-//! Nothing here calls the library that is measured: ours is the release program, as cron starts it.
+//! Nothing here calls the library that is measured: ours are the release programs, as cron starts them.
 //!
 //! Tables go to standard output, progress to standard error. The exit status is 1 if a bar does not hold, 2 if something
 //! cannot be measured.
 
+mod apart;
 mod bars;
+mod delivery;
 mod failure;
 mod machine;
 mod measure;
@@ -26,7 +28,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// Measures the release program against what people would use instead
+/// Measures the release programs against what people would use instead
 #[derive(Debug, Parser)]
 #[command(name = "tests/bench")]
 struct Cli {
@@ -39,12 +41,19 @@ struct Cli {
 enum Part {
     /// Archive, compress, digest and sign a build, against tar with pigz and others
     Staging(staging::Arguments),
+    /// Deliver payloads over SFTP, near and far, against sftp, scp, lftp and rclone
+    Delivery(delivery::Arguments),
+    /// Measure one command
+    #[command(hide = true)]
+    Measure(apart::Arguments),
 }
 
 fn main() -> ExitCode {
-    let part = Cli::parse().part.unwrap_or_else(|| Part::Staging(staging::Arguments::default()));
-    let all_hold = match &part {
-        Part::Staging(arguments) => staging::run(arguments),
+    let all_hold = match Cli::parse().part {
+        Some(Part::Staging(arguments)) => staging::run(&arguments),
+        Some(Part::Delivery(arguments)) => delivery::run(&arguments),
+        Some(Part::Measure(arguments)) => apart::run(&arguments),
+        None => everything(),
     };
     match all_hold {
         Ok(true) => ExitCode::SUCCESS,
@@ -54,4 +63,9 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+fn everything() -> Result<bool, failure::Failure> {
+    let staging = staging::run(&staging::Arguments::default())?;
+    Ok(delivery::run(&delivery::Arguments::default())? && staging)
 }

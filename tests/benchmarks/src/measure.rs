@@ -1,8 +1,8 @@
 //! What a run costs: wall time, CPU time and memory of all its processes together.
 //!
 //! Wall time is from before the start of the first process until its end has been seen. CPU time is what the kernel has
-//! added up for our children, and for theirs as far as they waited for them; every command here waits for all it
-//! starts. It is exact.
+//! added up for our children, and for theirs as far as they waited for them; it is exact. Commands that do not wait for
+//! all they start are measured in a process that does (`apart`).
 //!
 //! The kernel adds up no memory, and what it tells at a process's end is the largest of all and not their sum (and counts
 //! in what the process was before it became the program). So the processes are looked at while they run, every few
@@ -15,13 +15,14 @@ use std::fs::{self, File};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::{TimeVal, TimeValLike as _};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use rustix::param::clock_ticks_per_second;
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, WaitOptions, getpid, pidfd_open, set_child_subreaper, wait};
 
 use crate::failure::{Doing as _, Failure};
 use crate::process;
@@ -43,14 +44,29 @@ pub(crate) struct Cost {
 /// Runs a command to its end, with nothing on standard input. What it says goes to the file `said`; it is part of the
 /// error if the command fails.
 pub(crate) fn run(command: &mut Command, said: &Path) -> Result<Cost, Failure> {
+    run_until(command, said, None)
+}
+
+/// The same, but CPU time includes that of processes which the command has left behind and which end now. When the time
+/// is over, all of them are killed, and the command has failed. For a process that has no other children.
+pub(crate) fn run_to_the_last(command: &mut Command, said: &Path, limit: Duration) -> Result<Cost, Failure> {
+    set_child_subreaper(Some(getpid())).doing(|| "cannot adopt processes".to_owned())?;
+    run_until(command, said, Some(Instant::now() + limit))
+}
+
+fn run_until(command: &mut Command, said: &Path, last: Option<Instant>) -> Result<Cost, Failure> {
     let shown = shown(command);
     let output = || File::create(said).and_then(|file| Ok((file.try_clone()?, file)));
     let (stdout, stderr) = output().doing(|| format!("cannot write {}", said.display()))?;
     command.stdin(Stdio::null()).stdout(stdout).stderr(stderr);
     let meter = Meter::start()?;
     let mut child = command.spawn().doing(|| format!("cannot start {shown}"))?;
-    let peak_kib = watch(&child).doing(|| format!("cannot watch {shown}"))?;
+    let peak_kib = watch(&child, last).doing(|| format!("cannot watch {shown}"))?;
     let ended = child.wait().doing(|| format!("cannot wait for {shown}"))?;
+    let wall_s = meter.start.elapsed().as_secs_f64();
+    if let Some(last) = last {
+        wait_for_the_others(last).doing(|| format!("cannot wait for what {shown} has left behind"))?;
+    }
     let spent = meter.stop()?;
     if !ended.success() {
         let said = fs::read_to_string(said).unwrap_or_default();
@@ -58,9 +74,10 @@ pub(crate) fn run(command: &mut Command, said: &Path) -> Result<Cost, Failure> {
             || format!("signal {}", ended.signal().unwrap_or_default()),
             |code| format!("status {code}"),
         );
-        return Err(Failure::new(format!("{shown} ended with {how}: {}", said.trim_end())));
+        let late = last.filter(|last| Instant::now() > *last).map_or("", |_| " because its time was over");
+        return Err(Failure::new(format!("{shown} ended with {how}{late}: {}", said.trim_end())));
     }
-    Ok(Cost { wall_s: spent.wall_s, cpu_s: spent.children_cpu_s, peak_kib, others: spent.others })
+    Ok(Cost { wall_s, cpu_s: spent.children_cpu_s, peak_kib, others: spent.others })
 }
 
 /// Counts time from a moment on.
@@ -74,7 +91,6 @@ pub(crate) struct Meter {
 
 /// What a [`Meter`] has counted.
 pub(crate) struct Spent {
-    wall_s: f64,
     children_cpu_s: f64,
     /// As in [`Cost`].
     pub(crate) others: f64,
@@ -92,7 +108,7 @@ impl Meter {
         let others_s = busy_s()? - self.busy_s - (process::cpu_s(own_pid()) - self.all_cpu_s);
         // The kernel counts the cores' time in ticks, so that the difference may be below nothing.
         let others = (others_s / (wall_s * cores() as f64)).clamp(0.0, 1.0);
-        Ok(Spent { wall_s, children_cpu_s, others })
+        Ok(Spent { children_cpu_s, others })
     }
 }
 
@@ -119,16 +135,35 @@ fn shown(command: &Command) -> String {
     words.join(" ")
 }
 
-/// Looks at a child until it has ended. Returns the largest sum of memory in KiB.
-fn watch(child: &Child) -> Result<u64, rustix::io::Errno> {
+/// Looks at a child until it has ended, and kills it and all below it when the time is over. Returns the largest sum of
+/// memory in KiB.
+fn watch(child: &Child, last: Option<Instant>) -> Result<u64, Errno> {
     let pid = Pid::from_child(child);
     let end = pidfd_open(pid, PidfdFlags::empty())?;
     let mut peak_kib = 0;
     loop {
+        if last.is_some_and(|last| Instant::now() > last) {
+            process::kill(pid.as_raw_nonzero().get());
+        }
         peak_kib = peak_kib.max(process::memory_kib(pid.as_raw_nonzero().get()));
         match poll(&mut [PollFd::new(&end, PollFlags::IN)], Some(&BETWEEN_LOOKS)) {
-            Ok(0) | Err(rustix::io::Errno::INTR) => {}
+            Ok(0) | Err(Errno::INTR) => {}
             Ok(_) => return Ok(peak_kib),
+            Err(errno) => return Err(errno),
+        }
+    }
+}
+
+/// Waits for all children, and kills them when the time is over.
+fn wait_for_the_others(last: Instant) -> Result<(), Errno> {
+    loop {
+        match wait(WaitOptions::NOHANG) {
+            Err(Errno::CHILD) => return Ok(()),
+            Err(Errno::INTR) | Ok(Some(_)) => {}
+            Ok(None) if Instant::now() > last => {
+                process::children(own_pid()).into_iter().for_each(process::kill)
+            }
+            Ok(None) => std::thread::sleep(Duration::from_millis(1)),
             Err(errno) => return Err(errno),
         }
     }
@@ -142,7 +177,7 @@ fn children_cpu_s() -> Result<f64, Failure> {
 }
 
 fn own_pid() -> i32 {
-    rustix::process::getpid().as_raw_nonzero().get()
+    getpid().as_raw_nonzero().get()
 }
 
 /// Returns how long all cores together have been at work since the host started.

@@ -11,8 +11,8 @@ use crate::table::Style;
 /// How to measure, and how to say it.
 #[derive(Debug, Default, Args)]
 pub(crate) struct Options {
-    /// Have a quick look only: one round, and less of it
-    #[arg(long, conflicts_with = "rounds")]
+    /// Have a quick look only: one round
+    #[arg(long)]
     pub(crate) quick: bool,
 
     /// Print the tables in Markdown

@@ -22,7 +22,7 @@ impl Ours {
     /// Sets everything up in `dir`, which is empty, for builds in the directory `parent`, with an empty spool and no
     /// record. `site` is what the configuration says about the site, in TOML.
     pub(crate) fn set_up(dir: &Path, parent: &Path, site: &str, key: &Key) -> Result<Self, Failure> {
-        let ours = Self { dir: dir.to_owned(), parent: parent.to_owned() };
+        let ours = Self::at(dir, parent);
         for name in ["etc", "home"] {
             fs::create_dir(ours.path(name)).doing(|| format!("cannot make {}", ours.path(name).display()))?;
         }
@@ -30,6 +30,11 @@ impl Ours {
         ours.configure(site)?;
         measure::output(&mut ours.manage(&["init"]))?;
         Ok(ours)
+    }
+
+    /// Takes what was set up in `dir` before.
+    pub(crate) fn at(dir: &Path, parent: &Path) -> Self {
+        Self { dir: dir.to_owned(), parent: parent.to_owned() }
     }
 
     /// Writes the configuration.

@@ -3,6 +3,7 @@
 use std::fs;
 
 use rustix::param::clock_ticks_per_second;
+use rustix::process::{Pid, Signal, kill_process};
 
 /// Returns the memory in KiB of a process and of its descendants, each at its own peak. One that ends meanwhile counts
 /// nothing.
@@ -17,6 +18,13 @@ pub(crate) fn cpu_s(pid: i32) -> f64 {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     let own = cpu_ticks(&stat).unwrap_or(0.0) / clock_ticks_per_second() as f64;
     own + children(pid).into_iter().map(cpu_s).sum::<f64>()
+}
+
+/// Kills a process and all below it, those first.
+pub(crate) fn kill(pid: i32) {
+    children(pid).into_iter().for_each(kill);
+    // One that has ended meanwhile is as dead as wanted.
+    let _ = Pid::from_raw(pid).map(|pid| kill_process(pid, Signal::KILL));
 }
 
 /// Returns the children of all threads of a process.
@@ -43,8 +51,6 @@ fn cpu_ticks(stat: &str) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use std::process::{Command, Stdio};
-
-    use rustix::process::Pid;
 
     use super::*;
 

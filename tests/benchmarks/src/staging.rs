@@ -36,7 +36,7 @@ use crate::tree::{self, Size};
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// How often each tool runs on each corpus
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 5, conflicts_with = "quick", value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
 
     /// Run gzip and libdeflate-gzip, which use one core, in every round and not in the first alone

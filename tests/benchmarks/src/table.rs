@@ -13,7 +13,7 @@ pub(crate) enum Style {
 }
 
 /// Where there is nothing to compare with.
-const NONE: &str = "–";
+pub(crate) const NONE: &str = "–";
 
 impl Style {
     /// Returns a heading and, below it, a table of words and, behind the first column, numbers.
