@@ -23,6 +23,7 @@ mod staging;
 mod summary;
 mod table;
 mod tree;
+mod trials;
 
 use std::process::ExitCode;
 
@@ -43,6 +44,8 @@ enum Part {
     Staging(staging::Arguments),
     /// Deliver payloads over SFTP, near and far, against sftp, scp, lftp and rclone
     Delivery(delivery::Arguments),
+    /// Disturb deliveries, and count what sftp, scp, lftp, rclone and upload then say and leave at the site
+    Trials(trials::Arguments),
     /// Measure one command
     #[command(hide = true)]
     Measure(apart::Arguments),
@@ -52,6 +55,7 @@ fn main() -> ExitCode {
     let all_hold = match Cli::parse().part {
         Some(Part::Staging(arguments)) => staging::run(&arguments),
         Some(Part::Delivery(arguments)) => delivery::run(&arguments),
+        Some(Part::Trials(arguments)) => trials::run(&arguments),
         Some(Part::Measure(arguments)) => apart::run(&arguments),
         None => everything(),
     };
@@ -67,5 +71,6 @@ fn main() -> ExitCode {
 
 fn everything() -> Result<bool, failure::Failure> {
     let staging = staging::run(&staging::Arguments::default())?;
-    Ok(delivery::run(&delivery::Arguments::default())? && staging)
+    let delivery = delivery::run(&delivery::Arguments::default())?;
+    Ok(trials::run(&trials::Arguments::default())? && staging && delivery)
 }

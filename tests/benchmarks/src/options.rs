@@ -11,7 +11,7 @@ use crate::table::Style;
 /// How to measure, and how to say it.
 #[derive(Debug, Default, Args)]
 pub(crate) struct Options {
-    /// Have a quick look only: one round
+    /// Have a quick look only: one round, or fewer trials
     #[arg(long)]
     pub(crate) quick: bool,
 

@@ -3,7 +3,7 @@
 use std::fs;
 
 use rustix::param::clock_ticks_per_second;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, getpid, kill_process};
 
 /// Returns the memory in KiB of a process and of its descendants, each at its own peak. One that ends meanwhile counts
 /// nothing.
@@ -18,6 +18,13 @@ pub(crate) fn cpu_s(pid: i32) -> f64 {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     let own = cpu_ticks(&stat).unwrap_or(0.0) / clock_ticks_per_second() as f64;
     own + children(pid).into_iter().map(cpu_s).sum::<f64>()
+}
+
+/// Returns whether this process has children that have not ended.
+pub(crate) fn has_children() -> bool {
+    let stat = |pid: &i32| fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let has_ended = |stat: String| stat.rsplit_once(')').is_none_or(|(_, rest)| rest.starts_with(" Z"));
+    !children(getpid().as_raw_nonzero().get()).iter().map(stat).all(has_ended)
 }
 
 /// Kills a process and all below it, those first.

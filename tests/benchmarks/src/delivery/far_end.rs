@@ -3,14 +3,14 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use intraware_test_support::delay_line::{DelayLine, Distance};
 use intraware_test_support::sshd::{Access, Sshd};
 
 use crate::failure::{Doing as _, Failure};
 use crate::ours::quoted;
-use crate::tree;
+use crate::{process, tree};
 
 /// What `ssh` calls the server.
 pub(crate) const HOST: &str = "site";
@@ -73,6 +73,17 @@ impl FarEnd {
         };
         way.write(&self.sshd)?;
         Ok(way)
+    }
+
+    /// Waits until the server has noticed the end of every connection.
+    pub(crate) fn settle(&self) {
+        let start = Instant::now();
+        while process::has_children() {
+            if start.elapsed() > Duration::from_secs(5) {
+                self.sshd.kill_connections();
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// Returns the directory that payloads go to.
