@@ -88,6 +88,10 @@ pub trait Session: Send {
     /// Renames `from` to `to`, which must not exist.
     fn rename_new(&mut self, from: &RemotePath, to: &RemotePath) -> Result<(), SiteError>;
 
+    /// Renames `from` to `to` without a look at `to` before: if that is taken, what becomes of the two is the site's doing.
+    /// To find out what that is; everybody else uses [`Session::rename_new`].
+    fn rename_blindly(&mut self, from: &RemotePath, to: &RemotePath) -> Result<(), SiteError>;
+
     /// Removes the file at `path`; that it is not there is an error ([`SiteErrorKind::NotFound`]).
     fn remove(&mut self, path: &RemotePath) -> Result<(), SiteError>;
 
@@ -110,6 +114,9 @@ pub trait Session: Send {
 
     /// Returns the bytes that can still be stored below `dir`, or `None` if the site does not say.
     fn free_space(&mut self, dir: &RemotePath) -> Result<Option<u64>, SiteError>;
+
+    /// Returns whether the site has said of the last file that was put or cut that it is on its disk.
+    fn is_flushed(&self) -> bool;
 
     /// Returns one line about the peer for `check` and the receipt: protocol, software, host key.
     fn peer(&self) -> String;

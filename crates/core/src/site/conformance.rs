@@ -21,6 +21,10 @@ pub(crate) struct Subject {
     pub(crate) cuts: bool,
     /// Whether a put leaves what stands behind its end.
     pub(crate) keeps_tails: bool,
+    /// Whether it refuses by itself to rename a file to a taken name.
+    pub(crate) guards_names: bool,
+    /// Whether it says that a file is on its disk.
+    pub(crate) flushes: bool,
     /// Whether it says how much room there is.
     pub(crate) tells_space: bool,
     /// Names that it refuses although others take them.
@@ -45,6 +49,8 @@ impl Subject {
             file_mode: Some(0o640),
             cuts: true,
             keeps_tails: true,
+            guards_names: true,
+            flushes: true,
             tells_space: true,
             refuses: &[],
         }
@@ -64,6 +70,7 @@ pub(crate) fn conformance(subject: &Subject) {
     a_source_that_fails_is_the_source_s_fault(subject, session);
     only_regular_files_are_written_and_read(subject, session);
     a_rename_never_overwrites(subject, session);
+    a_blind_rename_overwrites_where_names_are_not_guarded(subject, session);
     removing_needs_a_file(subject, session);
     hashes_are_of_the_first_bytes(subject, session);
     hashes_are_of_what_is_there_now(subject, session);
@@ -115,6 +122,7 @@ fn directories_are_made_once_and_listed(subject: &Subject, session: &mut dyn Ses
 fn a_put_writes_from_where_it_is_told_and_never_truncates(subject: &Subject, session: &mut dyn Session) {
     let file = subject.base.join("put");
     assert_eq!(put(session, "put", 0, b"hello world").unwrap(), 11);
+    assert_eq!(session.is_flushed(), subject.flushes);
     assert_eq!(fs::read(&file).unwrap(), b"hello world");
     if let Some(mode) = subject.file_mode {
         assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o7777, mode);
@@ -224,6 +232,22 @@ fn a_rename_never_overwrites(subject: &Subject, session: &mut dyn Session) {
     assert_eq!(kind(session.rename_new(&path("from"), &path("x"))), SiteErrorKind::NotFound);
     assert_eq!(kind(session.rename_new(&path("a/b/free"), &path("absent/x"))), SiteErrorKind::NotFound);
     assert_eq!(fs::read(subject.base.join("a/b/free")).unwrap(), b"new");
+}
+
+fn a_blind_rename_overwrites_where_names_are_not_guarded(subject: &Subject, session: &mut dyn Session) {
+    let file = |name: &str| fs::read(subject.base.join(name)).ok();
+    put(session, "blind", 0, b"new").unwrap();
+    put(session, "taken", 0, b"old").unwrap();
+    let renamed = session.rename_blindly(&path("blind"), &path("taken"));
+    if subject.guards_names {
+        assert_eq!(kind(renamed), SiteErrorKind::Exists);
+        assert_eq!((file("blind"), file("taken")), (Some(b"new".to_vec()), Some(b"old".to_vec())));
+        session.remove(&path("blind")).unwrap();
+    } else {
+        renamed.unwrap();
+        assert_eq!((file("blind"), file("taken")), (None, Some(b"new".to_vec())));
+    }
+    session.remove(&path("taken")).unwrap();
 }
 
 fn removing_needs_a_file(subject: &Subject, session: &mut dyn Session) {

@@ -232,6 +232,11 @@ impl Session for Open {
         .map_err(failed)
     }
 
+    /// The kernel itself refuses a taken name.
+    fn rename_blindly(&mut self, from: &RemotePath, to: &RemotePath) -> Result<(), SiteError> {
+        self.rename_new(from, to)
+    }
+
     fn remove(&mut self, path: &RemotePath) -> Result<(), SiteError> {
         self.dir(&path.parent(), None)
             .and_then(|dir| fs::unlinkat(&dir, path.name(), AtFlags::empty()).and_then(|()| fs::fsync(&dir)))
@@ -287,6 +292,10 @@ impl Session for Open {
                 Err(errno) => return Err(self.error("asking for the free space of", &dir, errno)),
             }
         }
+    }
+
+    fn is_flushed(&self) -> bool {
+        true
     }
 
     fn peer(&self) -> String {

@@ -241,12 +241,16 @@ impl Session for Open {
     }
 
     fn rename_new(&mut self, from: &RemotePath, to: &RemotePath) -> Result<(), SiteError> {
-        let doing = format!("renaming {from} to {to}");
         // Most servers overwrite, and none can be asked not to.
         if self.look(to)?.is_some() {
             let why = "the name is taken; look at what stands there";
             return Err(self.refusal(SiteErrorKind::Exists, &format!("renaming {from} to"), to, why));
         }
+        self.rename_blindly(from, to)
+    }
+
+    fn rename_blindly(&mut self, from: &RemotePath, to: &RemotePath) -> Result<(), SiteError> {
+        let doing = format!("renaming {from} to {to}");
         let (old, new) = (self.at(from), self.at(to));
         let failed = |open: &Self, failure| open.control.error(&doing, failure);
         let mut reply = self.control.ask("RNFR", &old).map_err(|failure| failed(self, failure))?;
@@ -341,6 +345,11 @@ impl Session for Open {
                 _ => dir = dir.parent(),
             }
         }
+    }
+
+    /// FTP has no word for it.
+    fn is_flushed(&self) -> bool {
+        false
     }
 
     fn peer(&self) -> String {

@@ -59,7 +59,9 @@ impl Open {
 
     /// Finishes a written file: on the server's disk if it can do that, and closed.
     pub(super) fn finish(&mut self, mut file: File, path: &RemotePath) -> Result<(), SiteError> {
-        match self.link.ask(|| Ok(file.fsync()?)) {
+        let flushed = self.link.ask(|| Ok(file.fsync()?));
+        self.is_flushed = flushed.is_ok();
+        match flushed {
             // The extension is unknown there, or denied to everybody; writing this file is not, as it was opened for that.
             Err(Failure::Status(code::FX_OP_UNSUPPORTED | code::FX_PERMISSION_DENIED)) => {}
             done => done.map_err(|failure| self.write_error(path, failure))?,

@@ -31,6 +31,7 @@ pub(super) struct Open {
     pub(super) dir_mode: u32,
     pub(super) hasher: Hasher,
     pub(super) hides_links: bool,
+    pub(super) is_flushed: bool,
 }
 
 impl Open {
@@ -56,7 +57,7 @@ impl Open {
         // ProFTPD resolves a path before it looks, even if it is asked not to follow a link.
         let hides_links = link.ssh.banner_bytes().is_some_and(|banner| contains(banner, b"mod_sftp"));
         let (file_mode, dir_mode) = (settings.file_mode, settings.dir_mode);
-        let open = Self { sftp, link, base, file_mode, dir_mode, hasher, hides_links };
+        let open = Self { sftp, link, base, file_mode, dir_mode, hasher, hides_links, is_flushed: false };
         match open.is_directory(&open.base) {
             Ok(true) => Ok(open),
             Ok(false) => {
@@ -265,11 +266,16 @@ impl Session for Open {
     }
 
     fn rename_new(&mut self, from: &RemotePath, to: &RemotePath) -> Result<(), SiteError> {
-        let doing = format!("renaming {from} to {to}");
         // Version 3 of the protocol and OpenSSH refuse a taken name; some servers overwrite it.
         if self.stat(to)?.is_some() {
-            return Err(self.link.error_of(SiteErrorKind::Exists, &doing, Failure::Status(code::FX_FAILURE)));
+            let doing = format!("renaming {from} to");
+            return Err(self.refusal(SiteErrorKind::Exists, &doing, to, code::FX_FAILURE));
         }
+        self.rename_blindly(from, to)
+    }
+
+    fn rename_blindly(&mut self, from: &RemotePath, to: &RemotePath) -> Result<(), SiteError> {
+        let doing = format!("renaming {from} to {to}");
         let (old, new) = (self.at(from), self.at(to));
         let renamed = self.link.ask(|| Ok(self.sftp.rename(&old, &new, Some(RenameFlags::empty()))?));
         let Err(failure) = renamed else { return Ok(()) };
@@ -345,6 +351,10 @@ impl Session for Open {
                 Err(_) => return Ok(None),
             }
         }
+    }
+
+    fn is_flushed(&self) -> bool {
+        self.is_flushed
     }
 
     fn peer(&self) -> String {
