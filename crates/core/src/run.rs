@@ -110,3 +110,9 @@ impl Progress for NoProgress {
     fn advance(&self, _done: Amount) {}
     fn end(&self) {}
 }
+
+/// Returns whether no process of this host has that number.
+pub(crate) fn has_ended(pid: i32) -> bool {
+    let Some(pid) = rustix::process::Pid::from_raw(pid) else { return true };
+    rustix::process::test_kill_process(pid) == Err(rustix::io::Errno::SRCH)
+}

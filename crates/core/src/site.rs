@@ -28,6 +28,7 @@ mod link;
 mod pace;
 mod path;
 mod pool;
+pub mod probe;
 mod reach;
 mod sftp;
 mod url;

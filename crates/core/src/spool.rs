@@ -5,7 +5,7 @@
 //! locks/manage.lock, locks/job-<id>.lock   see `lock`
 //! work/<host>.<pid>.<run>.<n>/             private and incomplete; never part of the system
 //! staged/ upload/ sent/ parked/            jobs, one directory each: <record id>.<generation>
-//! holds/ retry/ released/                  small notes, one JSON file each
+//! holds/ retry/ released/ sites/           small notes, one JSON file each
 //! log/<host>.jsonl                         see `txlog`
 //! ```
 //!
@@ -117,8 +117,8 @@ const MARKER: &str = "intraware-spool.json";
 /// The format of the marker that this program reads and writes.
 const FORMAT: u32 = 1;
 
-const DIRECTORIES: [&str; 10] =
-    ["locks", "work", "staged", "upload", "sent", "parked", "holds", "retry", "released", "log"];
+const DIRECTORIES: [&str; 11] =
+    ["locks", "work", "staged", "upload", "sent", "parked", "holds", "retry", "released", "sites", "log"];
 
 #[derive(Serialize, Deserialize)]
 struct Marker {

@@ -146,6 +146,11 @@ impl Ftpd {
         fs::write(self.file("conf"), text).expect("a configuration");
     }
 
+    /// Serves no more than so many connections at once, those for data not counted.
+    pub fn limit_connections(&self, most: usize) {
+        self.inetd.limit(most);
+    }
+
     /// Kills the processes of all connections, as a crash of the server would.
     pub fn kill_connections(&self) {
         self.inetd.kill_connections();

@@ -20,6 +20,7 @@ pub(crate) struct Inetd {
     closing: Arc<AtomicBool>,
     children: Arc<Mutex<Vec<(SocketAddr, Child)>>>,
     accepted: Arc<AtomicUsize>,
+    most: Arc<AtomicUsize>,
     accepting: Option<JoinHandle<()>>,
 }
 
@@ -35,10 +36,12 @@ impl Inetd {
             closing: Arc::default(),
             children: Arc::default(),
             accepted: Arc::default(),
+            most: Arc::new(AtomicUsize::new(usize::MAX)),
             accepting: None,
         };
         let (closing, children) = (Arc::clone(&inetd.closing), Arc::clone(&inetd.children));
-        let (accepted, log) = (Arc::clone(&inetd.accepted), log.to_owned());
+        let (accepted, most) = (Arc::clone(&inetd.accepted), Arc::clone(&inetd.most));
+        let log = log.to_owned();
         inetd.accepting = Some(thread::spawn(move || {
             for stream in listener.incoming() {
                 if closing.load(Ordering::SeqCst) {
@@ -50,7 +53,9 @@ impl Inetd {
                 let Ok(client) = stream.peer_addr() else { continue };
                 let mut children = children.lock().expect("no panic holds it");
                 children.retain_mut(|(_, old)| matches!(old.try_wait(), Ok(None)));
-                children.push((client, serve(stream, command(), &log)));
+                if children.len() < most.load(Ordering::SeqCst) {
+                    children.push((client, serve(stream, command(), &log)));
+                }
             }
         }));
         inetd
@@ -64,6 +69,11 @@ impl Inetd {
     /// Returns how many connections were made.
     pub(crate) fn accepted(&self) -> usize {
         self.accepted.load(Ordering::SeqCst)
+    }
+
+    /// Closes connections at once while so many are served, as `xinetd` does with its `instances`.
+    pub(crate) fn limit(&self, most: usize) {
+        self.most.store(most, Ordering::SeqCst);
     }
 
     /// Kills the processes of all connections and what they have started, as a crash of the server would.

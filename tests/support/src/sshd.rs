@@ -161,6 +161,18 @@ impl Sshd {
         self.admit(if refuse { &[] } else { &["client"] });
     }
 
+    /// Serves no more than so many connections at once.
+    pub fn limit_connections(&self, most: usize) {
+        self.inetd.limit(most);
+    }
+
+    /// Adds lines to the configuration, which count from the next connection on.
+    pub fn configure(&self, lines: &str) {
+        let path = self.path("sshd_config");
+        let text = fs::read_to_string(&path).expect("a configuration");
+        fs::write(path, format!("{lines}\n{text}")).expect("a configuration");
+    }
+
     /// Returns the SHA-256 fingerprint of a key by its file's name, as `ssh-keygen -l` shows it.
     pub fn fingerprint(&self, key: &str) -> String {
         let line = run(Command::new("ssh-keygen").arg("-lf").arg(self.path(key)));

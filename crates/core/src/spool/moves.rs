@@ -11,8 +11,9 @@ use super::{Hold, Note as _, Release, Retry, Room, Spool, SpoolError, Unreadable
 use crate::exit::Fault;
 use crate::foreign;
 use crate::lock::Lock;
-use crate::run::{Identity, RunContext};
+use crate::run::{Identity, RunContext, has_ended};
 use crate::sidecar::{SidecarKind, Sidecars};
+use crate::site::probe::Capabilities;
 
 /// A private directory of this run, removed with all that is in it unless it becomes a job.
 #[derive(Debug)]
@@ -81,8 +82,8 @@ impl Spool {
     /// manage.lock.
     ///
     /// That is every work directory of this host, and every half-written note of a kind that only `manage` writes: the
-    /// one run that could be at work on them asks. Of other hosts' work directories, and of holds, which people write at
-    /// any time, it is what has not changed for a day by the file server's clock.
+    /// one run that could be at work on them asks. Of other hosts' work directories, and of holds and what is known of sites,
+    /// which people have written at any time, it is what has not changed for a day by the file server's clock.
     pub fn leftovers(&self, context: &RunContext) -> Result<Vec<String>, SpoolError> {
         let mine = format!("{}.", context.identity.host);
         let is_dead =
@@ -95,7 +96,9 @@ impl Spool {
                 rest => found.push((rest.is_some(), format!("work/{name}"))),
             }
         }
-        for (dir, ours) in [(Retry::DIR, true), (Release::DIR, true), (Hold::DIR, false)] {
+        let notes =
+            [(Retry::DIR, true), (Release::DIR, true), (Hold::DIR, false), (Capabilities::DIR, false)];
+        for (dir, ours) in notes {
             let path = self.root().join(dir);
             let temps = durable::temps(&path).map_err(|e| SpoolError::io("list", &path, e))?;
             found.extend(temps.into_iter().map(|name| (ours, format!("{dir}/{name}"))));
@@ -246,12 +249,6 @@ impl Spool {
         let opened = OpenOptions::new().read(true).custom_flags(nix::libc::O_NOFOLLOW).open(&path);
         opened.map_err(|e| SpoolError::io("open the payload", &path, e))
     }
-}
-
-/// Returns whether no process of this host has that number.
-fn has_ended(pid: i32) -> bool {
-    let Some(pid) = rustix::process::Pid::from_raw(pid) else { return true };
-    rustix::process::test_kill_process(pid) == Err(rustix::io::Errno::SRCH)
 }
 
 /// Fails if the run's lock was lost: whoever has it now may be working on the same job.

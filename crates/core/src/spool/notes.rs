@@ -1,4 +1,6 @@
-//! Small notes in the spool: what people hold, what is to be tried later, what was released where.
+//! Small notes in the spool: what people hold, what is to be tried later, what was released where, what a site can do.
+
+use std::path::PathBuf;
 
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
@@ -8,9 +10,12 @@ use sha2::{Digest as _, Sha256};
 use super::{Job, Spool, SpoolError, durable};
 use crate::deliver::Released;
 use crate::digest::{Generation, Hex};
+use crate::exit::Fault;
 use crate::foreign;
 use crate::record::RecordId;
 use crate::site::Place;
+use crate::site::probe::{Capabilities, FORMAT};
+use crate::txlog::chain;
 
 /// A kind of note: one JSON file for each key, in a directory of its own.
 pub trait Note: Serialize + DeserializeOwned {
@@ -29,6 +34,13 @@ pub trait Note: Serialize + DeserializeOwned {
 /// What names a note's file: letters and digits.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct NoteKey(String);
+
+impl NoteKey {
+    /// Makes the key of something that may have any characters in its name.
+    fn hashed(name: &str) -> Self {
+        Self(Hex::<32>(Sha256::digest(name).into()).to_string())
+    }
+}
 
 impl From<&RecordId> for NoteKey {
     fn from(id: &RecordId) -> Self {
@@ -121,8 +133,15 @@ impl Note for Release {
 impl Release {
     /// Returns the key of the release at a place of a site.
     pub fn key_of(site: &str, place: &Place) -> NoteKey {
-        let digest = Sha256::digest(format!("{site}\0{}", place.payload()));
-        NoteKey(Hex::<32>(digest.into()).to_string())
+        NoteKey::hashed(&format!("{site}\0{}", place.payload()))
+    }
+}
+
+impl Note for Capabilities {
+    const DIR: &'static str = "sites";
+
+    fn key(&self) -> NoteKey {
+        NoteKey::hashed(&self.site)
     }
 }
 
@@ -162,9 +181,54 @@ impl Spool {
         Ok(if job.manifest.released_before { Released::Before(None) } else { Released::Never })
     }
 
+    /// Returns what `upload check` has found out about a site. What cannot be understood, or has another format, counts as
+    /// nothing: nobody needs it, and it can be found out again.
+    pub fn capabilities(&self, site: &str) -> Option<Capabilities> {
+        let unusable = |why: &str| {
+            let site = foreign::escape(site);
+            tracing::warn!("what is known of site {site} cannot be used ({why}); run `upload check` again");
+        };
+        match self.note::<Capabilities>(&NoteKey::hashed(site)) {
+            Ok(Some(known)) if known.format != FORMAT => {
+                unusable(&format!("it has format {}, this program knows {FORMAT}", known.format));
+                None
+            }
+            Ok(known) => known,
+            Err(e) => {
+                unusable(&chain(&e));
+                None
+            }
+        }
+    }
+
+    /// Keeps what was found out about a site, over what was known before; but not over what a newer version wrote.
+    pub fn keep_capabilities(&self, found: &Capabilities) -> Result<(), SpoolError> {
+        #[derive(Deserialize)]
+        struct Kept {
+            format: u32,
+        }
+        let path = self.note_path::<Capabilities>(&found.key());
+        match durable::read_json(&path) {
+            Ok(Some(Kept { format })) if format > FORMAT => {
+                let message = format!(
+                    "{} has format {format}, this program knows {FORMAT}; update the program on this host",
+                    foreign::path(&path)
+                );
+                return Err(SpoolError::new(Fault::Configuration, message));
+            }
+            Err(e) if !durable::is_garbled(&e) => return Err(SpoolError::io("read the note", &path, e)),
+            Ok(_) | Err(_) => {}
+        }
+        self.put_note(found)
+    }
+
+    fn note_path<N: Note>(&self, key: &NoteKey) -> PathBuf {
+        self.root().join(N::DIR).join(format!("{}.json", key.0))
+    }
+
     /// Returns the note with this key, if there is one.
     pub fn note<N: Note>(&self, key: &NoteKey) -> Result<Option<N>, SpoolError> {
-        let path = self.root().join(N::DIR).join(format!("{}.json", key.0));
+        let path = self.note_path::<N>(key);
         durable::read_json(&path).map_err(|e| SpoolError::io("read the note", &path, e))
     }
 

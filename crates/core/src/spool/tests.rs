@@ -16,6 +16,10 @@ use crate::lock::Lock;
 use crate::run::{Clock, Identity, NoProgress, RunContext, Stop};
 use crate::sidecar::{SidecarKind, Sidecars};
 use crate::site::Place;
+use crate::site::probe::{
+    Abilities, Capabilities, Connections, FORMAT as FORMAT_OF_CAPABILITIES, Hashing, Reading, Renaming,
+    Rewriting, Stat,
+};
 
 /// A clock that stands still.
 struct At(Timestamp);
@@ -568,6 +572,69 @@ fn a_release_is_known_by_site_and_place() {
     assert_eq!(key, Release::key_of("intraware", &place));
     assert_ne!(key, Release::key_of("mirror", &place));
     assert_ne!(key, Release::key_of("intraware", &Place::of_build(b"blast/p8").unwrap()));
+}
+
+fn capabilities(site: &str) -> Capabilities {
+    Capabilities {
+        format: FORMAT_OF_CAPABILITIES,
+        site: site.into(),
+        peer: "sftp, SSH-2.0-x".into(),
+        at: now(),
+        host: "ebb".into(),
+        answer_us: 400,
+        abilities: Abilities {
+            stat: Stat::Right,
+            reads: Reading::Right,
+            hashes: Hashing::Nothing,
+            appends: true,
+            rewrites: Rewriting::Keeps,
+            writes_ahead: false,
+            cuts: false,
+            flushes: false,
+            renames: Renaming::Guarded,
+            keeps: true,
+            tells_space: false,
+            longest_name: 143,
+            takes_unicode: true,
+            connections: Connections::AtMost(3),
+        },
+    }
+}
+
+#[test]
+fn what_is_known_of_a_site_is_kept_under_any_name() {
+    let world = World::new();
+    for name in ["intraware", "../mirror 2/ü"] {
+        assert_eq!(world.spool.capabilities(name), None);
+        let found = capabilities(name);
+        world.spool.keep_capabilities(&found).unwrap();
+        assert_eq!(world.spool.capabilities(name), Some(found.clone()));
+        let again = Capabilities { peer: "sftp, SSH-2.0-y".into(), ..found };
+        world.spool.keep_capabilities(&again).unwrap();
+        assert_eq!(world.spool.capabilities(name), Some(again));
+    }
+    assert_eq!(fs::read_dir(world.dir.path().join("sites")).unwrap().count(), 2);
+}
+
+#[test]
+fn what_is_known_of_a_site_and_cannot_be_understood_counts_as_nothing() {
+    let world = World::new();
+    let found = capabilities("intraware");
+    world.spool.keep_capabilities(&found).unwrap();
+    let path =
+        world.dir.path().join("sites").join(&durable::names(&world.dir.path().join("sites")).unwrap()[0]);
+    let text = fs::read_to_string(&path).unwrap();
+    for damaged in ["", "{", "{}", &text[..text.len() / 2], &text.replace("guarded", "unheard-of")] {
+        fs::write(&path, damaged).unwrap();
+        assert_eq!(world.spool.capabilities("intraware"), None, "{damaged}");
+        world.spool.keep_capabilities(&found).unwrap();
+        assert_eq!(world.spool.capabilities("intraware"), Some(found.clone()));
+    }
+    let newer = text.replace("\"format\": 1", "\"format\": 2");
+    fs::write(&path, &newer).unwrap();
+    assert_eq!(world.spool.capabilities("intraware"), None);
+    assert_eq!(world.spool.keep_capabilities(&found).unwrap_err().fault, Fault::Configuration);
+    assert_eq!(fs::read_to_string(&path).unwrap(), newer);
 }
 
 #[test]
