@@ -1,16 +1,23 @@
 //! What `check` tries, for both programs: each thing for real, one line each, and the exit status of the gravest.
 
 use intraware_core::config::Config;
+use intraware_core::deliver::Verify;
 use intraware_core::exit::{self, Fault};
 use intraware_core::foreign;
 use intraware_core::lock::{Lock, LockError};
 use intraware_core::outcome;
 use intraware_core::run::RunContext;
 use intraware_core::site::RemotePath;
+use intraware_core::site::probe::probe;
+use intraware_core::spool::Spool;
 
+use crate::abilities::told;
 use crate::common::Common;
 use crate::failure::Failure;
 use crate::{output, parts};
+
+/// How many connections to a site are tried at once; more than that are of no use to a delivery.
+const MOST_CONNECTIONS: usize = 8;
 
 /// The results so far.
 #[derive(Debug, Default)]
@@ -43,9 +50,9 @@ impl Checks {
     }
 
     /// Opens the spool, takes and gives back a lock in it, and looks at its free space.
-    pub fn spool(&mut self, config: &Config, context: &RunContext) {
+    pub fn spool(&mut self, config: &Config, context: &RunContext) -> Option<Spool> {
         let root = foreign::path(&config.spool.root).to_string();
-        let Some(spool) = self.take("spool", parts::spool(config).map(|spool| (spool, root))) else { return };
+        let spool = self.take("spool", parts::spool(config).map(|spool| (spool, root)))?;
         let lock = match Lock::take(&spool.root().join("locks/check.lock"), context) {
             Ok(mut lock) => lock.confirm().map(|()| {
                 // A file of its own, so that checking stops nobody; nobody needs it afterwards.
@@ -60,12 +67,13 @@ impl Checks {
         self.take("free space in the spool", free.map_err(Failure::from));
         let holder = intraware_core::lock::holder(&spool.manage_lock());
         if let Ok(Some(holder)) = holder {
-            self.lines.push(format!("note    manage.lock is held by {holder}"));
+            self.note(&format!("manage.lock is held by {holder}"));
         }
+        Some(spool)
     }
 
-    /// Connects to the site, checks who it is, logs in, and looks at its base.
-    pub fn site(&mut self, config: &Config) {
+    /// Connects to the site, checks who it is, logs in, and looks at its base. Returns whether that went well.
+    pub fn site(&mut self, config: &Config) -> bool {
         let look = || -> Result<((), String), Failure> {
             let site = parts::site(config)?;
             let mut session = site.connect()?;
@@ -76,7 +84,39 @@ impl Checks {
             };
             Ok(((), format!("{}: {}, {names} names in its base, {space}", site.name(), session.peer())))
         };
-        self.take("site", look());
+        self.take("site", look()).is_some()
+    }
+
+    /// Finds out what the site can do, and whether anything can be delivered there; says what has changed since the last
+    /// time, and keeps it in the spool.
+    pub fn probe(&mut self, config: &Config, spool: Option<&Spool>, context: &RunContext) {
+        let probed =
+            parts::site(config).and_then(|site| Ok(probe(site.as_ref(), MOST_CONNECTIONS, context)?));
+        let answered = probed.map(|found| {
+            let answer = format!("answers in {:.1} ms", found.answer_us as f64 / 1000.0);
+            (found, answer)
+        });
+        let Some(found) = self.take("site, probe", answered) else { return };
+        let before = spool.and_then(|spool| spool.capabilities(&found.site));
+        let told_before = before.as_ref().map(|before| told(&before.abilities)).unwrap_or_default();
+        for (what, text) in told(&found.abilities) {
+            let was = told_before.iter().find(|(also, was)| *also == what && *was != text);
+            if let (Some((_, was)), Some(before)) = (was, &before) {
+                self.note(&format!("site, {what}: since {:.0} it has changed; it was: {was}", before.at));
+            }
+            self.lines.push(format!("ok      site, {what}: {text}"));
+        }
+        for obstacle in found.abilities.obstacles(parts::verify(config) == Verify::Strong) {
+            self.take("site", Err::<((), String), _>(Failure::new(Fault::Configuration, obstacle)));
+        }
+        if let Some(spool) = spool {
+            let kept = spool.keep_capabilities(&found).map(|()| ((), "kept in the spool".to_owned()));
+            self.take("site, what it can do", kept.map_err(Failure::from));
+        }
+    }
+
+    fn note(&mut self, text: &str) {
+        self.lines.push(format!("note    {text}"));
     }
 
     /// Prints all results and returns the exit status of the gravest failure.

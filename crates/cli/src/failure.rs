@@ -9,6 +9,7 @@ use intraware_core::manage::gather::GatherError;
 use intraware_core::secret::SecretError;
 use intraware_core::sign::KeyError;
 use intraware_core::site::SiteError;
+use intraware_core::site::probe::ProbeError;
 use intraware_core::spool::SpoolError;
 use intraware_core::store::sqlite::ByHandError;
 use intraware_core::store::{StoreError, WriteError, WriteRefusal};
@@ -63,6 +64,7 @@ from_error! {
     SpoolError => |e| e.fault,
     StoreError => |e| e.fault,
     SiteError => |e| e.kind.fault(),
+    ProbeError => |e| e.fault(),
     GatherError => |e| e.fault(),
     SecretError => |e| e.fault(),
     KeyError => |e| e.fault(),

@@ -39,7 +39,7 @@ enum Command {
     /// Show the jobs in the upload area: age, size, who is at work on them, what failed
     #[command(after_help = EXIT_STATUS)]
     Status(commands::status::Arguments),
-    /// Try configuration, spool, locks and site for real
+    /// Try configuration, spool, locks and site for real, and find out what the site can do
     #[command(after_help = EXIT_STATUS)]
     Check,
     /// Print completions for a shell

@@ -1,4 +1,4 @@
-//! `upload check`: configuration, spool, locks and site, each tried for real.
+//! `upload check`: configuration, spool, locks and site, each tried for real, and what the site can do.
 
 use intraware_cli::check::Checks;
 use intraware_cli::common::Common;
@@ -9,7 +9,9 @@ pub(crate) fn run(common: &Common) -> Result<u8, Failure> {
     let context = process::context("upload", common);
     let mut checks = Checks::default();
     let Some(config) = checks.configuration(common) else { return checks.finish() };
-    checks.spool(&config, &context);
-    checks.site(&config);
+    let spool = checks.spool(&config, &context);
+    if checks.site(&config) {
+        checks.probe(&config, spool.as_ref(), &context);
+    }
     checks.finish()
 }

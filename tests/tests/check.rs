@@ -1,0 +1,127 @@
+//! `upload check`: what it says of a site, what it keeps of that, and what it leaves at the site.
+
+use std::fs;
+use std::thread;
+
+use intraware_tests::support::ftpd::{Kind, Security};
+use intraware_tests::support::relay::Fault;
+use intraware_tests::support::sshd::Access;
+use intraware_tests::{Bench, Run};
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+/// Returns what a run says about what the site can do.
+fn told(run: &Run) -> Vec<&str> {
+    let about = |line: &&str| line.get(8..).is_some_and(|line| line.starts_with("site, "));
+    run.stdout.lines().filter(about).filter(|line| !line.contains("answers in ")).collect()
+}
+
+/// Returns what stands in the base of the site.
+fn left(bench: &Bench) -> Vec<String> {
+    let entries = fs::read_dir(bench.site_file("")).expect("the site's base");
+    entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect()
+}
+
+/// Returns the files in which the spool keeps what is known of sites.
+fn kept(bench: &Bench) -> Vec<std::path::PathBuf> {
+    let entries = fs::read_dir(bench.path("spool/sites")).expect("a directory of the spool");
+    entries.map(|entry| entry.expect("an entry").path()).collect()
+}
+
+fn known(bench: &Bench) -> Value {
+    let files = kept(bench);
+    assert_eq!(files.len(), 1, "{files:?}");
+    serde_json::from_slice(&fs::read(&files[0]).expect("a file")).expect("JSON")
+}
+
+#[test]
+fn what_a_directory_can_do_is_told_and_kept() {
+    let bench = Bench::builder().build();
+    bench.manage(&["check"]);
+    assert!(kept(&bench).is_empty(), "only `upload` probes");
+    let run = bench.upload(&["check"]).expect(0);
+    let expected = [
+        "ok      site, proof: hashes files and their beginnings, gives back what it was sent",
+        "ok      site, resuming: appends, keeps what is behind, writes ahead, cuts files",
+        "ok      site, names: refuses taken names, up to 255 bytes, all characters",
+        "ok      site, files: right size at once, stay, flushed to disk, free space known",
+        "ok      site, connections: 8 at once, more were not tried",
+        "ok      site, what it can do: kept in the spool",
+    ];
+    assert_eq!(told(&run), expected, "{run:?}");
+    assert!(run.stdout.contains("ok      site, probe: answers in ") && run.stderr.is_empty(), "{run:?}");
+    assert!(left(&bench).is_empty());
+    let known = known(&bench);
+    assert_eq!((&known["format"], &known["site"]), (&json!(1), &json!("bench")));
+    assert_eq!(known["abilities"]["connections"], json!({ "at-least": 8 }));
+    // The same is not told as a change.
+    assert_eq!(told(&bench.upload(&["check"]).expect(0)), expected);
+}
+
+#[test]
+fn what_has_changed_at_a_site_is_told() {
+    let mut bench = Bench::builder().sshd(Access::Shell).build();
+    bench.upload(&["check"]).expect(0);
+    bench.set_site("exec_hash", false);
+    bench.sshd().limit_connections(3);
+    let run = bench.upload(&["check"]).expect(0);
+    let told = told(&run);
+    assert!(told[0].starts_with("note    site, proof: since "), "{run:?}");
+    assert!(told[0].ends_with("it was: hashes files and their beginnings, gives back what it was sent"));
+    assert_eq!(told[1], "ok      site, proof: does not hash, gives back what it was sent");
+    assert_eq!(told[6], "ok      site, connections: 3 at once, one more was refused", "{run:?}");
+    assert_eq!(known(&bench)["abilities"]["connections"], json!({ "at-most": 3 }));
+    assert!(left(&bench).is_empty());
+}
+
+#[test]
+fn a_site_to_which_nothing_can_be_delivered_fails_the_check() {
+    let mut bench = Bench::builder().ftpd(Kind::Vsftpd, Security::Explicit).build();
+    bench.ftpd().configure("download_enable=NO");
+    let run = bench.upload(&["check"]).expect(78);
+    let failed: Vec<&str> = run.stdout.lines().filter(|line| line.starts_with("FAILED")).collect();
+    assert!(failed.len() == 1 && failed[0].contains("set verify = \"size\""), "{run:?}");
+    assert!(run.stdout.contains("site, proof: does not hash, gives nothing back"), "{run:?}");
+    assert_eq!(known(&bench)["abilities"]["reads"], "withheld");
+    bench.set_site("verify", "size");
+    bench.upload(&["check"]).expect(0);
+    assert!(left(&bench).is_empty());
+}
+
+#[test]
+fn a_probe_that_is_killed_is_cleaned_up_after_by_the_next() {
+    let mut bench = Bench::builder().sshd(Access::SftpOnly).build();
+    let relay = bench.relay(Fault::StallAfter(60_000));
+    let mut running = bench.spawn_upload(&["check"]);
+    // It has put the first byte, removed it, and hangs in the file that it puts then.
+    while running.is_alive() && relay.sent() < 60_000 {
+        thread::yield_now();
+    }
+    running.signal(Signal::KILL);
+    assert_eq!(running.wait().status, -9);
+    let names = left(&bench);
+    assert!(names.len() == 1 && names[0].starts_with(".intraware-probe."), "{names:?}");
+    let others = [".intraware-probe.elsewhere", ".p1.tar.gz.0123456789ab.part"];
+    others.iter().for_each(|name| fs::write(bench.site_file(name), "x").expect("a file"));
+    relay.set(Fault::None);
+    bench.upload(&["check"]).expect(0);
+    let mut names = left(&bench);
+    names.sort();
+    assert_eq!(names, others);
+}
+
+#[test]
+fn what_is_kept_and_cannot_be_used_is_said_and_found_out_again() {
+    let bench = Bench::builder().build();
+    bench.upload(&["check"]).expect(0);
+    let file = kept(&bench).remove(0);
+    let right = fs::read_to_string(&file).expect("a file");
+    fs::write(&file, &right[..right.len() / 2]).expect("a file");
+    bench.upload(&["check"]).expect(0).complains(&["what is known of site bench cannot be used"]);
+    assert_eq!(known(&bench)["abilities"], serde_json::from_str::<Value>(&right).expect("JSON")["abilities"]);
+    let newer = right.replace("\"format\": 1", "\"format\": 2");
+    fs::write(&file, &newer).expect("a file");
+    let run = bench.upload(&["check"]).expect(78);
+    assert!(run.stdout.contains("update the program on this host"), "{run:?}");
+    assert_eq!(fs::read_to_string(&file).expect("a file"), newer);
+}
