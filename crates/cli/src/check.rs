@@ -16,9 +16,6 @@ use crate::common::Common;
 use crate::failure::Failure;
 use crate::{output, parts};
 
-/// How many connections to a site are tried at once; more than that are of no use to a delivery.
-const MOST_CONNECTIONS: usize = 8;
-
 /// The results so far.
 #[derive(Debug, Default)]
 pub struct Checks {
@@ -90,8 +87,8 @@ impl Checks {
     /// Finds out what the site can do, and whether anything can be delivered there; says what has changed since the last
     /// time, and keeps it in the spool.
     pub fn probe(&mut self, config: &Config, spool: Option<&Spool>, context: &RunContext) {
-        let probed =
-            parts::site(config).and_then(|site| Ok(probe(site.as_ref(), MOST_CONNECTIONS, context)?));
+        let most = parts::connections(config);
+        let probed = parts::site(config).and_then(|site| Ok(probe(site.as_ref(), most, context)?));
         let answered = probed.map(|found| {
             let answer = format!("answers in {:.1} ms", found.answer_us as f64 / 1000.0);
             (found, answer)

@@ -155,6 +155,13 @@ pub fn connections(config: &Config) -> usize {
     config.sites.first().map_or(1, |site| site.connections)
 }
 
+/// Returns how many of the allowed connections the site gives, as far as `upload check` has found that out.
+pub fn given_connections(config: &Config, spool: &Spool) -> usize {
+    let known = config.sites.first().and_then(|site| spool.capabilities(&site.name));
+    let given = known.and_then(|known| known.most_connections()).unwrap_or(usize::MAX);
+    connections(config).min(given)
+}
+
 /// Loads the signing key, and warns when it is about to expire.
 pub fn signing_key(config: &Config, context: &RunContext) -> Result<SigningKey, Failure> {
     let exported = read_private_file(&config.signing.key)?;

@@ -64,7 +64,7 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure>
     let uploader = Uploader {
         spool: &spool,
         site: site.as_ref(),
-        connections: parts::connections(&config),
+        connections: parts::given_connections(&config, &spool),
         verify: parts::verify(&config),
         log: &log,
         context: &context,

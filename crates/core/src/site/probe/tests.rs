@@ -50,6 +50,7 @@ fn sftp(port: u16, user: &str, base: String, known_hosts: PathBuf, key: PathBuf)
         credentials: vec![Credential::Key { file: key, passphrase: None }],
         connect_timeout: Duration::from_secs(20),
         io_timeout: Duration::from_secs(20),
+        min_rate: 1024,
         file_mode: 0o640,
         dir_mode: 0o750,
         exec_hash: true,
@@ -81,6 +82,7 @@ fn ftp(ftpd: &Ftpd) -> Ftp {
         },
         connect_timeout: Duration::from_secs(20),
         io_timeout: Duration::from_secs(20),
+        min_rate: 1024,
         file_mode: 0o640,
     })
 }
