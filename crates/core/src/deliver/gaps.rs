@@ -58,8 +58,14 @@ impl From<io::Error> for Failed {
 impl Found {
     /// Nothing of a payload of so many bytes is there.
     pub(super) fn nothing(size: u64) -> Self {
-        let missing = if size > 0 { vec![0..size] } else { Vec::new() };
-        Self { missing, proven_by: None, is_whole: false }
+        Self { missing: Gaps::one(0..size), proven_by: None, is_whole: false }
+    }
+
+    /// Takes everything from the first missing byte of a payload of so many on as missing.
+    pub(super) fn extend_to_the_end(&mut self, size: u64) {
+        if let Some(first) = self.missing.first() {
+            self.missing = Gaps::one(first.start..size);
+        }
     }
 
     /// Returns how many bytes are still to be sent.
@@ -80,15 +86,15 @@ pub(super) fn find(
     let expected = if there == size { digests.sha256 } else { hash(payload, 0..there)? };
     match by_hash(session, part, there, &expected)? {
         Proof::Right(strength) => {
-            let missing = if there < size { vec![there..size] } else { Vec::new() };
-            return Ok(Found { missing, proven_by: Some(strength), is_whole: there == size });
+            let (missing, is_whole) = (Gaps::one(there..size), there == size);
+            return Ok(Found { missing, proven_by: Some(strength), is_whole });
         }
         Proof::Wrong | Proof::Untold => {}
     }
     let (wrong, proven_by, sha256) = match by_blocks(session, part, there, payload)? {
         Some(wrong) => (wrong, Strength::ServerHash, None),
         None => match by_reading(session, part, there, payload)? {
-            Some((wrong, sha256)) => (wrong, Strength::ReadBack, Some(sha256)),
+            Some(Shown { wrong, sha256 }) => (wrong, Strength::ReadBack, Some(sha256)),
             None => return Ok(Found::nothing(size)),
         },
     };
@@ -133,6 +139,13 @@ impl Read for At<'_> {
 struct Gaps(Vec<Range<u64>>);
 
 impl Gaps {
+    /// Returns the one range, if it is not empty.
+    fn one(range: Range<u64>) -> Vec<Range<u64>> {
+        let mut gaps = Self::default();
+        gaps.add(range);
+        gaps.0
+    }
+
     /// Adds a range behind all others.
     fn add(&mut self, range: Range<u64>) {
         match self.0.last_mut() {
@@ -167,14 +180,19 @@ fn by_blocks(
     Ok(Some(wrong.0))
 }
 
-/// Reads the partial file back, and returns what is wrong and the hash of it all, or `None` if the site gives nothing
-/// back.
+/// What a file that was read back has shown.
+struct Shown {
+    wrong: Vec<Range<u64>>,
+    sha256: Sha256Hex,
+}
+
+/// Reads the partial file back and compares it; `None` if the site gives nothing back.
 fn by_reading(
     session: &mut dyn Session,
     part: &RemotePath,
     there: u64,
     payload: &File,
-) -> Result<Option<(Vec<Range<u64>>, Sha256Hex)>, Failed> {
+) -> Result<Option<Shown>, Failed> {
     let (blocks, _) = blocks(there);
     let mut sink = Compared {
         payload,
@@ -199,7 +217,7 @@ fn by_reading(
             wrong.add(range);
         }
     }
-    Ok(Some((wrong.0, Hex(sink.hash.finalize().into()))))
+    Ok(Some(Shown { wrong: wrong.0, sha256: Hex(sink.hash.finalize().into()) }))
 }
 
 /// Compares what is written to it with the local payload.

@@ -83,10 +83,8 @@ impl Transfer<'_> {
         let there = self.session.stat(&self.part)?;
         let distance = asked.elapsed();
         let mut found = self.find(there)?;
-        if !self.session.writes_anywhere()
-            && let Some(first) = found.missing.first()
-        {
-            found.missing = vec![first.start..size];
+        if !self.session.writes_anywhere() {
+            found.extend_to_the_end(size);
         }
         let left = found.left();
         self.resumed_from = size - left;

@@ -176,7 +176,7 @@ impl Payload {
         session: &mut dyn Session,
         delivery: &Delivery<'_>,
     ) -> Result<Delivered, DeliverError> {
-        deliver(session, delivery, &mut self.file.try_clone().unwrap(), &mut |_| ())
+        deliver(session, delivery, &self.file, &mut |_| ())
     }
 
     fn part(&self) -> RemotePath {
@@ -242,9 +242,9 @@ fn s0_46_a_payload_is_delivered_once_and_adopted_afterwards() {
         let payload = Payload::noise();
         let mut session = world.session();
         let mut heard = Vec::new();
-        let mut file = payload.file.try_clone().unwrap();
         let first =
-            deliver(session.as_mut(), &payload.delivery(), &mut file, &mut |done| heard.push(done)).unwrap();
+            deliver(session.as_mut(), &payload.delivery(), &payload.file, &mut |done| heard.push(done))
+                .unwrap();
         let strength = world.strength;
         let expected = Delivered {
             verified_by: strength,
@@ -433,8 +433,7 @@ fn bytes_that_change_at_the_site_are_sent_again_once() {
                     file.write_all(b"rotten").unwrap();
                 }
             };
-            let mut file = payload.file.try_clone().unwrap();
-            let result = deliver(world.session().as_mut(), &payload.delivery(), &mut file, &mut spoil);
+            let result = deliver(world.session().as_mut(), &payload.delivery(), &payload.file, &mut spoil);
             assert_eq!(left, 0, "{name} at {}", world.what);
             if times == 1 {
                 assert_eq!(result.unwrap().sent, 2 * SIZE as u64);

@@ -29,16 +29,18 @@ fn deliver_to_harm(
             harm(&part);
         }
     };
-    let mut file = payload.file.try_clone().unwrap();
-    let delivered = deliver(world.session().as_mut(), &payload.delivery(), &mut file, &mut progress);
+    let file = payload.file.try_clone().unwrap();
+    let delivered = deliver(world.session().as_mut(), &payload.delivery(), &file, &mut progress);
     assert!(left < times, "nothing was done at {}", world.what);
     delivered
 }
 
+type Harm = fn(&Path);
+
 #[test]
 fn a_file_that_the_site_cuts_lengthens_or_loses_before_it_is_verified_is_sent_again() {
     at_each_site(|world| {
-        let harms: [(&str, fn(&Path)); 3] = [("cut", cut), ("lengthened", append), ("lost", lose)];
+        let harms: [(&str, Harm); 3] = [("cut", cut), ("lengthened", append), ("lost", lose)];
         for (what, harm) in harms {
             let what = format!("{what} at {}", world.what);
             let payload = Payload::noise();

@@ -100,7 +100,7 @@ impl Open {
     }
 
     /// Returns the length of a file of at least `size` bytes, or `None` if this server does not hash.
-    fn to_be_hashed(&mut self, path: &RemotePath, size: u64) -> Result<Option<u64>, SiteError> {
+    fn length_to_hash(&mut self, path: &RemotePath, size: u64) -> Result<Option<u64>, SiteError> {
         let can_hash = self.hasher.probe(&self.link);
         if !can_hash.map_err(|failure| self.error("hashing", path, failure))? {
             return Ok(None);
@@ -305,7 +305,7 @@ impl Session for Open {
     }
 
     fn sha256(&mut self, path: &RemotePath, size: u64) -> Result<Option<Sha256Hex>, SiteError> {
-        let Some(length) = self.to_be_hashed(path, size)? else { return Ok(None) };
+        let Some(length) = self.length_to_hash(path, size)? else { return Ok(None) };
         let at = join(&self.base, path.as_str());
         let hash = self.hasher.hash(&self.link, &at, length, size);
         hash.map_err(|failure| self.error("hashing", path, failure))
@@ -317,7 +317,7 @@ impl Session for Open {
         size: u64,
         block: u64,
     ) -> Result<Option<Vec<Sha256Hex>>, SiteError> {
-        let Some(length) = self.to_be_hashed(path, size)? else { return Ok(None) };
+        let Some(length) = self.length_to_hash(path, size)? else { return Ok(None) };
         if length != size {
             return Err(self.wrong_length(path, size, length));
         }
