@@ -56,7 +56,9 @@ fn stop(mut running: Running, signal: Signal) {
 #[test]
 fn s0_46_upload_stops_keeps_its_part_and_is_resumed() {
     for signal in [Signal::TERM, Signal::HUP] {
-        let bench = Bench::builder().sshd(Access::Shell).build();
+        let mut bench = Bench::builder().sshd(Access::Shell).build();
+        // One after the other.
+        bench.set_site("connections", 1);
         bench.add_build("p1", "p1", fill);
         bench.add_build("p2", "p2", fill);
         bench.manage(&["run"]).expect_silence();
