@@ -6,7 +6,7 @@
 //! stored, which costs a copy. Both tests are strict: what a compressor could shrink by a hundredth is not stored.
 //!
 //! At the other end is text. It has few values of bytes and many short matches, so that a compressor finds most of
-//! what there is to find at once and then goes on searching: from level 5 to 6 it takes half as much time again
+//! what there is to find at once and then goes on searching: from level 5 to 6 it takes up to half as much time again
 //! for a hundredth of the size, where programs take a fifth. Text is compressed a level lower.
 
 use flate2::Crc;
