@@ -156,7 +156,7 @@ impl Work<'_> {
         while self.state().has_work() {
             let Some(pool) = self.sending.pool else { break };
             let Some(mut session) = pool.spare() else {
-                drop(self.changed.wait_timeout(self.state(), TICK));
+                pool.wait(TICK);
                 continue;
             };
             match self.run(line, session.as_mut(), &mut |_| ()) {

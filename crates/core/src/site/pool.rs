@@ -5,6 +5,7 @@
 //! that refuses a further connection is not asked for more than it has given; the run goes on with those.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::{Session, Site, SiteError, SiteErrorKind};
 
@@ -84,6 +85,11 @@ impl<'s> Pool<'s> {
             return state.idle.pop();
         }
         self.connect(state).map_err(|error| drop(self.limit(&error))).ok()
+    }
+
+    /// Waits until a connection was made, given back or lost, and no longer than that.
+    pub fn wait(&self, most: Duration) {
+        drop(self.changed.wait_timeout(self.state(), most));
     }
 
     /// Takes a connection back.

@@ -10,6 +10,7 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Builder};
+use std::time::Duration;
 
 use super::plan::{JobPlan, Plan, Verdict};
 use crate::deliver::{self, DeliverError, Delivered, Delivery, Released, Stop, Verify};
@@ -21,6 +22,9 @@ use crate::run::{Amount, Progress, RunContext, Stopped};
 use crate::site::{Pool, Session, Site, SiteError, SiteErrorKind};
 use crate::spool::{Attempts, Found, Job, ParkKind, Parked, Receipt, Room, Spool, SpoolError};
 use crate::txlog::{Subject, TxLog};
+
+/// How often somebody who waits for a connection looks whether there is still something to deliver.
+const TICK: Duration = Duration::from_millis(100);
 
 /// What delivering needs.
 pub struct Uploader<'a> {
@@ -54,8 +58,8 @@ pub fn apply(uploader: &Uploader<'_>, plan: Plan) -> Vec<Outcome> {
     };
     thread::scope(|scope| {
         for worker in 1..workers {
-            let work = || Worker { run: &run, session: None }.work();
-            if let Err(error) = Builder::new().name(format!("upload {worker}")).spawn_scoped(scope, work) {
+            let help = || run.help();
+            if let Err(error) = Builder::new().name(format!("upload {worker}")).spawn_scoped(scope, help) {
                 tracing::warn!(%error, "cannot start another thread; delivering with fewer");
                 break;
             }
@@ -78,6 +82,19 @@ struct Run<'a> {
     closed: Mutex<Option<(Fault, String)>>,
     outcomes: Mutex<Vec<(usize, Outcome)>>,
     tally: Tally<'a>,
+}
+
+impl Run<'_> {
+    /// Delivers jobs over a further connection, once there is one. Whoever has none takes no job, which would wait
+    /// with him while others have their turn.
+    fn help(&self) {
+        while !guard(&self.queue).is_empty() && self.pool.refusal().is_none() {
+            match self.pool.spare() {
+                Some(session) => return Worker { run: self, session: Some(session) }.work(),
+                None => self.pool.wait(TICK),
+            }
+        }
+    }
 }
 
 /// Delivers one job after the other.
