@@ -180,3 +180,21 @@ fn s0_43_upload_with_nothing_to_upload_opens_no_connection() {
     bench.upload(&["run"]).expect_silence();
     assert_eq!(bench.sshd().log(), "");
 }
+
+#[test]
+fn a_site_that_gives_one_connection_gets_all_payloads_over_it_in_their_order() {
+    let bench = Bench::builder().sshd(Access::Shell).build();
+    bench.sshd().limit_connections(1);
+    for number in 0..12 {
+        bench.add_build(&format!("p{number}"), &format!("blast/p{number}"), fill);
+    }
+    bench.manage(&["run"]).expect_silence();
+    bench.upload(&["run"]).expect_silence();
+    let order = |step: &str| -> Vec<String> {
+        let events = bench.tx_events();
+        let begun = events.iter().filter(|event| event["step"] == step && event["phase"] == "begin");
+        begun.map(|event| event["record"].as_str().expect("a record").to_owned()).collect()
+    };
+    assert_eq!(order("U4"), order("M2"));
+    assert_eq!(order("U4").len(), 12);
+}
