@@ -61,19 +61,14 @@ impl<'s> Pool<'s> {
             if let Some(session) = state.idle.pop() {
                 return Ok(session);
             }
-            if state.open == 0 {
-                return self.connect(state).inspect_err(|error| {
-                    self.state().refusal = Some((error.kind, crate::txlog::chain(error)));
-                    self.changed.notify_all();
-                });
-            }
-            if state.may_connect() {
-                match self.connect(state) {
-                    Ok(session) => return Ok(session),
-                    Err(error) => state = self.limit(&error),
-                }
-            } else {
+            if state.open > 0 && !state.may_connect() {
                 state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            }
+            let connected = self.connect(state);
+            state = self.state();
+            if connected.is_ok() || state.refusal.is_some() {
+                return connected;
             }
         }
     }
@@ -84,7 +79,7 @@ impl<'s> Pool<'s> {
         if !state.idle.is_empty() || !state.may_connect() {
             return state.idle.pop();
         }
-        self.connect(state).map_err(|error| drop(self.limit(&error))).ok()
+        self.connect(state).ok()
     }
 
     /// Waits until a connection was made, given back or lost, and no longer than that.
@@ -105,7 +100,8 @@ impl<'s> Pool<'s> {
         self.changed.notify_all();
     }
 
-    /// Makes a connection that is counted while it is being made.
+    /// Makes a connection that is counted while it is being made. What a failure means is known before anybody else
+    /// looks: the site would not have the only one, or gives no more than it has given.
     fn connect(&self, mut state: MutexGuard<'_, State>) -> Result<Box<dyn Session>, SiteError> {
         state.open += 1;
         drop(state);
@@ -113,18 +109,18 @@ impl<'s> Pool<'s> {
         let mut state = self.state();
         match &connected {
             Ok(_) => state.has_connected = true,
-            Err(_) => state.open -= 1,
+            Err(error) => {
+                state.open -= 1;
+                if state.open == 0 {
+                    state.refusal = Some((error.kind, crate::txlog::chain(error)));
+                } else {
+                    state.most = state.open;
+                    tracing::debug!(site = self.site.name(), most = state.most, %error, "no further connection");
+                }
+            }
         }
         self.changed.notify_all();
         connected
-    }
-
-    /// Takes it that the site gives no more connections than it has given.
-    fn limit(&self, error: &SiteError) -> MutexGuard<'_, State> {
-        let mut state = self.state();
-        state.most = state.open.max(1);
-        tracing::debug!(site = self.site.name(), most = state.most, %error, "no further connection");
-        state
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
