@@ -49,7 +49,7 @@ fn a_large_payload_goes_over_several_connections_to_a_site_that_is_far_away() {
     let pool = Pool::new(&far.site, 4);
     let delivered = far.deliver(&payload, &pool).unwrap();
     assert_eq!((delivered.sent, delivered.resumed_from), (LARGE as u64, 0));
-    assert_eq!(far.relay.accepted(), 4);
+    assert!((2..=4).contains(&far.relay.accepted()), "{}", far.relay.accepted());
     far.assert_there(&payload);
     // Nearby, and small ones anywhere, one is enough.
     for (delay, payload) in [(0, payload), (10, Payload::noise())] {
