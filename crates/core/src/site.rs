@@ -190,6 +190,9 @@ pub enum SiteErrorKind {
     Configuration,
 }
 
+/// What a session says that is of no more use since something else failed.
+const CLOSED_BEFORE: &str = "the connection was lost before; connect again";
+
 impl SiteErrorKind {
     /// Returns what has to happen before it can succeed.
     pub fn fault(self) -> Fault {
@@ -200,6 +203,25 @@ impl SiteErrorKind {
             Self::Exists | Self::NotFound | Self::NotRegular => Fault::Build,
             Self::Unsupported | Self::Configuration => Fault::Configuration,
             Self::Source => Fault::Spool,
+        }
+    }
+
+    /// Returns what happened at a server, in short, and what a person can do about it, where its protocol has nothing
+    /// better to say.
+    fn advice(self) -> &'static str {
+        match self {
+            Self::Disconnected => "the connection broke; try again later",
+            Self::Timeout => "nothing was heard, or too little, in the time allowed; try again later",
+            Self::Permission => "the account may not do that; have it allowed there",
+            Self::NoSpace => "the disk or quota is full; have room made there",
+            Self::Exists => "the name is taken; look at what stands there",
+            Self::NotFound => "there is no such file or directory; look whether somebody removed it",
+            Self::NotRegular => "a link, directory or device is in the way; look at it and remove it",
+            Self::Unsupported => "the server cannot do that; it does not fit as a site",
+            Self::Configuration => "the site's configuration does not fit; correct it",
+            Self::Unreachable | Self::HostKey | Self::Auth | Self::Protocol | Self::Source => {
+                "the server failed without saying why; look at its log, disk and quota"
+            }
         }
     }
 

@@ -23,7 +23,7 @@ const SHARE: u64 = 8 << 20;
 /// A site at which a question takes at least so long is far away.
 const FAR: Duration = Duration::from_millis(5);
 
-/// How often the caller hears of progress while others send, and others ask for a connection.
+/// How often the caller hears of progress while others send.
 const TICK: Duration = Duration::from_millis(100);
 
 /// What is sent.
@@ -155,23 +155,18 @@ impl Work<'_> {
     fn help(&self, line: usize) {
         while self.state().has_work() {
             let Some(pool) = self.sending.pool else { break };
-            let Some(mut session) = pool.spare() else {
-                pool.wait(TICK);
+            let Some(mut link) = pool.spare() else {
+                pool.wait();
                 continue;
             };
-            match self.run(line, session.as_mut(), &mut |_| ()) {
-                Err(error) if error.kind.is_dead() => {
-                    tracing::warn!(%error, "one of several connections was lost; the others go on");
-                    pool.lost(session);
-                    break;
+            let sent = link.open().and_then(|session| self.run(line, session, &mut |_| ()));
+            if let Err(error) = sent {
+                match error.kind.is_dead() {
+                    true => tracing::warn!(%error, "one of several connections was lost; the others go on"),
+                    false => tracing::debug!(%error, "one of several connections sends no more"),
                 }
-                done => {
-                    pool.give_back(session);
-                    if let Err(error) = done {
-                        tracing::debug!(%error, "one of several connections sends no more");
-                        break;
-                    }
-                }
+                link.heard(error.kind);
+                break;
             }
         }
         self.state().others -= 1;

@@ -1,24 +1,27 @@
-//! One run's connection to a site: made when first needed, made anew when it broke, and not tried again when the
-//! site would not have it.
+//! Somebody's hold on a connection: made when first needed, made anew when it broke, and given back in the end.
 
-use super::{Session, Site, SiteError, SiteErrorKind};
+use super::{Pool, Session, Site, SiteError, SiteErrorKind};
 
-/// A connection that is made on demand.
-pub struct Link<'a> {
-    site: &'a dyn Site,
+/// A connection of a pool that is made on demand, and goes back to the pool when this is dropped.
+pub struct Link<'p> {
+    pool: &'p Pool<'p>,
     session: Option<Box<dyn Session>>,
-    refusal: Option<(SiteErrorKind, String)>,
 }
 
-impl<'a> Link<'a> {
+impl<'p> Link<'p> {
     /// Makes a link; nothing is connected yet.
-    pub fn new(site: &'a dyn Site) -> Self {
-        Self { site, session: None, refusal: None }
+    pub fn new(pool: &'p Pool<'p>) -> Self {
+        Self { pool, session: None }
+    }
+
+    /// Makes a link of a connection that the pool has lent.
+    pub(super) fn of(pool: &'p Pool<'p>, session: Box<dyn Session>) -> Self {
+        Self { pool, session: Some(session) }
     }
 
     /// Returns the site.
-    pub fn site(&self) -> &'a dyn Site {
-        self.site
+    pub fn site(&self) -> &'p dyn Site {
+        self.pool.site()
     }
 
     /// Returns whether the next [`Self::open`] connects.
@@ -26,30 +29,30 @@ impl<'a> Link<'a> {
         self.session.is_none()
     }
 
-    /// Returns why the site would not have a connection in this run, if so.
-    pub fn refusal(&self) -> Option<SiteError> {
-        self.refusal.as_ref().map(|(kind, reason)| SiteError::new(*kind, reason.clone()))
-    }
-
-    /// Returns the connection. After one failed attempt to connect every call fails as that one did: a run costs a
-    /// site that is away one attempt, not one for each build, and one that refuses the login is not asked again.
+    /// Returns the connection; waits while the pool has lent as many as it may. After the pool has failed to have one
+    /// at all, every call fails as that did.
     pub fn open(&mut self) -> Result<&mut (dyn Session + 'static), SiteError> {
-        if let Some(refusal) = self.refusal() {
-            return Err(refusal);
-        }
         let session = match self.session.take() {
             Some(session) => session,
-            None => self.site.connect().inspect_err(|e| {
-                self.refusal = Some((e.kind, crate::txlog::chain(e)));
-            })?,
+            None => self.pool.take()?,
         };
         Ok(self.session.insert(session).as_mut())
     }
 
     /// Hears of a failure; a connection that is of no more use is dropped.
     pub fn heard(&mut self, kind: SiteErrorKind) {
-        if kind.is_dead() {
-            self.session = None;
+        if kind.is_dead()
+            && let Some(session) = self.session.take()
+        {
+            self.pool.lost(session);
+        }
+    }
+}
+
+impl Drop for Link<'_> {
+    fn drop(&mut self) {
+        if let Some(session) = self.session.take() {
+            self.pool.give_back(session);
         }
     }
 }

@@ -1,6 +1,9 @@
 //! How long a connection may take, and how slow a transfer may be.
 
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 /// How many times the longest time without any progress a transfer is averaged over: five minutes where that is one.
 const AVERAGED_OVER: u32 = 5;
@@ -36,7 +39,36 @@ impl Patience {
         let now = Instant::now();
         now >= self.end(now)
     }
+
+    /// Waits until a socket is ready; `last` is when it was so the last time.
+    pub(super) fn wait(
+        self,
+        socket: &TcpStream,
+        flags: PollFlags,
+        last: &mut Instant,
+    ) -> Result<(), Stalled> {
+        let end = self.end(*last);
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            let timeout = Timespec::try_from(left).map_err(|_| Stalled)?;
+            match poll(&mut [PollFd::new(socket, flags)], Some(&timeout)) {
+                Ok(0) => return Err(Stalled),
+                Ok(_) => break,
+                Err(rustix::io::Errno::INTR) if !left.is_zero() => {}
+                Err(_) => return Err(Stalled),
+            }
+        }
+        let now = Instant::now();
+        if now >= end {
+            return Err(Stalled);
+        }
+        *last = now;
+        Ok(())
+    }
 }
+
+/// The time is up.
+pub(super) struct Stalled;
 
 /// Watches that a transfer gets on: a line that drips is as good as stalled.
 ///

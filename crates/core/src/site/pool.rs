@@ -7,7 +7,10 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::{Session, Site, SiteError, SiteErrorKind};
+use super::{Link, Session, Site, SiteError, SiteErrorKind};
+
+/// How long is waited for a connection before whoever waits looks whether it is still needed.
+const TICK: Duration = Duration::from_millis(100);
 
 /// Connections to one site, for several threads.
 pub struct Pool<'s> {
@@ -52,7 +55,7 @@ impl<'s> Pool<'s> {
     }
 
     /// Lends a connection, which has to be given back or reported lost; waits while as many as there may be are lent.
-    pub fn take(&self) -> Result<Box<dyn Session>, SiteError> {
+    pub(super) fn take(&self) -> Result<Box<dyn Session>, SiteError> {
         let mut state = self.state();
         loop {
             if let Some((kind, reason)) = &state.refusal {
@@ -73,28 +76,29 @@ impl<'s> Pool<'s> {
         }
     }
 
-    /// Lends a connection that nobody needs otherwise, as [`Self::take`] does, or `None` if there is none.
-    pub fn spare(&self) -> Option<Box<dyn Session>> {
+    /// Lends a connection that nobody needs otherwise, or returns `None` if there is none.
+    pub fn spare(&self) -> Option<Link<'_>> {
         let mut state = self.state();
-        if !state.idle.is_empty() || !state.may_connect() {
-            return state.idle.pop();
-        }
-        self.connect(state).ok()
+        let session = match state.idle.pop() {
+            None if state.may_connect() => self.connect(state).ok(),
+            idle => idle,
+        };
+        session.map(|session| Link::of(self, session))
     }
 
-    /// Waits until a connection was made, given back or lost, and no longer than that.
-    pub fn wait(&self, most: Duration) {
-        drop(self.changed.wait_timeout(self.state(), most));
+    /// Waits a moment, or until a connection was made, given back or lost.
+    pub fn wait(&self) {
+        drop(self.changed.wait_timeout(self.state(), TICK));
     }
 
     /// Takes a connection back.
-    pub fn give_back(&self, session: Box<dyn Session>) {
+    pub(super) fn give_back(&self, session: Box<dyn Session>) {
         self.state().idle.push(session);
         self.changed.notify_all();
     }
 
     /// Takes note that a connection is of no more use.
-    pub fn lost(&self, session: Box<dyn Session>) {
+    pub(super) fn lost(&self, session: Box<dyn Session>) {
         drop(session);
         self.state().open -= 1;
         self.changed.notify_all();

@@ -10,7 +10,6 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Builder};
-use std::time::Duration;
 
 use super::plan::{JobPlan, Plan, Verdict};
 use crate::deliver::{self, DeliverError, Delivered, Delivery, Released, Stop, Verify};
@@ -19,12 +18,9 @@ use crate::lock::{Lock, LockError};
 use crate::outcome::{End, Outcome};
 use crate::retry;
 use crate::run::{Amount, Progress, RunContext, Stopped};
-use crate::site::{Pool, Session, Site, SiteError, SiteErrorKind};
+use crate::site::{Link, Pool, Site, SiteError, SiteErrorKind};
 use crate::spool::{Attempts, Found, Job, ParkKind, Parked, Receipt, Room, Spool, SpoolError};
 use crate::txlog::{Subject, TxLog};
-
-/// How often somebody who waits for a connection looks whether there is still something to deliver.
-const TICK: Duration = Duration::from_millis(100);
 
 /// What delivering needs.
 pub struct Uploader<'a> {
@@ -64,7 +60,7 @@ pub fn apply(uploader: &Uploader<'_>, plan: Plan) -> Vec<Outcome> {
                 break;
             }
         }
-        Worker { run: &run, session: None }.work();
+        Worker { run: &run, link: Link::new(run.pool) }.work();
     });
     uploader.context.progress.end();
     let mut outcomes = run.outcomes.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -90,8 +86,8 @@ impl Run<'_> {
     fn help(&self) {
         while !guard(&self.queue).is_empty() && self.pool.refusal().is_none() {
             match self.pool.spare() {
-                Some(session) => return Worker { run: self, session: Some(session) }.work(),
-                None => self.pool.wait(TICK),
+                Some(link) => return Worker { run: self, link }.work(),
+                None => self.pool.wait(),
             }
         }
     }
@@ -100,7 +96,7 @@ impl Run<'_> {
 /// Delivers one job after the other.
 struct Worker<'r> {
     run: &'r Run<'r>,
-    session: Option<Box<dyn Session>>,
+    link: Link<'r>,
 }
 
 /// How far a run has come with all its payloads together.
@@ -153,13 +149,10 @@ impl Worker<'_> {
     fn work(mut self) {
         loop {
             let next = guard(&self.run.queue).pop_front();
-            let Some((index, job)) = next else { break };
+            let Some((index, job)) = next else { return };
             let outcome = self.deliver(job);
             self.run.tally.add(1, 0);
             guard(&self.run.outcomes).push((index, outcome));
-        }
-        if let Some(session) = self.session {
-            self.run.pool.give_back(session);
         }
     }
 
@@ -226,10 +219,10 @@ impl Worker<'_> {
         let Uploader { spool, site, verify, log, context, .. } = **uploader;
         let (record, id) = (job.id.record.to_string(), job.id.to_string());
         let subject = Subject { record: &record, job: &id };
-        let session = match &mut self.session {
-            Some(session) => session.as_mut(),
-            none => none.insert(log.record(subject, "U2", "connect to the site", || pool.take())?).as_mut(),
-        };
+        if self.link.is_closed() {
+            log.record(subject, "U2", "connect to the site", || self.link.open().map(|_| ()))?;
+        }
+        let session = self.link.open()?;
         let place = &job.manifest.place;
         let released = spool.released(site.name(), job)?;
         let payload = spool.open_payload(job)?;
@@ -308,10 +301,8 @@ impl Worker<'_> {
     /// Says how a job ended, and whether the run goes on with the others.
     fn judge(&mut self, trouble: Trouble) -> End {
         let Run { uploader, pool, closed, .. } = self.run;
-        if site_kind(&trouble).is_some_and(SiteErrorKind::is_dead)
-            && let Some(session) = self.session.take()
-        {
-            pool.lost(session);
+        if let Some(kind) = site_kind(&trouble) {
+            self.link.heard(kind);
         }
         if let Some(refusal) = pool.refusal() {
             *guard(closed) = Some((refusal.kind.fault(), refusal.message));

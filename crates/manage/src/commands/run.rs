@@ -15,7 +15,7 @@ use intraware_core::manage::{Plan, Rest};
 use intraware_core::outcome;
 use intraware_core::run::RunContext;
 use intraware_core::sign::SigningKey;
-use intraware_core::site::Link;
+use intraware_core::site::{Link, Pool};
 use intraware_core::spool::Spool;
 use intraware_core::store::RecordStore;
 use intraware_core::txlog::TxLog;
@@ -96,7 +96,8 @@ pub(crate) fn look(
 ) -> Result<Plan, Failure> {
     let site = parts::site(config)?;
     let mut store = parts::store(config, Permission::ReadOnly)?;
-    plan_now(config, context, spool, store.as_mut(), &mut Link::new(site.as_ref()), builds, pauses)
+    let pool = Pool::new(site.as_ref(), 1);
+    plan_now(config, context, spool, store.as_mut(), &mut Link::new(&pool), builds, pauses)
 }
 
 fn plan_now(
@@ -127,7 +128,8 @@ fn pass(
     arguments: &Arguments,
 ) -> Result<u8, Failure> {
     let site = parts::site(config)?;
-    let mut link = Link::new(site.as_ref());
+    let pool = Pool::new(site.as_ref(), 1);
+    let mut link = Link::new(&pool);
     let mut store = parts::store(config, Permission::ReadWrite)?;
     let builds = &arguments.builds;
     let plan = plan_now(config, context, spool, store.as_mut(), &mut link, builds, Pauses::of(builds))?;

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::*;
-use crate::site::Pool;
+use crate::site::{Link, Pool};
 
 /// Enough for several connections, and not a multiple of anything.
 const LARGE: usize = 40_000_001;
@@ -26,11 +26,8 @@ impl Far {
 
     /// Delivers a payload over as many connections as `pool` has, of which the first one is open.
     fn deliver(&self, payload: &Payload, pool: &Pool<'_>) -> Result<Delivered, DeliverError> {
-        let mut session = pool.take().unwrap();
         let delivery = Delivery { pool: Some(pool), ..payload.delivery() };
-        let delivered = payload.deliver_as(session.as_mut(), &delivery);
-        pool.give_back(session);
-        delivered
+        payload.deliver_as(Link::new(pool).open().unwrap(), &delivery)
     }
 
     fn at(&self, path: &RemotePath) -> PathBuf {
@@ -66,7 +63,7 @@ fn a_large_payload_goes_over_several_connections_to_a_site_that_is_far_away() {
 fn connections_that_break_leave_their_part_to_the_others() {
     let (far, payload) = (Far::new(), Payload::new(noise(LARGE)));
     let pool = Pool::new(&far.site, 4);
-    pool.give_back(pool.take().unwrap());
+    Link::new(&pool).open().unwrap();
     for fault in
         [LineFault::CutAfter(2_000_000), LineFault::ResetAfter(3_000_000), LineFault::CutAfter(2_000)]
     {
@@ -82,7 +79,7 @@ fn connections_that_break_leave_their_part_to_the_others() {
 fn a_connection_that_stalls_among_several_ends_in_time_and_the_others_send_its_part() {
     let (far, payload) = (Far::new(), Payload::new(noise(LARGE)));
     let pool = Pool::new(&far.site, 3);
-    pool.give_back(pool.take().unwrap());
+    Link::new(&pool).open().unwrap();
     far.relay.set(LineFault::StallAfter(4_000_000));
     let begin = Instant::now();
     let delivered = far.deliver(&payload, &pool).unwrap();
@@ -101,16 +98,17 @@ fn a_stop_while_several_connections_send_is_resumed_without_sending_anything_twi
         Ok(part) if part.len() > LARGE as u64 / 2 => Err(Stop("enough".into())),
         _ => Ok(()),
     };
-    let mut session = pool.take().unwrap();
+    let mut link = Link::new(&pool);
+    let session = link.open().unwrap();
     let delivery = Delivery { pool: Some(&pool), go_on: &stop, ..payload.delivery() };
-    let stopped = payload.deliver_as(session.as_mut(), &delivery).unwrap_err();
+    let stopped = payload.deliver_as(session, &delivery).unwrap_err();
     assert!(matches!(stopped, DeliverError::Stopped { .. }), "{stopped}");
     // What was under way arrives after that.
     let there = fs::read(&part).unwrap();
     let blocks = there.chunks(1 << 20).zip(payload.bytes.chunks(1 << 20));
     let right: usize = blocks.filter(|(there, ours)| there == ours).map(|(there, _)| there.len()).sum();
     assert!(right < there.len(), "there are gaps");
-    let delivered = payload.deliver(session.as_mut()).unwrap();
+    let delivered = payload.deliver(session).unwrap();
     assert_eq!(delivered.resumed_from + delivered.sent, LARGE as u64);
     assert!(delivered.resumed_from >= right as u64, "{right} bytes were there: {delivered:?}");
     far.assert_there(&payload);
@@ -139,19 +137,22 @@ fn a_run_makes_do_with_the_connections_that_a_site_gives() {
     let far = Far::new();
     let pool = Pool::new(&far.site, 5);
     assert!(pool.spare().is_none(), "nobody has connected yet");
-    let (first, second) = (pool.take().unwrap(), pool.spare().unwrap());
+    let mut first = Link::new(&pool);
+    first.open().unwrap();
+    let second = pool.spare().unwrap();
     far.relay.set(LineFault::CutAfter(0));
     assert!(pool.spare().is_none());
     assert_eq!(pool.most(), 2);
-    pool.give_back(second);
-    let second = pool.take().unwrap();
+    drop(second);
+    let mut second = Link::new(&pool);
+    second.open().unwrap();
     std::thread::scope(|scope| {
-        let waiting = scope.spawn(|| pool.take().unwrap());
-        pool.give_back(first);
-        pool.give_back(waiting.join().unwrap());
+        let waiting = scope.spawn(|| Link::new(&pool).open().map(|_| ()));
+        drop(first);
+        waiting.join().unwrap().unwrap();
     });
-    pool.lost(second);
-    assert!(pool.refusal().is_none() && pool.take().is_ok());
+    second.heard(SiteErrorKind::Disconnected);
+    assert!(pool.refusal().is_none() && Link::new(&pool).open().is_ok());
     assert_eq!(far.relay.accepted(), 3);
 }
 
@@ -161,8 +162,8 @@ fn a_site_that_is_away_costs_a_run_one_attempt() {
     far.relay.set(LineFault::CutAfter(0));
     let pool = Pool::new(&far.site, 4);
     std::thread::scope(|scope| {
-        let tries: Vec<_> =
-            (0..4).map(|_| scope.spawn(|| pool.take().map(|_| ()).unwrap_err().kind)).collect();
+        let try_it = || Link::new(&pool).open().map(|_| ()).unwrap_err().kind;
+        let tries: Vec<_> = (0..4).map(|_| scope.spawn(try_it)).collect();
         let kinds: Vec<_> = tries.into_iter().map(|one| one.join().unwrap()).collect();
         assert_eq!(kinds, [SiteErrorKind::Disconnected; 4]);
     });

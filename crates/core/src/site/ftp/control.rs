@@ -13,7 +13,7 @@ use super::tls::Tls;
 use super::wire::{Broken, Wire};
 use crate::foreign;
 use crate::site::pace::Patience;
-use crate::site::{SiteError, SiteErrorKind};
+use crate::site::{CLOSED_BEFORE, SiteError, SiteErrorKind};
 
 /// Why something did not succeed.
 #[derive(Debug)]
@@ -306,32 +306,17 @@ impl Drop for Control {
 
 /// Returns what happened, in short, and what a person can do about it.
 fn advice(kind: SiteErrorKind, failure: &Failure) -> &'static str {
-    match kind {
-        SiteErrorKind::Disconnected if matches!(failure, Failure::Dead) => {
-            "the connection was lost before; connect again"
-        }
-        SiteErrorKind::Disconnected => "the connection broke; try again later",
-        SiteErrorKind::Timeout => "nothing was heard, or too little, in the time allowed; try again later",
-        SiteErrorKind::Auth => "the login was refused; check the account and its password",
-        SiteErrorKind::Permission => "the account may not do that; have it allowed there",
-        SiteErrorKind::NoSpace => "the disk or quota is full; have room made there",
-        SiteErrorKind::Exists => "the name is taken; look at what stands there",
-        SiteErrorKind::NotFound => "there is no such file or directory; look whether somebody removed it",
-        SiteErrorKind::NotRegular => "a link, directory or device is in the way; look at it and remove it",
-        SiteErrorKind::Unsupported => "the server cannot do that; it does not fit as a site",
-        SiteErrorKind::Configuration => "the site's configuration does not fit; correct it",
-        SiteErrorKind::Protocol if matches!(failure, Failure::Unsendable) => {
-            "its name holds what FTP cannot carry; rename it"
-        }
-        SiteErrorKind::Protocol if matches!(failure, Failure::Tls(_) | Failure::Garbled(_)) => {
+    match (kind, failure) {
+        (SiteErrorKind::Disconnected, Failure::Dead) => CLOSED_BEFORE,
+        (SiteErrorKind::Auth, _) => "the login was refused; check the account and its password",
+        (SiteErrorKind::Protocol, Failure::Unsendable) => "its name holds what FTP cannot carry; rename it",
+        (SiteErrorKind::Protocol, Failure::Tls(_) | Failure::Garbled(_)) => {
             "what answers there speaks another protocol; check port and tls in the configuration"
         }
-        SiteErrorKind::HostKey => {
+        (SiteErrorKind::HostKey, _) => {
             "its certificate is not the one that is trusted; do not accept it, ask the server's operator"
         }
-        SiteErrorKind::Unreachable | SiteErrorKind::Protocol | SiteErrorKind::Source => {
-            "the server failed without saying why; look at its log, disk and quota"
-        }
+        (kind, _) => kind.advice(),
     }
 }
 

@@ -8,11 +8,11 @@ use std::net::{IpAddr, Shutdown, TcpStream};
 use std::sync::Arc;
 use std::time::Instant;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::PollFlags;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection};
 
-use crate::site::pace::Patience;
+use crate::site::pace::{Patience, Stalled};
 
 /// Bytes that TLS may hold on their way to the socket; a few records, since the kernel has the larger buffer.
 const TLS_BUFFER: usize = 256 << 10;
@@ -32,6 +32,12 @@ pub(super) enum Broken {
     /// The peer is not who it should be, or speaks no TLS that we do.
     #[error("TLS failed")]
     Tls(#[from] rustls::Error),
+}
+
+impl From<Stalled> for Broken {
+    fn from(_: Stalled) -> Self {
+        Self::Stalled
+    }
 }
 
 impl From<io::Error> for Broken {
@@ -87,7 +93,7 @@ impl Wire {
         while self.tls.as_ref().is_some_and(|tls| tls.is_handshaking()) {
             let wrote = self.push()?;
             if !self.pull()? && !wrote {
-                self.wait(PollFlags::IN, patience, &mut last)?;
+                patience.wait(&self.socket, PollFlags::IN, &mut last)?;
             } else if patience.is_over() {
                 return Err(Broken::Stalled);
             }
@@ -119,7 +125,7 @@ impl Wire {
             self.push()?;
             pulled = self.tls.is_some() && self.pull()?;
             if !pulled {
-                self.wait(PollFlags::IN, patience, &mut last)?;
+                patience.wait(&self.socket, PollFlags::IN, &mut last)?;
             }
         }
     }
@@ -143,7 +149,7 @@ impl Wire {
                 Err(err) if err.kind() != io::ErrorKind::WouldBlock => return Err(err.into()),
                 Err(_) => {}
             }
-            self.wait(PollFlags::OUT, patience, &mut last)?;
+            patience.wait(&self.socket, PollFlags::OUT, &mut last)?;
         }
     }
 
@@ -202,7 +208,7 @@ impl Wire {
         let mut last = Instant::now();
         while self.tls.as_ref().is_some_and(|tls| tls.wants_write()) {
             if !self.push()? {
-                self.wait(PollFlags::OUT, patience, &mut last)?;
+                patience.wait(&self.socket, PollFlags::OUT, &mut last)?;
             }
         }
         Ok(())
@@ -239,27 +245,6 @@ impl Wire {
             return Err(err.into());
         }
         Ok(true)
-    }
-
-    /// Waits until the socket is ready; `last` is when it was so the last time.
-    fn wait(&self, flags: PollFlags, patience: Patience, last: &mut Instant) -> Result<(), Broken> {
-        let end = patience.end(*last);
-        loop {
-            let left = end.saturating_duration_since(Instant::now());
-            let timeout = Timespec::try_from(left).map_err(|_| Broken::Stalled)?;
-            match poll(&mut [PollFd::new(&self.socket, flags)], Some(&timeout)) {
-                Ok(0) => return Err(Broken::Stalled),
-                Ok(_) => break,
-                Err(rustix::io::Errno::INTR) if !left.is_zero() => {}
-                Err(_) => return Err(Broken::Stalled),
-            }
-        }
-        let now = Instant::now();
-        if now >= end {
-            return Err(Broken::Stalled);
-        }
-        *last = now;
-        Ok(())
     }
 }
 

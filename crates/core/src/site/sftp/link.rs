@@ -9,12 +9,12 @@ use std::io;
 use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::PollFlags;
 use ssh2::{BlockDirections, ErrorCode};
 
 use crate::foreign;
-use crate::site::pace::Patience;
-use crate::site::{SiteError, SiteErrorKind};
+use crate::site::pace::{Patience, Stalled};
+use crate::site::{CLOSED_BEFORE, SiteError, SiteErrorKind};
 
 /// libssh2's error codes, as far as they are told apart; `LIBSSH2_ERROR_*` and `LIBSSH2_FX_*` in its headers.
 pub(super) mod code {
@@ -227,23 +227,7 @@ impl Link {
             BlockDirections::Both => PollFlags::IN | PollFlags::OUT,
             BlockDirections::Inbound | BlockDirections::None => PollFlags::IN,
         };
-        let end = patience.end(*last);
-        loop {
-            let left = end.saturating_duration_since(Instant::now());
-            let timeout = Timespec::try_from(left).map_err(|_| Failure::Stalled)?;
-            match poll(&mut [PollFd::new(&self.socket, flags)], Some(&timeout)) {
-                Ok(0) => return Err(Failure::Stalled),
-                Ok(_) => break,
-                Err(rustix::io::Errno::INTR) if !left.is_zero() => {}
-                Err(_) => return Err(Failure::Stalled),
-            }
-        }
-        let now = Instant::now();
-        if now >= end {
-            return Err(Failure::Stalled);
-        }
-        *last = now;
-        Ok(())
+        patience.wait(&self.socket, flags, last).map_err(|Stalled| Failure::Stalled)
     }
 
     /// Turns the error of a read or a write, in which the library has hidden its own, back into that.
@@ -285,24 +269,10 @@ impl Link {
 
 /// Returns what happened, in short, and what a person can do about it.
 fn advice(kind: SiteErrorKind, failure: &Failure) -> &'static str {
-    match kind {
-        SiteErrorKind::Disconnected if matches!(failure, Failure::Dead) => {
-            "the connection was lost before; connect again"
-        }
-        SiteErrorKind::Disconnected => "the connection broke; try again later",
-        SiteErrorKind::Timeout => "nothing was heard, or too little, in the time allowed; try again later",
-        SiteErrorKind::Auth => "the login was refused; check the account and its key or password",
-        SiteErrorKind::Permission => "the account may not do that; have it allowed there",
-        SiteErrorKind::NoSpace => "the disk or quota is full; have room made there",
-        SiteErrorKind::Exists => "the name is taken; look at what stands there",
-        SiteErrorKind::NotFound => "there is no such file or directory; look whether somebody removed it",
-        SiteErrorKind::NotRegular => "a link, directory or device is in the way; look at it and remove it",
-        SiteErrorKind::Unsupported => "the server cannot do that; it does not fit as a site",
-        SiteErrorKind::Configuration => "the site's configuration does not fit; correct it",
-        SiteErrorKind::Unreachable
-        | SiteErrorKind::HostKey
-        | SiteErrorKind::Protocol
-        | SiteErrorKind::Source => "the server failed without saying why; look at its log, disk and quota",
+    match (kind, failure) {
+        (SiteErrorKind::Disconnected, Failure::Dead) => CLOSED_BEFORE,
+        (SiteErrorKind::Auth, _) => "the login was refused; check the account and its key or password",
+        (kind, _) => kind.advice(),
     }
 }
 
