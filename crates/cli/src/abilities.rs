@@ -15,8 +15,7 @@ pub(crate) fn told(abilities: &Abilities) -> [(&'static str, String); 5] {
 
 fn proof(abilities: &Abilities) -> String {
     let hashes = match abilities.hashes {
-        Hashing::Beginnings => "hashes files and their beginnings",
-        Hashing::WholeFiles => "hashes whole files",
+        Hashing::Files => "hashes files",
         Hashing::Nothing => "does not hash",
         Hashing::Wrong => "hashes wrongly",
     };

@@ -80,6 +80,21 @@ pub trait Session: Send {
         progress: &mut dyn FnMut(u64),
     ) -> Result<u64, SiteError>;
 
+    /// Does the same for a file that is not there yet, from its beginning on; if something is there already, it stays as it
+    /// is, and the error is [`SiteErrorKind::Exists`]. Whoever expects to be right saves a look.
+    fn put_new(
+        &mut self,
+        path: &RemotePath,
+        source: &mut dyn Read,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<u64, SiteError> {
+        if self.stat(path)?.is_some() {
+            let text = format!("making {path}: {}", SiteErrorKind::Exists.advice());
+            return Err(SiteError::new(SiteErrorKind::Exists, text));
+        }
+        self.put(path, 0, source, progress)
+    }
+
     /// Copies the file at `path` from byte `from` to its end into `sink`; returns how many bytes that was.
     fn get(&mut self, path: &RemotePath, from: u64, sink: &mut dyn Write) -> Result<u64, SiteError>;
 
@@ -96,8 +111,8 @@ pub trait Session: Send {
     /// Removes the file at `path`; that it is not there is an error ([`SiteErrorKind::NotFound`]).
     fn remove(&mut self, path: &RemotePath) -> Result<(), SiteError>;
 
-    /// Returns the SHA-256 of the first `size` bytes of the file at `path`, computed by the site itself, or
-    /// `None` if this site cannot, or only for whole files. It is as much as the site's word; a wrong length is an error.
+    /// Returns the SHA-256 of the file at `path`, whose length is `size`, computed by the site itself, or `None` if this
+    /// site cannot. It is as much as the site's word; a wrong length is an error.
     fn sha256(&mut self, path: &RemotePath, size: u64) -> Result<Option<Sha256Hex>, SiteError>;
 
     /// Returns the SHA-256 of each block of `block` bytes of the file at `path`, whose length is `size`, computed by the

@@ -1,22 +1,27 @@
 //! A payload's way to its final name: send, verify, rename (steps U2 to U4).
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read as _};
 use std::time::Instant;
 
-use super::gaps::{Failed, Found, find, hash};
+use sha2::{Digest as _, Sha256};
+
+use super::gaps::{At, Failed, Found, find, hash};
 use super::lines::{Sending, Unsent};
-use super::proof::{Proof, by_content, by_hash};
+use super::proof::{Proof, by_hash, by_reading};
 use super::standing::{Final, Standing, clear_final, discard, look, sweep};
 use super::{DeliverError, Delivered, Delivery, Strength, Verify};
-use crate::digest::Sha256Hex;
+use crate::digest::{Hex, Sha256Hex};
 use crate::site::{Entry, EntryKind, RemotePath, Session, SiteErrorKind};
 
 /// How often a payload is sent that arrives with other bytes.
 const TRIES: usize = 2;
 
-/// How often the final name is cleared for a rename that finds it taken nevertheless.
+/// How often the final name is cleared for a rename that finds it taken.
 const CLEARINGS: usize = 2;
+
+/// A payload of at most so many bytes is sent before anything is looked at: if something is in its way, little is lost.
+const SMALL: u64 = 1 << 20;
 
 /// Delivers the payload in the open local file `payload`; `progress` hears how many of its bytes are at the site.
 ///
@@ -32,7 +37,11 @@ pub fn deliver(
     let part = place.part(digests.generation());
     let stem = [place.payload_name().to_owned()];
     let mut transfer = Transfer { session, delivery, payload, part, resumed_from: 0, sent: 0 };
-    match look(transfer.session, place, digests, verify)? {
+    if let Some(delivered) = transfer.at_once(progress)? {
+        return Ok(delivered);
+    }
+    let standing = look(transfer.session, place, digests, verify)?;
+    match standing {
         Standing::Same(strength) => {
             sweep(transfer.session, place.dir(), &stem, None)?;
             return Ok(transfer.delivered(strength, true, None));
@@ -57,7 +66,7 @@ pub fn deliver(
             sent => sent?,
         };
         if let Some(strength) = transfer.verify(proven)? {
-            return transfer.commit(strength);
+            return transfer.commit(strength, standing == Standing::Nothing);
         }
         discard(transfer.session, &transfer.part)?;
         transfer.check_local()?;
@@ -76,6 +85,33 @@ struct Transfer<'a> {
 }
 
 impl Transfer<'_> {
+    /// Delivers a small payload in as few round trips as that takes if all is as it mostly is: its directory is there,
+    /// and nothing stands at its names. `None` if it is not so, which the usual way then finds out.
+    ///
+    /// What earlier generations have left was removed when the sidecars were put.
+    fn at_once(&mut self, progress: &mut dyn FnMut(u64)) -> Result<Option<Delivered>, DeliverError> {
+        let Delivery { place, digests, released, go_on, .. } = *self.delivery;
+        if digests.size > SMALL || released.is_of_other(digests.generation()) {
+            return Ok(None);
+        }
+        go_on().map_err(|stop| DeliverError::Stopped { payload: place.payload(), stop })?;
+        let mut bytes = Vec::new();
+        let payload = At { payload: self.payload, range: 0..digests.size + 1 };
+        payload.take(SMALL + 1).read_to_end(&mut bytes).map_err(|err| self.local(err))?;
+        if Hex(Sha256::digest(&bytes).into()) != digests.sha256 {
+            return Ok(None);
+        }
+        match self.session.put_new(&self.part, &mut &bytes[..], progress) {
+            Ok(sent) => self.sent += sent,
+            Err(error) if error.kind.is_dead() => return Err(error.into()),
+            Err(_) => return Ok(None),
+        }
+        match self.verify(None)? {
+            Some(strength) => self.commit(strength, true).map(Some),
+            None => Ok(None),
+        }
+    }
+
     /// Sends what is missing. Returns how the whole is proven, if it was all there before.
     fn send(&mut self, progress: &mut dyn FnMut(u64)) -> Result<Option<Strength>, DeliverError> {
         let size = self.delivery.digests.size;
@@ -162,17 +198,23 @@ impl Transfer<'_> {
         if proven.is_some() {
             return Ok(proven);
         }
+        let (size, sha256) = (digests.size, &digests.sha256);
+        // In the usual case this says everything, and what stands there need not be looked at.
+        let hashed = match by_hash(self.session, &self.part, size, sha256) {
+            Ok(Proof::Right(strength)) => return Ok(Some(strength)),
+            Err(error) if error.kind.is_dead() => return Err(error.into()),
+            hashed => hashed,
+        };
         match self.session.stat(&self.part)? {
             Some(entry) if entry.kind != EntryKind::File => {
                 return Err(DeliverError::NotRegular(self.part.clone()));
             }
-            Some(entry) if entry.size == digests.size => {}
+            Some(entry) if entry.size == size => {}
             Some(_) | None => return Ok(None),
         }
-        let (size, sha256) = (digests.size, &digests.sha256);
-        let proof = match self.delivery.verify {
-            Verify::Strong => by_content(self.session, &self.part, size, sha256)?,
-            Verify::Size => by_hash(self.session, &self.part, size, sha256)?,
+        let proof = match (hashed?, self.delivery.verify) {
+            (Proof::Untold, Verify::Strong) => by_reading(self.session, &self.part, size, sha256)?,
+            (proof, _) => proof,
         };
         match (proof, self.delivery.verify) {
             (Proof::Right(strength), _) => Ok(Some(strength)),
@@ -196,20 +238,26 @@ impl Transfer<'_> {
         Err(self.damaged(found))
     }
 
-    /// Gives the verified `.part` its final name.
-    fn commit(mut self, strength: Strength) -> Result<Delivered, DeliverError> {
+    /// Gives the verified `.part` its final name. If that seems to be free it is not looked at before, since a rename does
+    /// not overwrite.
+    fn commit(&mut self, strength: Strength, seems_free: bool) -> Result<Delivered, DeliverError> {
         let Delivery { place, digests, verify, released, may_commit, .. } = *self.delivery;
         let mut moved_aside = None;
-        for _ in 0..CLEARINGS {
+        for clearing in usize::from(!seems_free)..=CLEARINGS {
             may_commit().map_err(|stop| DeliverError::Stopped { payload: place.payload(), stop })?;
-            match clear_final(self.session, place, digests, released, verify)? {
-                Final::Free => {}
-                Final::MovedAside(aside) => moved_aside = Some(aside),
-                Final::Same(strength) => {
-                    discard(self.session, &self.part)?;
-                    return Ok(self.delivered(strength, true, moved_aside));
+            if clearing > 0 {
+                match clear_final(self.session, place, digests, released, verify)? {
+                    Final::Free => {}
+                    Final::MovedAside(aside) => moved_aside = Some(aside),
+                    Final::Same(strength) => {
+                        discard(self.session, &self.part)?;
+                        return Ok(self.delivered(strength, true, moved_aside));
+                    }
+                    Final::Conflict => {
+                        discard(self.session, &self.part)?;
+                        return Err(DeliverError::Conflict(place.payload()));
+                    }
                 }
-                Final::Conflict => return Err(DeliverError::Conflict(place.payload())),
             }
             match self.session.rename_new(&self.part, &place.payload()) {
                 Ok(()) => return Ok(self.delivered(strength, false, moved_aside)),

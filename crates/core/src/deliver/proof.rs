@@ -19,7 +19,7 @@ pub(super) enum Proof {
     Untold,
 }
 
-/// Has the site hash the first `size` bytes of a file that is at least that long.
+/// Has the site hash a file of `size` bytes.
 pub(super) fn by_hash(
     session: &mut dyn Session,
     path: &RemotePath,
@@ -40,10 +40,19 @@ pub(super) fn by_content(
     size: u64,
     sha256: &Sha256Hex,
 ) -> Result<Proof, SiteError> {
-    let proof = by_hash(session, path, size, sha256)?;
-    if proof != Proof::Untold {
-        return Ok(proof);
+    match by_hash(session, path, size, sha256)? {
+        Proof::Untold => by_reading(session, path, size, sha256),
+        proof => Ok(proof),
     }
+}
+
+/// Reads a file of `size` bytes back and hashes it here.
+pub(super) fn by_reading(
+    session: &mut dyn Session,
+    path: &RemotePath,
+    size: u64,
+    sha256: &Sha256Hex,
+) -> Result<Proof, SiteError> {
     let mut sink = HashSink::default();
     match session.get(path, 0, &mut sink) {
         Ok(read) if read == size && sink.finish() == *sha256 => Ok(Proof::Right(Strength::ReadBack)),

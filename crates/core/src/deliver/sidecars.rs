@@ -52,21 +52,26 @@ pub fn put_sidecars(
         written += 1;
     }
     if written > 0 {
-        let stem = |kind: SidecarKind| format!("{}{}", place.payload_name(), kind.suffix());
-        sweep(session, place.dir(), &SidecarKind::ALL.map(stem), None)?;
+        let sidecars = SidecarKind::ALL.map(|kind| format!("{}{}", place.payload_name(), kind.suffix()));
+        let stems: Vec<_> = sidecars.into_iter().chain([place.payload_name().to_owned()]).collect();
+        sweep(session, place.dir(), &stems, Some(generation))?;
     }
     Ok(written)
 }
 
 /// Writes a temporary file anew and reads it back.
 fn put_temporary(session: &mut dyn Session, part: &RemotePath, content: &[u8]) -> Result<(), SiteError> {
-    // A put never truncates, and what a crash has left may be longer.
-    match session.stat(part)?.map(|entry| entry.kind) {
-        None => {}
-        Some(EntryKind::File) => discard(session, part)?,
-        Some(EntryKind::Directory | EntryKind::Other) => return Err(not_regular(part)),
+    match session.put_new(part, &mut &content[..], &mut |_| ()) {
+        // A crash has left it.
+        Err(err) if err.kind == SiteErrorKind::Exists => {
+            if session.stat(part)?.is_some_and(|entry| entry.kind != EntryKind::File) {
+                return Err(not_regular(part));
+            }
+            discard(session, part)?;
+            session.put_new(part, &mut &content[..], &mut |_| ())?;
+        }
+        put => drop(put?),
     }
-    session.put(part, 0, &mut &content[..], &mut |_| ())?;
     match compare(session, part, content)? {
         Seen::Same | Seen::Withheld => Ok(()),
         Seen::Absent | Seen::Different | Seen::NotRegular => {

@@ -34,8 +34,7 @@ pub(crate) struct Subject {
 /// What a site hashes by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Hashes {
-    Beginnings,
-    WholeFiles,
+    Files,
     Nothing,
 }
 
@@ -45,7 +44,7 @@ impl Subject {
         Self {
             site: Box::new(site),
             base: base.into(),
-            hashes: Hashes::Beginnings,
+            hashes: Hashes::Files,
             file_mode: Some(0o640),
             cuts: true,
             keeps_tails: true,
@@ -66,13 +65,14 @@ pub(crate) fn conformance(subject: &Subject) {
     absence_is_said_and_other_kinds_are_told(subject, session);
     directories_are_made_once_and_listed(subject, session);
     a_put_writes_from_where_it_is_told_and_never_truncates(subject, session);
+    what_is_there_is_not_made_anew(subject, session);
     large_files_arrive_and_come_back_whole(subject, session);
     a_source_that_fails_is_the_source_s_fault(subject, session);
     only_regular_files_are_written_and_read(subject, session);
     a_rename_never_overwrites(subject, session);
     a_blind_rename_overwrites_where_names_are_not_guarded(subject, session);
     removing_needs_a_file(subject, session);
-    hashes_are_of_the_first_bytes(subject, session);
+    hashes_are_of_files_of_a_known_length(subject, session);
     hashes_are_of_what_is_there_now(subject, session);
     odd_names_are_only_names(subject, session);
     free_space_is_that_of_the_disk(subject, session);
@@ -148,6 +148,20 @@ fn a_put_writes_from_where_it_is_told_and_never_truncates(subject: &Subject, ses
     assert_eq!(kind(put(session, "absent/below", 0, b"x")), SiteErrorKind::NotFound);
     assert_eq!(put(session, "empty", 0, b"").unwrap(), 0);
     assert_eq!(session.stat(&path("empty")).unwrap(), Some(Entry { kind: EntryKind::File, size: 0 }));
+}
+
+fn what_is_there_is_not_made_anew(subject: &Subject, session: &mut dyn Session) {
+    let mut put_new = |at: &str, bytes: &[u8]| session.put_new(&path(at), &mut &bytes[..], &mut |_| ());
+    assert_eq!(put_new("new", b"12345").unwrap(), 5);
+    for taken in ["new", "link", "dangling", "a/b"] {
+        assert_eq!(kind(put_new(taken, b"other")), SiteErrorKind::Exists, "{taken}");
+    }
+    assert_eq!(fs::read(subject.base.join("new")).unwrap(), b"12345");
+    if let Some(mode) = subject.file_mode {
+        assert_eq!(fs::metadata(subject.base.join("new")).unwrap().permissions().mode() & 0o7777, mode);
+    }
+    assert!(!subject.base.join("nowhere").exists(), "a link was written through");
+    assert_eq!(kind(put_new("absent/new", b"")), SiteErrorKind::NotFound);
 }
 
 fn large_files_arrive_and_come_back_whole(subject: &Subject, session: &mut dyn Session) {
@@ -259,20 +273,21 @@ fn removing_needs_a_file(subject: &Subject, session: &mut dyn Session) {
     assert!(subject.base.join("a/b").exists());
 }
 
-fn hashes_are_of_the_first_bytes(subject: &Subject, session: &mut dyn Session) {
-    let bytes = fs::read(subject.base.join("large")).unwrap();
-    for size in [0, 1, 1 << 20, bytes.len()] {
+fn hashes_are_of_files_of_a_known_length(subject: &Subject, session: &mut dyn Session) {
+    let large = fs::read(subject.base.join("large")).unwrap();
+    for size in [0, 1, 1 << 20] {
+        fs::write(subject.base.join(format!("of {size}")), &large[..size]).unwrap();
+    }
+    for (name, size) in [("of 0", 0), ("of 1", 1), ("of 1048576", 1 << 20), ("large", large.len())] {
         let mut digester = Digester::default();
-        digester.update(&bytes[..size]);
-        let expected = match subject.hashes {
-            Hashes::Beginnings => Some(digester.finish().sha256),
-            Hashes::WholeFiles => (size == bytes.len()).then(|| digester.finish().sha256),
-            Hashes::Nothing => None,
-        };
-        assert_eq!(session.sha256(&path("large"), size as u64).unwrap(), expected, "{size} bytes");
+        digester.update(&large[..size]);
+        let expected = (subject.hashes == Hashes::Files).then(|| digester.finish().sha256);
+        assert_eq!(session.sha256(&path(name), size as u64).unwrap(), expected, "{name}");
     }
     if subject.hashes != Hashes::Nothing {
-        assert_eq!(kind(session.sha256(&path("large"), bytes.len() as u64 + 1)), SiteErrorKind::Protocol);
+        for wrong in [0, large.len() as u64 - 1, large.len() as u64 + 1] {
+            assert_eq!(kind(session.sha256(&path("large"), wrong)), SiteErrorKind::Protocol, "{wrong}");
+        }
         assert_eq!(kind(session.sha256(&path("absent"), 0)), SiteErrorKind::NotFound);
         assert_eq!(kind(session.sha256(&path("link"), 0)), SiteErrorKind::NotRegular);
     }

@@ -248,13 +248,14 @@ impl Session for Open {
         let (file, _) = self.file(path, OFlags::RDONLY).map_err(failed)?;
         let mut hash = Sha256::new();
         let read =
-            self.copy(path, &mut file.take(size), &mut HashSink(&mut hash), Side::Source, &mut |_| ())?;
+            self.copy(path, &mut file.take(size + 1), &mut HashSink(&mut hash), Side::Source, &mut |_| ())?;
         if read != size {
             return Err(SiteError::new(
                 SiteErrorKind::Protocol,
                 format!(
-                    "hashing {size} bytes of {path} at site {}: it has {read}; look again",
-                    self.site.name
+                    "hashing {size} bytes of {path} at site {}: it has {}; look again",
+                    self.site.name,
+                    if read > size { "more".to_owned() } else { read.to_string() }
                 ),
             ));
         }

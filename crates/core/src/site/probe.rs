@@ -104,10 +104,8 @@ pub enum Reading {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Hashing {
-    /// The first bytes of a file, as many as it is asked for.
-    Beginnings,
-    /// Whole files.
-    WholeFiles,
+    /// Files.
+    Files,
     /// Nothing.
     Nothing,
     /// Something else than what was put.

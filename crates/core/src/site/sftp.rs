@@ -5,23 +5,25 @@
 //! wait is ours ([`link`]): a call ends `io_timeout` after the last sign of life, and the socket of a lost
 //! connection is shut down first, so that nothing waits for it again.
 //!
-//! The peer's key is checked before anything is sent that a stranger must not have ([`login`]). A payload is
-//! written with several mebibytes in flight ([`window`]), and hashed by the server itself where it lets us
-//! run a command ([`hash`]).
+//! The peer's key is checked before anything is sent that a stranger must not have ([`login`]). Of what SFTP asks for
+//! ([`packet`]) as much as possible is under way at the same time ([`subsystem`]), since far away a round trip is what
+//! everything costs. A payload is hashed by the server itself where it lets us have a shell ([`hash`]).
 
 mod file;
 mod hash;
 mod known_hosts;
 mod link;
 mod login;
+mod packet;
 mod session;
+mod shell;
+mod subsystem;
 #[cfg(test)]
 mod tests;
 mod transfer;
-mod window;
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{BasePath, Session, Site, SiteError};
 use crate::secret::Secret;
@@ -95,7 +97,8 @@ impl Site for Sftp {
     }
 
     fn connect(&self) -> Result<Box<dyn Session>, SiteError> {
-        let link = login::log_in(&self.settings)?;
-        Ok(Box::new(session::Open::begin(link, &self.settings)?))
+        let deadline = Instant::now() + self.settings.connect_timeout;
+        let link = login::log_in(&self.settings, deadline)?;
+        Ok(Box::new(session::Open::begin(link, &self.settings, deadline)?))
     }
 }

@@ -301,12 +301,9 @@ impl Session for Open {
         }
         let length = self.regular("hashing", path)?;
         let length = self.must_exist("hashing", path, length)?;
-        if length < size {
-            let why = format!("it has {length} of {size} bytes; look again");
+        if length != size {
+            let why = format!("it has {length} bytes instead of {size}; look again");
             return Err(self.refusal(SiteErrorKind::Protocol, "hashing", path, &why));
-        }
-        if length > size {
-            return Ok(None);
         }
         let at = self.at(path);
         // ProFTPD hashes what it receives, and keeps that, and every hash, for as long as a file's size and second of

@@ -45,7 +45,7 @@ fn keeps_the_contract(kind: Kind, securities: &[Security]) {
     for &security in securities {
         let ftpd = Ftpd::start(kind, security);
         let subject = Subject::new(Ftp::new(settings(&ftpd)), ftpd.root());
-        let hashes = if kind == Kind::ProFtpd { Hashes::WholeFiles } else { Hashes::Nothing };
+        let hashes = if kind == Kind::ProFtpd { Hashes::Files } else { Hashes::Nothing };
         let keeps_tails = kind != Kind::PureFtpd;
         let refuses: &[&str] = if kind == Kind::PureFtpd { &["back\\slash"] } else { &[] };
         let subject = Subject { hashes, keeps_tails, refuses, ..subject };

@@ -92,7 +92,7 @@ fn everything() -> Abilities {
     Abilities {
         stat: Stat::Right,
         reads: Reading::Right,
-        hashes: Hashing::Beginnings,
+        hashes: Hashing::Files,
         appends: true,
         rewrites: Rewriting::Keeps,
         writes_ahead: true,
@@ -176,7 +176,7 @@ fn what_proftpd_can_do_over_sftp() {
 #[test]
 fn what_ftp_servers_can_do() {
     for (kind, security, expected) in [
-        (Kind::ProFtpd, Security::Explicit, Abilities { hashes: Hashing::WholeFiles, ..over_ftp() }),
+        (Kind::ProFtpd, Security::Explicit, Abilities { hashes: Hashing::Files, ..over_ftp() }),
         (Kind::Vsftpd, Security::Implicit, over_ftp()),
         (Kind::Vsftpd, Security::Plain, over_ftp()),
         (Kind::PureFtpd, Security::Explicit, Abilities { rewrites: Rewriting::Cuts, ..over_ftp() }),
@@ -192,7 +192,7 @@ fn what_is_not_allowed_is_found_out() {
     // No files are gone on with.
     ftpd.configure("AllowStoreRestart off\n<Limit APPE>\nDenyAll\n</Limit>");
     let expected =
-        Abilities { hashes: Hashing::WholeFiles, appends: false, rewrites: Rewriting::Refused, ..over_ftp() };
+        Abilities { hashes: Hashing::Files, appends: false, rewrites: Rewriting::Refused, ..over_ftp() };
     finds(&ftp(&ftpd), &ftpd.root(), &expected);
 }
 

@@ -113,18 +113,11 @@ impl<'a> Trial<'a> {
     }
 
     fn hashing(&mut self) -> Result<Hashing, ProbeError> {
-        let mut hash = |bytes: &[u8]| -> Result<Option<bool>, SiteError> {
-            let hashed = self.session.sha256(&self.file, bytes.len() as u64);
-            Ok(answered(hashed)?.flatten().map(|hash| hash == sha256(bytes)))
-        };
-        // The whole first: who cannot do that says so for good.
-        let whole = hash(&self.content)?;
-        let beginning = hash(&self.content[..SIZE / 2])?;
-        Ok(match (whole, beginning) {
-            (None, None) => Hashing::Nothing,
-            (Some(true), None) => Hashing::WholeFiles,
-            (None | Some(true), Some(true)) => Hashing::Beginnings,
-            (Some(false), _) | (_, Some(false)) => Hashing::Wrong,
+        let hashed = self.session.sha256(&self.file, self.content.len() as u64);
+        Ok(match answered(hashed)?.flatten() {
+            None => Hashing::Nothing,
+            Some(hash) if hash == sha256(&self.content) => Hashing::Files,
+            Some(_) => Hashing::Wrong,
         })
     }
 

@@ -1,104 +1,166 @@
-//! A file of a session while it is open: looked at before and after, given its mode, flushed, and left behind when a
-//! transfer breaks.
+//! A file of a session while it is open: looked at before and after, and given its mode.
 
-use std::io;
+use std::io::{self, Read, Write};
 
-use ssh2::{File, FileStat, OpenFlags, OpenType};
-
-use super::link::{Failure, code};
+use super::link::Failure;
+use super::packet::{Attributes, Handle, Request, open, status};
 use super::session::Open;
-use super::window::WINDOW;
+use super::subsystem::Asked;
+use super::transfer::{Broken, receive, send};
 use crate::site::{EntryKind, RemotePath, Session as _, SiteError, SiteErrorKind};
 
+/// A disk that has less free space than this is full.
+const FULL: u64 = 4 << 20;
+
+/// The questions about a file's mode, the answers to which have time until the file is written.
+struct Mode {
+    before: Asked,
+    set: Asked,
+}
+
 impl Open {
-    /// Opens a regular file. What stands at the name is looked at before, because a server opens links and waits for
-    /// the other end of a pipe; and the opened file is looked at again.
-    pub(super) fn open(
+    /// Writes all of `source` to a file that is there, or is made, from byte `from` on.
+    pub(super) fn write(
         &mut self,
-        doing: &str,
         path: &RemotePath,
-        flags: OpenFlags,
-    ) -> Result<File, SiteError> {
-        let not_regular =
-            |open: &Self| open.refusal(SiteErrorKind::NotRegular, doing, path, code::FX_FAILURE);
-        if self.stat(path)?.is_some_and(|entry| entry.kind != EntryKind::File) {
-            return Err(not_regular(self));
-        }
-        let at = self.at(path);
-        let mode = i32::try_from(self.file_mode).unwrap_or(0o600);
-        let mut file = self
-            .link
-            .ask(|| Ok(self.sftp.open_mode(&at, flags, mode, OpenType::File)?))
-            .map_err(|failure| self.error(doing, path, failure))?;
-        let stat = self.link.ask(|| Ok(file.stat()?)).map_err(|failure| self.error(doing, path, failure))?;
-        if stat.perm.is_some() && !stat.is_file() {
-            return Err(not_regular(self));
-        }
-        if flags.contains(OpenFlags::CREATE) {
-            self.set_mode(&mut file, &stat, path)?;
-        }
-        Ok(file)
+        from: u64,
+        source: &mut dyn Read,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<u64, SiteError> {
+        let (handle, _) = self.open("writing", path, open::WRITE | open::CREATE)?;
+        self.fill(path, &handle, from, source, progress)
     }
 
-    /// Gives a file its final mode while it still has its temporary name, whatever the server's umask is.
-    fn set_mode(&self, file: &mut File, stat: &FileStat, path: &RemotePath) -> Result<(), SiteError> {
-        if stat.perm.is_some_and(|perm| perm & 0o7777 == self.file_mode) {
-            return Ok(());
+    /// Writes all of `source` to a file that is made and must not be there. How a server refuses a name that is taken is
+    /// its own affair, so that one looks then.
+    pub(super) fn write_new(
+        &mut self,
+        path: &RemotePath,
+        source: &mut dyn Read,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<u64, SiteError> {
+        let (at, attributes) = (self.at(path), Attributes::mode(self.file_mode));
+        let how = open::WRITE | open::CREATE | open::EXCLUSIVE;
+        let opened = self.sftp.ask_handle(&self.link, Request::Open { path: &at, how, attributes });
+        match opened {
+            Ok(handle) => self.fill(path, &handle, 0, source, progress),
+            Err(failure) if matches!(failure, Failure::Status(_)) && self.stat(path)?.is_some() => {
+                Err(self.link.error_of(SiteErrorKind::Exists, &format!("making {path}"), failure))
+            }
+            Err(failure) => Err(self.write_error(path, failure)),
         }
-        let mode = FileStat { perm: Some(self.file_mode), ..blank() };
-        match self.link.ask(|| Ok(file.setstat(mode.clone())?)) {
+    }
+
+    /// Writes to an open file and closes it.
+    fn fill(
+        &mut self,
+        path: &RemotePath,
+        handle: &Handle,
+        from: u64,
+        source: &mut dyn Read,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<u64, SiteError> {
+        let mode = Mode {
+            before: self.sftp.say(Request::LookAt { handle }),
+            set: self.sftp.say(Request::Set { handle, attributes: Attributes::mode(self.file_mode) }),
+        };
+        let mut sent = 0;
+        let mut count = |acknowledged| {
+            sent = acknowledged;
+            progress(acknowledged);
+        };
+        match send(&self.link, &mut self.sftp, handle, from, source, &mut count) {
+            Ok(is_flushed) => self.is_flushed = is_flushed,
+            Err(broken) => {
+                self.sftp.forget(mode.before);
+                self.sftp.forget(mode.set);
+                return Err(self.put_error(path, broken));
+            }
+        }
+        self.hear_mode(path, &mode)?;
+        Ok(sent)
+    }
+
+    /// Hears whether a file was given its final mode, which happens while it still has its temporary name, whatever the
+    /// server's umask is.
+    fn hear_mode(&mut self, path: &RemotePath, mode: &Mode) -> Result<(), SiteError> {
+        let before = self.sftp.hear_attributes(&self.link, mode.before);
+        match self.sftp.hear_done(&self.link, mode.set) {
             Ok(()) => Ok(()),
             // Some servers keep modes to themselves, and deliver files all the same.
             Err(Failure::Status(status)) => {
-                tracing::warn!(site = %self.link.peer, %path, status, "the site does not let us set the mode");
+                let is_right = |mode: u32| mode & 0o7777 == self.file_mode;
+                if !before.is_ok_and(|before| before.mode.is_some_and(is_right)) {
+                    tracing::warn!(site = %self.link.peer, %path, status, "the site does not let us set the mode");
+                }
                 Ok(())
             }
             Err(failure) => Err(self.error("setting the mode of", path, failure)),
         }
     }
 
-    /// Finishes a written file: on the server's disk if it can do that, and closed.
-    pub(super) fn finish(&mut self, mut file: File, path: &RemotePath) -> Result<(), SiteError> {
-        let flushed = self.link.ask(|| Ok(file.fsync()?));
-        self.is_flushed = flushed.is_ok();
-        match flushed {
-            // The extension is unknown there, or denied to everybody; writing this file is not, as it was opened for that.
-            Err(Failure::Status(code::FX_OP_UNSUPPORTED | code::FX_PERMISSION_DENIED)) => {}
-            done => done.map_err(|failure| self.write_error(path, failure))?,
-        }
-        self.link.ask(|| Ok(file.close()?)).map_err(|failure| self.error("closing", path, failure))
+    /// Reads a file from byte `from` to its end.
+    pub(super) fn read(
+        &mut self,
+        path: &RemotePath,
+        from: u64,
+        sink: &mut dyn Write,
+    ) -> Result<u64, SiteError> {
+        let (handle, attributes) = self.open("reading", path, open::READ)?;
+        let size = attributes.size.unwrap_or(0);
+        receive(&self.link, &mut self.sftp, &handle, from, size, sink).map_err(|broken| match broken {
+            Broken::Site(failure) => self.error("reading", path, failure),
+            Broken::Local(err) => source_error("writing", path, err),
+        })
     }
 
-    /// Goes on over a new channel after a transfer has ended early; the old one may hold half a request.
-    pub(super) fn renew(&mut self, file: File) {
-        let fresh = self.link.ask(|| Ok(self.link.ssh.sftp()?));
-        self.link.abandon(file);
-        let Ok(fresh) = fresh else { return self.link.give_up() };
-        let old = std::mem::replace(&mut self.sftp, fresh);
-        self.link.abandon(old);
-        if !matches!(self.is_directory(&self.base), Ok(true)) {
-            self.link.give_up();
+    /// Opens a regular file. What stands at the name is looked at before, because a server opens links and waits for
+    /// the other end of a pipe; and the opened file is looked at again.
+    pub(super) fn open(
+        &mut self,
+        doing: &str,
+        path: &RemotePath,
+        how: u32,
+    ) -> Result<(Handle, Attributes), SiteError> {
+        if self.stat(path)?.is_some_and(|entry| entry.kind != EntryKind::File) {
+            return Err(self.refusal(SiteErrorKind::NotRegular, doing, path, status::FAILURE));
+        }
+        let (at, attributes) = (self.at(path), Attributes::mode(self.file_mode));
+        let opened = self.sftp.ask_handle(&self.link, Request::Open { path: &at, how, attributes });
+        let handle = opened.map_err(|failure| self.error(doing, path, failure))?;
+        match self.sftp.ask_attributes(&self.link, Request::LookAt { handle: &handle }) {
+            Ok(attributes) if attributes.may_be_file() => Ok((handle, attributes)),
+            looked => {
+                self.sftp.close(&handle);
+                Err(match looked {
+                    Ok(_) => self.refusal(SiteErrorKind::NotRegular, doing, path, status::FAILURE),
+                    Err(failure) => self.error(doing, path, failure),
+                })
+            }
+        }
+    }
+
+    /// Makes an error of a put that has ended early.
+    pub(super) fn put_error(&mut self, path: &RemotePath, broken: Broken) -> SiteError {
+        match broken {
+            Broken::Site(failure) => self.write_error(path, failure),
+            Broken::Local(err) => source_error("reading", path, err),
         }
     }
 
     /// Makes an error of a refused write; a server of this version cannot say that its disk is full.
-    pub(super) fn write_error(&mut self, path: &RemotePath, failure: Failure) -> SiteError {
+    fn write_error(&mut self, path: &RemotePath, failure: Failure) -> SiteError {
         if failure.is_vague()
             && let Ok(Some(free)) = self.free_space(&path.parent())
-            && free < WINDOW as u64
+            && free < FULL
         {
             return self.link.error_of(SiteErrorKind::NoSpace, &format!("writing {path}"), failure);
         }
         self.error("writing", path, failure)
     }
-
-    pub(super) fn source_error(&self, doing: &str, path: &RemotePath, err: io::Error) -> SiteError {
-        let text = format!("{doing} the local side of {path}; look at the spool's disk");
-        SiteError::caused(SiteErrorKind::Source, text, err)
-    }
 }
 
-/// Attributes that say nothing.
-pub(super) fn blank() -> FileStat {
-    FileStat { size: None, uid: None, gid: None, perm: None, atime: None, mtime: None }
+fn source_error(doing: &str, path: &RemotePath, err: io::Error) -> SiteError {
+    let text = format!("{doing} the local side of {path}; look at the spool's disk");
+    SiteError::caused(SiteErrorKind::Source, text, err)
 }

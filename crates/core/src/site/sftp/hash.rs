@@ -5,92 +5,131 @@
 //! hash; that is no failure. Neither is a shell that sees other files than SFTP does: the command counts the
 //! file's bytes as well, and a wrong count is not believed.
 
-use std::io::Read as _;
 use std::time::{Duration, Instant};
 
 use super::link::{Failure, Link};
+use super::shell::Shell;
 use crate::digest::Sha256Hex;
 use crate::site::pace::{Patience, hashing};
 
-/// The commands that hash standard input, and the name they print for it.
+/// The commands that hash standard input, and the name they print for it. The first is several times as fast as the
+/// others where the processor has instructions for it.
 const TOOLS: [(&str, &str); 3] =
-    [("sha256sum", "-"), ("shasum -a 256", "-"), ("openssl dgst -sha256 -r", "stdin")];
+    [("openssl dgst -sha256 -r", "*stdin"), ("sha256sum", " -"), ("shasum -a 256", " -")];
 
 /// SHA-256 of no bytes.
 const EMPTY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
-/// The most that a command has to say on one line.
-const MAX_LINE: usize = 4096;
+/// The most that a script has to say on one line.
+const MAX_LINE: usize = 100;
 
 /// How long a server may take to start the programs that hash one block.
 const START: Duration = Duration::from_millis(20);
 
 /// What is known about the server's ability to hash.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Hasher {
     Untried,
-    Tool { command: &'static str, stdin: &'static str },
+    Tool { shell: Shell, command: &'static str, stdin: &'static str },
     Unavailable,
 }
 
 impl Hasher {
-    /// Finds out, once, whether the server can hash.
-    pub(super) fn probe(&mut self, link: &Link) -> Result<bool, Failure> {
-        if *self == Self::Untried {
-            *self = Self::Unavailable;
-            for (command, stdin) in TOOLS {
-                let Some(output) = run(link, &format!("{command} </dev/null"), 0, 1)? else { continue };
-                let hash = output.strip_suffix('\n').and_then(|line| parse(line, stdin));
-                if hash.is_some_and(|hash| hash.to_string() == EMPTY) {
-                    *self = Self::Tool { command, stdin };
-                    break;
-                }
-            }
-        }
-        Ok(*self != Self::Unavailable)
+    /// Returns the hash of the file at an absolute path that is `size` bytes long, or `None` if the server cannot, or there
+    /// is no such file, or only another one.
+    pub(super) fn hash(&mut self, link: &Link, path: &str, size: u64) -> Result<Option<Sha256Hex>, Failure> {
+        let hashes = self.hashes(link, path, size, 1, |path, tool| format!("{tool} <{path}"))?;
+        Ok(hashes.and_then(|hashes| hashes.first().copied()))
     }
 
-    /// Returns the hash of the first `size` bytes of the file at an absolute path that is `length` bytes long, or
-    /// `None` if the command does not see that file.
-    pub(super) fn hash(
+    /// Returns the hash of each block of such a file, or `None` for the same reasons, or if the server lacks a program that
+    /// cuts it.
+    pub(super) fn hash_blocks(
         &mut self,
         link: &Link,
         path: &str,
-        length: u64,
         size: u64,
-    ) -> Result<Option<Sha256Hex>, Failure> {
-        let Self::Tool { command, stdin } = *self else { return Ok(None) };
-        let path = quote(path);
-        let script = format!("wc -c <{path} && head -c {size} <{path} | {command}");
-        let hashes = run(link, &script, size, 1)?.and_then(|output| counted(&output, length, stdin));
-        match hashes.as_deref() {
-            Some(&[hash]) => Ok(Some(hash)),
-            Some(_) | None => {
-                *self = Self::Unavailable;
-                Ok(None)
-            }
-        }
-    }
-
-    /// Returns the hash of each block of the file at an absolute path that is `length` bytes long, or `None` if the
-    /// command does not see that file, or the server lacks a program that cuts it.
-    pub(super) fn hash_blocks(
-        &self,
-        link: &Link,
-        path: &str,
-        length: u64,
         block: u64,
     ) -> Result<Option<Vec<Sha256Hex>>, Failure> {
-        let Self::Tool { command, stdin } = *self else { return Ok(None) };
-        let (path, count) = (quote(path), length.div_ceil(block));
-        let script = format!(
-            "wc -c <{path} && i=0 && while [ $i -lt {count} ]; do \
-             dd if={path} bs={block} skip=$i count=1 2>/dev/null | {command} || exit; i=$((i+1)); done"
-        );
+        let count = size.div_ceil(block);
+        self.hashes(link, path, size, count, |path, tool| {
+            format!(
+                "i=0 && while [ $i -lt {count} ]; do \
+                 dd if={path} bs={block} skip=$i count=1 2>/dev/null | {tool} || exit; i=$((i+1)); done"
+            )
+        })
+    }
+
+    /// Runs a script that prints so many hashes of a file's parts.
+    fn hashes(
+        &mut self,
+        link: &Link,
+        path: &str,
+        size: u64,
+        count: u64,
+        script: impl Fn(&str, &str) -> String,
+    ) -> Result<Option<Vec<Sha256Hex>>, Failure> {
+        if !self.is_able(link)? {
+            return Ok(None);
+        }
+        let Self::Tool { shell, command, stdin } = self else { return Ok(None) };
+        let path = quote(path);
+        let script =
+            format!("[ -f {path} ] && [ ! -h {path} ] && wc -c <{path} && {}", script(&path, command));
         let lines = usize::try_from(count).unwrap_or(usize::MAX).saturating_add(1);
-        let hashes = run(link, &script, length, lines)?.and_then(|output| counted(&output, length, stdin));
+        let output = run(shell, link, &script, size, lines);
+        let hashes = match alive(output)? {
+            Some(output) => output.and_then(|output| counted(&output, size, stdin)),
+            None => {
+                *self = Self::Unavailable;
+                None
+            }
+        };
         Ok(hashes.filter(|hashes| hashes.len() as u64 == count))
     }
+
+    /// Finds out, once, whether the server can hash.
+    pub(super) fn is_able(&mut self, link: &Link) -> Result<bool, Failure> {
+        if let Self::Untried = self {
+            *self = alive(Self::find(link))?.flatten().unwrap_or(Self::Unavailable);
+        }
+        Ok(matches!(self, Self::Tool { .. }))
+    }
+
+    /// Has a shell try the tools.
+    fn find(link: &Link) -> Result<Option<Self>, Failure> {
+        let mut shell = Shell::start(link)?;
+        let tries: String = TOOLS
+            .iter()
+            .enumerate()
+            .map(|(i, (command, stdin))| {
+                format!("if [ \"$({command})\" = '{EMPTY} {stdin}' ]; then echo {i}; el")
+            })
+            .collect();
+        let output = run(&mut shell, link, &format!("{tries}se echo none; fi"), 0, 1)?;
+        let tool = output.and_then(|output| TOOLS.get(output.trim().parse::<usize>().ok()?));
+        Ok(tool.map(|&(command, stdin)| Self::Tool { shell, command, stdin }))
+    }
+}
+
+/// Returns `None` for a failure that is not the connection's.
+fn alive<T>(result: Result<T, Failure>) -> Result<Option<T>, Failure> {
+    match result {
+        Err(failure) if failure.kind().is_dead() => Err(failure),
+        result => Ok(result.ok()),
+    }
+}
+
+/// Runs a script that hashes `size` bytes and prints at most so many lines.
+fn run(
+    shell: &mut Shell,
+    link: &Link,
+    script: &str,
+    size: u64,
+    lines: usize,
+) -> Result<Option<String>, Failure> {
+    let starting = START.saturating_mul(u32::try_from(lines).unwrap_or(u32::MAX));
+    let patience = Patience::Until(Instant::now() + link.io_timeout + hashing(size) + starting);
+    shell.run(link, script, patience, lines.saturating_mul(MAX_LINE))
 }
 
 /// Reads what a script prints: the file's length, which must be this one, and then hashes.
@@ -100,48 +139,15 @@ fn counted(output: &str, length: u64, stdin: &str) -> Option<Vec<Sha256Hex>> {
     is_it.then(|| lines.map(|line| parse(line, stdin)).collect())?
 }
 
-/// Reads the line that a tool prints: the digest, a space, a space or a star, and the name.
+/// Reads the line that a tool prints: the digest, a space, and what it calls its standard input.
 fn parse(line: &str, stdin: &str) -> Option<Sha256Hex> {
     let (digest, name) = line.split_once(' ')?;
-    let is_named = matches!(name.strip_prefix([' ', '*']), Some(name) if name == stdin);
-    (is_named && !digest.bytes().any(|b| b.is_ascii_uppercase())).then(|| digest.parse().ok())?
+    (name == stdin && !digest.bytes().any(|b| b.is_ascii_uppercase())).then(|| digest.parse().ok())?
 }
 
 /// Quotes a word for a POSIX shell: nothing is special between single quotes but their end.
 fn quote(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
-}
-
-/// Runs a command that hashes `size` bytes and prints at most so many lines, and returns them, or `None` if the server
-/// refuses, it fails, or it prints what no such command prints. An error is one of the connection.
-fn run(link: &Link, command: &str, size: u64, lines: usize) -> Result<Option<String>, Failure> {
-    let starting = START.saturating_mul(u32::try_from(lines).unwrap_or(u32::MAX));
-    let patience = Patience::Until(Instant::now() + link.io_timeout + hashing(size) + starting);
-    match converse(link, command, patience, MAX_LINE.max(lines * 100)) {
-        Err(failure) if failure.kind().is_dead() => Err(failure),
-        Err(_) => Ok(None),
-        Ok(output) => Ok(output),
-    }
-}
-
-fn converse(link: &Link, command: &str, patience: Patience, most: usize) -> Result<Option<String>, Failure> {
-    let mut channel = link.drive(patience, || Ok(link.ssh.channel_session()?))?;
-    link.drive(patience, || Ok(channel.exec(command)?))?;
-    // A server that runs an SFTP server whatever it is asked for ends it now.
-    link.drive(patience, || Ok(channel.send_eof()?))?;
-    let mut output = Vec::new();
-    let mut buffer = [0; 4096];
-    loop {
-        let n = link.drive(patience, || channel.read(&mut buffer).map_err(|err| link.io_failure(&err)))?;
-        output.extend_from_slice(&buffer[..n]);
-        if n == 0 || output.len() > most {
-            break;
-        }
-    }
-    link.drive(patience, || Ok(channel.close()?))?;
-    link.drive(patience, || Ok(channel.wait_close()?))?;
-    let succeeded = channel.exit_status()? == 0;
-    Ok(String::from_utf8(output).ok().filter(|_| succeeded))
 }
 
 #[cfg(test)]
@@ -150,13 +156,13 @@ mod tests {
 
     #[test]
     fn only_the_exact_line_of_the_tool_is_believed() {
-        assert!(parse(&format!("{EMPTY}  -"), "-").is_some());
-        assert!(parse(&format!("{EMPTY} *stdin"), "stdin").is_some());
+        assert!(parse(&format!("{EMPTY}  -"), " -").is_some());
+        assert!(parse(&format!("{EMPTY} *stdin"), "*stdin").is_some());
         for wrong in ["", "-", EMPTY, &format!("{EMPTY}  x"), &format!("x{EMPTY}  -"), &format!("{EMPTY} -")]
         {
-            assert_eq!(parse(wrong, "-"), None, "{wrong}");
+            assert_eq!(parse(wrong, " -"), None, "{wrong}");
         }
-        assert_eq!(parse(&format!("{}  -", EMPTY.to_uppercase()), "-"), None);
+        assert_eq!(parse(&format!("{}  -", EMPTY.to_uppercase()), " -"), None);
     }
 
     #[test]

@@ -12,11 +12,12 @@ use std::time::{Duration, Instant};
 use rustix::event::PollFlags;
 use ssh2::{BlockDirections, ErrorCode};
 
+use super::packet::status;
 use crate::foreign;
 use crate::site::pace::{Patience, Stalled};
 use crate::site::{CLOSED_BEFORE, SiteError, SiteErrorKind};
 
-/// libssh2's error codes, as far as they are told apart; `LIBSSH2_ERROR_*` and `LIBSSH2_FX_*` in its headers.
+/// libssh2's error codes, as far as they are told apart; `LIBSSH2_ERROR_*` in its header.
 pub(super) mod code {
     pub(in super::super) const BANNER_RECV: i32 = -2;
     pub(in super::super) const KEX_FAILURE: i32 = -5;
@@ -33,33 +34,23 @@ pub(super) mod code {
     pub(in super::super) const EAGAIN: i32 = -37;
     pub(in super::super) const SOCKET_RECV: i32 = -43;
     pub(in super::super) const BAD_SOCKET: i32 = -45;
-
-    pub(in super::super) const FX_NO_SUCH_FILE: i32 = 2;
-    pub(in super::super) const FX_PERMISSION_DENIED: i32 = 3;
-    pub(in super::super) const FX_FAILURE: i32 = 4;
-    pub(in super::super) const FX_NO_CONNECTION: i32 = 6;
-    pub(in super::super) const FX_CONNECTION_LOST: i32 = 7;
-    pub(in super::super) const FX_OP_UNSUPPORTED: i32 = 8;
-    pub(in super::super) const FX_NO_SUCH_PATH: i32 = 10;
-    pub(in super::super) const FX_FILE_ALREADY_EXISTS: i32 = 11;
-    pub(in super::super) const FX_WRITE_PROTECT: i32 = 12;
-    pub(in super::super) const FX_NO_SPACE: i32 = 14;
-    pub(in super::super) const FX_QUOTA_EXCEEDED: i32 = 15;
-    pub(in super::super) const FX_NOT_A_DIRECTORY: i32 = 19;
-    pub(in super::super) const FX_LINK_LOOP: i32 = 21;
 }
 
 /// Why an operation on a link did not succeed.
 #[derive(Debug)]
 pub(super) enum Failure {
     /// The SFTP server refused, with this status.
-    Status(i32),
+    Status(u32),
     /// libssh2 failed with this code.
     Library(ssh2::Error),
     /// The time is up.
     Stalled,
     /// The peer is gone, whatever libssh2 made of that.
     Lost,
+    /// The other end of a channel has ended, which is not the end of the connection.
+    Ended,
+    /// The peer does not speak the protocol.
+    Garbled,
     /// The link had failed before.
     Dead,
 }
@@ -67,9 +58,8 @@ pub(super) enum Failure {
 impl From<ssh2::Error> for Failure {
     fn from(err: ssh2::Error) -> Self {
         match err.code() {
-            ErrorCode::SFTP(status) => Self::Status(status),
             ErrorCode::Session(code::TIMEOUT | code::SOCKET_TIMEOUT) => Self::Stalled,
-            ErrorCode::Session(_) => Self::Library(err),
+            ErrorCode::Session(_) | ErrorCode::SFTP(_) => Self::Library(err),
         }
     }
 }
@@ -80,14 +70,15 @@ impl Failure {
         match self {
             Self::Stalled => SiteErrorKind::Timeout,
             Self::Lost | Self::Dead => SiteErrorKind::Disconnected,
-            Self::Status(status) => match *status {
-                code::FX_NO_SUCH_FILE | code::FX_NO_SUCH_PATH => SiteErrorKind::NotFound,
-                code::FX_PERMISSION_DENIED | code::FX_WRITE_PROTECT => SiteErrorKind::Permission,
-                code::FX_NO_CONNECTION | code::FX_CONNECTION_LOST => SiteErrorKind::Disconnected,
-                code::FX_OP_UNSUPPORTED => SiteErrorKind::Unsupported,
-                code::FX_FILE_ALREADY_EXISTS => SiteErrorKind::Exists,
-                code::FX_NO_SPACE | code::FX_QUOTA_EXCEEDED => SiteErrorKind::NoSpace,
-                code::FX_NOT_A_DIRECTORY | code::FX_LINK_LOOP => SiteErrorKind::NotRegular,
+            Self::Ended | Self::Garbled => SiteErrorKind::Protocol,
+            Self::Status(code) => match *code {
+                status::NO_SUCH_FILE | status::NO_SUCH_PATH => SiteErrorKind::NotFound,
+                status::PERMISSION_DENIED | status::WRITE_PROTECT => SiteErrorKind::Permission,
+                status::NO_CONNECTION | status::CONNECTION_LOST => SiteErrorKind::Disconnected,
+                status::OP_UNSUPPORTED => SiteErrorKind::Unsupported,
+                status::FILE_ALREADY_EXISTS => SiteErrorKind::Exists,
+                status::NO_SPACE | status::QUOTA_EXCEEDED => SiteErrorKind::NoSpace,
+                status::NOT_A_DIRECTORY | status::LINK_LOOP => SiteErrorKind::NotRegular,
                 _ => SiteErrorKind::Protocol,
             },
             Self::Library(err) => match err.code() {
@@ -112,18 +103,19 @@ impl Failure {
     /// Returns whether the server refused with the status that says nothing, which is most of what servers of
     /// version 3 of the protocol have to say.
     pub(super) fn is_vague(&self) -> bool {
-        matches!(self, Self::Status(code::FX_FAILURE))
+        matches!(self, Self::Status(status::FAILURE))
     }
 
-    fn is_pending(&self) -> bool {
+    /// Returns whether it only has to wait.
+    pub(super) fn is_pending(&self) -> bool {
         matches!(self, Self::Library(err) if err.code() == ErrorCode::Session(code::EAGAIN))
     }
 
     fn cause(self) -> Option<ssh2::Error> {
         match self {
             Self::Library(err) => Some(err),
-            Self::Status(status) => Some(ssh2::Error::from_errno(ErrorCode::SFTP(status))),
-            Self::Stalled | Self::Lost | Self::Dead => None,
+            Self::Status(status) => Some(ssh2::Error::from_errno(ErrorCode::SFTP(status.cast_signed()))),
+            Self::Stalled | Self::Lost | Self::Ended | Self::Garbled | Self::Dead => None,
         }
     }
 }
@@ -158,13 +150,6 @@ impl Link {
         let link = Self { ssh, socket, peer, io_timeout, min_rate, dead: Cell::new(false) };
         link.bound_destructors(io_timeout);
         Ok(link)
-    }
-
-    /// Drops a handle to whose end the peer is not expected to have an answer.
-    pub(super) fn abandon<T>(&self, handle: T) {
-        self.bound_destructors(Duration::from_millis(1));
-        drop(handle);
-        self.bound_destructors(self.io_timeout);
     }
 
     /// Sets how long libssh2 may take in a destructor, where it blocks whatever it is told; zero is for ever.
@@ -230,23 +215,33 @@ impl Link {
         patience.wait(&self.socket, flags, last).map_err(|Stalled| Failure::Stalled)
     }
 
+    /// Returns whether half a packet waits for the socket, before which nothing else may be said.
+    pub(super) fn is_sending(&self) -> bool {
+        matches!(self.ssh.block_directions(), BlockDirections::Outbound | BlockDirections::Both)
+    }
+
     /// Turns the error of a read or a write, in which the library has hidden its own, back into that.
     pub(super) fn io_failure(&self, err: &io::Error) -> Failure {
         match err.kind() {
-            io::ErrorKind::WouldBlock => {
-                return ssh2::Error::from_errno(ErrorCode::Session(code::EAGAIN)).into();
-            }
-            io::ErrorKind::TimedOut => return Failure::Stalled,
-            _ => {}
+            io::ErrorKind::WouldBlock => ssh2::Error::from_errno(ErrorCode::Session(code::EAGAIN)).into(),
+            io::ErrorKind::TimedOut => Failure::Stalled,
+            _ => ssh2::Error::last_session_error(&self.ssh)
+                .map_or_else(|| Failure::Library(ssh2::Error::unknown()), Failure::from),
         }
-        // The status is left only in the text that the library has for it.
-        let shown = err.to_string();
-        let status = (code::FX_NO_SUCH_FILE..=code::FX_LINK_LOOP)
-            .find(|&status| ssh2::Error::from_errno(ErrorCode::SFTP(status)).message() == shown);
-        match (status, ssh2::Error::last_session_error(&self.ssh)) {
-            (Some(status), _) => Failure::Status(status),
-            (None, Some(err)) => err.into(),
-            (None, None) => Failure::Library(ssh2::Error::unknown()),
+    }
+
+    /// Does the same for a channel that may end by itself.
+    pub(super) fn channel_failure(&self, err: &io::Error) -> Failure {
+        match self.io_failure(err) {
+            Failure::Library(err)
+                if matches!(
+                    err.code(),
+                    ErrorCode::Session(code::CHANNEL_CLOSED | code::CHANNEL_EOF_SENT)
+                ) && !self.is_gone() =>
+            {
+                Failure::Ended
+            }
+            failure => failure,
         }
     }
 
@@ -272,22 +267,7 @@ fn advice(kind: SiteErrorKind, failure: &Failure) -> &'static str {
     match (kind, failure) {
         (SiteErrorKind::Disconnected, Failure::Dead) => CLOSED_BEFORE,
         (SiteErrorKind::Auth, _) => "the login was refused; check the account and its key or password",
+        (_, Failure::Garbled) => "what answers there does not speak SFTP as it should; look at its log",
         (kind, _) => kind.advice(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_status_can_be_told_from_its_text() {
-        let text = |status| ssh2::Error::from_errno(ErrorCode::SFTP(status)).message().to_owned();
-        for status in [code::FX_NO_SUCH_FILE, code::FX_PERMISSION_DENIED, code::FX_FAILURE, code::FX_NO_SPACE]
-        {
-            let same =
-                (code::FX_NO_SUCH_FILE..=code::FX_LINK_LOOP).filter(|&other| text(other) == text(status));
-            assert_eq!(same.count(), 1, "{}", text(status));
-        }
     }
 }

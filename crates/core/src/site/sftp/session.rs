@@ -4,15 +4,14 @@
 //! looks at the names concerned afterwards and says what it finds; the answer cannot be in doubt by more than
 //! what somebody else changes in between.
 
-use std::io::{Read, Seek as _, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+use std::io::{Read, Write};
+use std::time::Instant;
 
-use ssh2::{ErrorCode, File, FileStat, OpenFlags, RenameFlags};
-
-use super::file::blank;
 use super::hash::Hasher;
-use super::link::{Failure, Link, code};
-use super::transfer::{Broken, receive, send};
+use super::link::{Failure, Link};
+use super::packet::{self, Answer, Attributes, Request, open, status};
+use super::subsystem::Subsystem;
+use super::transfer::send;
 use super::{BasePath, SftpSettings};
 use crate::digest::Sha256Hex;
 use crate::foreign;
@@ -23,47 +22,64 @@ const MAX_NAMES: usize = 100_000;
 
 /// An open session.
 pub(super) struct Open {
-    // Dropped before the link that it speaks over.
-    pub(super) sftp: ssh2::Sftp,
+    // Dropped before the link that they speak over.
+    pub(super) sftp: Subsystem,
+    pub(super) hasher: Hasher,
     pub(super) link: Link,
     pub(super) base: String,
     pub(super) file_mode: u32,
     pub(super) dir_mode: u32,
-    pub(super) hasher: Hasher,
-    pub(super) hides_links: bool,
     pub(super) is_flushed: bool,
+    /// Whether the server says of a link what it leads to, even if it is asked not to follow it.
+    hides_links: bool,
+    /// Whether the server refuses to rename a file to a taken name.
+    guards_names: bool,
 }
 
 impl Open {
-    /// Starts the SFTP subsystem and finds the base.
-    pub(super) fn begin(link: Link, settings: &SftpSettings) -> Result<Self, SiteError> {
-        let sftp = link
-            .ask(|| Ok(link.ssh.sftp()?))
-            .map_err(|failure| link.error("starting the sftp subsystem", failure))?;
+    /// Starts the SFTP subsystem and finds the base, until `deadline`.
+    pub(super) fn begin(
+        mut link: Link,
+        settings: &SftpSettings,
+        deadline: Instant,
+    ) -> Result<Self, SiteError> {
+        link.io_timeout = settings.io_timeout.min(deadline.saturating_duration_since(Instant::now()));
+        let mut sftp =
+            Subsystem::start(&link).map_err(|failure| link.error("starting the sftp subsystem", failure))?;
         let base = match &settings.base {
             BasePath::Absolute(base) => base.clone(),
             BasePath::Home(below) => {
-                let home = link
-                    .ask(|| Ok(sftp.realpath(Path::new("."))?))
+                let asked = sftp.say(Request::Resolve { path: "." });
+                let home = sftp
+                    .hear_names(&link, asked)
                     .map_err(|failure| link.error("asking for the login directory", failure))?;
-                let home = home.to_str().ok_or_else(|| {
+                let home = home.and_then(|names| names.into_iter().next()).unwrap_or_default();
+                if home.contains(char::REPLACEMENT_CHARACTER) {
                     let text = format!("using the login directory of site {}: it is not UTF-8", link.peer);
-                    SiteError::new(SiteErrorKind::Configuration, text)
-                })?;
-                join(home, below)
+                    return Err(SiteError::new(SiteErrorKind::Configuration, text));
+                }
+                join(&home, below)
             }
         };
         let hasher = if settings.exec_hash { Hasher::Untried } else { Hasher::Unavailable };
-        // ProFTPD resolves a path before it looks, even if it is asked not to follow a link.
-        let hides_links = link.ssh.banner_bytes().is_some_and(|banner| contains(banner, b"mod_sftp"));
-        let (file_mode, dir_mode) = (settings.file_mode, settings.dir_mode);
-        let open = Self { sftp, link, base, file_mode, dir_mode, hasher, hides_links, is_flushed: false };
-        match open.is_directory(&open.base) {
-            Ok(true) => Ok(open),
+        let banner = link.ssh.banner_bytes().unwrap_or_default();
+        // ProFTPD resolves a path before it looks.
+        let hides_links = contains(banner, b"mod_sftp");
+        // OpenSSH links the file to its new name and then removes the old one.
+        let guards_names = contains(banner, b"OpenSSH_");
+        let (file_mode, dir_mode, is_flushed) = (settings.file_mode, settings.dir_mode, false);
+        let mut open =
+            Self { sftp, hasher, link, base, file_mode, dir_mode, is_flushed, hides_links, guards_names };
+        let base = open.base.clone();
+        match open.is_directory(&base) {
+            Ok(true) => {
+                open.link.io_timeout = settings.io_timeout;
+                Ok(open)
+            }
             Ok(false) => {
-                let base = foreign::escape(&open.base);
                 let text = format!(
-                    "looking at the base {base} of site {}: it is not a directory; correct the url or have it made",
+                    "looking at the base {} of site {}: it is not a directory; correct the url or have it made",
+                    foreign::escape(&base),
                     open.link.peer
                 );
                 Err(SiteError::new(SiteErrorKind::Configuration, text))
@@ -72,8 +88,8 @@ impl Open {
         }
     }
 
-    pub(super) fn at(&self, path: &RemotePath) -> PathBuf {
-        join(&self.base, path.as_str()).into()
+    pub(super) fn at(&self, path: &RemotePath) -> String {
+        join(&self.base, path.as_str())
     }
 
     pub(super) fn error(&self, doing: &str, path: &RemotePath, failure: Failure) -> SiteError {
@@ -85,48 +101,43 @@ impl Open {
         kind: SiteErrorKind,
         doing: &str,
         path: &RemotePath,
-        status: i32,
+        status: u32,
     ) -> SiteError {
         self.link.error_of(kind, &format!("{doing} {path}"), Failure::Status(status))
     }
 
     /// Returns whether a directory, or a link to one, is at an absolute path.
-    pub(super) fn is_directory(&self, path: &str) -> Result<bool, Failure> {
-        match self.link.ask(|| Ok(self.sftp.stat(Path::new(path))?)) {
-            Ok(stat) => Ok(stat.is_dir()),
+    fn is_directory(&mut self, path: &str) -> Result<bool, Failure> {
+        match self.sftp.ask_attributes(&self.link, Request::LookThrough { path }) {
+            Ok(attributes) => Ok(attributes.is_directory()),
             Err(failure) if failure.kind() == SiteErrorKind::NotFound => Ok(false),
             Err(failure) => Err(failure),
         }
     }
 
-    /// Returns the length of a file of at least `size` bytes, or `None` if this server does not hash.
-    fn length_to_hash(&mut self, path: &RemotePath, size: u64) -> Result<Option<u64>, SiteError> {
-        let can_hash = self.hasher.probe(&self.link);
-        if !can_hash.map_err(|failure| self.error("hashing", path, failure))? {
-            return Ok(None);
+    /// Looks at an absolute path, without following a link. A link may look like anything but a file or a directory.
+    fn look(&mut self, at: &str) -> Result<Attributes, Failure> {
+        let leads = self.hides_links.then(|| self.sftp.say(Request::ReadLink { path: at }));
+        let looks = self.sftp.say(Request::Look { path: at });
+        let looked = self.sftp.hear_attributes(&self.link, looks);
+        match leads.map(|asked| self.sftp.hear_names(&self.link, asked)) {
+            Some(Ok(_)) => Ok(Attributes { size: Some(0), mode: Some(0) }),
+            Some(Err(failure)) if failure.kind().is_dead() => Err(failure),
+            Some(Err(_)) | None => looked,
         }
+    }
+
+    /// Explains why a file of `size` bytes could not be hashed, if that is the file's fault.
+    fn look_for_hash(&mut self, path: &RemotePath, size: u64) -> Result<(), SiteError> {
         match self.stat(path)? {
-            None => Err(self.refusal(SiteErrorKind::NotFound, "hashing", path, code::FX_NO_SUCH_FILE)),
-            Some(Entry { kind: EntryKind::File, size: length }) if length < size => {
-                Err(self.wrong_length(path, size, length))
+            None => Err(self.refusal(SiteErrorKind::NotFound, "hashing", path, status::NO_SUCH_FILE)),
+            Some(Entry { kind: EntryKind::File, size: length }) if length != size => {
+                let text =
+                    format!("hashing {size} bytes of {path} at site {}: it has {length}", self.link.peer);
+                Err(SiteError::new(SiteErrorKind::Protocol, format!("{text}; look again")))
             }
-            Some(Entry { kind: EntryKind::File, size: length }) => Ok(Some(length)),
-            Some(_) => Err(self.refusal(SiteErrorKind::NotRegular, "hashing", path, code::FX_FAILURE)),
-        }
-    }
-
-    fn wrong_length(&self, path: &RemotePath, size: u64, length: u64) -> SiteError {
-        let text = format!("hashing {size} bytes of {path} at site {}: it has {length}", self.link.peer);
-        SiteError::new(SiteErrorKind::Protocol, format!("{text}; look again"))
-    }
-
-    /// Returns whether a link is at a path, at a server that takes it for what it leads to when asked what it is.
-    fn is_link(&self, path: &RemotePath) -> Result<bool, SiteError> {
-        let at = self.at(path);
-        match self.link.ask(|| Ok(self.sftp.readlink(&at)?)) {
-            Ok(_) => Ok(true),
-            Err(failure) if failure.kind().is_dead() => Err(self.error("looking at", path, failure)),
-            Err(_) => Ok(false),
+            Some(Entry { kind: EntryKind::File, .. }) => Ok(()),
+            Some(_) => Err(self.refusal(SiteErrorKind::NotRegular, "hashing", path, status::FAILURE)),
         }
     }
 }
@@ -134,18 +145,15 @@ impl Open {
 impl Session for Open {
     fn stat(&mut self, path: &RemotePath) -> Result<Option<Entry>, SiteError> {
         let at = self.at(path);
-        if self.hides_links && self.is_link(path)? {
-            return Ok(Some(Entry { kind: EntryKind::Other, size: 0 }));
-        }
-        match self.link.ask(|| Ok(self.sftp.lstat(&at)?)) {
-            Ok(stat) => Ok(Some(Entry {
-                kind: match stat {
-                    ref stat if stat.is_dir() => EntryKind::Directory,
-                    ref stat if stat.is_file() || stat.perm.is_none() => EntryKind::File,
+        match self.look(&at) {
+            Ok(looked) => Ok(Some(Entry {
+                kind: match looked {
+                    _ if looked.is_directory() => EntryKind::Directory,
+                    _ if looked.may_be_file() => EntryKind::File,
                     _ => EntryKind::Other,
                 },
-                size: stat.size.ok_or_else(|| {
-                    self.refusal(SiteErrorKind::Protocol, "asking for the size of", path, code::FX_FAILURE)
+                size: looked.size.ok_or_else(|| {
+                    self.refusal(SiteErrorKind::Protocol, "asking for the size of", path, status::FAILURE)
                 })?,
             })),
             Err(failure) if failure.kind() == SiteErrorKind::NotFound => Ok(None),
@@ -159,53 +167,59 @@ impl Session for Open {
     }
 
     fn list(&mut self, dir: &RemotePath) -> Result<Vec<String>, SiteError> {
-        let failed = |failure| self.error("listing", dir, failure);
         let at = self.at(dir);
-        let mut handle = self.link.ask(|| Ok(self.sftp.opendir(&at)?)).map_err(failed)?;
+        let opened = self.sftp.ask_handle(&self.link, Request::OpenDirectory { path: &at });
+        let handle = opened.map_err(|failure| self.error("listing", dir, failure))?;
         let mut names = Vec::new();
-        loop {
-            let name = match self.link.ask(|| Ok(handle.readdir()?)) {
-                Ok((name, _)) => name.to_string_lossy().into_owned(),
-                Err(Failure::Library(err)) if err.code() == ErrorCode::Session(code::FILE) => break,
-                Err(failure) => return Err(failed(failure)),
-            };
-            if matches!(&*name, "." | "..") {
-                continue;
+        // One question ahead, since the answer to the last one is only that it was the last.
+        let mut asked = self.sftp.say(Request::ReadDirectory { handle: &handle });
+        let listed = loop {
+            let ahead = self.sftp.say(Request::ReadDirectory { handle: &handle });
+            let more = self.sftp.hear_names(&self.link, std::mem::replace(&mut asked, ahead));
+            match more {
+                Ok(Some(more)) => {
+                    names.extend(more.into_iter().filter(|name| !matches!(&**name, "." | "..")))
+                }
+                Ok(None) => break Ok(names),
+                Err(failure) => break Err(self.error("listing", dir, failure)),
             }
-            if name.contains('/') || names.len() == MAX_NAMES {
-                return Err(self.refusal(SiteErrorKind::Protocol, "listing", dir, code::FX_FAILURE));
+            if names.len() > MAX_NAMES || names.iter().any(|name| name.contains('/')) {
+                break Err(self.refusal(SiteErrorKind::Protocol, "listing", dir, status::FAILURE));
             }
-            names.push(name);
-        }
-        self.link.ask(|| Ok(handle.close()?)).map_err(failed)?;
-        Ok(names)
+        };
+        self.sftp.forget(asked);
+        self.sftp.close(&handle);
+        listed
     }
 
     fn make_dirs(&mut self, dir: &RemotePath) -> Result<usize, SiteError> {
-        let failed = |dir: &RemotePath, failure| self.error("making directory", dir, failure);
+        let failed = |open: &Self, dir: &RemotePath, failure| open.error("making directory", dir, failure);
         // In the usual case it is there, which costs one question instead of one a name.
-        match self.is_directory(&join(&self.base, dir.as_str())) {
+        match self.is_directory(&self.at(dir)) {
             Ok(true) => return Ok(0),
-            Err(failure) if !failure.is_vague() => return Err(failed(dir, failure)),
+            Err(failure) if !failure.is_vague() => return Err(failed(self, dir, failure)),
             Ok(false) | Err(_) => {}
         }
-        let mut made = 0;
+        let attributes = Attributes::mode(self.dir_mode);
+        let mut said = Vec::new();
         for dir in dir.with_parents() {
-            let at = join(&self.base, dir.as_str());
-            let mode = i32::try_from(self.dir_mode).unwrap_or(0o700);
-            let Err(failure) = self.link.ask(|| Ok(self.sftp.mkdir(Path::new(&at), mode)?)) else {
-                made += 1;
-                continue;
-            };
-            if failure.kind().is_dead() {
-                return Err(failed(&dir, failure));
-            }
-            // Servers refuse an existing directory in several ways, some before they look at it.
-            if !self.is_directory(&at).map_err(|failure| failed(&dir, failure))? {
-                let doing = format!("making directory {dir}");
-                let taken = self.link.ask(|| Ok(self.sftp.lstat(Path::new(&at))?)).is_ok();
-                let kind = if taken { SiteErrorKind::NotRegular } else { failure.kind() };
-                return Err(self.link.error_of(kind, &doing, failure));
+            let path = self.at(&dir);
+            said.push((self.sftp.say(Request::MakeDirectory { path: &path, attributes }), dir));
+        }
+        let mut made = 0;
+        for (asked, dir) in said {
+            match self.sftp.hear_done(&self.link, asked) {
+                Ok(()) => made += 1,
+                Err(failure) if failure.kind().is_dead() => return Err(failed(self, &dir, failure)),
+                // Servers refuse an existing directory in several ways, some before they look at it.
+                Err(failure) => {
+                    let at = self.at(&dir);
+                    if !self.is_directory(&at).map_err(|failure| failed(self, &dir, failure))? {
+                        let taken = self.look(&at).is_ok();
+                        let kind = if taken { SiteErrorKind::NotRegular } else { failure.kind() };
+                        return Err(self.link.error_of(kind, &format!("making directory {dir}"), failure));
+                    }
+                }
             }
         }
         Ok(made)
@@ -218,58 +232,48 @@ impl Session for Open {
         source: &mut dyn Read,
         progress: &mut dyn FnMut(u64),
     ) -> Result<u64, SiteError> {
-        let mut file = self.open("writing", path, OpenFlags::WRITE | OpenFlags::CREATE)?;
-        seek(&mut file, from);
-        match send(&self.link, &mut file, source, progress) {
-            Ok(sent) => self.finish(file, path).map(|()| sent),
-            Err(broken) => {
-                self.renew(file);
-                Err(match broken {
-                    Broken::Site(failure) => self.write_error(path, failure),
-                    Broken::Local(err) => self.source_error("reading", path, err),
-                })
-            }
-        }
+        self.write(path, from, source, progress)
+    }
+
+    fn put_new(
+        &mut self,
+        path: &RemotePath,
+        source: &mut dyn Read,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<u64, SiteError> {
+        self.write_new(path, source, progress)
     }
 
     fn get(&mut self, path: &RemotePath, from: u64, sink: &mut dyn Write) -> Result<u64, SiteError> {
-        let mut file = self.open("reading", path, OpenFlags::READ)?;
-        seek(&mut file, from);
-        match receive(&self.link, &mut file, sink) {
-            Ok(read) => {
-                self.link
-                    .ask(|| Ok(file.close()?))
-                    .map_err(|failure| self.error("closing", path, failure))?;
-                Ok(read)
-            }
-            Err(broken) => {
-                self.renew(file);
-                Err(match broken {
-                    Broken::Site(failure) => self.error("reading", path, failure),
-                    Broken::Local(err) => self.source_error("writing", path, err),
-                })
-            }
-        }
+        self.read(path, from, sink)
     }
 
     fn truncate(&mut self, path: &RemotePath, size: u64) -> Result<(), SiteError> {
-        let mut file = self.open("cutting", path, OpenFlags::WRITE)?;
-        let stat = FileStat { size: Some(size), ..blank() };
-        match self.link.ask(|| Ok(file.setstat(stat.clone())?)) {
-            Ok(()) => self.finish(file, path),
+        let (handle, _) = self.open("cutting", path, open::WRITE)?;
+        let attributes = Attributes::size(size);
+        if let Err(failure) = self.sftp.ask_done(&self.link, Request::Set { handle: &handle, attributes }) {
+            self.sftp.close(&handle);
             // It let us open the file for writing, so it is not this file that it protects.
-            Err(failure) if failure.kind() == SiteErrorKind::Permission => {
-                Err(self.link.error_of(SiteErrorKind::Unsupported, &format!("cutting {path}"), failure))
+            let kind = match failure.kind() {
+                SiteErrorKind::Permission => SiteErrorKind::Unsupported,
+                kind => kind,
+            };
+            return Err(self.link.error_of(kind, &format!("cutting {path}"), failure));
+        }
+        // Nothing more is written; this has it flushed and closed.
+        match send(&self.link, &mut self.sftp, &handle, size, &mut std::io::empty(), &mut |_| ()) {
+            Ok(is_flushed) => {
+                self.is_flushed = is_flushed;
+                Ok(())
             }
-            Err(failure) => Err(self.error("cutting", path, failure)),
+            Err(broken) => Err(self.put_error(path, broken)),
         }
     }
 
     fn rename_new(&mut self, from: &RemotePath, to: &RemotePath) -> Result<(), SiteError> {
-        // Version 3 of the protocol and OpenSSH refuse a taken name; some servers overwrite it.
-        if self.stat(to)?.is_some() {
+        if !self.guards_names && self.stat(to)?.is_some() {
             let doing = format!("renaming {from} to");
-            return Err(self.refusal(SiteErrorKind::Exists, &doing, to, code::FX_FAILURE));
+            return Err(self.refusal(SiteErrorKind::Exists, &doing, to, status::FAILURE));
         }
         self.rename_blindly(from, to)
     }
@@ -277,7 +281,7 @@ impl Session for Open {
     fn rename_blindly(&mut self, from: &RemotePath, to: &RemotePath) -> Result<(), SiteError> {
         let doing = format!("renaming {from} to {to}");
         let (old, new) = (self.at(from), self.at(to));
-        let renamed = self.link.ask(|| Ok(self.sftp.rename(&old, &new, Some(RenameFlags::empty()))?));
+        let renamed = self.sftp.ask_done(&self.link, Request::Rename { from: &old, to: &new });
         let Err(failure) = renamed else { return Ok(()) };
         if !failure.is_vague() {
             return Err(self.link.error(&doing, failure));
@@ -292,7 +296,8 @@ impl Session for Open {
 
     fn remove(&mut self, path: &RemotePath) -> Result<(), SiteError> {
         let at = self.at(path);
-        let Err(failure) = self.link.ask(|| Ok(self.sftp.unlink(&at)?)) else { return Ok(()) };
+        let removed = self.sftp.ask_done(&self.link, Request::Remove { path: &at });
+        let Err(failure) = removed else { return Ok(()) };
         if !failure.is_vague() {
             return Err(self.error("removing", path, failure));
         }
@@ -305,10 +310,13 @@ impl Session for Open {
     }
 
     fn sha256(&mut self, path: &RemotePath, size: u64) -> Result<Option<Sha256Hex>, SiteError> {
-        let Some(length) = self.length_to_hash(path, size)? else { return Ok(None) };
-        let at = join(&self.base, path.as_str());
-        let hash = self.hasher.hash(&self.link, &at, length, size);
-        hash.map_err(|failure| self.error("hashing", path, failure))
+        let at = self.at(path);
+        let hash = self.hasher.hash(&self.link, &at, size);
+        let hash = hash.map_err(|failure| self.error("hashing", path, failure))?;
+        if hash.is_none() {
+            self.look_for_hash(path, size)?;
+        }
+        Ok(hash)
     }
 
     fn sha256_of_blocks(
@@ -317,13 +325,13 @@ impl Session for Open {
         size: u64,
         block: u64,
     ) -> Result<Option<Vec<Sha256Hex>>, SiteError> {
-        let Some(length) = self.length_to_hash(path, size)? else { return Ok(None) };
-        if length != size {
-            return Err(self.wrong_length(path, size, length));
-        }
-        let at = join(&self.base, path.as_str());
+        let at = self.at(path);
         let hashes = self.hasher.hash_blocks(&self.link, &at, size, block);
-        hashes.map_err(|failure| self.error("hashing the blocks of", path, failure))
+        let hashes = hashes.map_err(|failure| self.error("hashing the blocks of", path, failure))?;
+        if hashes.is_none() {
+            self.look_for_hash(path, size)?;
+        }
+        Ok(hashes)
     }
 
     fn writes_anywhere(&self) -> bool {
@@ -331,24 +339,21 @@ impl Session for Open {
     }
 
     fn free_space(&mut self, dir: &RemotePath) -> Result<Option<u64>, SiteError> {
+        if !self.sftp.extensions.tells_disk {
+            return Ok(None);
+        }
         let mut dir = dir.clone();
         loop {
-            // A directory opened as if it were a file: the handle of a listing cannot be asked.
             let at = self.at(&dir);
-            let disk = self
-                .link
-                .ask(|| Ok(self.sftp.open(&at)?))
-                .and_then(|mut handle| self.link.ask(|| Ok(handle.statvfs()?)));
-            match disk {
-                Ok(disk) => return Ok(Some(disk.f_bavail.saturating_mul(disk.f_frsize))),
+            match self.sftp.ask(&self.link, Request::Disk { path: &at }) {
+                Ok(Answer::Extended(answer)) => return Ok(packet::free_space(&answer)),
                 Err(failure) if failure.kind().is_dead() => {
                     return Err(self.error("asking for the free space of", &dir, failure));
                 }
                 Err(failure) if failure.kind() == SiteErrorKind::NotFound && !dir.is_base() => {
                     dir = dir.parent();
                 }
-                // Neither the extension nor the opening of directories is required of a server.
-                Err(_) => return Ok(None),
+                Ok(_) | Err(_) => return Ok(None),
             }
         }
     }
@@ -375,9 +380,4 @@ fn join(base: &str, below: &str) -> String {
 
 fn contains(text: &[u8], word: &[u8]) -> bool {
     text.windows(word.len()).any(|part| part == word)
-}
-
-fn seek(file: &mut File, to: u64) {
-    // The position is kept on this side; nothing is said to the server, and nothing can fail.
-    let _ = file.seek(SeekFrom::Start(to));
 }

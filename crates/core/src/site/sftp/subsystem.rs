@@ -1,0 +1,262 @@
+//! The SFTP subsystem over one channel, with any number of questions under way.
+//!
+//! libssh2 has functions for SFTP, each of which asks one thing and waits for the answer, so that far away a small file
+//! costs a round trip for each of a dozen steps. A server answers in turn whatever it is asked: here one says
+//! several things at once ([`Subsystem::say`]) and hears the answers afterwards ([`Subsystem::hear`]). Of libssh2 only
+//! the channel is used.
+//!
+//! Nothing here blocks by itself; every wait is the [`Link`]'s. While libssh2 has sent half a packet nothing else may be
+//! done on the connection, its rule; so that is always finished first.
+
+use std::collections::{HashMap, HashSet};
+use std::io::{Read as _, Write as _};
+
+use super::link::{Failure, Link};
+use super::packet::{self, Answer, Attributes, Extensions, Handle, Request, status};
+
+/// Bytes read and written at a time, unless the server says that it takes more: what every server must take.
+const USUAL: usize = 32 << 10;
+
+/// The most that is read or written at a time; more saves nothing.
+const MOST: u64 = 128 << 10;
+
+/// Bytes that are taken from the channel at a time.
+const TAKEN: usize = 64 << 10;
+
+/// A running subsystem.
+pub(super) struct Subsystem {
+    channel: ssh2::Channel,
+    /// What is said and not with the channel yet, from `taken` on.
+    out: Vec<u8>,
+    taken: usize,
+    /// What has arrived of answers that are not whole yet.
+    arrived: Vec<u8>,
+    last_id: u32,
+    /// The questions that are not answered yet.
+    open: HashSet<u32>,
+    /// Those of them whose answers nobody wants any more.
+    forgotten: HashSet<u32>,
+    /// Answers that nobody has heard yet.
+    answers: HashMap<u32, Answer>,
+    pub(super) extensions: Extensions,
+    pub(super) longest_read: u32,
+    pub(super) longest_write: usize,
+}
+
+/// A question that was said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Asked(u32);
+
+impl Subsystem {
+    /// Starts the subsystem, and finds out what it can do.
+    pub(super) fn start(link: &Link) -> Result<Self, Failure> {
+        let mut channel = link.ask(|| Ok(link.ssh.channel_session()?))?;
+        link.ask(|| Ok(channel.subsystem("sftp")?))?;
+        let mut this = Self {
+            channel,
+            out: packet::greeting(),
+            taken: 0,
+            arrived: Vec::new(),
+            last_id: 0,
+            open: HashSet::new(),
+            forgotten: HashSet::new(),
+            answers: HashMap::new(),
+            extensions: Extensions::default(),
+            longest_read: USUAL as u32,
+            longest_write: USUAL,
+        };
+        let welcome = link.ask(|| this.hear_packet(link))?;
+        this.extensions =
+            packet::welcome(&welcome).ok_or(Failure::Garbled).inspect_err(|_| link.give_up())?;
+        if this.extensions.tells_limits {
+            let answer = this.ask(link, Request::Limits)?;
+            this.set_limits(&answer);
+        }
+        Ok(this)
+    }
+
+    /// Says something, which goes on its way with the next wait.
+    pub(super) fn say(&mut self, request: Request<'_>) -> Asked {
+        self.last_id = self.last_id.wrapping_add(1);
+        request.write(self.last_id, &mut self.out);
+        self.open.insert(self.last_id);
+        Asked(self.last_id)
+    }
+
+    /// Waits for the answer to something that was said. A refusal is an error.
+    pub(super) fn hear(&mut self, link: &Link, asked: Asked) -> Result<Answer, Failure> {
+        match link.ask(|| self.step(link, asked, false))? {
+            Some(Answer::Status(status)) if status != status::OK => Err(Failure::Status(status)),
+            Some(answer) => Ok(answer),
+            None => Err(garbled(link)),
+        }
+    }
+
+    /// Asks something and waits for the answer. A refusal is an error.
+    pub(super) fn ask(&mut self, link: &Link, request: Request<'_>) -> Result<Answer, Failure> {
+        let asked = self.say(request);
+        self.hear(link, asked)
+    }
+
+    /// Waits until something is done that has no other answer.
+    pub(super) fn hear_done(&mut self, link: &Link, asked: Asked) -> Result<(), Failure> {
+        match self.hear(link, asked)? {
+            Answer::Status(_) => Ok(()),
+            _ => Err(garbled(link)),
+        }
+    }
+
+    /// Has something done that has no other answer.
+    pub(super) fn ask_done(&mut self, link: &Link, request: Request<'_>) -> Result<(), Failure> {
+        let asked = self.say(request);
+        self.hear_done(link, asked)
+    }
+
+    /// Waits for what is said of a file.
+    pub(super) fn hear_attributes(&mut self, link: &Link, asked: Asked) -> Result<Attributes, Failure> {
+        match self.hear(link, asked)? {
+            Answer::Attributes(attributes) => Ok(attributes),
+            _ => Err(garbled(link)),
+        }
+    }
+
+    /// Asks about a file.
+    pub(super) fn ask_attributes(
+        &mut self,
+        link: &Link,
+        request: Request<'_>,
+    ) -> Result<Attributes, Failure> {
+        let asked = self.say(request);
+        self.hear_attributes(link, asked)
+    }
+
+    /// Opens a file or a directory.
+    pub(super) fn ask_handle(&mut self, link: &Link, request: Request<'_>) -> Result<Handle, Failure> {
+        match self.ask(link, request)? {
+            Answer::Handle(handle) => Ok(handle),
+            _ => Err(garbled(link)),
+        }
+    }
+
+    /// Asks for names; `None` at the end of a directory.
+    pub(super) fn hear_names(&mut self, link: &Link, asked: Asked) -> Result<Option<Vec<String>>, Failure> {
+        match self.hear(link, asked) {
+            Ok(Answer::Names(names)) => Ok(Some(names)),
+            Ok(_) => Err(garbled(link)),
+            Err(Failure::Status(status::EOF)) => Ok(None),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// Lets the answer to something that was said be, whenever it comes.
+    pub(super) fn forget(&mut self, asked: Asked) {
+        if self.open.contains(&asked.0) {
+            self.forgotten.insert(asked.0);
+        }
+        self.answers.remove(&asked.0);
+    }
+
+    /// Says that a file or directory is closed, and does not wait for an answer.
+    pub(super) fn close(&mut self, handle: &[u8]) {
+        let asked = self.say(Request::Close { handle });
+        self.forget(asked);
+    }
+
+    /// Passes on what was said and takes what has arrived, until the answer is there; or, if more is to be said, until
+    /// everything said is on its way and there is `None` yet. An error where that has to wait.
+    pub(super) fn step(
+        &mut self,
+        link: &Link,
+        asked: Asked,
+        has_more: bool,
+    ) -> Result<Option<Answer>, Failure> {
+        loop {
+            let is_out = self.push(link)?;
+            if let Some(answer) = self.answers.remove(&asked.0) {
+                return Ok(Some(answer));
+            }
+            if has_more && is_out {
+                return Ok(None);
+            }
+            self.pull(link)?;
+            self.sort(link)?;
+        }
+    }
+
+    /// Passes on what was said, as far as the server lets be under way; returns whether that is all.
+    fn push(&mut self, link: &Link) -> Result<bool, Failure> {
+        while self.taken < self.out.len() {
+            match self.channel.write(&self.out[self.taken..]) {
+                Ok(0) => return Ok(false),
+                Ok(n) => self.taken += n,
+                Err(err) => match link.io_failure(&err) {
+                    // The window is full; what makes room in it has to be read.
+                    failure if failure.is_pending() && !link.is_sending() => return Ok(false),
+                    failure => return Err(failure),
+                },
+            }
+        }
+        self.out.clear();
+        self.taken = 0;
+        Ok(true)
+    }
+
+    /// Takes what has arrived, something at least.
+    fn pull(&mut self, link: &Link) -> Result<(), Failure> {
+        let there = self.arrived.len();
+        self.arrived.resize(there + TAKEN, 0);
+        let read = self.channel.read(&mut self.arrived[there..]);
+        self.arrived.truncate(there + *read.as_ref().unwrap_or(&0));
+        match read {
+            // The subsystem has ended.
+            Ok(0) => Err(Failure::Lost),
+            Ok(_) => Ok(()),
+            Err(err) => Err(link.io_failure(&err)),
+        }
+    }
+
+    /// Keeps the answers that have arrived whole.
+    fn sort(&mut self, link: &Link) -> Result<(), Failure> {
+        let mut done = 0;
+        while let Some(packet) = packet::next(&self.arrived[done..]).map_err(|_| garbled(link))? {
+            done += 4 + packet.len();
+            let (id, answer) = packet::answer(packet).ok_or_else(|| garbled(link))?;
+            if !self.open.remove(&id) {
+                return Err(garbled(link));
+            }
+            if !self.forgotten.remove(&id) {
+                self.answers.insert(id, answer);
+            }
+        }
+        self.arrived.drain(..done);
+        Ok(())
+    }
+
+    /// Takes the first packet, which has no id.
+    fn hear_packet(&mut self, link: &Link) -> Result<Vec<u8>, Failure> {
+        loop {
+            self.push(link)?;
+            if let Some(packet) = packet::next(&self.arrived).map_err(|_| garbled(link))? {
+                let packet = packet.to_vec();
+                self.arrived.drain(..4 + packet.len());
+                return Ok(packet);
+            }
+            self.pull(link)?;
+        }
+    }
+
+    fn set_limits(&mut self, answer: &Answer) {
+        let Answer::Extended(answer) = answer else { return };
+        let Some((read, write)) = packet::limits(answer) else { return };
+        // Zero is no limit.
+        let most = |limit: u64| if limit == 0 { MOST } else { limit.min(MOST) };
+        self.longest_read = most(read).try_into().unwrap_or(self.longest_read);
+        self.longest_write = most(write).try_into().unwrap_or(self.longest_write);
+    }
+}
+
+/// Ends a connection whose other end does not speak the protocol.
+pub(super) fn garbled(link: &Link) -> Failure {
+    link.give_up();
+    Failure::Garbled
+}
