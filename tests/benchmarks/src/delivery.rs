@@ -5,7 +5,8 @@
 //! and what is to be sent has been read. Afterwards what has arrived is compared with it byte by byte; a run after which
 //! anything is missing, wrong or there besides has failed, and its time counts nothing. Nothing of that is timed.
 //!
-//! Ours is the program `upload` with a spool that `manage` has filled before. The site is a real sshd on this host,
+//! Ours is the program `upload` with a spool that `manage` has filled before; it finds the directories that `manage` has
+//! made for the sidecars. The site is a real sshd on this host,
 //! and the distance a relay that delays what passes; each tool is measured in a process of its own, so that neither is
 //! counted with it. On loopback there is no relay. Far away tools wait rather than work, so that two cores do for all.
 
@@ -20,6 +21,7 @@ mod summary;
 mod table;
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -32,9 +34,9 @@ use self::peer::{PACKAGES, Peer};
 use self::prepared::Prepared;
 use self::summary::{Runs, Summary};
 use crate::apart::Apart;
-use crate::failure::Failure;
+use crate::failure::{Doing as _, Failure};
 use crate::machine::Machine;
-use crate::measure::{self, Cost};
+use crate::measure::Cost;
 use crate::options::{Options, in_turn};
 use crate::ours::Key;
 use crate::summary::Run;
@@ -146,7 +148,7 @@ impl Stand {
         let site = self.far_end.open(None)?.site(None);
         let prepared = Prepared::provide(&self.dir, payloads, &site, &self.key)?;
         // There is a bar for that in this case alone.
-        let alone = case == Case::Ms50 && self.can_be_alone(&prepared)?;
+        let alone = case == Case::Ms50;
         let load = payloads.load;
         let mut runs = Runs { case, load, of: BTreeMap::new(), failed: BTreeMap::new() };
         let rounds = arguments.rounds();
@@ -184,6 +186,10 @@ impl Stand {
         tree::clear(&home)?;
         let ours = |connections| {
             let ours = prepared.copy(&way.site(connections))?;
+            for build in payloads.builds() {
+                let dir = way.base.join(build);
+                fs::create_dir(&dir).doing(|| format!("cannot make {}", dir.display()))?;
+            }
             Ok((ours.words("upload", &["run"]), Sent::Ours(ours)))
         };
         let (words, sent) = match tool {
@@ -200,11 +206,5 @@ impl Stand {
         };
         let delivered = sent.expected(payloads).and_then(|expected| check::delivered(&way.base, &expected));
         Ok(delivered.map(|output_bytes| Run { cost, output_bytes }))
-    }
-
-    /// Returns whether the configuration knows a limit of connections.
-    fn can_be_alone(&self, prepared: &Prepared) -> Result<bool, Failure> {
-        let ours = prepared.copy(&self.far_end.open(None)?.site(Some(1)))?;
-        Ok(measure::output(&mut ours.manage(&["config"])).is_ok())
     }
 }

@@ -11,7 +11,7 @@ use std::io::{self, Read};
 use std::ops::Range;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Builder};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Stop;
 use super::gaps::At;
@@ -181,13 +181,15 @@ impl Work<'_> {
         tell: &mut dyn FnMut(u64),
     ) -> Result<(), SiteError> {
         while let Some(from) = self.begin(line) {
-            let mut done = 0;
+            let (begin, mut done) = (Instant::now(), 0);
             let mut source = Stretch { work: self, line };
             let put = session.put(self.sending.part, from, &mut source, &mut |acknowledged| {
                 let so_far = self.acknowledge(acknowledged - done);
                 done = acknowledged;
                 tell(so_far);
             });
+            let ms = begin.elapsed().as_millis();
+            tracing::debug!(line, from, bytes = done, ms, ok = put.is_ok(), "sending a stretch");
             if let Err(error) = put {
                 self.give_back(line, from + done);
                 return Err(error);

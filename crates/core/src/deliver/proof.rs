@@ -1,6 +1,7 @@
 //! Whether bytes at a site are the ones they should be, and how far that can be known.
 
 use std::io::{self, Write};
+use std::time::Instant;
 
 use sha2::{Digest as _, Sha256};
 
@@ -26,7 +27,10 @@ pub(super) fn by_hash(
     size: u64,
     sha256: &Sha256Hex,
 ) -> Result<Proof, SiteError> {
-    Ok(match session.sha256(path, size)? {
+    let begin = Instant::now();
+    let hashed = session.sha256(path, size)?;
+    tracing::debug!(%path, size, ms = begin.elapsed().as_millis(), can = hashed.is_some(), "having the site hash");
+    Ok(match hashed {
         Some(found) if found == *sha256 => Proof::Right(Strength::ServerHash),
         Some(_) => Proof::Wrong,
         None => Proof::Untold,

@@ -5,7 +5,7 @@
 //! that refuses a further connection is not asked for more than it has given; the run goes on with those.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{Link, Session, Site, SiteError, SiteErrorKind};
 
@@ -109,7 +109,14 @@ impl<'s> Pool<'s> {
     fn connect(&self, mut state: MutexGuard<'_, State>) -> Result<Box<dyn Session>, SiteError> {
         state.open += 1;
         drop(state);
+        let begin = Instant::now();
         let connected = self.site.connect();
+        tracing::debug!(
+            site = self.site.name(),
+            ms = begin.elapsed().as_millis(),
+            ok = connected.is_ok(),
+            "connecting"
+        );
         let mut state = self.state();
         match &connected {
             Ok(_) => state.has_connected = true,

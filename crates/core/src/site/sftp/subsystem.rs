@@ -162,6 +162,11 @@ impl Subsystem {
         self.forget(asked);
     }
 
+    /// Returns whether everything that was said is with the channel.
+    pub(super) fn is_passed_on(&self) -> bool {
+        self.taken == self.out.len()
+    }
+
     /// Passes on what was said and takes what has arrived, until the answer is there; or, if more is to be said, until
     /// everything said is on its way and there is `None` yet. An error where that has to wait.
     pub(super) fn step(

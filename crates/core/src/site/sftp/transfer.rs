@@ -86,8 +86,8 @@ impl Writing<'_> {
                 }
             }
             let Some(&(asked, len)) = self.under_way.front() else { return Ok(()) };
-            let has_room = self.has_room();
-            match self.link.drive(pace.patience(), || self.sftp.step(self.link, asked, has_room))? {
+            let has_more = self.end.is_none() && self.bytes < UNDER_WAY;
+            match self.link.drive(pace.patience(), || self.sftp.step(self.link, asked, has_more))? {
                 None => pace.moved(0),
                 Some(Answer::Status(status::OK)) => {
                     pace.moved(len);
@@ -102,9 +102,11 @@ impl Writing<'_> {
         }
     }
 
-    /// Returns whether there is more to say, and that may be said now.
+    /// Returns whether there is more to say, and that may be said now: not while something else waits to be passed on,
+    /// so that it is under way and not in memory.
     fn has_room(&self) -> bool {
-        self.end.is_none() && self.bytes < UNDER_WAY
+        let is_idle = self.under_way.is_empty() || self.sftp.is_passed_on();
+        self.end.is_none() && self.bytes < UNDER_WAY && is_idle
     }
 
     fn say(&mut self, from: u64, bytes: &[u8]) {
