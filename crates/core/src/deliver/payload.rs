@@ -10,9 +10,9 @@ use super::gaps::{At, Failed, Found, find, hash};
 use super::lines::{Sending, Unsent};
 use super::proof::{Proof, by_hash, by_reading};
 use super::standing::{Final, Standing, clear_final, discard, look, sweep};
-use super::{DeliverError, Delivered, Delivery, Strength, Verify};
+use super::{DeliverError, Delivered, Delivery, Released, Strength, Verify};
 use crate::digest::{Hex, Sha256Hex};
-use crate::site::{Entry, EntryKind, RemotePath, Session, SiteErrorKind};
+use crate::site::{Entry, EntryKind, RemotePath, Session, SiteError, SiteErrorKind};
 
 /// How often a payload is sent that arrives with other bytes.
 const TRIES: usize = 2;
@@ -23,32 +23,43 @@ const CLEARINGS: usize = 2;
 /// A payload of at most so many bytes is sent before anything is looked at: if something is in its way, little is lost.
 const SMALL: u64 = 1 << 20;
 
-/// Delivers the payload in the open local file `payload`; `progress` hears how many of its bytes are at the site.
+/// A payload that is whole at the site, and proven to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Staged {
+    verified_by: Strength,
+    resumed_from: u64,
+    sent: u64,
+    /// What stood at its final name. If that is itself, nothing stands at the temporary one.
+    stood: Standing,
+}
+
+/// Brings the payload in the open local file `payload` to the site and proves it there (U2, U3); `progress` hears how
+/// many of its bytes are at the site. It gets its final name by [`commit`].
 ///
 /// Whatever goes wrong, the call may be repeated on this or another session, by this or another process: it goes on
 /// from what it finds. After an answer to the rename was lost it finds the payload at its final name.
-pub fn deliver(
+pub fn stage(
     session: &mut dyn Session,
     delivery: &Delivery<'_>,
     payload: &File,
     progress: &mut dyn FnMut(u64),
-) -> Result<Delivered, DeliverError> {
+) -> Result<Staged, DeliverError> {
     let Delivery { place, digests, verify, .. } = *delivery;
     let part = place.part(digests.generation());
     let stem = [place.payload_name().to_owned()];
     let mut transfer = Transfer { session, delivery, payload, part, resumed_from: 0, sent: 0 };
-    if let Some(delivered) = transfer.at_once(progress)? {
-        return Ok(delivered);
+    if let Some(strength) = transfer.at_once(progress)? {
+        return Ok(transfer.staged(strength, Standing::Nothing));
     }
-    let standing = look(transfer.session, place, digests, verify)?;
-    match standing {
+    let stood = look(transfer.session, place, digests, verify)?;
+    match stood {
         Standing::Same(strength) => {
             sweep(transfer.session, place.dir(), &stem, None)?;
-            return Ok(transfer.delivered(strength, true, None));
+            return Ok(transfer.staged(strength, stood));
         }
-        Standing::Other => transfer.refuse_if_released()?,
+        Standing::Other => refuse_if_released(delivery)?,
         Standing::Nothing if delivery.released.is_of_other(digests.generation()) => {
-            transfer.refuse_if_released()?
+            refuse_if_released(delivery)?
         }
         Standing::Nothing => {}
     }
@@ -66,12 +77,74 @@ pub fn deliver(
             sent => sent?,
         };
         if let Some(strength) = transfer.verify(proven)? {
-            return transfer.commit(strength, standing == Standing::Nothing);
+            return Ok(transfer.staged(strength, stood));
         }
         discard(transfer.session, &transfer.part)?;
         transfer.check_local()?;
     }
     Err(DeliverError::Corrupt(place.payload()))
+}
+
+/// Gives a payload that [`stage`] has proven its final name (U4). May be repeated, as that. If the name seemed to be free
+/// it is not looked at again before, since a rename does not overwrite.
+pub fn commit(
+    session: &mut dyn Session,
+    delivery: &Delivery<'_>,
+    staged: Staged,
+) -> Result<Delivered, DeliverError> {
+    let Delivery { place, digests, verify, released, may_commit, .. } = *delivery;
+    let Staged { verified_by, resumed_from, sent, stood } = staged;
+    let delivered = |verified_by, adopted, moved_aside| Delivered {
+        verified_by,
+        resumed_from,
+        sent,
+        moved_aside,
+        adopted,
+    };
+    if let Standing::Same(_) = stood {
+        return Ok(delivered(verified_by, true, None));
+    }
+    let part = place.part(digests.generation());
+    let mut moved_aside = None;
+    for clearing in usize::from(stood != Standing::Nothing)..=CLEARINGS {
+        may_commit().map_err(|stop| DeliverError::Stopped { payload: place.payload(), stop })?;
+        if clearing > 0 {
+            match clear_final(session, place, digests, released, verify)? {
+                Final::Free => {}
+                Final::MovedAside(aside) => moved_aside = Some(aside),
+                Final::Same(strength) => {
+                    discard(session, &part)?;
+                    return Ok(delivered(strength, true, moved_aside));
+                }
+                Final::Conflict => {
+                    discard(session, &part)?;
+                    return Err(DeliverError::Conflict(place.payload()));
+                }
+            }
+        }
+        match session.rename_new(&part, &place.payload()) {
+            Ok(()) => return Ok(delivered(verified_by, false, moved_aside)),
+            // Somebody was quicker: look at what, and decide anew.
+            Err(err) if err.kind == SiteErrorKind::Exists => {}
+            Err(err) if err.kind.is_dead() => return Err(err.into()),
+            // The answer may be wrong about what was done, or another uploader has done it.
+            Err(err) => match look(session, place, digests, verify)? {
+                Standing::Same(_) => return Ok(delivered(verified_by, false, moved_aside)),
+                Standing::Nothing | Standing::Other => return Err(err.into()),
+            },
+        }
+    }
+    refuse_if_released(delivery)?;
+    let text =
+        format!("renaming {part} to {}: the name is taken each time; try again later", place.payload());
+    Err(SiteError::new(SiteErrorKind::Exists, text).into())
+}
+
+fn refuse_if_released(delivery: &Delivery<'_>) -> Result<(), DeliverError> {
+    match delivery.released {
+        Released::Never => Ok(()),
+        Released::Before(_) => Err(DeliverError::Conflict(delivery.place.payload())),
+    }
 }
 
 /// A delivery under way.
@@ -85,11 +158,11 @@ struct Transfer<'a> {
 }
 
 impl Transfer<'_> {
-    /// Delivers a small payload in as few round trips as that takes if all is as it mostly is: its directory is there,
+    /// Stages a small payload in as few round trips as that takes if all is as it mostly is: its directory is there,
     /// and nothing stands at its names. `None` if it is not so, which the usual way then finds out.
     ///
     /// What earlier generations have left was removed when the sidecars were put.
-    fn at_once(&mut self, progress: &mut dyn FnMut(u64)) -> Result<Option<Delivered>, DeliverError> {
+    fn at_once(&mut self, progress: &mut dyn FnMut(u64)) -> Result<Option<Strength>, DeliverError> {
         let Delivery { place, digests, released, go_on, .. } = *self.delivery;
         if digests.size > SMALL || released.is_of_other(digests.generation()) {
             return Ok(None);
@@ -106,10 +179,7 @@ impl Transfer<'_> {
             Err(error) if error.kind.is_dead() => return Err(error.into()),
             Err(_) => return Ok(None),
         }
-        match self.verify(None)? {
-            Some(strength) => self.commit(strength, true).map(Some),
-            None => Ok(None),
-        }
+        self.verify(None)
     }
 
     /// Sends what is missing. Returns how the whole is proven, if it was all there before.
@@ -238,61 +308,9 @@ impl Transfer<'_> {
         Err(self.damaged(found))
     }
 
-    /// Gives the verified `.part` its final name. If that seems to be free it is not looked at before, since a rename does
-    /// not overwrite.
-    fn commit(&mut self, strength: Strength, seems_free: bool) -> Result<Delivered, DeliverError> {
-        let Delivery { place, digests, verify, released, may_commit, .. } = *self.delivery;
-        let mut moved_aside = None;
-        for clearing in usize::from(!seems_free)..=CLEARINGS {
-            may_commit().map_err(|stop| DeliverError::Stopped { payload: place.payload(), stop })?;
-            if clearing > 0 {
-                match clear_final(self.session, place, digests, released, verify)? {
-                    Final::Free => {}
-                    Final::MovedAside(aside) => moved_aside = Some(aside),
-                    Final::Same(strength) => {
-                        discard(self.session, &self.part)?;
-                        return Ok(self.delivered(strength, true, moved_aside));
-                    }
-                    Final::Conflict => {
-                        discard(self.session, &self.part)?;
-                        return Err(DeliverError::Conflict(place.payload()));
-                    }
-                }
-            }
-            match self.session.rename_new(&self.part, &place.payload()) {
-                Ok(()) => return Ok(self.delivered(strength, false, moved_aside)),
-                // Somebody was quicker: look at what, and decide anew.
-                Err(err) if err.kind == SiteErrorKind::Exists => {}
-                Err(err) if err.kind.is_dead() => return Err(err.into()),
-                // The answer may be wrong about what was done, or another uploader has done it.
-                Err(err) => match look(self.session, place, digests, verify)? {
-                    Standing::Same(_) => return Ok(self.delivered(strength, false, moved_aside)),
-                    Standing::Nothing | Standing::Other => return Err(err.into()),
-                },
-            }
-        }
-        self.refuse_if_released()?;
-        Err(crate::site::SiteError::new(
-            SiteErrorKind::Exists,
-            format!(
-                "renaming {} to {}: the name is taken each time; try again later",
-                self.part,
-                place.payload()
-            ),
-        )
-        .into())
-    }
-
-    fn refuse_if_released(&mut self) -> Result<(), DeliverError> {
-        match self.delivery.released {
-            super::Released::Never => Ok(()),
-            super::Released::Before(_) => Err(DeliverError::Conflict(self.delivery.place.payload())),
-        }
-    }
-
-    fn delivered(&self, verified_by: Strength, adopted: bool, moved_aside: Option<RemotePath>) -> Delivered {
+    fn staged(&self, verified_by: Strength, stood: Standing) -> Staged {
         let Self { resumed_from, sent, .. } = *self;
-        Delivered { verified_by, resumed_from, sent, moved_aside, adopted }
+        Staged { verified_by, resumed_from, sent, stood }
     }
 
     fn damaged(&self, found: Sha256Hex) -> DeliverError {

@@ -135,6 +135,17 @@ fn at_each_site(test: impl Fn(&World)) {
     }
 }
 
+/// Both halves of a delivery to one site.
+fn deliver(
+    session: &mut dyn Session,
+    delivery: &Delivery<'_>,
+    payload: &fs::File,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Delivered, DeliverError> {
+    let staged = stage(session, delivery, payload, progress)?;
+    commit(session, delivery, staged)
+}
+
 /// A prepared payload.
 struct Payload {
     bytes: Vec<u8>,

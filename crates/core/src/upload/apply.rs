@@ -242,11 +242,12 @@ impl Worker<'_> {
         };
         let delivered = log.record(subject, "U4", &format!("deliver {place}"), || {
             let mut told = 0;
-            deliver::deliver(session, &delivery, &payload, &mut |bytes| {
+            let staged = deliver::stage(session, &delivery, &payload, &mut |bytes| {
                 // A payload that is sent once more begins anew.
                 tally.add(0, bytes.saturating_sub(told));
                 told = told.max(bytes);
-            })
+            })?;
+            deliver::commit(session, &delivery, staged)
         });
         if let Err(DeliverError::Stopped { .. }) = delivered {
             // A lost lock is not somebody's decision: it ends the run.
