@@ -38,6 +38,8 @@ pub struct Bench {
 pub(crate) struct Configuration {
     pub(crate) top: BTreeMap<String, Value>,
     pub(crate) site: BTreeMap<String, Value>,
+    /// Further sites, which stand before that one.
+    pub(crate) others: Vec<BTreeMap<String, Value>>,
 }
 
 pub(crate) enum Store {
@@ -138,13 +140,36 @@ impl Bench {
         self.write_configuration();
     }
 
+    /// Adds a directory as a further site, before the bench's own one in the configuration, and returns its base.
+    pub fn add_site(&mut self, name: &str) -> PathBuf {
+        let base = self.path(name);
+        fs::create_dir(&base).expect("the site's base");
+        let url = format!("file://{}", base.display());
+        let values = [("name".to_owned(), json!(name)), ("url".to_owned(), json!(url))];
+        self.configuration.others.push(BTreeMap::from(values));
+        self.write_configuration();
+        base
+    }
+
+    /// Changes a value of a further site.
+    ///
+    /// # Panics
+    /// If there is no such site.
+    pub fn set_other_site(&mut self, name: &str, key: &str, value: impl Into<Value>) {
+        let mut others = self.configuration.others.iter_mut();
+        let site = others.find(|site| site["name"] == name).expect("a site with this name");
+        site.insert(key.to_owned(), value.into());
+        self.write_configuration();
+    }
+
     /// Writes the configuration file. A scalar or a list reads the same in JSON and in TOML.
     pub(crate) fn write_configuration(&self) {
         let lines = |values: &BTreeMap<String, Value>| {
             values.iter().map(|(key, value)| format!("{key} = {value}\n")).collect::<String>()
         };
-        let Configuration { top, site } = &self.configuration;
-        let text = format!("{}\n[[site]]\n{}", lines(top), lines(site));
+        let Configuration { top, site, others } = &self.configuration;
+        let sites = others.iter().chain([site]).map(|site| format!("\n[[site]]\n{}", lines(site)));
+        let text = lines(top) + &sites.collect::<String>();
         fs::write(self.path("etc/intraware.toml"), text).expect("a configuration file");
     }
 

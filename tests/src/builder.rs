@@ -111,7 +111,7 @@ impl Builder {
         top.extend(self.more);
         place.extend(self.more_site);
         let bench = Bench {
-            configuration: Configuration { top, site: place },
+            configuration: Configuration { top, site: place, others: Vec::new() },
             store,
             site,
             key: self.key,

@@ -1,6 +1,6 @@
 //! What `check` tries, for both programs: each thing for real, one line each, and the exit status of the gravest.
 
-use intraware_core::config::Config;
+use intraware_core::config::{Config, SiteConfig};
 use intraware_core::deliver::Verify;
 use intraware_core::exit::{self, Fault};
 use intraware_core::foreign;
@@ -69,10 +69,15 @@ impl Checks {
         Some(spool)
     }
 
-    /// Connects to the site, checks who it is, logs in, and looks at its base. Returns whether that went well.
-    pub fn site(&mut self, config: &Config) -> bool {
+    /// Connects to each site, checks who it is, logs in, and looks at its base. Returns those where that went well.
+    pub fn sites<'c>(&mut self, config: &'c Config) -> Vec<&'c SiteConfig> {
+        let is_well = |site: &&SiteConfig| self.site(config, site);
+        config.sites.iter().filter(is_well).collect()
+    }
+
+    fn site(&mut self, config: &Config, site: &SiteConfig) -> bool {
         let look = || -> Result<((), String), Failure> {
-            let site = parts::site(config)?;
+            let site = parts::site(site)?;
             let mut session = site.connect()?;
             let names = session.list(&RemotePath::base())?.len();
             let space = match session.free_space(&RemotePath::base())? {
@@ -81,34 +86,34 @@ impl Checks {
             };
             Ok(((), format!("{}: {}, {names} names in its base, {space}", site.name(), session.peer())))
         };
-        self.take("site", look()).is_some()
+        self.take(&called(config, site), look()).is_some()
     }
 
-    /// Finds out what the site can do, and whether anything can be delivered there; says what has changed since the last
+    /// Finds out what a site can do, and whether anything can be delivered there; says what has changed since the last
     /// time, and keeps it in the spool.
-    pub fn probe(&mut self, config: &Config, spool: Option<&Spool>, context: &RunContext) {
-        let most = parts::connections(config);
-        let probed = parts::site(config).and_then(|site| Ok(probe(site.as_ref(), most, context)?));
+    pub fn probe(&mut self, config: &Config, site: &SiteConfig, spool: Option<&Spool>, context: &RunContext) {
+        let called = called(config, site);
+        let probed = parts::site(site).and_then(|made| Ok(probe(made.as_ref(), site.connections, context)?));
         let answered = probed.map(|found| {
             let answer = format!("answers in {:.1} ms", found.answer_us as f64 / 1000.0);
             (found, answer)
         });
-        let Some(found) = self.take("site, probe", answered) else { return };
+        let Some(found) = self.take(&format!("{called}, probe"), answered) else { return };
         let before = spool.and_then(|spool| spool.capabilities(&found.site));
         let told_before = before.as_ref().map(|before| told(&before.abilities)).unwrap_or_default();
         for (what, text) in told(&found.abilities) {
             let was = told_before.iter().find(|(also, was)| *also == what && *was != text);
             if let (Some((_, was)), Some(before)) = (was, &before) {
-                self.note(&format!("site, {what}: since {:.0} it has changed; it was: {was}", before.at));
+                self.note(&format!("{called}, {what}: since {:.0} it has changed; it was: {was}", before.at));
             }
-            self.lines.push(format!("ok      site, {what}: {text}"));
+            self.lines.push(format!("ok      {called}, {what}: {text}"));
         }
-        for obstacle in found.abilities.obstacles(parts::verify(config) == Verify::Strong) {
-            self.take("site", Err::<((), String), _>(Failure::new(Fault::Configuration, obstacle)));
+        for obstacle in found.abilities.obstacles(parts::verify(site) == Verify::Strong) {
+            self.take(&called, Err::<((), String), _>(Failure::new(Fault::Configuration, obstacle)));
         }
         if let Some(spool) = spool {
             let kept = spool.keep_capabilities(&found).map(|()| ((), "kept in the spool".to_owned()));
-            self.take("site, what it can do", kept.map_err(Failure::from));
+            self.take(&format!("{called}, what it can do"), kept.map_err(Failure::from));
         }
     }
 
@@ -120,5 +125,13 @@ impl Checks {
     pub fn finish(self) -> Result<u8, Failure> {
         output::text(self.lines.join("\n"))?;
         Ok(outcome::gravest(&self.failed).map_or(exit::OK, Fault::exit_status))
+    }
+}
+
+/// Returns what a line about a site begins with; its name need not be said if it is the only one.
+fn called(config: &Config, site: &SiteConfig) -> String {
+    match &config.sites[..] {
+        [_] => "site".to_owned(),
+        _ => format!("site {}", foreign::escape(&site.name)),
     }
 }

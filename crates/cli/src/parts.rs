@@ -15,8 +15,9 @@ use intraware_core::run::RunContext;
 use intraware_core::secret::{Secret, SecretSource, netrc, read_private_file};
 use intraware_core::sign::{KeyPolicy, SigningKey};
 use intraware_core::site::{
-    Credential, Directory, Ftp, FtpSettings, Protection, Sftp, SftpSettings, Site, SiteUrl,
+    Credential, Directory, Ftp, FtpSettings, Link, Pool, Protection, Sftp, SftpSettings, Site, SiteUrl,
 };
+use intraware_core::sites::{Contact, Destination, Role, Roles};
 use intraware_core::spool::Spool;
 use intraware_core::store::RecordStore;
 use intraware_core::store::salesforce::{SalesforceSettings, SalesforceStore};
@@ -53,12 +54,37 @@ pub fn store(config: &Config, permission: Permission) -> Result<Box<dyn RecordSt
     }
 }
 
-/// Makes the site.
-pub fn site(config: &Config) -> Result<Box<dyn Site>, Failure> {
-    // The configuration refuses any other number.
-    let Some(site) = config.sites.first() else {
-        return Err(Failure::new(Fault::Configuration, "no [[site]] is configured"));
+/// Returns what the sites are for.
+pub fn roles(config: &Config) -> Roles {
+    let role = |site: &SiteConfig| Role { name: site.name.clone(), builds: site.builds.clone() };
+    Roles(config.sites.iter().map(role).collect())
+}
+
+/// Makes all sites, with as many connections to each as it gives, as far as `upload check` has found that out.
+pub fn destinations(config: &Config, spool: &Spool) -> Result<Vec<Destination<'static>>, Failure> {
+    let destination = |configured: &SiteConfig| {
+        let known = spool.capabilities(&configured.name);
+        let given = known.and_then(|known| known.most_connections()).unwrap_or(usize::MAX);
+        let connections = configured.connections.min(given);
+        Ok(Destination { site: site(configured)?, verify: verify(configured), connections })
     };
+    config.sites.iter().map(destination).collect()
+}
+
+/// Makes a pool of one connection to each site.
+pub fn pools<'d>(destinations: &'d [Destination<'_>]) -> Vec<Pool<'d>> {
+    destinations.iter().map(|to| Pool::new(to.site.as_ref(), 1)).collect()
+}
+
+/// Makes a contact of each of these sites and its pool.
+pub fn contacts<'p>(destinations: &[Destination<'_>], pools: &'p [Pool<'p>]) -> Vec<Contact<'p>> {
+    let contact =
+        |(to, pool): (&Destination<'_>, &'p Pool<'p>)| Contact { link: Link::new(pool), verify: to.verify };
+    destinations.iter().zip(pools).map(contact).collect()
+}
+
+/// Makes a site.
+pub fn site(site: &SiteConfig) -> Result<Box<dyn Site>, Failure> {
     match &site.url {
         SiteUrl::Directory(base) => Ok(Box::new(Directory {
             name: site.name.clone(),
@@ -142,24 +168,12 @@ fn credentials(site: &SiteConfig, host: &str, user: &str) -> Result<Vec<Credenti
     Ok(credentials)
 }
 
-/// Returns how strongly a delivery to the site must be verified.
-pub fn verify(config: &Config) -> Verify {
-    match config.sites.first().map(|site| site.verify) {
-        Some(Verification::Size) => Verify::Size,
-        Some(Verification::Strong) | None => Verify::Strong,
+/// Returns how strongly a delivery to a site must be verified.
+pub fn verify(site: &SiteConfig) -> Verify {
+    match site.verify {
+        Verification::Size => Verify::Size,
+        Verification::Strong => Verify::Strong,
     }
-}
-
-/// Returns how many connections to the site may be open at the same time.
-pub fn connections(config: &Config) -> usize {
-    config.sites.first().map_or(1, |site| site.connections)
-}
-
-/// Returns how many of the allowed connections the site gives, as far as `upload check` has found that out.
-pub fn given_connections(config: &Config, spool: &Spool) -> usize {
-    let known = config.sites.first().and_then(|site| spool.capabilities(&site.name));
-    let given = known.and_then(|known| known.most_connections()).unwrap_or(usize::MAX);
-    connections(config).min(given)
 }
 
 /// Loads the signing key, and warns when it is about to expire.

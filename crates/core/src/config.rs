@@ -27,6 +27,7 @@ use self::written::Written;
 use crate::foreign;
 use crate::secret::SecretSource;
 use crate::site::{SiteUrl, Trust};
+use crate::sites::Builds;
 use crate::store::values::Values;
 
 /// The commented reference of all keys, from which the defaults are taken.
@@ -46,7 +47,7 @@ pub struct Config {
     pub records: RecordsConfig,
     /// The signature of each payload.
     pub signing: SigningConfig,
-    /// The places payloads are delivered to; exactly one for now.
+    /// The places payloads are delivered to; at least one, no two with the same name.
     pub sites: Vec<SiteConfig>,
     entries: Vec<Entry>,
 }
@@ -207,6 +208,8 @@ pub struct SigningConfig {
 pub struct SiteConfig {
     /// What it is called in messages.
     pub name: String,
+    /// Which builds it takes.
+    pub builds: Builds,
     /// Its base: `sftp://…`, `ftps://…`, `ftp://…` or `file:///…`.
     pub url: SiteUrl,
     /// When TLS begins at an ftps site.

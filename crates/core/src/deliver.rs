@@ -45,16 +45,16 @@ pub enum Verify {
     Size,
 }
 
-/// How a content was verified.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// How a content was verified, the weakest way first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Strength {
+    /// It has the right size.
+    Size,
     /// The site computed its hash.
     ServerHash,
     /// It was read back and hashed here.
     ReadBack,
-    /// It has the right size.
-    Size,
 }
 
 impl fmt::Display for Strength {

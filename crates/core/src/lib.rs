@@ -28,6 +28,7 @@ pub mod secret;
 pub mod sidecar;
 pub mod sign;
 pub mod site;
+pub mod sites;
 pub mod spool;
 pub mod store;
 mod tree;

@@ -21,6 +21,7 @@ use crate::fingerprint::Survey;
 use crate::lock::Held;
 use crate::record::{Record, RecordId};
 use crate::site::Place;
+use crate::sites::Names;
 use crate::spool::{Hold, Job, JobId, NoteKey, ParkKind, Release, Retry, Unreadable};
 
 /// Everything a plan depends on, seen at one time.
@@ -48,7 +49,7 @@ pub struct Snapshot {
     pub places: BTreeMap<RecordId, Place>,
     /// The build directories of records that are to be prepared.
     pub sources: BTreeMap<RecordId, Source>,
-    /// What the site holds of builds that should have been delivered.
+    /// What the sites hold of builds that should have been delivered.
     pub views: BTreeMap<RecordId, View>,
     /// The job locks that somebody holds.
     pub busy: BTreeMap<RecordId, Held>,
@@ -82,14 +83,16 @@ pub enum Source {
     },
 }
 
-/// What the site holds of a build, compared with its record and, if there is one, its job.
+/// What the sites hold of a build, compared with its record and, if there is one, its job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum View {
     /// Payload and sidecars are right.
     Right {
         /// Where the payload stands.
         place: Place,
-        /// How the payload's bytes were verified.
+        /// At which sites.
+        at: Names,
+        /// How the payload's bytes were verified at the least.
         verified_by: Strength,
     },
     /// Something is missing or wrong.
@@ -97,7 +100,7 @@ pub enum View {
         /// What, for the record.
         reason: String,
     },
-    /// The site could not be looked at.
+    /// A site could not be looked at.
     Unknown {
         /// What has to happen.
         fault: Fault,
@@ -136,6 +139,8 @@ pub enum Step {
     Prepare {
         /// Where the payload goes.
         place: Place,
+        /// To which sites.
+        to: Names,
         /// Number of entries in the build directory.
         files: u64,
         /// Bytes of its files.
@@ -148,11 +153,15 @@ pub enum Step {
     Adopt {
         /// The job.
         job: Box<Job>,
+        /// To which sites it goes.
+        to: Names,
     },
-    /// Puts the sidecars to the site (M6) and the payload into the upload area (M7).
+    /// Puts the sidecars to the sites (M6) and the payload into the upload area (M7).
     HandOver {
         /// The job.
         job: Box<Job>,
+        /// To which sites it goes.
+        to: Names,
     },
     /// Makes the record Completed and Ready for Intraware File Association (C3), then as [`Step::Retire`].
     Confirm {
@@ -160,7 +169,9 @@ pub enum Step {
         job: Option<Box<Job>>,
         /// Where the payload stands.
         place: Place,
-        /// How its bytes were verified.
+        /// At which sites.
+        at: Names,
+        /// How its bytes were verified at the least.
         verified_by: Strength,
     },
     /// Removes the payload of a completed build from the spool (C4).
@@ -198,9 +209,10 @@ impl Step {
     /// Returns the job that this step is about, if it is about one that exists already.
     fn job(&self) -> Option<&Job> {
         match self {
-            Self::Adopt { job } | Self::HandOver { job } | Self::Retire { job } | Self::Park { job, .. } => {
-                Some(job)
-            }
+            Self::Adopt { job, .. }
+            | Self::HandOver { job, .. }
+            | Self::Retire { job }
+            | Self::Park { job, .. } => Some(job),
             Self::Confirm { job, .. } => job.as_deref(),
             Self::Prepare { .. } | Self::Fail { .. } => None,
         }

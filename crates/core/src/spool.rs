@@ -23,6 +23,7 @@ mod durable;
 mod job;
 mod moves;
 mod notes;
+mod receipt;
 #[cfg(test)]
 mod tests;
 
@@ -34,9 +35,10 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub use job::{Attempts, Flaw, Found, Job, JobId, Manifest, ParkKind, Parked, Receipt, Unreadable};
+pub use job::{Attempts, Flaw, Found, Job, JobId, Manifest, ParkKind, Parked, Unreadable};
 pub use moves::WorkDir;
 pub use notes::{Hold, Note, NoteKey, Release, Retry};
+pub use receipt::Receipt;
 
 use crate::exit::Fault;
 use crate::foreign;

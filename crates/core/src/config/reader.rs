@@ -24,6 +24,8 @@ const NEAR: usize = 4;
 pub(super) struct Reader<'i> {
     written: &'i Written<'i>,
     defaults: &'i Written<'i>,
+    /// The site whose keys are read.
+    site: usize,
     asked: Vec<&'static str>,
     entries: Vec<Entry>,
     problems: Vec<Problem>,
@@ -32,7 +34,22 @@ pub(super) struct Reader<'i> {
 impl<'i> Reader<'i> {
     /// Reads from `written`, and from `defaults` what it does not say.
     pub(super) fn new(written: &'i Written<'i>, defaults: &'i Written<'i>) -> Self {
-        Self { written, defaults, asked: Vec::new(), entries: Vec::new(), problems: Vec::new() }
+        Self { written, defaults, site: 0, asked: Vec::new(), entries: Vec::new(), problems: Vec::new() }
+    }
+
+    /// Reads each site in turn; the one of the reference, if the file has none.
+    pub(super) fn each_site<T>(&mut self, mut read: impl FnMut(&mut Self) -> T) -> Vec<T> {
+        let sites = 0..self.written.sites().max(1);
+        let read = sites.map(|site| {
+            self.site = site;
+            read(self)
+        });
+        read.collect()
+    }
+
+    /// Turns to a site that was read before.
+    pub(super) fn back_to_site(&mut self, site: usize) {
+        self.site = site;
     }
 
     /// Returns an entry for each value read, or the problems if there are any.
@@ -46,7 +63,8 @@ impl<'i> Reader<'i> {
                     None => "is not a known key; config/intraware.toml lists all of them".to_owned(),
                 }
             };
-            let key = foreign::escape(&other.key);
+            self.site = other.site;
+            let key = foreign::escape(self.label(&other.key));
             self.problems.push(Problem { line: Some(other.line), key, value: None, message });
         }
         if self.problems.is_empty() { Ok(self.entries) } else { Err(self.problems) }
@@ -210,19 +228,33 @@ impl<'i> Reader<'i> {
 
     /// Notes the first problem of a key; what follows from it is no news.
     fn note(&mut self, key: &str, value: Option<String>, message: String) {
-        if self.problems.iter().all(|problem| problem.key != key) {
-            let line = self.written.line_of(key);
-            self.problems.push(Problem { line, key: key.to_owned(), value, message });
+        let label = self.label(key);
+        if self.problems.iter().all(|problem| problem.key != label) {
+            let line = self.written.line_of(key, self.site);
+            let line = line.or_else(|| self.written.line_of_site(key, self.site));
+            self.problems.push(Problem { line, key: label, value, message });
+        }
+    }
+
+    /// Returns what messages call a key: as it is, or with the number of its site where there are several.
+    fn label(&self, key: &str) -> String {
+        match key.strip_prefix("site.") {
+            Some(key) if self.written.sites() > 1 => format!("site[{}].{key}", self.site + 1),
+            _ => key.to_owned(),
         }
     }
 
     fn ask(&mut self, key: &'static str) -> Option<&'i DeValue<'i>> {
-        self.asked.push(key);
+        // The keys of all sites are the same ones.
+        if self.site == 0 {
+            self.asked.push(key);
+        }
         self.value(key)
     }
 
     fn value(&self, key: &str) -> Option<&'i DeValue<'i>> {
-        self.written.get(key).or_else(|| self.defaults.get(key)).map(|value| value.get_ref())
+        let value = self.written.get(key, self.site).or_else(|| self.defaults.get(key, 0));
+        value.map(|value| value.get_ref())
     }
 
     fn mistyped<T: Default>(&mut self, key: &str, allowed: &str) -> T {
@@ -231,11 +263,11 @@ impl<'i> Reader<'i> {
     }
 
     fn origin(&self, key: &str) -> Origin {
-        self.written.line_of(key).map_or(Origin::Default, |line| Origin::File { line })
+        self.written.line_of(key, self.site).map_or(Origin::Default, |line| Origin::File { line })
     }
 
     fn enter(&mut self, key: &'static str, value: String) {
-        self.entries.push(Entry { key: key.to_owned(), value, origin: self.origin(key) });
+        self.entries.push(Entry { key: self.label(key), value, origin: self.origin(key) });
     }
 }
 

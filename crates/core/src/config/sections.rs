@@ -14,6 +14,7 @@ use super::{
 };
 use crate::secret::SecretSource;
 use crate::site::{SiteUrl, Trust};
+use crate::sites::Builds;
 use crate::store::values::Values;
 
 /// Largest payload that every store can record: integers are exact up to here in JSON.
@@ -26,7 +27,7 @@ pub(super) fn read(from: &mut Reader<'_>) -> Config {
         archive: archive(from),
         records: records(from),
         signing: signing(from),
-        sites: vec![site(from)],
+        sites: sites(from),
         entries: Vec::new(),
     }
 }
@@ -227,9 +228,34 @@ fn signing(from: &mut Reader<'_>) -> SigningConfig {
     }
 }
 
+fn sites(from: &mut Reader<'_>) -> Vec<SiteConfig> {
+    let sites = from.each_site(site);
+    for (i, site) in sites.iter().enumerate() {
+        from.back_to_site(i);
+        // What is known of a site is kept under its name, by people too.
+        if sites[..i].iter().any(|other| other.name.eq_ignore_ascii_case(&site.name)) {
+            from.refuse("site.name", "must not be the name of another site");
+        }
+        if sites[..i].iter().any(|other| other.url == site.url) {
+            from.refuse("site.url", "must not be the place of another site");
+        }
+    }
+    sites
+}
+
+/// Reads which builds a site takes.
+fn builds(from: &mut Reader<'_>) -> Builds {
+    let pattern = from.text("site.builds");
+    Builds::matching(&pattern).unwrap_or_else(|why| {
+        from.refuse("site.builds", format!("must be a regular expression: {why}"));
+        Builds::default()
+    })
+}
+
 fn site(from: &mut Reader<'_>) -> SiteConfig {
     let site = SiteConfig {
         name: from.required("site.name", rules::word, String::new()),
+        builds: builds(from),
         url: site_url(from),
         tls: from.choice("site.tls", &[("explicit", TlsBegin::Explicit), ("implicit", TlsBegin::Implicit)]),
         trust: trust(from),

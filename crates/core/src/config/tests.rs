@@ -53,7 +53,7 @@ fn the_reference_names_every_key_there_is_and_no_other() {
     let asked: BTreeSet<&str> = reader.asked().iter().copied().collect();
     assert_eq!(asked.len(), reader.asked().len(), "a key is read twice");
     for key in asked {
-        assert!(reference.get(key).is_some(), "{key} is not in the reference");
+        assert!(reference.get(key, 0).is_some(), "{key} is not in the reference");
     }
     // Of some keys only one may be set, and here all are.
     let keys: Vec<String> = match reader.finish() {
@@ -155,15 +155,40 @@ fn syntax_errors_have_a_line_and_quote_nothing() {
 }
 
 #[test]
-fn there_is_exactly_one_site() {
+fn sites_are_tables_in_double_brackets() {
     assert!(
         problems("[site]\nurl = \"file:///x\"\n")
             .join("")
             .contains("c.toml:1: site: must be written [[site]]")
     );
     assert!(problems("site = []\n").join("").contains("must be written [[site]], with its keys below"));
-    let two = "[[site]]\nurl = \"file:///x\"\n[[site]]\nurl = \"file:///y\"\n";
-    assert_eq!(problems(two), ["c.toml:3: site: is a second site; exactly one [[site]] is allowed for now"]);
+    assert!(problems("site = [1]\n").join("").contains("must be written [[site]], with its keys below"));
+}
+
+#[test]
+fn several_sites_have_values_of_their_own_and_each_problem_says_where() {
+    let text = format!("{SALESFORCE}[signing]\nkey = \"/k\"\n",).replace(
+        "site = [{",
+        "site = [{ name = \"east\", connections = 2, url = \"file:///e\" }, { builds = '^blast/',",
+    );
+    let config = Config::parse(&text, "c.toml").unwrap();
+    let [east, intraware] = &config.sites[..] else { panic!("{:?}", config.sites) };
+    assert_eq!((east.name.as_str(), east.connections), ("east", 2));
+    assert_eq!((intraware.name.as_str(), intraware.connections), ("intraware", 8));
+    let has = |key: &str, value: &str| config.entries().iter().any(|e| e.key == key && e.value == value);
+    assert!(has("site[1].connections", "2") && has("site[2].connections", "8"), "{:?}", config.entries());
+    assert!(has("site[2].builds", "\"^blast/\""));
+    let sqlite = "[records]\nbackend = \"sqlite\"\n";
+    let wrong = "[[site]]\nurl = \"file:///x\"\nbuilds = \"(\"\n[[site]]\nname = \"Intraware\"\nurl = \"sftp://u@h/x\"\n\
+                 conections = 1\n[[site]]\nname = \"c\"\nurl = \"file:///x\"\n";
+    let expected = [
+        "c.toml:5: site[1].builds = \"(\": must be a regular expression: unclosed group",
+        "c.toml:6: site[2].private_key: must be set for an sftp site, or else agent, password or netrc",
+        "c.toml:7: site[2].name = \"Intraware\": must not be the name of another site",
+        "c.toml:9: site[2].conections: is not a known key; did you mean site.connections?",
+        "c.toml:12: site[3].url = \"file:///x\": must not be the place of another site",
+    ];
+    assert_eq!(problems(&format!("{sqlite}{wrong}")), expected);
 }
 
 #[test]

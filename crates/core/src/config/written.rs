@@ -1,7 +1,7 @@
 //! A configuration file as it was written: TOML, with the line of everything in it.
 //!
-//! Nothing is known here about which keys exist. `[[site]]` is the one array of tables; its single
-//! element is put where `[site]` would be, so that every key has one dotted name.
+//! Nothing is known here about which keys exist. `[[site]]` is the one array of tables; the dotted name of a key in it
+//! is the same for each element, and whoever asks says which element is meant.
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -13,12 +13,19 @@ use crate::foreign;
 pub(super) struct Written<'i> {
     text: &'i str,
     root: DeTable<'i>,
+    /// The tables of `[[site]]`, with where each begins.
+    sites: Vec<(usize, DeTable<'i>)>,
 }
+
+/// What the names of the keys of sites begin with.
+const SITE: &str = "site.";
 
 /// A key of the file that leads to a value or to a table nobody asked for.
 pub(super) struct Found {
     /// The dotted name.
     pub(super) key: String,
+    /// In which site it stands, if in one.
+    pub(super) site: usize,
     /// Where the key stands.
     pub(super) line: usize,
     /// Whether the name is asked for, but as a table.
@@ -32,38 +39,47 @@ impl<'i> Written<'i> {
         if !errors.is_empty() {
             return Err(errors.iter().map(|error| syntax_problem(text, error)).collect());
         }
-        let mut written = Self { text, root: root.into_inner() };
-        let problems = written.unwrap_site();
-        if problems.is_empty() { Ok(written) } else { Err(problems) }
+        let mut written = Self { text, root: root.into_inner(), sites: Vec::new() };
+        written.take_sites().map_err(|problem| vec![problem])?;
+        Ok(written)
     }
 
-    /// Puts the table of the only `[[site]]` in the place of the array.
-    fn unwrap_site(&mut self) -> Vec<Problem> {
-        let Some(site) = self.root.get_mut("site") else { return Vec::new() };
-        let line = line_at(self.text, site.span().start);
-        let problem = |line, message: &str| {
-            vec![Problem { line: Some(line), key: "site".into(), value: None, message: message.into() }]
+    /// Takes the tables of `[[site]]` out of the root.
+    fn take_sites(&mut self) -> Result<(), Problem> {
+        let Some(site) = self.root.remove("site") else { return Ok(()) };
+        let problem = |at, message: &str| {
+            let line = Some(line_at(self.text, at));
+            Problem { line, key: "site".into(), value: None, message: message.into() }
         };
-        let DeValue::Array(sites) = site.get_mut() else {
-            return problem(line, "must be written [[site]], in double brackets");
+        let start = site.span().start;
+        let DeValue::Array(sites) = site.into_inner() else {
+            return Err(problem(start, "must be written [[site]], in double brackets"));
         };
-        if let Some(second) = sites.get(1) {
-            let line = line_at(self.text, second.span().start);
-            return problem(line, "is a second site; exactly one [[site]] is allowed for now");
+        for site in sites {
+            let start = site.span().start;
+            let DeValue::Table(table) = site.into_inner() else {
+                return Err(problem(start, "must be written [[site]], with its keys below"));
+            };
+            self.sites.push((start, table));
         }
-        match sites.first().cloned() {
-            Some(only) if only.get_ref().is_table() => {
-                *site = only;
-                Vec::new()
-            }
-            _ => problem(line, "must be written [[site]], with its keys below"),
+        match self.sites.is_empty() {
+            true => Err(problem(start, "must be written [[site]], with its keys below")),
+            false => Ok(()),
         }
     }
 
-    /// Returns the value at a dotted name.
-    pub(super) fn get(&self, key: &str) -> Option<&Spanned<DeValue<'i>>> {
+    /// Returns how many sites there are.
+    pub(super) fn sites(&self) -> usize {
+        self.sites.len()
+    }
+
+    /// Returns the value at a dotted name; that of this site, if it is the name of a site's key.
+    pub(super) fn get(&self, key: &str, site: usize) -> Option<&Spanned<DeValue<'i>>> {
+        let (key, mut table) = match key.strip_prefix(SITE) {
+            Some(key) => (key, &self.sites.get(site)?.1),
+            None => (key, &self.root),
+        };
         let (tables, last) = key.rsplit_once('.').unwrap_or(("", key));
-        let mut table = &self.root;
         for name in tables.split('.').filter(|name| !name.is_empty()) {
             table = table.get(name)?.get_ref().as_table()?;
         }
@@ -71,18 +87,27 @@ impl<'i> Written<'i> {
     }
 
     /// Returns the line that the value at a dotted name begins on.
-    pub(super) fn line_of(&self, key: &str) -> Option<usize> {
-        self.get(key).map(|value| line_at(self.text, value.span().start))
+    pub(super) fn line_of(&self, key: &str, site: usize) -> Option<usize> {
+        self.get(key, site).map(|value| line_at(self.text, value.span().start))
+    }
+
+    /// Returns the line that the table begins on in which a site's key belongs.
+    pub(super) fn line_of_site(&self, key: &str, site: usize) -> Option<usize> {
+        let (start, _) = self.sites.get(site).filter(|_| key.starts_with(SITE))?;
+        Some(line_at(self.text, *start))
     }
 
     /// Returns the keys that do not lead to a name in `asked`.
     pub(super) fn others(&self, asked: &[&str]) -> Vec<Found> {
         let mut found = Vec::new();
-        self.walk(&self.root, "", asked, &mut found);
+        self.walk(&self.root, "", 0, asked, &mut found);
+        for (site, (_, table)) in self.sites.iter().enumerate() {
+            self.walk(table, SITE, site, asked, &mut found);
+        }
         found
     }
 
-    fn walk(&self, table: &DeTable<'i>, prefix: &str, asked: &[&str], found: &mut Vec<Found>) {
+    fn walk(&self, table: &DeTable<'i>, prefix: &str, site: usize, asked: &[&str], found: &mut Vec<Found>) {
         for (name, value) in table {
             // A quoted name with a dot in it would look like a name in another table.
             let bare = !name.get_ref().contains('.');
@@ -93,9 +118,10 @@ impl<'i> Written<'i> {
             let below = format!("{key}.");
             let is_table = bare && asked.iter().any(|name| name.starts_with(&below));
             match value.get_ref().as_table() {
-                Some(table) if is_table => self.walk(table, &below, asked, found),
+                Some(table) if is_table => self.walk(table, &below, site, asked, found),
                 _ => found.push(Found {
                     key,
+                    site,
                     line: line_at(self.text, name.span().start),
                     should_be_table: is_table,
                 }),

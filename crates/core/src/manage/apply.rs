@@ -12,7 +12,7 @@ mod prepare;
 use super::{BuildPlan, Chore, Plan, Step};
 use crate::archive::{ArchiveError, Effort};
 use crate::build_dir::{BuildError, BuildRoots};
-use crate::deliver::{DeliverError, Verify};
+use crate::deliver::DeliverError;
 use crate::exit::Fault;
 use crate::fingerprint::TreePolicy;
 use crate::lock::{Lock, LockError};
@@ -21,7 +21,8 @@ use crate::record::{Change, Record, RecordId};
 use crate::retry;
 use crate::run::{RunContext, Stopped};
 use crate::sign::{KeyError, SigningKey};
-use crate::site::{Link, SiteError};
+use crate::site::SiteError;
+use crate::sites::Contact;
 use crate::spool::{Job, NoteKey, ParkKind, Parked, Retry, Spool, SpoolError};
 use crate::store::{RecordStore, StoreError, WriteError, WriteRefusal};
 use crate::txlog::{Subject, TxLog, chain};
@@ -62,10 +63,8 @@ pub struct Manager<'a, 's> {
     pub effort: Effort,
     /// The company's key, loaded before any work if the plan needs it.
     pub key: Result<SigningKey, NoKey>,
-    /// How strongly a payload at the site must be verified.
-    pub verify: Verify,
-    /// The site.
-    pub link: &'a mut Link<'s>,
+    /// The sites: all that a plan may name.
+    pub contacts: &'a mut [Contact<'s>],
     /// Where each effect is written down.
     pub log: &'a TxLog,
     /// The run.
@@ -150,12 +149,23 @@ enum Trouble {
     Build { reason: String, seen: String },
     #[error("{0}")]
     NoRoom(String),
+    /// It concerns one of several sites.
+    #[error("at site {site}")]
+    At { site: String, source: Box<Trouble> },
 }
 
 impl Trouble {
+    /// Returns what it is, wherever it is.
+    fn itself(&self) -> &Self {
+        match self {
+            Self::At { source, .. } => source.itself(),
+            trouble => trouble,
+        }
+    }
+
     /// Takes what stands in the way of one build at the site for that build's own fault.
     fn of_build(self, job: &Job) -> Self {
-        let is_of_build = match &self {
+        let is_of_build = match self.itself() {
             Self::Site(error) => error.kind.fault() == Fault::Build,
             Self::Deliver(error) => error.fault() == Fault::Build,
             _ => false,
@@ -222,23 +232,23 @@ impl Run<'_, '_> {
 
     fn step(&mut self, step: Step, work: &mut Work) -> Result<(), Trouble> {
         match step {
-            Step::Prepare { place, survey, .. } => {
+            Step::Prepare { place, to, survey, .. } => {
                 let job = self.prepare(&place, &survey, work)?;
                 self.own(&job, work)?;
-                self.hand_over(&job, work).map_err(|trouble| trouble.of_build(&job))
+                self.hand_over(&job, &to, work).map_err(|trouble| trouble.of_build(&job))
             }
-            Step::Adopt { job } => {
+            Step::Adopt { job, to } => {
                 let job = self.bring_to_staged(&job, work)?;
                 self.verify_signature(&job, work)?;
                 self.own(&job, work)?;
-                self.hand_over(&job, work).map_err(|trouble| trouble.of_build(&job))
+                self.hand_over(&job, &to, work).map_err(|trouble| trouble.of_build(&job))
             }
-            Step::HandOver { job } => {
+            Step::HandOver { job, to } => {
                 let job = self.bring_to_staged(&job, work)?;
                 self.verify_signature(&job, work)?;
-                self.hand_over(&job, work).map_err(|trouble| trouble.of_build(&job))
+                self.hand_over(&job, &to, work).map_err(|trouble| trouble.of_build(&job))
             }
-            Step::Confirm { job, place, .. } => self.confirm(job.as_deref(), &place, work),
+            Step::Confirm { job, place, at, .. } => self.confirm(job.as_deref(), &place, &at, work),
             Step::Retire { job } => self.retire(&job, work),
             Step::Fail { reason, seen } => Err(Trouble::Build { reason, seen }),
             Step::Park { job, kind, reason } => self.park(&job, kind, &reason, work),
@@ -291,10 +301,7 @@ impl Run<'_, '_> {
 
     /// Says how a build ended, after writing the build's own fault to its record, and whether the run goes on.
     fn judge(&mut self, trouble: Trouble, work: &mut Work) -> End {
-        if let Trouble::Site(error) | Trouble::Deliver(DeliverError::Site(error)) = &trouble {
-            self.manager.link.heard(error.kind);
-        }
-        let own_fault = match &trouble {
+        let own_fault = match trouble.itself() {
             Trouble::Build { reason, seen } => Some((reason.clone(), seen.clone())),
             Trouble::Archive(error) if error.fault() == Fault::Build => Some((chain(error), chain(error))),
             _ => None,
@@ -359,5 +366,6 @@ fn fault_of(trouble: &Trouble) -> Option<Fault> {
         Trouble::Sign(error) => Some(error.fault()),
         Trouble::Build { .. } => Some(Fault::Build),
         Trouble::NoRoom(_) => Some(Fault::Spool),
+        Trouble::At { source, .. } => fault_of(source),
     }
 }

@@ -1,7 +1,7 @@
 //! Looks at everything a plan depends on, and changes nothing.
 //!
-//! Records first, then the spool, then the build directories of what is to be prepared, then the site for what should
-//! have been delivered. The site is connected to only if there is something to confirm.
+//! Records first, then the spool, then the build directories of what is to be prepared, then the sites for what should
+//! have been delivered. A site is connected to only if there is something to confirm at it.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,8 @@ use crate::fingerprint::survey;
 use crate::record::{Record, RecordId, Status};
 use crate::run::{RunContext, Stopped};
 use crate::sidecar::{SidecarKind, Sidecars};
-use crate::site::{Link, Place, SiteError};
+use crate::site::{Place, SiteError};
+use crate::sites::{Contact, Names, Roles, no_site};
 use crate::spool::{Found, Hold, Job, Note, Release, Retry, Room, Spool, SpoolError};
 use crate::store::{RecordStore, StoreError};
 use crate::txlog::chain;
@@ -30,8 +31,10 @@ pub struct Lookout<'a, 's> {
     pub roots: &'a BuildRoots,
     /// What a build may hold.
     pub policy: &'a TreePolicy,
-    /// The site.
-    pub link: &'a mut Link<'s>,
+    /// What the sites are for.
+    pub roles: &'a Roles,
+    /// The sites, each of which a role names.
+    pub contacts: &'a mut [Contact<'s>],
     /// The run.
     pub context: &'a RunContext,
 }
@@ -104,7 +107,7 @@ pub fn gather(lookout: &mut Lookout<'_, '_>, named: &[String]) -> Result<Snapsho
                     Whereabouts::In(_) => continue,
                     Whereabouts::Nowhere => None,
                 };
-                seen.views.insert(record.id.clone(), look_at_site(lookout, record, job));
+                seen.views.insert(record.id.clone(), look_at_sites(lookout, record, job));
             }
             Status::Completed | Status::DoNotRelease | Status::Other(_) => {}
         }
@@ -206,7 +209,8 @@ fn place_of(roots: &BuildRoots, record: &Record) -> Result<Place, String> {
     Place::of_build(below).map_err(|e| e.to_string())
 }
 
-fn look_at_site(lookout: &mut Lookout<'_, '_>, record: &Record, job: Option<&Job>) -> View {
+/// Looks at every site that must have the build.
+fn look_at_sites(lookout: &mut Lookout<'_, '_>, record: &Record, job: Option<&Job>) -> View {
     let place = match job {
         Some(job) => job.manifest.place.clone(),
         None => match place_of(lookout.roots, record) {
@@ -221,19 +225,59 @@ fn look_at_site(lookout: &mut Lookout<'_, '_>, record: &Record, job: Option<&Job
     let Some(expected) = expected(record, job, sidecars.as_ref()) else {
         return View::Wrong { reason: "the record has no size or digests to compare with".to_owned() };
     };
-    let look = |link: &mut Link<'_>| -> Result<deliver::SiteView, SiteError> {
-        let session = link.open()?;
-        deliver::inspect(session, &place, &expected)
+    let at = lookout.roles.required(&place);
+    if at.is_empty() {
+        return View::Unknown { fault: Fault::Configuration, reason: no_site(&place) };
+    }
+    let mut all = View::Right { place: place.clone(), at: at.clone(), verified_by: Strength::ReadBack };
+    for contact in lookout.contacts.iter_mut().filter(|contact| at.iter().any(|name| name == contact.name()))
+    {
+        let view = look_at_site(contact, &place, &expected, job);
+        all = all.and(view, contact.name(), &at);
+    }
+    all
+}
+
+/// Returns how strongly the payload was verified at a site, or what is to be said instead.
+fn look_at_site(
+    contact: &mut Contact<'_>,
+    place: &Place,
+    expected: &Expected<'_>,
+    job: Option<&Job>,
+) -> Result<Strength, View> {
+    let look = |contact: &mut Contact<'_>| -> Result<deliver::SiteView, SiteError> {
+        let session = contact.link.open()?;
+        deliver::inspect(session, place, expected)
     };
-    match look(lookout.link) {
+    match look(contact) {
         Err(error) => {
-            lookout.link.heard(error.kind);
-            View::Unknown { fault: error.kind.fault(), reason: chain(&error) }
+            contact.link.heard(error.kind);
+            Err(View::Unknown { fault: error.kind.fault(), reason: chain(&error) })
         }
         Ok(view) => match wrong(&view, job.is_some()) {
-            None => View::Right { place, verified_by: strength(&view, job) },
-            Some(reason) => View::Wrong { reason },
+            None => Ok(strength(&view, job, contact.name())),
+            Some(reason) => Err(View::Wrong { reason }),
         },
+    }
+}
+
+impl View {
+    /// Adds what was seen at one more site. What is wrong at one counts more than that another does not tell; and all
+    /// together are known as well as the one that is known least.
+    fn and(self, seen: Result<Strength, Self>, site: &str, at: &Names) -> Self {
+        let told =
+            |reason: String| if at.must_be_told() { format!("{reason} (site {site})") } else { reason };
+        match (self, seen) {
+            (Self::Right { place, at, verified_by }, Ok(strength)) => {
+                Self::Right { place, at, verified_by: verified_by.min(strength) }
+            }
+            (all, Ok(_)) => all,
+            (all @ Self::Wrong { .. }, Err(_)) => all,
+            (_, Err(Self::Wrong { reason })) => Self::Wrong { reason: told(reason) },
+            (all @ Self::Unknown { .. }, Err(_)) => all,
+            (_, Err(Self::Unknown { fault, reason })) => Self::Unknown { fault, reason: told(reason) },
+            (all, Err(Self::Right { .. })) => all,
+        }
     }
 }
 
@@ -283,8 +327,8 @@ fn wrong(view: &SiteView, is_ours: bool) -> Option<String> {
 }
 
 /// Returns how strongly the payload was verified: by this look, or by the uploader if that was stronger.
-fn strength(view: &SiteView, job: Option<&Job>) -> Strength {
-    let by_uploader = job.and_then(|job| job.receipt.as_ref()).map(|receipt| receipt.delivery.verified_by);
+fn strength(view: &SiteView, job: Option<&Job>, site: &str) -> Strength {
+    let by_uploader = job.and_then(|job| job.receipt(site)).map(|receipt| receipt.delivery.verified_by);
     match view.payload {
         PayloadView::Right(Strength::Size) => by_uploader.unwrap_or(Strength::Size),
         PayloadView::Right(strength) => strength,

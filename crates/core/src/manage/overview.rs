@@ -99,7 +99,7 @@ fn line(id: &RecordId, record: Option<&Record>, jobs: &[&Job], seen: &Snapshot) 
         status: record.map(|record| record.status.clone()),
         room: job.map(|job| job.room),
         job: job.map(|job| job.id.clone()),
-        delivered: job.and_then(|job| job.receipt.as_ref()).map(|receipt| receipt.delivered),
+        delivered: job.and_then(Job::delivered),
         last_error: errors.into_iter().flatten().next(),
         next_try: in_error
             .and(retry)

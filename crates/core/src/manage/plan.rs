@@ -10,13 +10,15 @@ use jiff::{SignedDuration, Timestamp};
 use super::{BuildPlan, Chore, Plan, Rest, Snapshot, Source, Step, View};
 use crate::exit::Fault;
 use crate::record::{Record, RecordId, Status};
+use crate::site::Place;
+use crate::sites::{Names, Roles, no_site};
 use crate::spool::{Flaw, Job, ParkKind, Release, Room, Unreadable};
 
 /// What the configuration and the command line say about planning.
 #[derive(Debug, Clone)]
 pub struct Policy {
-    /// The site's name, under which releases are noted.
-    pub site: String,
+    /// What the sites are for; releases are noted under their names.
+    pub roles: Roles,
     /// How long receipts and parked jobs are kept.
     pub keep: SignedDuration,
     /// Pauses after failures are not waited for: somebody asked for these builds now.
@@ -167,7 +169,9 @@ impl Case<'_> {
             None => return (Vec::new(), None),
         };
         let fingerprint = survey.fingerprint.to_string();
-        let trouble = self.collision().or_else(|| self.foreign_release(place));
+        let to = self.policy.roles.required(place);
+        let nowhere = to.is_empty().then(|| no_site(place));
+        let trouble = nowhere.or_else(|| self.collision()).or_else(|| self.foreign_release(place, &to));
         if let Some(reason) = trouble.or_else(|| self.known_conflict(&fingerprint)) {
             return self.unless_pausing(&reason, || self.fail(reason.clone(), reason.clone()));
         }
@@ -185,9 +189,10 @@ impl Case<'_> {
                 "the record was reset, or the build directory has changed",
             );
             steps.push(match adopted {
-                Some(job) => Step::Adopt { job: Box::new(job.clone()) },
+                Some(job) => Step::Adopt { job: Box::new(job.clone()), to },
                 None => Step::Prepare {
                     place: place.clone(),
+                    to,
                     files: survey.entries,
                     bytes: survey.bytes,
                     survey: Box::new(survey.clone()),
@@ -203,7 +208,7 @@ impl Case<'_> {
         let mut steps = self.park(others, ParkKind::Stale, "the record describes another generation");
         let (more, rest) = match whereabouts(self.record, self.jobs) {
             Whereabouts::In(job) => match job.room {
-                Room::Staged => (vec![Step::HandOver { job: Box::new(job.clone()) }], None),
+                Room::Staged => self.hand_over(job),
                 Room::Upload => match &job.attempts {
                     // The uploader cannot write to the record; what it found out about the build is told here.
                     Some(attempts) if attempts.fault == Fault::Build => {
@@ -223,11 +228,21 @@ impl Case<'_> {
         (steps, rest)
     }
 
+    fn hand_over(&self, job: &Job) -> Decision {
+        let place = &job.manifest.place;
+        let to = self.policy.roles.required(place);
+        if to.is_empty() {
+            // The build was right when it was prepared: it is the configuration that has changed.
+            return rest(Rest::CannotLook { fault: Fault::Configuration, reason: no_site(place) });
+        }
+        (vec![Step::HandOver { job: Box::new(job.clone()), to }], None)
+    }
+
     fn decide_by_site(&self, job: Option<&Job>) -> Decision {
         match self.seen.views.get(&self.record.id) {
-            Some(View::Right { place, verified_by }) => {
-                let job = job.map(|job| Box::new(job.clone()));
-                (vec![Step::Confirm { job, place: place.clone(), verified_by: *verified_by }], None)
+            Some(View::Right { place, at, verified_by }) => {
+                let (job, place) = (job.map(|job| Box::new(job.clone())), place.clone());
+                (vec![Step::Confirm { job, place, at: at.clone(), verified_by: *verified_by }], None)
             }
             Some(View::Wrong { reason }) => {
                 let reason = match job {
@@ -250,7 +265,7 @@ impl Case<'_> {
         let parked = job.parked.as_ref();
         match parked.map_or(ParkKind::Stale, |parked| parked.kind) {
             // The reason to park it has gone: the record describes it again.
-            ParkKind::Held | ParkKind::Stale => (vec![Step::HandOver { job: Box::new(job.clone()) }], None),
+            ParkKind::Held | ParkKind::Stale => self.hand_over(job),
             ParkKind::Conflict | ParkKind::Damaged => {
                 let reason = parked.map_or_else(String::new, |parked| parked.reason.clone());
                 self.fail(reason, job.manifest.fingerprint.clone())
@@ -320,15 +335,14 @@ impl Case<'_> {
         parked.find(|parked| parked.kind == ParkKind::Conflict).map(|parked| parked.reason.clone())
     }
 
-    /// Returns why the place cannot be used if another record's build was released there.
-    fn foreign_release(&self, place: &crate::site::Place) -> Option<String> {
-        let release = self.seen.releases.get(&Release::key_of(&self.policy.site, place))?;
-        (release.record != self.record.id).then(|| {
-            format!(
-                "{place} was released for record {} on {:.0}; a released path never changes",
-                release.record, release.at
-            )
-        })
+    /// Returns why the place cannot be used if another record's build was released there, at one of the sites.
+    fn foreign_release(&self, place: &Place, to: &Names) -> Option<String> {
+        let released = |site| self.seen.releases.get(&Release::key_of(site, place));
+        let release = to.iter().filter_map(released).find(|release| release.record != self.record.id)?;
+        Some(format!(
+            "{place} was released for record {} on {:.0}; a released path never changes",
+            release.record, release.at
+        ))
     }
 }
 
@@ -368,7 +382,7 @@ fn kept_since(job: &Job) -> Option<Timestamp> {
     match job.room {
         Room::Staged | Room::Upload => None,
         Room::Sent if job.has_payload => None,
-        Room::Sent => job.receipt.as_ref().map(|receipt| receipt.delivered),
+        Room::Sent => job.delivered(),
         Room::Parked => job.parked.as_ref().map(|parked| parked.at),
     }
 }

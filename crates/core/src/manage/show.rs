@@ -36,26 +36,26 @@ impl Display for BuildPlan {
 impl Display for Step {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Prepare { place, files, bytes, .. } => write!(
+            Self::Prepare { place, to, files, bytes, .. } => write!(
                 f,
-                "archive {files} entries ({bytes} bytes), sign, stage, set In Process, put the sidecars to the site, \
+                "archive {files} entries ({bytes} bytes), sign, stage, set In Process, put the sidecars to {to}, \
                  queue for upload as {place}"
             ),
-            Self::Adopt { job } => write!(
+            Self::Adopt { job, to } => write!(
                 f,
-                "take over job {} from {}, set In Process, put the sidecars to the site, queue for upload as {}",
+                "take over job {} from {}, set In Process, put the sidecars to {to}, queue for upload as {}",
                 job.id, job.room, job.manifest.place
             ),
-            Self::HandOver { job } => {
+            Self::HandOver { job, to } => {
                 write!(
                     f,
-                    "go on with job {} from {}: put the sidecars to the site, queue for upload as {}",
+                    "go on with job {} from {}: put the sidecars to {to}, queue for upload as {}",
                     job.id, job.room, job.manifest.place
                 )
             }
-            Self::Confirm { place, verified_by, .. } => write!(
+            Self::Confirm { place, at, verified_by, .. } => write!(
                 f,
-                "{place} is whole at the site (verified by {verified_by}): set Completed and Ready for Intraware File Association"
+                "{place} is whole at {at} (verified by {verified_by}): set Completed and Ready for Intraware File Association"
             ),
             Self::Retire { job } => {
                 write!(f, "remove the delivered payload of job {} from the spool", job.id)

@@ -6,7 +6,7 @@
 //!   p7.tar.gz.asc .MD5 .SHA1 …         the sidecars
 //!   manifest.json                      everything known about it; written last
 //!   attempts.json                      failed tries to deliver it
-//!   receipt.json                       how it was delivered and verified
+//!   receipt.json                       how it was delivered and verified, at each site
 //!   parked.json                        why it was taken out of the flow
 //! ```
 
@@ -17,14 +17,14 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::receipt::{self, Receipt};
 use super::{Room, durable};
-use crate::deliver::Delivered;
 use crate::digest::{Digests, Generation};
 use crate::exit::Fault;
 use crate::foreign;
 use crate::record::RecordId;
 use crate::sidecar::{SidecarKind, Sidecars};
-use crate::site::{Place, RemotePath};
+use crate::site::Place;
 
 /// One prepared generation of one build, by name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -116,28 +116,6 @@ impl Manifest {
     }
 }
 
-/// How, where, when and how strongly a delivery was verified.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Receipt {
-    /// The version of this file.
-    pub format: u32,
-    /// The site's name in the configuration.
-    pub site: String,
-    /// What the peer said it was.
-    pub peer: String,
-    /// The payload's final name at the site.
-    pub path: RemotePath,
-    /// What the transfer was.
-    #[serde(flatten)]
-    pub delivery: Delivered,
-    /// When it stood at the site under its final name.
-    pub delivered: Timestamp,
-    /// The host that delivered it.
-    pub host: String,
-    /// The run that delivered it.
-    pub run: String,
-}
-
 /// Failed tries to deliver a job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attempts {
@@ -195,12 +173,24 @@ pub struct Job {
     pub manifest: Manifest,
     /// Whether its payload is there; it is removed when the record is Completed.
     pub has_payload: bool,
-    /// How it was delivered, if it was.
-    pub receipt: Option<Receipt>,
+    /// How it was delivered, to each site that has it.
+    pub receipts: Vec<Receipt>,
     /// How its delivery failed, if it did.
     pub attempts: Option<Attempts>,
     /// Why it was parked, if it was.
     pub parked: Option<Parked>,
+}
+
+impl Job {
+    /// Returns when the last of its sites got it, if any did.
+    pub fn delivered(&self) -> Option<Timestamp> {
+        self.receipts.iter().map(|receipt| receipt.delivered).max()
+    }
+
+    /// Returns the receipt of a site.
+    pub fn receipt(&self, site: &str) -> Option<&Receipt> {
+        self.receipts.iter().find(|receipt| receipt.site == site)
+    }
 }
 
 /// One directory entry of a room.
@@ -329,12 +319,19 @@ fn read_job(dir: &Path, room: Room, name: &str, id: &JobId) -> Result<Job, Troub
     if !has_payload && room != Room::Sent {
         return Err(damaged("its payload is missing"));
     }
+    let receipts = match durable::read_file(&dir.join(RECEIPT))?.map(|text| receipt::read(&text)) {
+        Some(read) => match read? {
+            receipt::Read::Receipts(receipts) => receipts,
+            receipt::Read::Newer(format) => return Err(Trouble::Newer(format)),
+        },
+        None => Vec::new(),
+    };
     Ok(Job {
         id: id.clone(),
         room,
         dir_name: name.to_owned(),
         has_payload,
-        receipt: durable::read_json(&dir.join(RECEIPT))?,
+        receipts,
         attempts: durable::read_json(&dir.join(ATTEMPTS))?,
         parked: durable::read_json(&dir.join(PARKED))?,
         manifest,

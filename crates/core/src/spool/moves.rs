@@ -6,7 +6,8 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::job::{self, Attempts, Job, Manifest, Parked, Receipt};
+use super::job::{self, Attempts, Job, Manifest, Parked};
+use super::receipt::{Receipt, Written};
 use super::{Hold, Note as _, Release, Retry, Room, Spool, SpoolError, Unreadable, durable};
 use crate::exit::Fault;
 use crate::foreign;
@@ -145,17 +146,22 @@ impl Spool {
         Ok(Job { room: to, dir_name, ..job.clone() })
     }
 
-    /// Writes the receipt of a delivered job, and moves it to sent (U5).
+    /// Writes the receipts of a delivered job, and moves it to sent (U5).
     pub fn deliver(
         &self,
         job: &Job,
-        receipt: &Receipt,
+        receipts: Vec<Receipt>,
         context: &RunContext,
         lock: &mut Lock,
     ) -> Result<Job, SpoolError> {
-        durable::write_json(&self.job_dir(job), job::RECEIPT, receipt)?;
+        self.put_receipts(job, &receipts)?;
         let sent = self.transfer(job, Room::Sent, context, lock)?;
-        Ok(Job { receipt: Some(receipt.clone()), ..sent })
+        Ok(Job { receipts, ..sent })
+    }
+
+    /// Writes which sites have a job.
+    fn put_receipts(&self, job: &Job, receipts: &[Receipt]) -> Result<(), SpoolError> {
+        durable::write_json(&self.job_dir(job), job::RECEIPT, &Written::of(receipts))
     }
 
     /// Brings a job that was sent, waits to be sent, or was parked back to staged, to be handed over anew.
@@ -167,7 +173,7 @@ impl Spool {
         let staged = self.transfer(job, Room::Staged, context, lock)?;
         // Only now: a parked job without its reason would be kept for ever.
         remove_if_there(&self.job_dir(&staged).join(job::PARKED))?;
-        Ok(Job { receipt: None, attempts: None, parked: None, ..staged })
+        Ok(Job { receipts: Vec::new(), attempts: None, parked: None, ..staged })
     }
 
     /// Takes a job out of the flow.

@@ -152,6 +152,29 @@ fn receipt() -> Receipt {
     }
 }
 
+#[test]
+fn receipts_are_read_in_the_format_of_one_site_and_of_several() {
+    let world = World::new();
+    let staged = world.stage("abc");
+    let mut lock = world.lock();
+    let dir = world.spool.job_dir(&staged);
+    // As programs before several sites wrote it.
+    let old = br#"{ "format": 1, "site": "intraware", "peer": "directory /srv", "path": "blast/p7/p7.tar.gz",
+        "verified_by": "read-back", "resumed_from": 0, "sent": 3, "moved_aside": null, "adopted": false,
+        "delivered": "2026-11-21T03:00:00Z", "host": "ebb", "run": "r1" }"#;
+    fs::write(dir.join("receipt.json"), old).unwrap();
+    let read = world.job(Room::Staged, "abc");
+    assert_eq!(read.receipts, [Receipt { delivered: read.receipts[0].delivered, ..receipt() }]);
+    let mirror = Receipt { site: "mirror".into(), ..receipt() };
+    let sent =
+        world.spool.deliver(&staged, vec![receipt(), mirror.clone()], &world.context, &mut lock).unwrap();
+    assert_eq!(world.job(Room::Sent, "abc").receipts, [receipt(), mirror.clone()]);
+    assert_eq!(sent.receipt("mirror"), Some(&mirror));
+    let newer = r#"{ "format": 3, "receipts": {} }"#;
+    fs::write(world.spool.job_dir(&sent).join("receipt.json"), newer).unwrap();
+    assert_eq!(world.unreadable(Room::Sent).flaw, Flaw::Newer);
+}
+
 fn attempts() -> Attempts {
     Attempts {
         count: 2,
@@ -254,7 +277,7 @@ fn s0_15_locks_that_no_other_host_sees_are_refused_unless_there_is_no_other_host
 fn s0_39_a_job_stands_in_one_room_at_a_time_and_keeps_all_it_has() {
     let world = World::new();
     let staged = world.stage("abc");
-    assert!(staged.has_payload && staged.receipt.is_none() && staged.parked.is_none());
+    assert!(staged.has_payload && staged.receipts.is_empty() && staged.parked.is_none());
     assert_eq!(staged.manifest, manifest("abc"));
     assert_eq!(fs::read(world.spool.payload(&staged)).unwrap(), b"abc");
     assert!(world.spool.names("work").unwrap().is_empty());
@@ -267,9 +290,9 @@ fn s0_39_a_job_stands_in_one_room_at_a_time_and_keeps_all_it_has() {
     world.spool.put_attempts(&upload, &attempts()).unwrap();
     let upload = world.job(Room::Upload, "abc");
     assert_eq!(upload.attempts, Some(attempts()));
-    let sent = world.spool.deliver(&upload, &receipt(), &world.context, &mut lock).unwrap();
+    let sent = world.spool.deliver(&upload, vec![receipt()], &world.context, &mut lock).unwrap();
     assert_eq!(sent, world.job(Room::Sent, "abc"));
-    assert_eq!(sent.receipt, Some(receipt()));
+    assert_eq!(sent.receipts, [receipt()]);
     assert_eq!(world.names(), [format!("sent/{}", staged.id)].into());
     let signature = world.spool.sidecars(&sent).unwrap();
     assert_eq!(signature.get(SidecarKind::Signature), b"signature");
@@ -288,7 +311,7 @@ fn s0_47_a_completed_job_loses_its_payload_alone_and_later_all() {
         .spool
         .transfer(&world.stage_under("abc", &mut lock), Room::Upload, &world.context, &mut lock)
         .unwrap();
-    let sent = world.spool.deliver(&upload, &receipt(), &world.context, &mut lock).unwrap();
+    let sent = world.spool.deliver(&upload, vec![receipt()], &world.context, &mut lock).unwrap();
     let half = world.spool.job_dir(&sent).join(".receipt.json.9.tmp");
     fs::write(&half, "{").unwrap();
     world.spool.retire(&sent).unwrap();
@@ -335,7 +358,7 @@ fn a_job_takes_the_place_of_an_earlier_one_with_the_same_content() {
     fs::create_dir(&taken).unwrap();
     fs::write(taken.join("receipt.json"), "old").unwrap();
     world.spool.transfer(&staged, Room::Upload, &world.context, &mut world.lock()).unwrap();
-    assert_eq!(world.job(Room::Upload, "abc").receipt, None);
+    assert_eq!(world.job(Room::Upload, "abc").receipts, []);
     assert_eq!(world.names(), [format!("upload/{}", staged.id)].into());
     assert!(world.spool.names("work").unwrap().is_empty());
 }
@@ -366,7 +389,7 @@ fn a_run_that_lost_its_lock_moves_nothing() {
     lock.lose();
     let refused = [
         world.spool.transfer(&staged, Room::Upload, &world.context, &mut lock).map(|_| ()),
-        world.spool.deliver(&staged, &receipt(), &world.context, &mut lock).map(|_| ()),
+        world.spool.deliver(&staged, vec![receipt()], &world.context, &mut lock).map(|_| ()),
         world.spool.bring_back(&staged, &world.context, &mut lock).map(|_| ()),
         world.spool.park(&staged, &parked(ParkKind::Stale), &mut lock),
         world.spool.discard(&staged, &world.context, &mut lock),

@@ -3,35 +3,37 @@
 //! Several jobs are delivered at the same time, each over a connection of its own; connections that no job needs help
 //! with large payloads. The most urgent jobs are begun first.
 //!
+//! A job goes to its sites one after the other, twice: first it is copied and verified at all of them, then it gets its
+//! name at each ([`transfer`]). Whoever delivers has one connection at a time, and gives it back before taking one to
+//! another site: so nobody waits for a connection that somebody has who waits for his. When a site fails, what the
+//! others have got under temporary names stays there, and the next run only proves it.
+//!
 //! The lock saves two uploaders from sending the same bytes; that they do not harm each other follows from the
 //! names at the site, which carry the generation, and from the rename that does not overwrite.
 
-use std::cell::RefCell;
+mod transfer;
+
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Builder};
 
 use super::plan::{JobPlan, Plan, Verdict};
-use crate::deliver::{self, DeliverError, Delivered, Delivery, Released, Stop, Verify};
+use crate::deliver::DeliverError;
 use crate::exit::Fault;
 use crate::lock::{Lock, LockError};
 use crate::outcome::{End, Outcome};
-use crate::retry;
 use crate::run::{Amount, Progress, RunContext, Stopped};
-use crate::site::{Link, Pool, Site, SiteError, SiteErrorKind};
-use crate::spool::{Attempts, Found, Job, ParkKind, Parked, Receipt, Room, Spool, SpoolError};
+use crate::site::{Link, Pool, SiteError, SiteErrorKind};
+use crate::sites::{Destination, Names};
+use crate::spool::{Found, Job, ParkKind, Parked, Room, Spool, SpoolError};
 use crate::txlog::{Subject, TxLog};
 
 /// What delivering needs.
 pub struct Uploader<'a> {
     /// Where the jobs are.
     pub spool: &'a Spool,
-    /// Where they go.
-    pub site: &'a dyn Site,
-    /// How many connections to it may be open at the same time.
-    pub connections: usize,
-    /// How strongly a delivery must be verified.
-    pub verify: Verify,
+    /// Where they go: all that a plan may name.
+    pub destinations: &'a [Destination<'a>],
     /// Where each effect is written down.
     pub log: &'a TxLog,
     /// The run.
@@ -40,16 +42,26 @@ pub struct Uploader<'a> {
 
 /// Executes a plan and returns what became of each job that was to be delivered, in the order of the plan.
 pub fn apply(uploader: &Uploader<'_>, plan: Plan) -> Vec<Outcome> {
-    let due = plan.jobs.into_iter().filter(|job| matches!(job.verdict, Verdict::Deliver));
-    let queue: VecDeque<(usize, Job)> = due.map(|JobPlan { job, .. }| job).enumerate().collect();
-    let workers = queue.len().min(uploader.connections);
-    let tally = Tally::begin(uploader.context, queue.iter().map(|(_, job)| job));
+    let mut outcomes = Vec::new();
+    let mut queue = VecDeque::new();
+    for (index, JobPlan { job, verdict }) in plan.jobs.into_iter().enumerate() {
+        match verdict {
+            Verdict::Deliver { to } => queue.push_back(Task { index, sites: uploader.indices(&to), job }),
+            Verdict::NoSite { reason } => {
+                outcomes.push((index, outcome(&job, End::Failed { fault: Fault::Configuration, reason })));
+            }
+            Verdict::Held(_) | Verdict::NotDue { .. } | Verdict::InUse { .. } => {}
+        }
+    }
+    let connections = uploader.destinations.iter().map(|destination| destination.connections).sum();
+    let workers = queue.len().min(connections);
+    let tally = Tally::begin(uploader.context, &queue);
     let run = Run {
         uploader,
-        pool: &Pool::new(uploader.site, uploader.connections),
+        pools: uploader.destinations.iter().map(|to| Pool::new(to.site.as_ref(), to.connections)).collect(),
         queue: Mutex::new(queue),
         closed: Mutex::new(None),
-        outcomes: Mutex::default(),
+        outcomes: Mutex::new(outcomes),
         tally,
     };
     thread::scope(|scope| {
@@ -60,7 +72,7 @@ pub fn apply(uploader: &Uploader<'_>, plan: Plan) -> Vec<Outcome> {
                 break;
             }
         }
-        Worker { run: &run, link: Link::new(run.pool) }.work();
+        Worker { run: &run, link: None }.work();
     });
     uploader.context.progress.end();
     let mut outcomes = run.outcomes.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -68,12 +80,22 @@ pub fn apply(uploader: &Uploader<'_>, plan: Plan) -> Vec<Outcome> {
     outcomes.into_iter().map(|(_, outcome)| outcome).collect()
 }
 
+/// A job to be delivered.
+struct Task {
+    /// Its place in the plan.
+    index: usize,
+    job: Job,
+    /// Where it goes, by places in [`Uploader::destinations`].
+    sites: Vec<usize>,
+}
+
 /// What the workers of a run share.
 struct Run<'a> {
     uploader: &'a Uploader<'a>,
-    pool: &'a Pool<'a>,
+    /// The connections to each destination.
+    pools: Vec<Pool<'a>>,
     /// The jobs that nobody has begun.
-    queue: Mutex<VecDeque<(usize, Job)>>,
+    queue: Mutex<VecDeque<Task>>,
     /// Why no further job is tried, once that is so.
     closed: Mutex<Option<(Fault, String)>>,
     outcomes: Mutex<Vec<(usize, Outcome)>>,
@@ -84,10 +106,15 @@ impl Run<'_> {
     /// Delivers jobs over a further connection, once there is one. Whoever has none takes no job, which would wait
     /// with him while others have their turn.
     fn help(&self) {
-        while !guard(&self.queue).is_empty() && self.pool.refusal().is_none() {
-            match self.pool.spare() {
-                Some(link) => return Worker { run: self, link }.work(),
-                None => self.pool.wait(),
+        loop {
+            let next = guard(&self.queue).front().and_then(|task| task.sites.first().copied());
+            let Some(site) = next else { return };
+            let pool = &self.pools[site];
+            match pool.spare() {
+                Some(link) => return Worker { run: self, link: Some((site, link)) }.work(),
+                // Nothing is to be had there: the job is only told so, and must not keep those behind it waiting.
+                None if pool.refusal().is_some() => return Worker { run: self, link: None }.work(),
+                None => pool.wait(),
             }
         }
     }
@@ -96,7 +123,8 @@ impl Run<'_> {
 /// Delivers one job after the other.
 struct Worker<'r> {
     run: &'r Run<'r>,
-    link: Link<'r>,
+    /// The only connection it may have, and to which destination.
+    link: Option<(usize, Link<'r>)>,
 }
 
 /// How far a run has come with all its payloads together.
@@ -106,13 +134,13 @@ struct Tally<'a> {
 }
 
 impl<'a> Tally<'a> {
-    fn begin<'j>(context: &'a RunContext, jobs: impl Iterator<Item = &'j Job> + Clone) -> Self {
-        let what = match (jobs.clone().next(), jobs.clone().count()) {
-            (Some(job), 1) => job.manifest.place.payload_name().to_owned(),
-            (_, count) => format!("{count} payloads"),
+    fn begin(context: &'a RunContext, tasks: &VecDeque<Task>) -> Self {
+        let what = match tasks.front() {
+            Some(task) if tasks.len() == 1 => task.job.manifest.place.payload_name().to_owned(),
+            _ => format!("{} payloads", tasks.len()),
         };
-        let bytes = jobs.clone().map(|job| job.manifest.digests.size).sum();
-        context.progress.begin(&what, Amount { files: jobs.count() as u64, bytes });
+        let bytes = tasks.iter().map(|task| task.job.manifest.digests.size * task.sites.len() as u64).sum();
+        context.progress.begin(&what, Amount { files: tasks.len() as u64, bytes });
         Self { progress: context.progress.as_ref(), done: Mutex::default() }
     }
 
@@ -143,43 +171,59 @@ enum Trouble {
     Deliver(#[from] DeliverError),
     #[error("{0}")]
     Moved(String),
+    /// A connection could not be made.
+    #[error(transparent)]
+    Connect(SiteError),
+    /// It concerns one of several sites.
+    #[error("at site {site}")]
+    At { site: String, source: Box<Trouble> },
+}
+
+impl Trouble {
+    /// Returns what it is, wherever it is.
+    fn itself(&self) -> &Self {
+        match self {
+            Self::At { source, .. } => source.itself(),
+            trouble => trouble,
+        }
+    }
+}
+
+/// Returns what became of a job, before anything is said to be done.
+fn outcome(job: &Job, end: End) -> Outcome {
+    Outcome { record: job.id.record.clone(), name: job.manifest.name.clone(), done: Vec::new(), end }
 }
 
 impl Worker<'_> {
     fn work(mut self) {
         loop {
             let next = guard(&self.run.queue).pop_front();
-            let Some((index, job)) = next else { return };
-            let outcome = self.deliver(job);
+            let Some(task) = next else { return };
+            let outcome = self.deliver(&task);
             self.run.tally.add(1, 0);
-            guard(&self.run.outcomes).push((index, outcome));
+            guard(&self.run.outcomes).push((task.index, outcome));
         }
     }
 
-    fn deliver(&mut self, job: Job) -> Outcome {
-        let mut outcome = Outcome {
-            record: job.id.record.clone(),
-            name: job.manifest.name.clone(),
-            done: Vec::new(),
-            end: End::Done,
-        };
+    fn deliver(&mut self, task: &Task) -> Outcome {
+        let Task { job, sites, .. } = task;
         if let Some((fault, reason)) = guard(&self.run.closed).clone() {
-            outcome.end = End::NotTried { fault, reason };
-            return outcome;
+            return outcome(job, End::NotTried { fault, reason });
         }
-        outcome.end = match self.under_lock(&job) {
-            Ok(done) => {
-                outcome.done.push(done);
-                End::Done
-            }
-            Err(trouble) => self.judge(trouble),
-        };
-        outcome
+        // What is known to be away is not waited for, and nothing is sent elsewhere that must wait for it.
+        if let Some(refusal) = sites.iter().find_map(|site| self.run.pools[*site].refusal()) {
+            return outcome(job, End::NotTried { fault: refusal.kind.fault(), reason: refusal.message });
+        }
+        match self.under_lock(task) {
+            Ok(done) => Outcome { done, ..outcome(job, End::Done) },
+            Err(trouble) => outcome(job, self.judge(&trouble)),
+        }
     }
 
     /// Takes the job's lock (U1) and delivers what then still is there.
-    fn under_lock(&mut self, job: &Job) -> Result<String, Trouble> {
+    fn under_lock(&mut self, task: &Task) -> Result<Vec<String>, Trouble> {
         let Uploader { spool, context, .. } = *self.run.uploader;
+        let job = &task.job;
         context.stop.check()?;
         let mut lock = match Lock::take(&spool.job_lock(&job.id.record), context) {
             Err(LockError::Busy(holder)) => {
@@ -197,85 +241,27 @@ impl Worker<'_> {
         if let Some(hold) = spool.hold(&job.id.record)? {
             return Err(Trouble::Moved(hold.to_string()));
         }
-        match self.transfer(&job, &mut lock) {
-            Err(Trouble::Deliver(error)) if park_kind(&error).is_some() => {
-                self.park(&job, &error, &mut lock)?;
-                Err(error.into())
-            }
-            Err(trouble) => {
-                // That this cannot be noted must not hide what happened.
+        let trouble = match self.transfer(&job, &task.sites, &mut lock) {
+            Ok(done) => return Ok(done),
+            Err(trouble) => trouble,
+        };
+        match park_kind(&trouble) {
+            Some(kind) => self.park(&job, kind, &trouble, &mut lock)?,
+            // That this cannot be noted must not hide what happened.
+            None => {
                 if let Err(error) = self.count_failure(&job, &trouble) {
                     tracing::error!("{}", crate::txlog::chain(&error));
                 }
-                Err(trouble)
             }
-            Ok(done) => Ok(done),
         }
+        Err(trouble)
     }
 
-    /// Copies, verifies and renames (U2 to U4), then writes the receipt and lets the job go (U5).
-    fn transfer(&mut self, job: &Job, lock: &mut Lock) -> Result<String, Trouble> {
-        let Run { uploader, pool, tally, .. } = self.run;
-        let Uploader { spool, site, verify, log, context, .. } = **uploader;
-        let (record, id) = (job.id.record.to_string(), job.id.to_string());
-        let subject = Subject { record: &record, job: &id };
-        if self.link.is_closed() {
-            log.record(subject, "U2", "connect to the site", || self.link.open().map(|_| ()))?;
-        }
-        let session = self.link.open()?;
-        let place = &job.manifest.place;
-        let released = spool.released(site.name(), job)?;
-        let payload = spool.open_payload(job)?;
-        let held = RefCell::new(&mut *lock);
-        let delivery = Delivery {
-            place,
-            digests: &job.manifest.digests,
-            verify,
-            released,
-            go_on: &|| context.stop.check().map_err(|e| Stop(e.to_string())),
-            pool: Some(*pool),
-            may_commit: &|| {
-                uploader.may_commit(job, released)?;
-                log.note(subject, "U3", "the whole of it is verified under its .part name");
-                held.borrow_mut().confirm().map_err(|e| Stop(crate::txlog::chain(&e)))
-            },
-        };
-        let delivered = log.record(subject, "U4", &format!("deliver {place}"), || {
-            let mut told = 0;
-            let staged = deliver::stage(session, &delivery, &payload, &mut |bytes| {
-                // A payload that is sent once more begins anew.
-                tally.add(0, bytes.saturating_sub(told));
-                told = told.max(bytes);
-            })?;
-            deliver::commit(session, &delivery, staged)
-        });
-        if let Err(DeliverError::Stopped { .. }) = delivered {
-            // A lost lock is not somebody's decision: it ends the run.
-            lock.confirm()?;
-        }
-        let delivery = delivered?;
-        let receipt = Receipt {
-            format: 1,
-            site: site.name().to_owned(),
-            peer: session.peer(),
-            path: place.payload(),
-            delivery,
-            delivered: context.now(),
-            host: context.identity.host.clone(),
-            run: context.identity.run.clone(),
-        };
-        log.record(subject, "U5", "write the receipt and move the job to sent", || {
-            spool.deliver(job, &receipt, context, lock)
-        })?;
-        Ok(summary(place, &receipt.delivery))
-    }
-
-    fn park(&self, job: &Job, error: &DeliverError, lock: &mut Lock) -> Result<(), Trouble> {
+    fn park(&self, job: &Job, kind: ParkKind, trouble: &Trouble, lock: &mut Lock) -> Result<(), Trouble> {
         let Uploader { spool, log, context, .. } = *self.run.uploader;
-        let Some(kind) = park_kind(error) else { return Ok(()) };
         let why = Parked {
             kind,
-            reason: crate::txlog::chain(error),
+            reason: crate::txlog::chain(trouble),
             at: context.now(),
             host: context.identity.host.clone(),
         };
@@ -284,58 +270,33 @@ impl Worker<'_> {
         Ok(log.record(subject, "U1", "park the job", || spool.park(job, &why, lock))?)
     }
 
-    /// Notes a failed try in the job, so that `status` and `why` can tell, and pauses if trying on does harm.
-    fn count_failure(&self, job: &Job, trouble: &Trouble) -> Result<(), SpoolError> {
-        let Some(fault) = fault_of(trouble) else { return Ok(()) };
-        let Uploader { spool, context, .. } = *self.run.uploader;
-        let now = context.now();
-        // A site that is away or slow is tried by the next run; whoever is refused again and again gets locked out.
-        let pauses = |fault| !matches!(fault, Fault::Unreachable | Fault::TryLater);
-        let in_a_row = job.attempts.as_ref().filter(|before| pauses(before.fault) == pauses(fault));
-        let count = in_a_row.map_or(0, |before| before.count).saturating_add(1);
-        let next_try = if pauses(fault) { retry::next_try(count, now, &job.id.to_string()) } else { now };
-        let error = crate::txlog::chain(trouble);
-        let host = context.identity.host.clone();
-        spool.put_attempts(job, &Attempts { count, next_try, at: now, host, fault, error })
-    }
-
     /// Says how a job ended, and whether the run goes on with the others.
-    fn judge(&mut self, trouble: Trouble) -> End {
-        let Run { uploader, pool, closed, .. } = self.run;
-        if let Some(kind) = site_kind(&trouble) {
-            self.link.heard(kind);
-        }
-        if let Some(refusal) = pool.refusal() {
-            *guard(closed) = Some((refusal.kind.fault(), refusal.message));
+    fn judge(&mut self, trouble: &Trouble) -> End {
+        let Run { uploader, closed, .. } = self.run;
+        if let (Some(kind), Some((_, link))) = (site_kind(trouble), &mut self.link) {
+            link.heard(kind);
         }
         if let Err(stopped) = uploader.context.stop.check() {
             let (fault, reason) = (Fault::TryLater, stopped.to_string());
             *guard(closed) = Some((fault, reason.clone()));
             return End::NotTried { fault, reason };
         }
-        let fault = fault_of(&trouble);
-        if let (Some(fault), Trouble::Lock(LockError::Lost { .. })) = (fault, &trouble) {
-            *guard(closed) = Some((fault, crate::txlog::chain(&trouble)));
+        let fault = fault_of(trouble);
+        if let (Some(fault), Trouble::Lock(LockError::Lost { .. })) = (fault, trouble.itself()) {
+            *guard(closed) = Some((fault, crate::txlog::chain(trouble)));
         }
         match fault {
-            Some(fault) => End::failed(fault, &trouble),
-            None => End::Yielded { reason: crate::txlog::chain(&trouble) },
+            Some(fault) => End::failed(fault, trouble),
+            None => End::Yielded { reason: crate::txlog::chain(trouble) },
         }
     }
 }
 
 impl Uploader<'_> {
-    /// Refuses the final rename if the build is held by now, or if something was released under that name since the
-    /// transfer began, with `before` being what was known then.
-    fn may_commit(&self, job: &Job, before: Released) -> Result<(), Stop> {
-        let unsure = |error: SpoolError| Stop(crate::txlog::chain(&error));
-        if let Some(hold) = self.spool.hold(&job.id.record).map_err(unsure)? {
-            return Err(Stop(hold.to_string()));
-        }
-        if self.spool.released(self.site.name(), job).map_err(unsure)? != before {
-            return Err(Stop("a payload was released under its name meanwhile".to_owned()));
-        }
-        Ok(())
+    /// Returns the places of sites in [`Self::destinations`].
+    fn indices(&self, names: &Names) -> Vec<usize> {
+        let place = |name| self.destinations.iter().position(|to| to.site.name() == name);
+        names.iter().filter_map(place).collect()
     }
 }
 
@@ -345,25 +306,30 @@ fn fault_of(trouble: &Trouble) -> Option<Fault> {
         Trouble::Stopped(_) | Trouble::Moved(_) => None,
         Trouble::Lock(error) => Some(error.fault()),
         Trouble::Spool(error) => Some(error.fault),
-        Trouble::Site(error) => Some(error.kind.fault()),
+        Trouble::Site(error) | Trouble::Connect(error) => Some(error.kind.fault()),
         Trouble::Deliver(DeliverError::Stopped { .. }) => None,
         Trouble::Deliver(error) => Some(error.fault()),
+        Trouble::At { source, .. } => fault_of(source),
     }
 }
 
 fn site_kind(trouble: &Trouble) -> Option<SiteErrorKind> {
-    match trouble {
-        Trouble::Site(error) | Trouble::Deliver(DeliverError::Site(error)) => Some(error.kind),
+    match trouble.itself() {
+        Trouble::Site(error) | Trouble::Connect(error) | Trouble::Deliver(DeliverError::Site(error)) => {
+            Some(error.kind)
+        }
         Trouble::Stopped(_)
         | Trouble::Moved(_)
         | Trouble::Lock(_)
         | Trouble::Spool(_)
-        | Trouble::Deliver(_) => None,
+        | Trouble::Deliver(_)
+        | Trouble::At { .. } => None,
     }
 }
 
-/// Returns as what a job is parked after this error; `None` if it is tried again as it is.
-fn park_kind(error: &DeliverError) -> Option<ParkKind> {
+/// Returns as what a job is parked after this trouble; `None` if it is tried again as it is.
+fn park_kind(trouble: &Trouble) -> Option<ParkKind> {
+    let Trouble::Deliver(error) = trouble.itself() else { return None };
     match error {
         DeliverError::Conflict(_) | DeliverError::NotRegular(_) => Some(ParkKind::Conflict),
         DeliverError::Damaged { .. } => Some(ParkKind::Damaged),
@@ -374,15 +340,4 @@ fn park_kind(error: &DeliverError) -> Option<ParkKind> {
         | DeliverError::Stopped { .. }
         | DeliverError::Local { .. } => None,
     }
-}
-
-fn summary(place: &crate::site::Place, delivery: &Delivered) -> String {
-    if delivery.adopted {
-        return format!("{place} already stood at the site, verified by {}", delivery.verified_by);
-    }
-    let resumed = match delivery.resumed_from {
-        0 => String::new(),
-        from => format!(" after {from} that were there"),
-    };
-    format!("delivered {place}: {} bytes{resumed}, verified by {}", delivery.sent, delivery.verified_by)
 }

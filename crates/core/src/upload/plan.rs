@@ -1,4 +1,4 @@
-//! Decides which jobs an upload takes, in which order. Pure.
+//! Decides which jobs an upload takes, in which order, and to which sites. Pure.
 
 use std::fmt;
 
@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::Snapshot;
 use crate::foreign::{escape, tame};
 use crate::lock::Held;
+use crate::sites::{Names, Roles, no_site};
 use crate::spool::{Hold, Job};
 
 /// What an upload will do, in order.
@@ -31,7 +32,15 @@ pub struct JobPlan {
 #[serde(rename_all = "kebab-case", tag = "do")]
 pub enum Verdict {
     /// Delivers it.
-    Deliver,
+    Deliver {
+        /// To these sites; at least one.
+        to: Names,
+    },
+    /// Fails: there is no site that takes it.
+    NoSite {
+        /// What there is to say about it.
+        reason: String,
+    },
     /// Leaves it: an operator holds the build.
     Held(Hold),
     /// Leaves it: it failed before, and the pause is not over.
@@ -51,7 +60,7 @@ pub enum Verdict {
 /// Returns the plan for the jobs seen at `now`: those whose id, record or build name is in `wanted`, or all.
 ///
 /// The most urgent comes first, then the oldest. A job asked for by name does not wait for a pause to be over.
-pub fn plan(seen: Snapshot, wanted: &[String], now: Timestamp) -> Plan {
+pub fn plan(seen: Snapshot, roles: &Roles, wanted: &[String], now: Timestamp) -> Plan {
     let Snapshot { jobs, holds, busy } = seen;
     let is_wanted = |job: &Job| {
         let names = [job.id.to_string(), job.id.record.to_string(), job.manifest.name.clone()];
@@ -59,14 +68,17 @@ pub fn plan(seen: Snapshot, wanted: &[String], now: Timestamp) -> Plan {
     };
     let judge = |job: Job| {
         let attempts = job.attempts.as_ref().filter(|a| wanted.is_empty() && now < a.next_try);
+        let to = roles.required(&job.manifest.place);
         let verdict = if let Some(hold) = holds.get(&job.id.record) {
             Verdict::Held(hold.clone())
         } else if let Some(holder) = busy.get(&job.id.record) {
             Verdict::InUse { holder: holder.clone() }
         } else if let Some(attempts) = attempts {
             Verdict::NotDue { next_try: attempts.next_try, reason: attempts.error.clone() }
+        } else if to.is_empty() {
+            Verdict::NoSite { reason: no_site(&job.manifest.place) }
         } else {
-            Verdict::Deliver
+            Verdict::Deliver { to }
         };
         JobPlan { job, verdict }
     };
@@ -79,9 +91,9 @@ pub fn plan(seen: Snapshot, wanted: &[String], now: Timestamp) -> Plan {
 }
 
 impl Plan {
-    /// Returns whether anything is to be delivered; otherwise no site is needed.
-    pub fn delivers(&self) -> bool {
-        self.jobs.iter().any(|job| matches!(job.verdict, Verdict::Deliver))
+    /// Returns whether there is anything to do; otherwise no site is needed.
+    pub fn does_something(&self) -> bool {
+        self.jobs.iter().any(|job| matches!(job.verdict, Verdict::Deliver { .. } | Verdict::NoSite { .. }))
     }
 }
 
@@ -99,7 +111,11 @@ impl fmt::Display for JobPlan {
         let manifest = &self.job.manifest;
         write!(f, "{} ({}): ", escape(&manifest.name), self.job.id)?;
         match &self.verdict {
-            Verdict::Deliver => write!(f, "deliver {} bytes as {}", manifest.digests.size, manifest.place),
+            Verdict::Deliver { to } => {
+                write!(f, "deliver {} bytes as {}", manifest.digests.size, manifest.place)?;
+                if to.must_be_told() { write!(f, " to {to}") } else { Ok(()) }
+            }
+            Verdict::NoSite { reason } => f.write_str(reason),
             Verdict::Held(hold) => write!(f, "nothing, it is {hold}"),
             Verdict::NotDue { next_try, reason } => {
                 write!(f, "nothing before {next_try:.0}, the last try failed: {}", tame(reason))

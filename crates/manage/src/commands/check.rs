@@ -24,6 +24,6 @@ pub(crate) fn run(common: &Common) -> Result<u8, Failure> {
         ((), format!("{}, {expiry}", key.fingerprint()))
     });
     checks.take("signing key", key);
-    checks.site(&config);
+    checks.sites(&config);
     checks.finish()
 }

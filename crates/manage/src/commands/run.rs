@@ -15,7 +15,7 @@ use intraware_core::manage::{Plan, Rest};
 use intraware_core::outcome;
 use intraware_core::run::RunContext;
 use intraware_core::sign::SigningKey;
-use intraware_core::site::{Link, Pool};
+use intraware_core::sites::Contact;
 use intraware_core::spool::Spool;
 use intraware_core::store::RecordStore;
 use intraware_core::txlog::TxLog;
@@ -94,10 +94,11 @@ pub(crate) fn look(
     builds: &[String],
     pauses: Pauses,
 ) -> Result<Plan, Failure> {
-    let site = parts::site(config)?;
+    let destinations = parts::destinations(config, spool)?;
     let mut store = parts::store(config, Permission::ReadOnly)?;
-    let pool = Pool::new(site.as_ref(), 1);
-    plan_now(config, context, spool, store.as_mut(), &mut Link::new(&pool), builds, pauses)
+    let pools = parts::pools(&destinations);
+    let mut contacts = parts::contacts(&destinations, &pools);
+    plan_now(config, context, spool, store.as_mut(), &mut contacts, builds, pauses)
 }
 
 fn plan_now(
@@ -105,18 +106,20 @@ fn plan_now(
     context: &RunContext,
     spool: &Spool,
     store: &mut dyn RecordStore,
-    link: &mut Link<'_>,
+    contacts: &mut [Contact<'_>],
     builds: &[String],
     pauses: Pauses,
 ) -> Result<Plan, Failure> {
     let roots = parts::build_roots(config)?;
     let policy = Policy {
-        site: link.site().name().to_owned(),
+        roles: parts::roles(config),
         keep: SignedDuration::from_hours(24 * i64::from(config.spool.keep_days)),
         skip_pauses: pauses == Pauses::Skipped,
     };
     let tree = parts::tree_policy(config);
-    let seen = gather(&mut Lookout { store, spool, roots: &roots, policy: &tree, link, context }, builds)?;
+    let roles = &policy.roles;
+    let mut lookout = Lookout { store, spool, roots: &roots, policy: &tree, roles, contacts, context };
+    let seen = gather(&mut lookout, builds)?;
     Ok(plan(&seen, &policy, context.now()))
 }
 
@@ -127,12 +130,12 @@ fn pass(
     mut lock: Lock,
     arguments: &Arguments,
 ) -> Result<u8, Failure> {
-    let site = parts::site(config)?;
-    let pool = Pool::new(site.as_ref(), 1);
-    let mut link = Link::new(&pool);
+    let destinations = parts::destinations(config, spool)?;
+    let pools = parts::pools(&destinations);
+    let mut contacts = parts::contacts(&destinations, &pools);
     let mut store = parts::store(config, Permission::ReadWrite)?;
     let builds = &arguments.builds;
-    let plan = plan_now(config, context, spool, store.as_mut(), &mut link, builds, Pauses::of(builds))?;
+    let plan = plan_now(config, context, spool, store.as_mut(), &mut contacts, builds, Pauses::of(builds))?;
     for build in &plan.builds {
         tracing::info!("{build}");
         if let Some(Rest::CannotLook { reason, .. } | Rest::NewerFormat { reason }) = &build.rest {
@@ -152,8 +155,7 @@ fn pass(
         roots: &parts::build_roots(config)?,
         policy: &parts::tree_policy(config),
         effort: parts::effort(config)?,
-        verify: parts::verify(config),
-        link: &mut link,
+        contacts: &mut contacts,
         log: &log,
         context,
     };

@@ -72,9 +72,11 @@ fn detail(detail: Option<&str>) -> String {
 
 fn whereabouts(job: &Job) -> String {
     let mut text = format!("job {} in {}", job.id, job.room);
-    if let Some(receipt) = &job.receipt {
+    for receipt in &job.receipts {
         let (by, at) = (receipt.delivery.verified_by, receipt.delivered);
-        text.push_str(&format!(", delivered {at:.0}, verified by {by}"));
+        let to =
+            if job.receipts.len() > 1 { format!(" to {}", escape(&receipt.site)) } else { String::new() };
+        text.push_str(&format!(", delivered{to} {at:.0}, verified by {by}"));
     }
     if let Some(attempts) = &job.attempts {
         let (count, next) = (attempts.count, attempts.next_try);

@@ -1,4 +1,4 @@
-//! `upload check`: configuration, spool, locks and site, each tried for real, and what the site can do.
+//! `upload check`: configuration, spool, locks and sites, each tried for real, and what the sites can do.
 
 use intraware_cli::check::Checks;
 use intraware_cli::common::Common;
@@ -10,8 +10,8 @@ pub(crate) fn run(common: &Common) -> Result<u8, Failure> {
     let mut checks = Checks::default();
     let Some(config) = checks.configuration(common) else { return checks.finish() };
     let spool = checks.spool(&config, &context);
-    if checks.site(&config) {
-        checks.probe(&config, spool.as_ref(), &context);
+    for site in checks.sites(&config) {
+        checks.probe(&config, site, spool.as_ref(), &context);
     }
     checks.finish()
 }

@@ -37,7 +37,7 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure>
     let config = common.load()?;
     let context = process::context("upload", common);
     let spool = parts::spool(&config)?;
-    let plan = plan(Snapshot::take(&spool)?, &arguments.jobs, context.now());
+    let plan = plan(Snapshot::take(&spool)?, &parts::roles(&config), &arguments.jobs, context.now());
     if !arguments.jobs.is_empty() && plan.jobs.is_empty() {
         return Err(Failure::new(
             Fault::Build,
@@ -55,20 +55,13 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure>
     for job in &plan.jobs {
         tracing::info!("{job}");
     }
-    if !plan.delivers() {
+    if !plan.does_something() {
         report::print(&[], arguments.json)?;
         return Ok(exit::OK);
     }
-    let site = parts::site(&config)?;
+    let destinations = parts::destinations(&config, &spool)?;
     let log = TxLog::open(&spool.log_dir(), &context);
-    let uploader = Uploader {
-        spool: &spool,
-        site: site.as_ref(),
-        connections: parts::given_connections(&config, &spool),
-        verify: parts::verify(&config),
-        log: &log,
-        context: &context,
-    };
+    let uploader = Uploader { spool: &spool, destinations: &destinations, log: &log, context: &context };
     let outcomes = apply(&uploader, plan);
     report::print(&outcomes, arguments.json)?;
     let more: Vec<Fault> = report::close(log).into_iter().collect();

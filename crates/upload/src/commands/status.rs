@@ -21,7 +21,7 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure>
     let config = common.load()?;
     let context = process::context("upload", common);
     let spool = parts::spool(&config)?;
-    let plan = plan(Snapshot::take(&spool)?, &[], context.now());
+    let plan = plan(Snapshot::take(&spool)?, &parts::roles(&config), &[], context.now());
     if arguments.json {
         output::json(&plan)?;
     } else if plan.jobs.is_empty() {
@@ -36,7 +36,9 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure>
 fn row(planned: &JobPlan) -> Vec<String> {
     let job = &planned.job;
     let state = match &planned.verdict {
-        Verdict::Deliver => "waits".to_owned(),
+        Verdict::Deliver { to } if to.must_be_told() => format!("waits, for {to}"),
+        Verdict::Deliver { .. } => "waits".to_owned(),
+        Verdict::NoSite { .. } => "waits, no site takes it".to_owned(),
         Verdict::Held(hold) => hold.to_string(),
         Verdict::NotDue { next_try, .. } => format!("waits until {next_try:.0}"),
         Verdict::InUse { holder } => format!("under way: {holder}"),

@@ -3,6 +3,7 @@
 use super::{Run, Trouble, Work};
 use crate::record::Change;
 use crate::site::Place;
+use crate::sites::Names;
 use crate::spool::{Job, NoteKey, Release, Retry};
 use crate::store::WriteError;
 use crate::txlog::Subject;
@@ -10,31 +11,36 @@ use crate::txlog::Subject;
 impl Run<'_, '_> {
     /// Makes the record Completed and Ready for Intraware File Association, in one conditional write.
     ///
-    /// The release is noted before, so that no crash leaves a released payload that a later run would move aside. If the
-    /// store says that it did not make the change, the note goes again.
+    /// The release at each site is noted before, so that no crash leaves a released payload that a later run would move aside. If the
+    /// store says that it did not make the change, the notes go again.
     pub(super) fn confirm(
         &mut self,
         job: Option<&Job>,
         place: &Place,
+        at: &Names,
         work: &mut Work,
     ) -> Result<(), Trouble> {
         let manager = &mut self.manager;
         let id = job.map(|job| job.id.to_string()).unwrap_or_default();
         let record = work.record.id.to_string();
         let subject = Subject { record: &record, job: &id };
-        let release = Release {
-            site: manager.link.site().name().to_owned(),
-            place: place.clone(),
-            record: work.record.id.clone(),
-            generation: job.map(|job| job.id.generation),
-            at: manager.context.now(),
-        };
-        let key = Release::key_of(&release.site, place);
-        let is_new = manager.spool.note::<Release>(&key)?.is_none();
-        if is_new {
+        let mut new = Vec::new();
+        for site in at.iter() {
+            let key = Release::key_of(site, place);
+            if manager.spool.note::<Release>(&key)?.is_some() {
+                continue;
+            }
+            let release = Release {
+                site: site.to_owned(),
+                place: place.clone(),
+                record: work.record.id.clone(),
+                generation: job.map(|job| job.id.generation),
+                at: manager.context.now(),
+            };
             manager.log.record(subject, "C3", &format!("note that {place} is released"), || {
                 manager.spool.put_note(&release)
             })?;
+            new.push(key);
         }
         manager.lock.confirm()?;
         let store = &mut *manager.store;
@@ -45,13 +51,15 @@ impl Run<'_, '_> {
             || store.write(&work.record, &Change::Delivered),
         );
         if let Err(error) = written {
-            if is_new && matches!(error, WriteError::Refused { .. }) {
-                manager.spool.remove_note::<Release>(&key)?;
+            if matches!(error, WriteError::Refused { .. }) {
+                for key in new {
+                    manager.spool.remove_note::<Release>(&key)?;
+                }
             }
             return Err(error.into());
         }
         work.done.push(format!(
-            "verified {place} at the site, set Completed and Ready for Intraware File Association"
+            "verified {place} at {at}, set Completed and Ready for Intraware File Association"
         ));
         manager.spool.remove_note::<Retry>(&NoteKey::from(&work.record.id))?;
         match job.filter(|job| job.has_payload) {

@@ -4,9 +4,10 @@ use super::{Run, Trouble, Work};
 use crate::deliver::{self, DeliverError, Final, Released};
 use crate::record::{Change, Status};
 use crate::sidecar::{SidecarKind, Sidecars};
+use crate::sites::{Contact, Names};
 use crate::spool::{Job, ParkKind, Room};
 use crate::store::{WriteError, WriteRefusal};
-use crate::txlog::Subject;
+use crate::txlog::{Subject, chain};
 
 impl Run<'_, '_> {
     /// Brings a job that stands elsewhere back to staged.
@@ -50,35 +51,37 @@ impl Run<'_, '_> {
         Ok(())
     }
 
-    /// Puts the sidecars to the site (M6), and then the payload into the upload area (M7).
-    pub(super) fn hand_over(&mut self, job: &Job, work: &mut Work) -> Result<(), Trouble> {
+    /// Puts the sidecars to the sites (M6), and then the payload into the upload area (M7).
+    pub(super) fn hand_over(&mut self, job: &Job, to: &Names, work: &mut Work) -> Result<(), Trouble> {
         self.reread(job, work)?;
-        let sidecars = self.manager.spool.sidecars(job)?;
         let id = job.id.to_string();
         let record = work.record.id.to_string();
         let subject = Subject { record: &record, job: &id };
         let place = &job.manifest.place;
-        match self.clear_final(job, subject)? {
-            Final::Conflict => {
-                let reason = DeliverError::Conflict(place.payload()).to_string();
-                self.park(job, ParkKind::Conflict, &reason, work)?;
-                return Err(Trouble::Build { reason, seen: job.manifest.fingerprint.clone() });
-            }
-            Final::Same(_) if self.released(job)? != Released::Never => {
-                self.keep_released_sidecars(job, &sidecars, subject)?;
-            }
-            Final::Free | Final::Same(_) | Final::MovedAside(_) => {
-                let session = self.manager.link.open()?;
-                let put = || deliver::put_sidecars(session, place, job.id.generation, &sidecars);
-                self.manager.log.record(
-                    subject,
-                    "M6",
-                    &format!("put the sidecars of {place} to the site"),
-                    put,
-                )?;
+        let mut without = Vec::new();
+        for site in self.places_of(to) {
+            let found = self.clear_final(job, site, subject).map_err(|trouble| self.told(site, trouble))?;
+            match found {
+                Final::Conflict => {
+                    let conflict = DeliverError::Conflict(place.payload()).into();
+                    let reason = chain(&self.told(site, conflict));
+                    self.park(job, ParkKind::Conflict, &reason, work)?;
+                    return Err(Trouble::Build { reason, seen: job.manifest.fingerprint.clone() });
+                }
+                Final::Same(_) if self.released(job, site)? != Released::Never => {
+                    let kept = self.keep_released_sidecars(job, site, subject);
+                    kept.map_err(|trouble| self.told(site, trouble))?;
+                }
+                Final::Free | Final::Same(_) | Final::MovedAside(_) => without.push(site),
             }
         }
-        work.done.push("put the sidecars to the site".to_owned());
+        // Only now: with a signature that was released at one site, if there is one.
+        let sidecars = self.manager.spool.sidecars(job)?;
+        for site in without {
+            let put = self.put_sidecars(job, &sidecars, site, subject);
+            put.map_err(|trouble| self.told(site, trouble))?;
+        }
+        work.done.push(format!("put the sidecars to {to}"));
         let manager = &mut self.manager;
         manager.lock.confirm()?;
         let lock = work.lock()?;
@@ -97,7 +100,7 @@ impl Run<'_, '_> {
         let mut payload = self.manager.spool.open_payload(job)?;
         let signature = sidecars.get(SidecarKind::Signature);
         if let Err(error) = key.verify(signature, &mut payload, self.manager.context.now()) {
-            let reason = format!("the job's signature does not verify: {}", crate::txlog::chain(&error));
+            let reason = format!("the job's signature does not verify: {}", chain(&error));
             self.park(job, ParkKind::Damaged, &reason, work)?;
             return Err(Trouble::Build { reason, seen: String::new() });
         }
@@ -119,24 +122,61 @@ impl Run<'_, '_> {
 
     /// Makes the directories and finds out what stands under the payload's final name; what was never released there
     /// is moved aside.
-    fn clear_final(&mut self, job: &Job, subject: Subject<'_>) -> Result<Final, Trouble> {
-        let released = self.released(job)?;
+    fn clear_final(&mut self, job: &Job, site: usize, subject: Subject<'_>) -> Result<Final, Trouble> {
+        let released = self.released(job, site)?;
         let manager = &mut self.manager;
         let place = &job.manifest.place;
-        let session = manager.link.open()?;
+        let Contact { link, verify } = &mut manager.contacts[site];
+        let session = link.open()?;
         let log = manager.log;
         log.record(subject, "M6", &format!("make the directory {} at the site", place.dir()), || {
             session.make_dirs(place.dir())
         })?;
-        let found = deliver::clear_final(session, place, &job.manifest.digests, released, manager.verify)?;
+        let found = deliver::clear_final(session, place, &job.manifest.digests, released, *verify)?;
         if let Final::MovedAside(to) = &found {
             log.note(subject, "M6", &format!("moved what stood at {place} and was never released to {to}"));
         }
         Ok(found)
     }
 
-    fn released(&self, job: &Job) -> Result<Released, Trouble> {
-        Ok(self.manager.spool.released(self.manager.link.site().name(), job)?)
+    fn put_sidecars(
+        &mut self,
+        job: &Job,
+        sidecars: &Sidecars,
+        site: usize,
+        subject: Subject<'_>,
+    ) -> Result<usize, Trouble> {
+        let place = &job.manifest.place;
+        let contact = &mut self.manager.contacts[site];
+        let session = contact.link.open()?;
+        let put = || deliver::put_sidecars(session, place, job.id.generation, sidecars);
+        Ok(self.manager.log.record(
+            subject,
+            "M6",
+            &format!("put the sidecars of {place} to the site"),
+            put,
+        )?)
+    }
+
+    fn released(&self, job: &Job, site: usize) -> Result<Released, Trouble> {
+        Ok(self.manager.spool.released(self.manager.contacts[site].name(), job)?)
+    }
+
+    /// Returns the places of sites in [`super::Manager::contacts`].
+    fn places_of(&self, names: &Names) -> Vec<usize> {
+        let place = |name| self.manager.contacts.iter().position(|contact| contact.name() == name);
+        names.iter().filter_map(place).collect()
+    }
+
+    /// Says of which site a trouble is, if there are several, and drops a connection that is of no more use.
+    fn told(&mut self, site: usize, trouble: Trouble) -> Trouble {
+        if let Trouble::Site(error) | Trouble::Deliver(DeliverError::Site(error)) = &trouble {
+            self.manager.contacts[site].link.heard(error.kind);
+        }
+        match &*self.manager.contacts {
+            [_] => trouble,
+            all => Trouble::At { site: all[site].name().to_owned(), source: Box::new(trouble) },
+        }
     }
 
     /// The same payload was released before, with the signature that customers have: the job takes that one over, if
@@ -144,22 +184,20 @@ impl Run<'_, '_> {
     fn keep_released_sidecars(
         &mut self,
         job: &Job,
-        ours: &Sidecars,
+        site: usize,
         subject: Subject<'_>,
     ) -> Result<(), Trouble> {
+        let ours = self.manager.spool.sidecars(job)?;
         let key = self.manager.key.as_ref().map_err(Clone::clone)?;
         let path = job.manifest.place.sidecar(SidecarKind::Signature);
         let mut theirs = Vec::new();
-        self.manager.link.open()?.get(&path, 0, &mut theirs)?;
+        self.manager.contacts[site].link.open()?.get(&path, 0, &mut theirs)?;
         if theirs == ours.get(SidecarKind::Signature) {
             return Ok(());
         }
         let mut payload = self.manager.spool.open_payload(job)?;
         if let Err(error) = key.verify(&theirs, &mut payload, self.manager.context.now()) {
-            let reason = format!(
-                "{path} at the site was released and does not verify: {}",
-                crate::txlog::chain(&error)
-            );
+            let reason = format!("{path} at the site was released and does not verify: {}", chain(&error));
             return Err(Trouble::Build { reason, seen: job.manifest.fingerprint.clone() });
         }
         let spool = self.manager.spool;

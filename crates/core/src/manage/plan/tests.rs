@@ -8,6 +8,7 @@ use crate::fingerprint::{Fingerprint, Survey, TreePolicy};
 use crate::lock::Held;
 use crate::record::Revision;
 use crate::site::Place;
+use crate::sites::{Builds, Role};
 use crate::spool::{Attempts, Hold, JobId, Manifest, Parked, Receipt, Retry};
 
 const PATH: &str = "/builds/blast/p7";
@@ -16,8 +17,20 @@ fn now() -> Timestamp {
     "2026-11-21T03:00:00Z".parse().unwrap()
 }
 
+fn roles(sites: &[(&str, &str)]) -> Roles {
+    let role = |(name, pattern): &(&str, &str)| Role {
+        name: (*name).to_owned(),
+        builds: Builds::matching(pattern).unwrap(),
+    };
+    Roles(sites.iter().map(role).collect())
+}
+
 fn policy() -> Policy {
-    Policy { site: "intraware".into(), keep: SignedDuration::from_hours(24 * 30), skip_pauses: false }
+    Policy {
+        roles: roles(&[("intraware", "")]),
+        keep: SignedDuration::from_hours(24 * 30),
+        skip_pauses: false,
+    }
 }
 
 fn id(text: &str) -> RecordId {
@@ -83,7 +96,7 @@ fn job(name: &str, content: &str, room: Room) -> Job {
         dir_name,
         manifest,
         has_payload: true,
-        receipt: None,
+        receipts: Vec::new(),
         attempts: None,
         parked: None,
     }
@@ -116,7 +129,9 @@ fn seen(records: Vec<Record>, jobs: Vec<Job>) -> Snapshot {
 }
 
 fn right() -> View {
-    View::Right { place: Place::of_build(b"blast/p7").unwrap(), verified_by: Strength::ServerHash }
+    let place = Place::of_build(b"blast/p7").unwrap();
+    let at = policy().roles.required(&place);
+    View::Right { place, at, verified_by: Strength::ServerHash }
 }
 
 /// Plans, and returns the first build's plan in short words.
@@ -127,8 +142,8 @@ fn decide(seen: &Snapshot) -> String {
 fn short(build: &BuildPlan) -> String {
     let steps = build.steps.iter().map(|step| match step {
         Step::Prepare { .. } => "prepare".to_owned(),
-        Step::Adopt { job } => format!("adopt from {}", job.room),
-        Step::HandOver { job } => format!("hand over from {}", job.room),
+        Step::Adopt { job, .. } => format!("adopt from {}", job.room),
+        Step::HandOver { job, .. } => format!("hand over from {}", job.room),
         Step::Confirm { job, .. } => format!("confirm {}", if job.is_some() { "job" } else { "without job" }),
         Step::Retire { .. } => "retire".to_owned(),
         Step::Fail { reason, .. } => format!("fail: {reason}"),
@@ -147,6 +162,44 @@ fn short(build: &BuildPlan) -> String {
         Rest::NotSelected => "not selected",
     });
     steps.chain(rest.map(str::to_owned)).collect::<Vec<_>>().join(", ")
+}
+
+#[test]
+fn a_build_goes_to_the_sites_that_take_it_and_one_that_none_takes_is_an_error() {
+    let two = Policy { roles: roles(&[("intraware", "^blast/"), ("mirror", "")]), ..policy() };
+    let plan_of = |seen: &Snapshot, policy: &Policy| plan(seen, policy, now()).builds[0].to_string();
+    let mut empty = seen(vec![record("r1", Status::Empty)], vec![]);
+    empty.sources.insert(id("r1"), found("a"));
+    assert!(
+        plan_of(&empty, &two).contains("put the sidecars to intraware and mirror, "),
+        "{}",
+        plan_of(&empty, &two)
+    );
+    assert!(plan_of(&empty, &policy()).contains("put the sidecars to the site, "));
+    let other = Policy { roles: roles(&[("forge", "^forge/")]), ..policy() };
+    let nowhere =
+        "no site takes blast/p7: none of their `builds` matches that path; correct them, or the path";
+    assert_eq!(short(&plan(&empty, &other, now()).builds[0]), format!("fail: {nowhere}"));
+    // What was prepared before the configuration changed waits; the record stays as it is.
+    let staged = seen(vec![owner("r1", Status::InProcess, "a")], vec![job("r1", "a", Room::Staged)]);
+    assert_eq!(short(&plan(&staged, &other, now()).builds[0]), "cannot look");
+    assert!(plan_of(&staged, &other).contains(nowhere));
+}
+
+#[test]
+fn a_place_that_was_released_for_another_record_at_one_site_is_taken() {
+    let two = Policy { roles: roles(&[("intraware", ""), ("mirror", "")]), ..policy() };
+    let mut seen = seen(vec![record("r1", Status::Empty)], vec![]);
+    seen.sources.insert(id("r1"), found("a"));
+    let place = Place::of_build(b"blast/p7").unwrap();
+    let release = Release { site: "mirror".into(), place, record: id("r2"), generation: None, at: now() };
+    seen.releases.insert(crate::spool::Note::key(&release), release);
+    assert!(
+        short(&plan(&seen, &two, now()).builds[0]).starts_with("fail: blast/p7"),
+        "{:?}",
+        plan(&seen, &two, now())
+    );
+    assert_eq!(short(&plan(&seen, &policy(), now()).builds[0]), "prepare");
 }
 
 #[test]
@@ -379,7 +432,7 @@ fn what_is_kept_for_reference_is_removed_in_the_end() {
         host: "ebb".into(),
         run: "x".into(),
     };
-    let sent = Job { has_payload: false, receipt: Some(receipt), ..job("r1", "a", Room::Sent) };
+    let sent = Job { has_payload: false, receipts: vec![receipt], ..job("r1", "a", Room::Sent) };
     let unfinished = Job { has_payload: true, ..sent.clone() };
     let mut aside = parked(ParkKind::Stale, "b");
     aside.parked.as_mut().unwrap().at = old;

@@ -1,0 +1,176 @@
+//! The configured sites: which builds each takes, and what it takes part in.
+//!
+//! A payload goes to every required site that takes its build, and is shown at none before it is proven at all of them.
+//! Which those are follows from the configuration and from where the build lies, each time anew: a job says nothing of
+//! sites until it has receipts.
+
+use std::fmt;
+
+use regex::RegexBuilder;
+use serde::{Serialize, Serializer};
+
+use crate::deliver::Verify;
+use crate::site::{Link, Place, Site};
+
+/// The most memory that a pattern may take, compiled, in bytes.
+const PATTERN_MAX: usize = 1 << 20;
+
+/// Which builds a site takes: those whose path below their build root has a match of a regular expression.
+#[derive(Debug, Clone)]
+pub struct Builds(regex::Regex);
+
+impl Builds {
+    /// Takes a pattern, or says in one line what is wrong with it.
+    pub fn matching(pattern: &str) -> Result<Self, String> {
+        let built = RegexBuilder::new(pattern).size_limit(PATTERN_MAX).dfa_size_limit(PATTERN_MAX).build();
+        built.map(Self).map_err(|error| {
+            // A syntax error is drawn over several lines, and the last one says it.
+            let text = error.to_string();
+            let last = text.lines().last().unwrap_or_default();
+            last.strip_prefix("error: ").unwrap_or(last).to_owned()
+        })
+    }
+
+    fn take(&self, place: &Place) -> bool {
+        self.0.is_match(place.dir().as_str())
+    }
+}
+
+impl Default for Builds {
+    /// Takes all builds.
+    fn default() -> Self {
+        Self(regex::Regex::new("").expect("the empty pattern is one"))
+    }
+}
+
+impl PartialEq for Builds {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.as_str() == other.0.as_str()
+    }
+}
+
+impl Eq for Builds {}
+
+/// What one of the sites is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Role {
+    /// The site's name in the configuration.
+    pub name: String,
+    /// Which builds it takes.
+    pub builds: Builds,
+}
+
+/// What the sites are for, in the order of the configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Roles(pub Vec<Role>);
+
+impl Roles {
+    /// Returns the sites that a payload must reach before it is shown at any; none if no site takes its build.
+    pub fn required(&self, place: &Place) -> Names {
+        let taking = self.0.iter().filter(|role| role.builds.take(place));
+        Names { names: taking.map(|role| role.name.clone()).collect(), is_only: self.0.len() == 1 }
+    }
+}
+
+/// Returns why a build goes nowhere.
+pub fn no_site(place: &Place) -> String {
+    format!(
+        "no site takes {}: none of their `builds` matches that path; correct them, or the path",
+        place.dir()
+    )
+}
+
+/// Some of the sites, by their names.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Names {
+    names: Vec<String>,
+    /// There is no other site, so that its name need not be said.
+    is_only: bool,
+}
+
+impl Names {
+    /// Returns the names.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().map(String::as_str)
+    }
+
+    /// Returns whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
+    /// Returns whether one of them must be told from another site.
+    pub fn must_be_told(&self) -> bool {
+        !self.is_only
+    }
+}
+
+impl fmt::Display for Names {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_only { f.write_str("the site") } else { f.write_str(&self.names.join(" and ")) }
+    }
+}
+
+impl Serialize for Names {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.names.serialize(serializer)
+    }
+}
+
+/// A site as a delivery needs it.
+pub struct Destination<'s> {
+    /// The site.
+    pub site: Box<dyn Site + 's>,
+    /// How strongly a delivery there must be verified.
+    pub verify: Verify,
+    /// How many connections to it may be open at the same time.
+    pub connections: usize,
+}
+
+/// A site as `manage` needs it: one connection, made when it is needed.
+pub struct Contact<'s> {
+    /// The connection.
+    pub link: Link<'s>,
+    /// How strongly a payload there must be verified.
+    pub verify: Verify,
+}
+
+impl Contact<'_> {
+    /// Returns the site's name.
+    pub fn name(&self) -> &str {
+        self.link.site().name()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn role(name: &str, pattern: &str) -> Role {
+        Role { name: name.into(), builds: Builds::matching(pattern).unwrap() }
+    }
+
+    fn place(path: &str) -> Place {
+        Place::of_build(path.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn a_build_goes_to_each_site_whose_pattern_is_found_in_its_path() {
+        let roles = Roles(vec![role("all", ""), role("blast", "^blast/"), role("seven", "p7$")]);
+        let of = |path: &str| roles.required(&place(path)).to_string();
+        assert_eq!(of("blast/5.1/p7"), "all and blast and seven");
+        assert_eq!(of("forge/blast/p1"), "all");
+        assert_eq!(of("forge/p7"), "all and seven");
+        let one = Roles(vec![role("blast", "^blast/")]);
+        assert_eq!(one.required(&place("blast/p1")).to_string(), "the site");
+        assert!(one.required(&place("forge/p1")).is_empty());
+    }
+
+    #[test]
+    fn a_bad_pattern_says_why_in_one_line() {
+        let error = |pattern: &str| Builds::matching(pattern).unwrap_err();
+        assert_eq!(error("blast/(5|6"), "unclosed group");
+        assert!(error("(a{1000}){1000}").contains("size limit"), "{}", error("(a{1000}){1000}"));
+        assert!(!error("*").contains('\n'));
+    }
+}

@@ -1,0 +1,217 @@
+//! One job's way to its sites (U2 to U5).
+//!
+//! Each of them has the whole payload under its temporary name, verified, before the first shows it. From then on there
+//! is only a rename to be made at each; one that fails is made by the next run, which finds the others made.
+
+use std::cell::RefCell;
+use std::fs::File;
+
+use super::{Run, Trouble, Uploader, Worker};
+use crate::deliver::{self, DeliverError, Delivered, Delivery, Released, Staged, Stop};
+use crate::exit::Fault;
+use crate::lock::Lock;
+use crate::retry;
+use crate::run::RunContext;
+use crate::site::{Link, Place};
+use crate::sites::Destination;
+use crate::spool::{Attempts, Job, Receipt, Spool, SpoolError};
+use crate::txlog::{Subject, chain};
+
+/// A payload that is verified at one of its sites.
+struct Ready {
+    /// The site's place in [`Uploader::destinations`].
+    site: usize,
+    staged: Staged,
+    /// What was known of releases there before.
+    released: Released,
+}
+
+impl<'r> Worker<'r> {
+    /// Delivers a job to its sites, writes the receipts and lets the job go. Returns what was done.
+    pub(super) fn transfer(
+        &mut self,
+        job: &Job,
+        sites: &[usize],
+        lock: &mut Lock,
+    ) -> Result<Vec<String>, Trouble> {
+        let payload = self.run.uploader.spool.open_payload(job)?;
+        let mut ready = Vec::new();
+        for &site in sites {
+            ready.push(self.stage(job, site, &payload).map_err(|trouble| self.run.told(site, trouble))?);
+        }
+        let mut receipts = Vec::new();
+        for ready in ready {
+            let site = ready.site;
+            receipts.push(self.commit(job, ready, lock).map_err(|trouble| self.run.told(site, trouble))?);
+        }
+        let done = receipts.iter().map(|receipt| self.run.summary(&job.manifest.place, receipt)).collect();
+        let Uploader { spool, log, context, .. } = *self.run.uploader;
+        log.record(
+            subject(job, &job.id.to_string()),
+            "U5",
+            "write the receipt and move the job to sent",
+            || spool.deliver(job, receipts, context, lock),
+        )?;
+        Ok(done)
+    }
+
+    /// Copies and verifies (U2, U3).
+    fn stage(&mut self, job: &Job, site: usize, payload: &File) -> Result<Ready, Trouble> {
+        let run = self.run;
+        let Uploader { spool, destinations, log, context, .. } = *run.uploader;
+        let to = &destinations[site];
+        let id = job.id.to_string();
+        let subject = subject(job, &id);
+        let link = self.link_to(site);
+        if link.is_closed() {
+            let effect = format!("connect to {}", run.name_of(to));
+            log.record(subject, "U2", &effect, || link.open().map(|_| ())).map_err(Trouble::Connect)?;
+        }
+        let session = link.open().map_err(Trouble::Connect)?;
+        let released = spool.released(to.site.name(), job)?;
+        let go_on = || go_on(context);
+        let delivery = Delivery {
+            place: &job.manifest.place,
+            digests: &job.manifest.digests,
+            verify: to.verify,
+            released,
+            go_on: &go_on,
+            pool: Some(&run.pools[site]),
+            may_commit: &|| Ok(()),
+        };
+        let effect = format!("bring {} to {}", job.manifest.place, run.name_of(to));
+        let staged = log.record(subject, "U2", &effect, || {
+            let mut told = 0;
+            deliver::stage(session, &delivery, payload, &mut |bytes| {
+                // A payload that is sent once more begins anew.
+                run.tally.add(0, bytes.saturating_sub(told));
+                told = told.max(bytes);
+            })
+        })?;
+        Ok(Ready { site, staged, released })
+    }
+
+    /// Gives it its name (U4).
+    fn commit(&mut self, job: &Job, ready: Ready, lock: &mut Lock) -> Result<Receipt, Trouble> {
+        let Ready { site, staged, released } = ready;
+        let run = self.run;
+        let Uploader { spool, destinations, log, context, .. } = *run.uploader;
+        let to = &destinations[site];
+        let id = job.id.to_string();
+        let subject = subject(job, &id);
+        let session = self.link_to(site).open().map_err(Trouble::Connect)?;
+        let held = RefCell::new(&mut *lock);
+        let go_on = || go_on(context);
+        let delivery = Delivery {
+            place: &job.manifest.place,
+            digests: &job.manifest.digests,
+            verify: to.verify,
+            released,
+            go_on: &go_on,
+            pool: None,
+            may_commit: &|| {
+                may_commit(spool, to.site.name(), job, released)?;
+                log.note(subject, "U3", "the whole of it is verified under its .part name");
+                held.borrow_mut().confirm().map_err(|e| Stop(chain(&e)))
+            },
+        };
+        let effect = format!("deliver {}", job.manifest.place);
+        let delivered = log.record(subject, "U4", &effect, || deliver::commit(session, &delivery, staged));
+        if let Err(DeliverError::Stopped { .. }) = delivered {
+            // A lost lock is not somebody's decision: it ends the run.
+            lock.confirm()?;
+        }
+        Ok(Receipt {
+            format: 1,
+            site: to.site.name().to_owned(),
+            delivery: delivered?,
+            peer: session.peer(),
+            path: job.manifest.place.payload(),
+            delivered: context.now(),
+            host: context.identity.host.clone(),
+            run: context.identity.run.clone(),
+        })
+    }
+
+    /// Returns the connection to a site, after giving back one to another.
+    fn link_to(&mut self, site: usize) -> &mut Link<'r> {
+        if self.link.as_ref().is_some_and(|(of, _)| *of != site) {
+            self.link = None;
+        }
+        let run = self.run;
+        let (_, link) = self.link.get_or_insert_with(|| (site, Link::new(&run.pools[site])));
+        link
+    }
+
+    /// Notes a failed try in the job, so that `status` and `why` can tell, and pauses if trying on does harm.
+    pub(super) fn count_failure(&self, job: &Job, trouble: &Trouble) -> Result<(), SpoolError> {
+        let Some(fault) = super::fault_of(trouble) else { return Ok(()) };
+        let Uploader { spool, context, .. } = *self.run.uploader;
+        let now = context.now();
+        // A site that is away or slow is tried by the next run; whoever is refused again and again gets locked out.
+        let pauses = |fault| !matches!(fault, Fault::Unreachable | Fault::TryLater);
+        let in_a_row = job.attempts.as_ref().filter(|before| pauses(before.fault) == pauses(fault));
+        let count = in_a_row.map_or(0, |before| before.count).saturating_add(1);
+        let next_try = if pauses(fault) { retry::next_try(count, now, &job.id.to_string()) } else { now };
+        let error = chain(trouble);
+        let host = context.identity.host.clone();
+        spool.put_attempts(job, &Attempts { count, next_try, at: now, host, fault, error })
+    }
+}
+
+impl Run<'_> {
+    /// Says of which site a trouble is, if there are several.
+    fn told(&self, site: usize, trouble: Trouble) -> Trouble {
+        match self.uploader.destinations {
+            [_] => trouble,
+            all => Trouble::At { site: all[site].site.name().to_owned(), source: Box::new(trouble) },
+        }
+    }
+
+    fn name_of(&self, to: &Destination<'_>) -> String {
+        match self.uploader.destinations {
+            [_] => "the site".to_owned(),
+            _ => to.site.name().to_owned(),
+        }
+    }
+
+    fn summary(&self, place: &Place, receipt: &Receipt) -> String {
+        let text = summary(place, &receipt.delivery);
+        match self.uploader.destinations {
+            [_] => text,
+            _ => format!("{}: {text}", receipt.site),
+        }
+    }
+}
+
+fn subject<'s>(job: &'s Job, id: &'s str) -> Subject<'s> {
+    Subject { record: job.id.record.as_str(), job: id }
+}
+
+fn go_on(context: &RunContext) -> Result<(), Stop> {
+    context.stop.check().map_err(|e| Stop(e.to_string()))
+}
+
+/// Refuses the final rename if the build is held by now, or if something was released under that name since the
+/// transfer began, with `before` being what was known then.
+fn may_commit(spool: &Spool, site: &str, job: &Job, before: Released) -> Result<(), Stop> {
+    let unsure = |error: SpoolError| Stop(chain(&error));
+    if let Some(hold) = spool.hold(&job.id.record).map_err(unsure)? {
+        return Err(Stop(hold.to_string()));
+    }
+    if spool.released(site, job).map_err(unsure)? != before {
+        return Err(Stop("a payload was released under its name meanwhile".to_owned()));
+    }
+    Ok(())
+}
+
+fn summary(place: &Place, delivery: &Delivered) -> String {
+    if delivery.adopted {
+        return format!("{place} already stood at the site, verified by {}", delivery.verified_by);
+    }
+    let resumed = match delivery.resumed_from {
+        0 => String::new(),
+        from => format!(" after {from} that were there"),
+    };
+    format!("delivered {place}: {} bytes{resumed}, verified by {}", delivery.sent, delivery.verified_by)
+}
