@@ -4,7 +4,7 @@
 //! mounted over the system's in a mount namespace, and nothing outside changes. All of them write as `nobody`.
 
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -17,6 +17,9 @@ use crate::{proftpd, run, unpacked};
 
 /// The user and the group that the servers write as: `nobody` and `nogroup`.
 pub(crate) const NOBODY: u32 = 65_534;
+
+/// An address of this host that is not the usual one.
+pub const NAMESAKE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
 /// The account's name and password.
 pub(crate) const USER: &str = "upload";
@@ -52,11 +55,22 @@ pub struct Ftpd {
     kind: Kind,
     security: Security,
     certificates: Certificates,
+    data_port: Option<u16>,
 }
 
 impl Ftpd {
     /// Starts a server.
     pub fn start(kind: Kind, security: Security) -> Self {
+        Self::start_at(Ipv4Addr::LOCALHOST, None, kind, security)
+    }
+
+    /// Starts a server at [`NAMESAKE`], with this port and the next for data connections: whoever relays the control
+    /// connection gets them too, at the same ports of the relay's address, and need not understand what is said.
+    pub fn start_behind(data_port: u16, kind: Kind, security: Security) -> Self {
+        Self::start_at(NAMESAKE, Some(data_port), kind, security)
+    }
+
+    fn start_at(address: Ipv4Addr, data_port: Option<u16>, kind: Kind, security: Security) -> Self {
         assert!(
             kind != Kind::PureFtpd || security != Security::Implicit,
             "Pure-FTPd speaks TLS after AUTH TLS only"
@@ -70,8 +84,9 @@ impl Ftpd {
         chown(dir.path().join("site"), Some(NOBODY), Some(NOBODY)).expect("run this test as root");
         let certificates = Certificates::make(&dir.path().join("tls"));
         let at = dir.path().to_owned();
-        let inetd = Inetd::start(&dir.path().join("log"), move || serve(kind, security, &at));
-        let ftpd = Self { inetd, dir, kind, security, certificates };
+        let serve = move || serve(kind, security, data_port, &at);
+        let inetd = Inetd::start_at(address, &dir.path().join("log"), serve);
+        let ftpd = Self { inetd, dir, kind, security, certificates, data_port };
         ftpd.make_account();
         ftpd.present("server");
         ftpd.configure("");
@@ -137,10 +152,11 @@ impl Ftpd {
     /// Adds lines to the configuration, which counts from the next connection on and more than what is there. Pure-FTPd
     /// has none.
     pub fn configure(&self, lines: &str) {
+        let ports = self.data_ports();
         let text = match self.kind {
-            Kind::ProFtpd => proftpd_conf(self.security, self.dir.path(), lines),
+            Kind::ProFtpd => proftpd_conf(self.security, self.dir.path(), &(ports + lines)),
             // It goes by the last of two lines about one thing.
-            Kind::Vsftpd => vsftpd_conf(self.security, self.dir.path()) + lines + "\n",
+            Kind::Vsftpd => vsftpd_conf(self.security, self.dir.path()) + &ports + lines + "\n",
             Kind::PureFtpd => String::new(),
         };
         fs::write(self.file("conf"), text).expect("a configuration");
@@ -172,6 +188,14 @@ impl Ftpd {
         self.dir.path().join(name)
     }
 
+    fn data_ports(&self) -> String {
+        match (self.kind, self.data_port) {
+            (Kind::ProFtpd, Some(port)) => format!("PassivePorts {port} {}\n", port + 1),
+            (Kind::Vsftpd, Some(port)) => format!("pasv_min_port={port}\npasv_max_port={}\n", port + 1),
+            (Kind::PureFtpd, _) | (_, None) => String::new(),
+        }
+    }
+
     fn make_account(&self) {
         let hash = password_hash();
         let account = format!("{USER}:x:{NOBODY}:{NOBODY}::{}:/bin/sh\n", self.root().display());
@@ -199,7 +223,7 @@ impl Ftpd {
 }
 
 /// Makes the server of one connection.
-fn serve(kind: Kind, security: Security, dir: &Path) -> Command {
+fn serve(kind: Kind, security: Security, data_port: Option<u16>, dir: &Path) -> Command {
     match kind {
         Kind::ProFtpd => proftpd::serve(&dir.join("conf")),
         Kind::Vsftpd => {
@@ -215,6 +239,9 @@ fn serve(kind: Kind, security: Security, dir: &Path) -> Command {
             let database = format!("puredb:{}", dir.join("users.pdb").display());
             // No names looked up, no anonymous account, no load limit, no syslog, 500 connections a host.
             command.args(["-l", &database, "-H", "-E", "-m", "1000", "-f", "none", "-C", "500", "-c", "500"]);
+            if let Some(port) = data_port {
+                command.args(["-p", &format!("{port}:{}", port + 1)]);
+            }
             match security {
                 Security::Plain => command.arg("--tls=0"),
                 Security::Explicit | Security::Implicit => command.arg("--tls=3"),

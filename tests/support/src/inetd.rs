@@ -4,7 +4,7 @@
 //! can change the server between two connections to one address, as an attacker or an operator would.
 
 use std::fs::{File, OpenOptions};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Child, Command};
@@ -28,7 +28,16 @@ impl Inetd {
     /// Listens on a free port. `command` makes the process for a connection, which gets it as standard input and
     /// output and writes what it complains about to the file `log`.
     pub(crate) fn start(log: &Path, command: impl Fn() -> Command + Send + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        Self::start_at(Ipv4Addr::LOCALHOST, log, command)
+    }
+
+    /// The same at this address of this host.
+    pub(crate) fn start_at(
+        address: Ipv4Addr,
+        log: &Path,
+        command: impl Fn() -> Command + Send + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind((address, 0)).expect("a free port");
         let addr = listener.local_addr().expect("the port's number");
         File::create(log).expect("a log file");
         let mut inetd = Self {

@@ -91,6 +91,11 @@ impl ModSftp {
         self.dir.path().join("site")
     }
 
+    /// Kills the processes of all connections, as a crash of the server would.
+    pub fn kill_connections(&self) {
+        self.inetd.kill_connections();
+    }
+
     /// Returns everything the server has logged.
     pub fn log(&self) -> String {
         ["log", "server.log", "sftp.log"]

@@ -3,15 +3,18 @@
 //! Faults count the bytes that the client has sent, or the server if that is asked for, so that a test can try every
 //! moment of a conversation: cut in the handshake, in the login, in the middle of a transfer.
 
-use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+mod line;
+
+use std::io::{ErrorKind, Read as _};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::net::sockopt::set_socket_linger;
+
+use line::{Line, Pieces};
 
 /// What happens to a connection once the side that is counted has sent so many bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,17 +62,17 @@ impl Fault {
 
 /// A relay on a free loopback port. Dropping it ends its connections.
 pub struct Relay {
-    addr: SocketAddr,
+    addrs: Vec<SocketAddr>,
     shared: Arc<Shared>,
 }
 
 struct Shared {
-    server: SocketAddr,
     fault: Mutex<(Fault, Side)>,
     open: Mutex<Vec<TcpStream>>,
     accepted: AtomicUsize,
     sent: AtomicU64,
-    pieces: Mutex<Vec<u64>>,
+    pieces: Mutex<Vec<(Side, u64)>>,
+    talks: Mutex<Vec<[u64; 2]>>,
     ends: Mutex<Vec<SocketAddr>>,
     met: Mutex<Option<Instant>>,
     closing: AtomicBool,
@@ -84,41 +87,65 @@ impl Relay {
     /// Starts a relay that does `fault` by what this side has sent.
     pub fn counting(server: SocketAddr, fault: Fault, side: Side) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let addr = listener.local_addr().expect("the port's number");
+        Self::listening(vec![(listener, server)], fault, side)
+    }
+
+    /// Starts a relay to two successive ports at another address of this host from the ports of the same numbers.
+    pub fn to_namesakes(server: IpAddr) -> Self {
+        let two = || {
+            let first = TcpListener::bind("127.0.0.1:0").expect("a free port");
+            let port = first.local_addr().expect("the port's number").port();
+            let second = TcpListener::bind(("127.0.0.1", port.checked_add(1)?)).ok()?;
+            Some(vec![(first, (server, port).into()), (second, (server, port + 1).into())])
+        };
+        let listeners = (0..100).find_map(|_| two()).expect("two free ports in a row");
+        Self::listening(listeners, Fault::None, Side::Client)
+    }
+
+    fn listening(listeners: Vec<(TcpListener, SocketAddr)>, fault: Fault, side: Side) -> Self {
+        let addrs: Vec<_> =
+            listeners.iter().map(|(listener, _)| listener.local_addr().expect("the port's number")).collect();
         let shared = Arc::new(Shared {
-            server,
             fault: Mutex::new((fault, side)),
             open: Mutex::default(),
             accepted: AtomicUsize::new(0),
             sent: AtomicU64::new(0),
             pieces: Mutex::default(),
+            talks: Mutex::default(),
             ends: Mutex::default(),
             met: Mutex::default(),
             closing: AtomicBool::new(false),
         });
-        let theirs = Arc::clone(&shared);
-        thread::spawn(move || {
-            for client in listener.incoming().map_while(Result::ok) {
-                if theirs.closing.load(Ordering::SeqCst) {
-                    return;
+        for (listener, server) in listeners {
+            let theirs = Arc::clone(&shared);
+            thread::spawn(move || {
+                for client in listener.incoming().map_while(Result::ok) {
+                    if theirs.closing.load(Ordering::SeqCst) {
+                        return;
+                    }
+                    theirs.accepted.fetch_add(1, Ordering::SeqCst);
+                    theirs.sent.store(0, Ordering::SeqCst);
+                    *theirs.met.lock().expect("no panic holds it") = None;
+                    theirs.take(client, server);
                 }
-                theirs.accepted.fetch_add(1, Ordering::SeqCst);
-                theirs.sent.store(0, Ordering::SeqCst);
-                *theirs.met.lock().expect("no panic holds it") = None;
-                theirs.take(client);
-            }
-        });
-        Self { addr, shared }
+            });
+        }
+        Self { addrs, shared }
     }
 
     /// Returns the address to connect to.
     pub fn addr(&self) -> SocketAddr {
-        self.addr
+        self.addrs[0]
     }
 
     /// Changes what happens to connections made from now on.
     pub fn set(&self, fault: Fault) {
         self.shared.fault.lock().expect("no panic holds it").0 = fault;
+    }
+
+    /// The same, by what this side has sent.
+    pub fn set_counting(&self, fault: Fault, side: Side) {
+        *self.shared.fault.lock().expect("no panic holds it") = (fault, side);
     }
 
     /// Returns how many connections were made.
@@ -134,7 +161,18 @@ impl Relay {
     /// Returns how many bytes the client had sent over its connection after each piece that arrived over any. Who waits
     /// for an answer sends a message in one piece.
     pub fn pieces(&self) -> Vec<u64> {
-        self.shared.pieces.lock().expect("no panic holds it").clone()
+        self.pieces_of(Side::Client)
+    }
+
+    /// The same for what this side has sent.
+    pub fn pieces_of(&self, side: Side) -> Vec<u64> {
+        let pieces = self.shared.pieces.lock().expect("no panic holds it");
+        pieces.iter().filter(|(whose, _)| *whose == side).map(|(_, sent)| *sent).collect()
+    }
+
+    /// Returns how many bytes the client and the server have sent over each connection.
+    pub fn talks(&self) -> Vec<[u64; 2]> {
+        self.shared.talks.lock().expect("no panic holds it").clone()
     }
 
     /// Returns the addresses from which it has connected to the server.
@@ -155,12 +193,14 @@ impl Drop for Relay {
             // An ended connection cannot be ended again.
             let _ = stream.shutdown(Shutdown::Both);
         }
-        let _ = TcpStream::connect(self.addr);
+        for addr in &self.addrs {
+            let _ = TcpStream::connect(addr);
+        }
     }
 }
 
 impl Shared {
-    fn take(self: &Arc<Self>, client: TcpStream) {
+    fn take(self: &Arc<Self>, client: TcpStream, server: SocketAddr) {
         let (fault, counted) = *self.fault.lock().expect("no panic holds it");
         let again = |stream: &TcpStream| stream.try_clone().expect("a second descriptor");
         let mut open = self.open.lock().expect("no panic holds it");
@@ -168,7 +208,7 @@ impl Shared {
         if fault == Fault::Mute {
             return;
         }
-        let Ok(server) = TcpStream::connect(self.server) else { return };
+        let Ok(server) = TcpStream::connect(server) else { return };
         for stream in [&client, &server] {
             stream.set_nodelay(true).expect("a socket option");
         }
@@ -176,11 +216,16 @@ impl Shared {
         open.push(again(&server));
         drop(open);
         let is_met = Arc::new(AtomicBool::new(false));
+        let number = {
+            let mut talks = self.talks.lock().expect("no panic holds it");
+            talks.push([0; 2]);
+            talks.len() - 1
+        };
         for (side, from, to) in
             [(Side::Client, again(&client), again(&server)), (Side::Server, server, client)]
         {
             let limit = if side == counted { fault.limit() } else { u64::MAX };
-            let way = Way { side, from, to, fault, limit, is_met: Arc::clone(&is_met) };
+            let way = Way { number, side, from, to, fault, limit, is_met: Arc::clone(&is_met) };
             let shared = Arc::clone(self);
             thread::spawn(move || shared.pass(way));
         }
@@ -219,8 +264,9 @@ impl Shared {
                     passed += n as u64;
                     if way.side == Side::Client {
                         self.sent.store(passed, Ordering::SeqCst);
-                        self.pieces.lock().expect("no panic holds it").push(passed);
                     }
+                    self.pieces.lock().expect("no panic holds it").push((way.side, passed));
+                    self.talks.lock().expect("no panic holds it")[way.number][way.side as usize] = passed;
                     let pieces = match fault {
                         Fault::DripAfter(_, rate) if way.is_met() => Pieces::at_rate(rate),
                         _ => Pieces::WHOLE,
@@ -268,6 +314,8 @@ impl Shared {
 
 /// One direction of a connection.
 struct Way {
+    /// The how manieth connection it belongs to.
+    number: usize,
     /// Who speaks.
     side: Side,
     from: TcpStream,
@@ -298,62 +346,4 @@ impl Way {
 
 fn is_silence(err: &std::io::Error) -> bool {
     matches!(err.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
-}
-
-/// In what pieces bytes pass, and how long each takes.
-struct Pieces {
-    size: usize,
-    time: Duration,
-}
-
-impl Pieces {
-    const WHOLE: Self = Self { size: usize::MAX, time: Duration::ZERO };
-
-    /// Ten pieces a second, or as many as there are bytes if those are fewer.
-    fn at_rate(bytes_a_second: u64) -> Self {
-        let size = (bytes_a_second / 10).max(1);
-        let time = Duration::from_secs_f64(size as f64 / bytes_a_second as f64);
-        Self { size: usize::try_from(size).unwrap_or(usize::MAX), time }
-    }
-
-    fn of(self, bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
-        bytes.chunks(self.size).inspect(move |_| thread::sleep(self.time))
-    }
-}
-
-/// One direction's way out, delayed if the fault says so.
-enum Line {
-    Direct(TcpStream),
-    Delayed { delay: Duration, queue: mpsc::Sender<(Instant, Vec<u8>)> },
-}
-
-impl Line {
-    fn new(mut stream: TcpStream, fault: Fault) -> Self {
-        let Fault::Delay(delay) = fault else { return Self::Direct(stream) };
-        let (queue, due) = mpsc::channel::<(Instant, Vec<u8>)>();
-        thread::spawn(move || {
-            for (when, bytes) in due {
-                thread::sleep(when.saturating_duration_since(Instant::now()));
-                if stream.write_all(&bytes).is_err() {
-                    return;
-                }
-            }
-            let _ = stream.shutdown(Shutdown::Write);
-        });
-        Self::Delayed { delay, queue }
-    }
-
-    fn send(&mut self, bytes: &[u8]) -> bool {
-        match self {
-            Self::Direct(stream) => stream.write_all(bytes).is_ok(),
-            Self::Delayed { delay, queue } => queue.send((Instant::now() + *delay, bytes.to_vec())).is_ok(),
-        }
-    }
-
-    /// Tells the other side that no more comes; a delayed line does so once its queue is empty.
-    fn end(self) {
-        if let Self::Direct(stream) = self {
-            let _ = stream.shutdown(Shutdown::Write);
-        }
-    }
 }
