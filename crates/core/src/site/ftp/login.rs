@@ -144,6 +144,12 @@ fn ask_for_tls(control: &mut Control, patience: Patience) -> Result<(), SiteErro
     let doing = "asking for TLS";
     match control.ask_within("AUTH", "TLS", patience) {
         Ok(reply) if reply.code == 234 => Ok(()),
+        // It says what it said before, or takes its leave: that is no answer to this.
+        Ok(reply) if reply.code / 100 < 5 => {
+            control.give_up();
+            let kind = SiteErrorKind::Disconnected;
+            Err(control.error_of(kind, doing, Failure::Refused(reply)))
+        }
         Ok(reply) => {
             control.give_up();
             let text = format!(

@@ -139,6 +139,20 @@ fn a_server_without_tls_gets_no_password() {
 }
 
 #[test]
+fn a_server_that_takes_its_leave_has_not_refused_tls() {
+    let ftpd = Ftpd::start(Kind::Vsftpd, Security::Plain);
+    let relay = FtpRelay::start(ftpd.addr(), Fault::None);
+    let protection = Protection::Explicit(Trust::Authorities(None));
+    let settings = FtpSettings { protection, ..through(&ftpd, relay.addr().port()) };
+    // As Pure-FTPd does when the line is gone, and as RFC 4217 has it for a server that is busy.
+    for answer in ["220 Logout.", "431 not now"] {
+        relay.answer("AUTH", answer);
+        let err = fails(settings.clone());
+        assert_eq!(err.kind.fault(), crate::exit::Fault::TryLater, "{answer}: {err:?}");
+    }
+}
+
+#[test]
 fn what_is_said_before_tls_is_not_taken_for_said_in_it() {
     let ftpd = Ftpd::start(Kind::Vsftpd, Security::Plain);
     let relay = FtpRelay::start(ftpd.addr(), Fault::None);
