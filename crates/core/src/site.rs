@@ -13,7 +13,7 @@
 //! - **Links are not followed** by `stat`; `put`, `get` and `truncate` are for regular files only and
 //!   refuse others with [`SiteErrorKind::NotRegular`], as far as the site can tell.
 //! - **Time is bounded.** Connecting takes at most `connect_timeout`, and every other call returns at most
-//!   `io_timeout` after the last progress; a transfer that is slower than `min_rate` over five times that time ends too. A session that has timed out or lost its connection is dead:
+//!   `io_timeout` after the last progress; so does a transfer that was slower than `min_rate` in that time. A session that has timed out or lost its connection is dead:
 //!   each further call fails at once, and dropping it takes no time. Hashing at the site, of which nothing is heard
 //!   until it is done, may take a second more for each 16 MiB. A local directory is as fast as its kernel.
 //! - **May be repeated:** `stat`, `make_dirs`, `get`, `sha256`, `truncate`, and `put` of the same bytes at the same

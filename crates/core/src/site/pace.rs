@@ -1,12 +1,15 @@
 //! How long a connection may take, and how slow a transfer may be.
 
+use std::collections::VecDeque;
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-/// How many times the longest time without any progress a transfer is averaged over: five minutes where that is one.
-const AVERAGED_OVER: u32 = 5;
+/// In how many parts, at least, the time is cut over which a transfer is averaged, and how long a part is at most: that
+/// much later than it should a transfer that has begun to drip may end.
+const PARTS: u32 = 16;
+const PART: Duration = Duration::from_secs(3);
 
 /// The slowest disk that a site may hash from, in bytes a second; nothing is heard meanwhile.
 const HASH_PACE: u64 = 16 << 20;
@@ -73,39 +76,62 @@ pub(super) struct Stalled;
 /// Watches that a transfer gets on: a line that drips is as good as stalled.
 ///
 /// Only waiting for the site counts. What the local side takes, and a pause that is made on purpose, is no fault of the
-/// line.
+/// line. Of the waiting the last `idle` counts, in parts, so that what moved fast before makes up for nothing now.
 pub(super) struct Pace {
     idle: Duration,
-    /// Bytes that have to move within each [`Pace::time`].
+    /// Bytes that have to move in any `idle` of waiting.
     least: u64,
-    time: Duration,
-    /// What has moved, and how long the site was waited for, since enough had moved the last time.
+    part: Duration,
+    /// How many bytes moved in each of the last parts that are over, the latest last; they make up less than `idle`.
+    parts: VecDeque<u64>,
+    /// What moved, and how long the site was waited for, in the part that is not over.
     moved: u64,
     waited: Duration,
     begun: Instant,
 }
 
 impl Pace {
-    /// Watches a transfer that may rest for `idle` and be as slow as `min_rate`, in bytes a second.
+    /// Watches a transfer that may rest for `idle` and be as slow as `min_rate`, in bytes a second, on average over
+    /// that time.
     pub(super) fn new(idle: Duration, min_rate: u64) -> Self {
-        let time = idle * AVERAGED_OVER;
-        let least = (min_rate as f64 * time.as_secs_f64()) as u64;
-        Self { idle, least, time, moved: 0, waited: Duration::ZERO, begun: Instant::now() }
+        let least = (min_rate as f64 * idle.as_secs_f64()) as u64;
+        let part = PART.min(idle / PARTS).max(Duration::from_millis(1));
+        let (parts, moved, waited) = (VecDeque::new(), 0, Duration::ZERO);
+        Self { idle, least, part, parts, moved, waited, begun: Instant::now() }
     }
 
     /// Begins to wait for the site, and returns for how long.
     pub(super) fn patience(&mut self) -> Patience {
         self.begun = Instant::now();
-        Patience::Idle(self.idle, self.begun + self.time.saturating_sub(self.waited))
+        Patience::Idle(self.idle, self.begun + self.left())
+    }
+
+    /// Returns how long may be waited if nothing moves meanwhile.
+    fn left(&self) -> Duration {
+        let mut moved = self.moved + self.parts.iter().sum::<u64>();
+        // As much as has not been waited yet, and the parts that may be left behind.
+        let mut left = self.idle.saturating_sub(self.part * self.parts.len() as u32 + self.waited);
+        for part in &self.parts {
+            if moved < self.least {
+                break;
+            }
+            moved -= part;
+            left += self.part;
+        }
+        left
     }
 
     /// Ends the waiting: so many bytes have come or gone.
     pub(super) fn moved(&mut self, bytes: usize) {
         self.waited += self.begun.elapsed();
-        self.moved += bytes as u64;
-        if self.moved >= self.least {
-            (self.moved, self.waited) = (0, Duration::ZERO);
+        while self.waited >= self.part {
+            self.waited -= self.part;
+            self.parts.push_back(std::mem::take(&mut self.moved));
+            if self.part * self.parts.len() as u32 >= self.idle {
+                self.parts.pop_front();
+            }
         }
+        self.moved += bytes as u64;
     }
 }
 
@@ -113,27 +139,63 @@ impl Pace {
 mod tests {
     use super::*;
 
+    const MINUTE: Duration = Duration::from_secs(60);
+
     fn left(pace: &mut Pace) -> u64 {
         let Patience::Idle(_, end) = pace.patience() else { panic!("a transfer may rest") };
         (end - pace.begun).as_secs()
     }
 
+    /// Lets so many bytes come after so many seconds of waiting.
+    fn wait(pace: &mut Pace, seconds: u64, bytes: usize) {
+        pace.patience();
+        pace.begun -= Duration::from_secs(seconds);
+        pace.moved(bytes);
+    }
+
     #[test]
     fn a_transfer_that_drips_runs_out_of_time() {
-        let mut pace = Pace::new(Duration::from_secs(60), 1024);
-        assert_eq!(left(&mut pace), 300);
-        pace.begun -= Duration::from_secs(290);
-        pace.moved(300 * 1024 - 1);
+        let mut pace = Pace::new(MINUTE, 1024);
+        assert_eq!(left(&mut pace), 60);
+        wait(&mut pace, 50, 60 * 1024 - 1);
         assert!(left(&mut pace) < 10, "too little to be given more time");
         pace.moved(1);
-        assert_eq!(left(&mut pace), 300);
+        assert!((57..60).contains(&left(&mut pace)), "{}", left(&mut pace));
+    }
+
+    #[test]
+    fn what_moved_fast_before_makes_up_for_nothing_now() {
+        let mut pace = Pace::new(MINUTE, 1024);
+        for _ in 0..200 {
+            wait(&mut pace, 1, 10 << 20);
+        }
+        let mut dripped = 0;
+        while left(&mut pace) > 0 {
+            wait(&mut pace, 1, 100);
+            dripped += 1;
+        }
+        assert!((59..=63).contains(&dripped), "{dripped}");
+    }
+
+    #[test]
+    fn one_that_is_just_fast_enough_is_left_alone() {
+        let mut pace = Pace::new(MINUTE, 1024);
+        for second in 0..1000 {
+            wait(&mut pace, 1, 1100);
+            assert!(left(&mut pace) > 0, "after {second} s");
+        }
+        // In gusts as well.
+        for gust in 0..100 {
+            wait(&mut pace, 40, 41 * 1100);
+            assert!(left(&mut pace) > 0, "at gust {gust}");
+        }
     }
 
     #[test]
     fn what_the_local_side_takes_is_not_counted() {
-        let mut pace = Pace::new(Duration::from_secs(60), 1024);
+        let mut pace = Pace::new(MINUTE, 1024);
         pace.moved(1);
-        pace.begun -= Duration::from_secs(290);
-        assert!(left(&mut pace) >= 299);
+        pace.begun -= Duration::from_secs(55);
+        assert!(left(&mut pace) >= 59);
     }
 }

@@ -49,7 +49,7 @@ pub struct SftpSettings {
     pub connect_timeout: Duration,
     /// The longest time without any progress.
     pub io_timeout: Duration,
-    /// The slowest that a transfer may be on average over five times that time, in bytes a second.
+    /// The slowest that a transfer may be on average over that time, in bytes a second.
     pub min_rate: u64,
     /// The mode of delivered files.
     pub file_mode: u32,

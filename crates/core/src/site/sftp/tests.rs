@@ -262,8 +262,8 @@ fn a_put_or_get_that_drips_is_given_up_in_time_though_something_is_always_heard(
         let err = action(session.as_mut());
         let (end, met) = (Instant::now(), relay.met().expect("it dripped"));
         assert_eq!(err.kind, SiteErrorKind::Timeout, "{what}: {err:?}");
-        // Two windows at most, if the line began to drip at the end of one.
-        assert!(end - met >= 2 * io_timeout && end - met < 10 * io_timeout + LATE, "{what}: {:?}", end - met);
+        // What moved fast before it began makes up for nothing.
+        assert!(end - met >= io_timeout / 2 && end - met < io_timeout + LATE, "{what}: {:?}", end - met);
         assert_eq!(session.stat(&path("x")).unwrap_err().kind, SiteErrorKind::Disconnected);
     };
     let rate = 200 << 10;
