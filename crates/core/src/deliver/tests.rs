@@ -23,6 +23,7 @@ use crate::site::{
 };
 
 mod harm;
+mod places;
 
 const SIZE: usize = 3_000_000;
 
