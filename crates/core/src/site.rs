@@ -27,6 +27,7 @@ mod ftp;
 mod link;
 mod pace;
 mod path;
+mod pieces;
 mod pool;
 pub mod probe;
 mod reach;
@@ -39,6 +40,7 @@ pub use directory::Directory;
 pub use ftp::{Ftp, FtpSettings, Protection, Trust};
 pub use link::Link;
 pub use path::{PathError, Place, RemotePath};
+pub use pieces::Pieces;
 pub use pool::Pool;
 pub use sftp::{Credential, Sftp, SftpSettings};
 pub use url::{BasePath, SiteUrl, UrlError};
@@ -93,6 +95,27 @@ pub trait Session: Send {
             return Err(SiteError::new(SiteErrorKind::Exists, text));
         }
         self.put(path, 0, source, progress)
+    }
+
+    /// Writes pieces to `path` as [`Session::put`] does. They have to follow one another, unless this site writes anywhere.
+    fn put_pieces(
+        &mut self,
+        path: &RemotePath,
+        pieces: &mut dyn Pieces,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<u64, SiteError> {
+        pieces::put(self, path, pieces, progress)
+    }
+
+    /// Begins to have the site hash the file at `path` as it grows, as far as the pieces that are put next over this session
+    /// say that it is complete. Returns whether this site can.
+    fn begin_hash(&mut self, _path: &RemotePath) -> Result<bool, SiteError> {
+        Ok(false)
+    }
+
+    /// Returns the SHA-256 of the file whose hashing was begun, if it is `size` bytes long now; `None` if there is none.
+    fn end_hash(&mut self, _size: u64) -> Result<Option<Sha256Hex>, SiteError> {
+        Ok(None)
     }
 
     /// Copies the file at `path` from byte `from` to its end into `sink`; returns how many bytes that was.

@@ -1,23 +1,27 @@
-//! Sends what is missing at a site, over one connection or over several at the same time.
+//! Sends what is missing at a site, over one connection or over several at the same time, and has the site hash it
+//! meanwhile.
 //!
 //! A server takes a certain amount before it acknowledges, so one connection cannot pass that much in a round trip: far
-//! away, a connection is slow however fast the line is, and only more connections are faster. Each writes a stretch of
-//! its own of the same partial file. One that comes to its end takes half of what the slowest still has before it.
-//! Since only what is acknowledged counts, and the whole is verified afterwards, none of them has to be trusted: what a
-//! connection had under way when it broke is sent again by another.
+//! away, a connection is slow however fast the line is, and only more connections are faster. All write to one partial
+//! file, each the next piece that nobody has begun, so that the file grows from its beginning on, and the fastest sends
+//! most. Since only what is acknowledged counts, and the whole is verified afterwards, none of them has to be trusted:
+//! what a connection had under way when it broke is sent again by another.
+//!
+//! Because the file grows from its beginning on, the site can hash it while the rest is still on its way.
 
+use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read as _};
 use std::ops::Range;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, Builder};
+use std::thread::{self, Builder, Scope};
 use std::time::{Duration, Instant};
 
 use super::Stop;
 use super::gaps::At;
-use crate::site::{Pool, RemotePath, Session, SiteError};
+use crate::site::{Pieces, Pool, RemotePath, Session, SiteError};
 
-/// The least that is worth a connection's opening, flushing and closing the file.
+/// The least that is worth a connection.
 const SHARE: u64 = 8 << 20;
 
 /// A site at which a question takes at least so long is far away.
@@ -30,8 +34,12 @@ const TICK: Duration = Duration::from_millis(100);
 pub(super) struct Sending<'a> {
     pub(super) part: &'a RemotePath,
     pub(super) payload: &'a File,
+    /// How long the payload is.
+    pub(super) size: u64,
     /// Asked before each piece is read.
     pub(super) go_on: &'a (dyn Fn() -> Result<(), Stop> + Sync),
+    /// Whether the site is to hash the partial file while it grows.
+    pub(super) hashes: bool,
     /// Where further connections come from.
     pub(super) pool: Option<&'a Pool<'a>>,
 }
@@ -42,6 +50,27 @@ pub(super) enum Unsent {
     Site(SiteError),
 }
 
+/// Has as many connections made as a payload of `size` bytes is worth at a site that takes `distance` to answer, while
+/// other things are asked there.
+pub(super) fn prepare<'s>(
+    scope: &'s Scope<'s, '_>,
+    pool: Option<&'s Pool<'_>>,
+    size: u64,
+    distance: Duration,
+) {
+    let Some(pool) = pool.filter(|_| distance >= FAR) else { return };
+    for line in 1..lines(size, pool) {
+        if Builder::new().name(format!("line {line}")).spawn_scoped(scope, || pool.add()).is_err() {
+            break;
+        }
+    }
+}
+
+/// Returns over how many connections so many bytes are best sent far away.
+fn lines(bytes: u64, pool: &Pool<'_>) -> usize {
+    usize::try_from(bytes / SHARE).unwrap_or(usize::MAX).clamp(1, pool.most())
+}
+
 /// What is left to be done, shared by all connections.
 struct Work<'a> {
     sending: &'a Sending<'a>,
@@ -50,10 +79,10 @@ struct Work<'a> {
 }
 
 struct State {
-    /// Stretches that nobody has begun.
-    waiting: Vec<Range<u64>>,
-    /// What each connection has not read yet of its stretch.
-    under_way: Vec<Range<u64>>,
+    /// What nobody has begun, in order.
+    waiting: VecDeque<Range<u64>>,
+    /// What each connection has begun and not had acknowledged, in order.
+    under_way: Vec<VecDeque<Range<u64>>>,
     /// How many connections besides the caller's are at work, or may still be.
     others: usize,
     acknowledged: u64,
@@ -63,8 +92,8 @@ struct State {
 }
 
 impl Sending<'_> {
-    /// Sends the ranges in `missing` and returns how many bytes were acknowledged. `distance` is how long the site takes
-    /// to answer; `progress` hears how many bytes of this call are acknowledged.
+    /// Sends the ranges in `missing`, in order, and returns how many bytes were acknowledged. `distance` is how long the
+    /// site takes to answer; `progress` hears how many bytes of this call are acknowledged.
     pub(super) fn send(
         &self,
         session: &mut dyn Session,
@@ -74,8 +103,8 @@ impl Sending<'_> {
     ) -> Result<u64, Unsent> {
         let lines = self.lines(session, missing, distance);
         let state = State {
-            waiting: cut(missing, lines),
-            under_way: vec![0..0; lines],
+            waiting: missing.iter().filter(|range| !range.is_empty()).cloned().collect(),
+            under_way: vec![VecDeque::new(); lines],
             others: lines - 1,
             acknowledged: 0,
             is_over: false,
@@ -105,25 +134,10 @@ impl Sending<'_> {
     fn lines(&self, session: &dyn Session, missing: &[Range<u64>], distance: Duration) -> usize {
         let bytes: u64 = missing.iter().map(|range| range.end - range.start).sum();
         match self.pool {
-            Some(pool) if distance >= FAR && session.writes_anywhere() => {
-                usize::try_from(bytes / SHARE).unwrap_or(usize::MAX).clamp(1, pool.most())
-            }
+            Some(pool) if distance >= FAR && session.writes_anywhere() => lines(bytes, pool),
             _ => 1,
         }
     }
-}
-
-/// Cuts ranges into about so many stretches, the first one last. An empty range stays one.
-fn cut(missing: &[Range<u64>], lines: usize) -> Vec<Range<u64>> {
-    let bytes: u64 = missing.iter().map(|range| range.end - range.start).sum();
-    let share = bytes.div_ceil(lines as u64).max(1);
-    let stretches = missing.iter().flat_map(|range| {
-        let count = (range.end - range.start).div_ceil(share).max(1);
-        (0..count).map(move |i| range.start + i * share..range.end.min(range.start + (i + 1) * share))
-    });
-    let mut stretches: Vec<_> = stretches.collect();
-    stretches.reverse();
-    stretches
 }
 
 impl Work<'_> {
@@ -137,15 +151,24 @@ impl Work<'_> {
             }
         };
         tell(0);
+        if self.sending.hashes {
+            // The others send meanwhile. If it cannot be begun, the site hashes it afterwards, or says what is wrong.
+            match session.begin_hash(self.sending.part) {
+                Err(error) if error.kind.is_dead() => return Err(error),
+                _ => {}
+            }
+        }
         loop {
             self.run(0, session, &mut tell)?;
-            let acknowledged = self.state().acknowledged;
-            tell(acknowledged);
-            let state = self.state();
-            if state.is_over || (state.waiting.is_empty() && state.others == 0) {
-                return Ok(());
-            }
-            if state.waiting.is_empty() {
+            loop {
+                let state = self.state();
+                tell(state.acknowledged);
+                if state.is_over || (state.waiting.is_empty() && state.others == 0) {
+                    return Ok(());
+                }
+                if !state.waiting.is_empty() {
+                    break;
+                }
                 drop(self.changed.wait_timeout(state, TICK));
             }
         }
@@ -173,57 +196,48 @@ impl Work<'_> {
         self.changed.notify_all();
     }
 
-    /// Sends one stretch after the other, as long as there are any; `tell` hears how much all have sent.
+    /// Sends one piece after the other, as long as there are any; `tell` hears how much all have sent.
     fn run(
         &self,
         line: usize,
         session: &mut dyn Session,
         tell: &mut dyn FnMut(u64),
     ) -> Result<(), SiteError> {
-        while let Some(from) = self.begin(line) {
-            let (begin, mut done) = (Instant::now(), 0);
-            let mut source = Stretch { work: self, line };
-            let put = session.put(self.sending.part, from, &mut source, &mut |acknowledged| {
-                let so_far = self.acknowledge(acknowledged - done);
-                done = acknowledged;
-                tell(so_far);
-            });
-            let ms = begin.elapsed().as_millis();
-            tracing::debug!(line, from, bytes = done, ms, ok = put.is_ok(), "sending a stretch");
-            if let Err(error) = put {
-                self.give_back(line, from + done);
-                return Err(error);
-            }
-        }
-        Ok(())
+        let (begin, mut done) = (Instant::now(), 0);
+        let mut pieces = Line { work: self, line };
+        let put = session.put_pieces(self.sending.part, &mut pieces, &mut |acknowledged| {
+            let so_far = self.acknowledge(line, acknowledged - done);
+            done = acknowledged;
+            tell(so_far);
+        });
+        tracing::debug!(line, bytes = done, ms = begin.elapsed().as_millis(), ok = put.is_ok(), "sending");
+        self.give_back(line);
+        put.map(drop)
     }
 
-    /// Gives a connection a stretch and returns where that begins.
-    fn begin(&self, line: usize) -> Option<u64> {
-        let mut state = self.state();
-        if state.is_over {
-            return None;
-        }
-        let stretch = state.waiting.pop().or_else(|| state.steal())?;
-        let from = stretch.start;
-        state.under_way[line] = stretch;
-        Some(from)
-    }
-
-    /// Counts bytes that the site has acknowledged, and returns all.
-    fn acknowledge(&self, bytes: u64) -> u64 {
+    /// Counts bytes of a connection that the site has acknowledged, and returns all.
+    fn acknowledge(&self, line: usize, mut bytes: u64) -> u64 {
         let mut state = self.state();
         state.acknowledged += bytes;
+        let under_way = &mut state.under_way[line];
+        while let Some(first) = under_way.front_mut().filter(|_| bytes > 0) {
+            let n = bytes.min(first.end - first.start);
+            first.start += n;
+            bytes -= n;
+            if first.is_empty() {
+                under_way.pop_front();
+            }
+        }
         state.acknowledged
     }
 
-    /// Puts back what a connection that failed has not had acknowledged.
-    fn give_back(&self, line: usize, from: u64) {
+    /// Puts back what a connection has not had acknowledged.
+    fn give_back(&self, line: usize) {
         let mut state = self.state();
-        let end = state.under_way[line].end;
-        state.under_way[line] = 0..0;
-        if from < end {
-            state.waiting.push(from..end);
+        let lost: Vec<_> = state.under_way[line].drain(..).collect();
+        for range in lost {
+            let at = state.waiting.partition_point(|waiting| waiting.start < range.start);
+            state.waiting.insert(at, range);
         }
         self.changed.notify_all();
     }
@@ -235,37 +249,33 @@ impl Work<'_> {
 
 impl State {
     fn has_work(&self) -> bool {
-        !self.is_over && (!self.waiting.is_empty() || self.longest().is_some())
+        !self.is_over && !self.waiting.is_empty()
     }
 
-    /// Returns whose stretch is worth being shared most.
-    fn longest(&self) -> Option<usize> {
-        let left = |line: &usize| self.under_way[*line].end - self.under_way[*line].start;
-        (0..self.under_way.len()).max_by_key(left).filter(|line| left(line) >= 2 * SHARE)
-    }
-
-    /// Takes half of the longest stretch away from whoever has it.
-    fn steal(&mut self) -> Option<Range<u64>> {
-        let longest = self.longest()?;
-        let theirs = &mut self.under_way[longest];
-        let middle = theirs.start + (theirs.end - theirs.start) / 2;
-        let stolen = middle..theirs.end;
-        theirs.end = middle;
-        Some(stolen)
+    /// Returns the first `most` bytes that nobody has begun, or fewer.
+    fn begin(&mut self, line: usize, most: usize) -> Option<Range<u64>> {
+        let first = self.waiting.front_mut()?;
+        let piece = first.start..first.end.min(first.start + most as u64);
+        first.start = piece.end;
+        if first.is_empty() {
+            self.waiting.pop_front();
+        }
+        self.under_way[line].push_back(piece.clone());
+        Some(piece)
     }
 }
 
-/// The bytes of one connection's stretch, whose end may come nearer while it is read.
-struct Stretch<'w> {
+/// The pieces that one connection sends.
+struct Line<'w> {
     work: &'w Work<'w>,
     line: usize,
 }
 
-impl Read for Stretch<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let Sending { payload, go_on, .. } = *self.work.sending;
+impl Pieces for Line<'_> {
+    fn next(&mut self, buffer: &mut [u8]) -> io::Result<(u64, usize)> {
+        let Sending { payload, go_on, size, .. } = *self.work.sending;
         let going_on = go_on();
-        let range = {
+        let piece = {
             let mut state = self.work.state();
             if let Err(stop) = going_on {
                 state.is_over = true;
@@ -274,13 +284,17 @@ impl Read for Stretch<'_> {
             if state.is_over {
                 return Err(io::Error::other("another connection has come to an end"));
             }
-            let ours = &mut state.under_way[self.line];
-            let from = ours.start;
-            ours.start = ours.end.min(from + buffer.len() as u64);
-            from..ours.start
+            state.begin(self.line, buffer.len())
         };
-        let len = usize::try_from(range.end - range.start).unwrap_or(buffer.len());
+        let Some(range) = piece else { return Ok((size, 0)) };
+        let (at, len) = (range.start, usize::try_from(range.end - range.start).unwrap_or(buffer.len()));
         At { payload, range }.read_exact(&mut buffer[..len])?;
-        Ok(len)
+        Ok((at, len))
+    }
+
+    fn complete_to(&self) -> u64 {
+        let state = self.work.state();
+        let firsts = state.under_way.iter().map(VecDeque::front).chain([state.waiting.front()]);
+        firsts.flatten().map(|range| range.start).min().unwrap_or(self.work.sending.size)
     }
 }

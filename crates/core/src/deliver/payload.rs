@@ -2,12 +2,13 @@
 
 use std::fs::File;
 use std::io::{self, Read as _};
+use std::thread;
 use std::time::Instant;
 
 use sha2::{Digest as _, Sha256};
 
 use super::gaps::{At, Failed, Found, find, hash};
-use super::lines::{Sending, Unsent};
+use super::lines::{self, Sending, Unsent};
 use super::proof::{Proof, by_hash, by_reading};
 use super::standing::{Final, Standing, clear_final, discard, look, sweep};
 use super::{DeliverError, Delivered, Delivery, Released, Strength, Verify};
@@ -46,43 +47,28 @@ pub fn stage(
 ) -> Result<Staged, DeliverError> {
     let Delivery { place, digests, verify, .. } = *delivery;
     let part = place.part(digests.generation());
-    let stem = [place.payload_name().to_owned()];
     let mut transfer = Transfer { session, delivery, payload, part, resumed_from: 0, sent: 0 };
     if let Some(strength) = transfer.at_once(progress)? {
         return Ok(transfer.staged(strength, Standing::Nothing));
     }
+    let asked = Instant::now();
     let stood = look(transfer.session, place, digests, verify)?;
+    let distance = asked.elapsed();
     match stood {
         Standing::Same(strength) => {
-            sweep(transfer.session, place.dir(), &stem, None)?;
+            sweep(transfer.session, place.dir(), &[place.payload_name().to_owned()], None)?;
             return Ok(transfer.staged(strength, stood));
         }
-        Standing::Other => refuse_if_released(delivery)?,
-        Standing::Nothing if delivery.released.is_of_other(digests.generation()) => {
-            refuse_if_released(delivery)?
-        }
-        Standing::Nothing => {}
+        Standing::Nothing if !delivery.released.is_of_other(digests.generation()) => {}
+        Standing::Nothing | Standing::Other => refuse_if_released(delivery)?,
     }
-    transfer.session.make_dirs(place.dir())?;
-    sweep(transfer.session, place.dir(), &stem, Some(digests.generation()))?;
-    for _ in 0..TRIES {
-        let proven = match transfer.send(progress) {
-            // It takes no file from the middle, so what is there is of no use.
-            Err(DeliverError::Site(err))
-                if err.kind == SiteErrorKind::Unsupported && transfer.resumed_from > 0 =>
-            {
-                discard(transfer.session, &transfer.part)?;
-                transfer.send(progress)?
-            }
-            sent => sent?,
-        };
-        if let Some(strength) = transfer.verify(proven)? {
-            return Ok(transfer.staged(strength, stood));
+    thread::scope(|scope| {
+        if stood == Standing::Nothing {
+            lines::prepare(scope, delivery.pool, digests.size, distance);
         }
-        discard(transfer.session, &transfer.part)?;
-        transfer.check_local()?;
-    }
-    Err(DeliverError::Corrupt(place.payload()))
+        let verified_by = transfer.bring(progress)?;
+        Ok(transfer.staged(verified_by, stood))
+    })
 }
 
 /// Gives a payload that [`stage`] has proven its final name (U4). May be repeated, as that. If the name seemed to be free
@@ -158,6 +144,33 @@ struct Transfer<'a> {
 }
 
 impl Transfer<'_> {
+    /// Sends and verifies the payload, again if it arrives with other bytes.
+    fn bring(&mut self, progress: &mut dyn FnMut(u64)) -> Result<Strength, DeliverError> {
+        let Delivery { place, digests, .. } = *self.delivery;
+        let stem = [place.payload_name().to_owned()];
+        if !sweep(self.session, place.dir(), &stem, Some(digests.generation()))? {
+            self.session.make_dirs(place.dir())?;
+        }
+        for _ in 0..TRIES {
+            let proven = match self.send(progress) {
+                // It takes no file from the middle, so what is there is of no use.
+                Err(DeliverError::Site(err))
+                    if err.kind == SiteErrorKind::Unsupported && self.resumed_from > 0 =>
+                {
+                    discard(self.session, &self.part)?;
+                    self.send(progress)?
+                }
+                sent => sent?,
+            };
+            if let Some(strength) = self.verify(proven)? {
+                return Ok(strength);
+            }
+            discard(self.session, &self.part)?;
+            self.check_local()?;
+        }
+        Err(DeliverError::Corrupt(place.payload()))
+    }
+
     /// Stages a small payload in as few round trips as that takes if all is as it mostly is: its directory is there,
     /// and nothing stands at its names. `None` if it is not so, which the usual way then finds out.
     ///
@@ -201,7 +214,8 @@ impl Transfer<'_> {
             found.missing.push(size..size);
         }
         let Delivery { go_on, pool, .. } = *self.delivery;
-        let sending = Sending { part: &self.part, payload: self.payload, go_on, pool };
+        let sending =
+            Sending { part: &self.part, payload: self.payload, size, hashes: left > SMALL, go_on, pool };
         let from = self.resumed_from;
         let sent = sending.send(self.session, &found.missing, distance, &mut |done| progress(from + done));
         self.sent += sent.map_err(|unsent| match unsent {
@@ -269,6 +283,12 @@ impl Transfer<'_> {
             return Ok(proven);
         }
         let (size, sha256) = (digests.size, &digests.sha256);
+        let begin = Instant::now();
+        if let Some(found) = self.session.end_hash(size)? {
+            let is_right = found == *sha256;
+            tracing::debug!(part = %self.part, ms = begin.elapsed().as_millis(), is_right, "the site has hashed it");
+            return Ok(is_right.then_some(Strength::ServerHash));
+        }
         // In the usual case this says everything, and what stands there need not be looked at.
         let hashed = match by_hash(self.session, &self.part, size, sha256) {
             Ok(Proof::Right(strength)) => return Ok(Some(strength)),

@@ -83,7 +83,8 @@ pub(super) fn look(
     }
 }
 
-/// Removes what earlier generations have left under temporary names `.<stem>.<generation>.part`.
+/// Removes what earlier generations have left under temporary names `.<stem>.<generation>.part`, and returns whether the
+/// directory is known to be there.
 ///
 /// Names of any other form, and anything but regular files, are not ours. A failure is no reason not to deliver,
 /// unless it is the connection's.
@@ -92,7 +93,7 @@ pub(super) fn sweep(
     dir: &RemotePath,
     stems: &[String],
     keep: Option<Generation>,
-) -> Result<(), SiteError> {
+) -> Result<bool, SiteError> {
     let is_stale = |name: &str| {
         let generation = stems.iter().find_map(|stem| {
             let rest = name.strip_prefix('.')?.strip_prefix(stem.as_str())?;
@@ -100,7 +101,7 @@ pub(super) fn sweep(
         });
         generation.is_some() && generation != keep
     };
-    let names = unless_dead(session.list(dir))?.unwrap_or_default();
+    let Some(names) = unless_dead(session.list(dir))? else { return Ok(false) };
     for name in names.iter().filter(|name| is_stale(name)) {
         let Ok(path) = RemotePath::new(&format!("{dir}/{name}")) else { continue };
         let entry = unless_dead(session.stat(&path))?.flatten();
@@ -108,7 +109,7 @@ pub(super) fn sweep(
             unless_dead(session.remove(&path))?;
         }
     }
-    Ok(())
+    Ok(true)
 }
 
 /// Removes a file whose absence is as good.

@@ -86,6 +86,16 @@ impl<'s> Pool<'s> {
         session.map(|session| Link::of(self, session))
     }
 
+    /// Makes a further connection that will be needed, if there may be one.
+    pub fn add(&self) {
+        let state = self.state();
+        if state.may_connect()
+            && let Ok(session) = self.connect(state)
+        {
+            self.give_back(session);
+        }
+    }
+
     /// Waits a moment, or until a connection was made, given back or lost.
     pub fn wait(&self) {
         drop(self.changed.wait_timeout(self.state(), TICK));

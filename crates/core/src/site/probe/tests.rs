@@ -165,7 +165,7 @@ fn what_openssh_can_do_depends_on_what_the_account_may() {
 
 #[test]
 fn what_proftpd_can_do_over_sftp() {
-    let can = Abilities { hashes: Hashing::Nothing, tells_space: false, ..everything() };
+    let can = Abilities { hashes: Hashing::Nothing, ..everything() };
     let server = ModSftp::start("");
     finds(&mod_sftp(&server), &server.root(), &can);
     // Names of more than 150 bytes are refused.

@@ -1,13 +1,13 @@
 //! A file of a session while it is open: looked at before and after, and given its mode.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 
 use super::link::Failure;
 use super::packet::{Attributes, Handle, Request, open, status};
 use super::session::Open;
 use super::subsystem::Asked;
 use super::transfer::{Broken, receive, send};
-use crate::site::{EntryKind, RemotePath, Session as _, SiteError, SiteErrorKind};
+use crate::site::{Entry, EntryKind, Pieces, RemotePath, Session as _, SiteError, SiteErrorKind};
 
 /// A disk that has less free space than this is full.
 const FULL: u64 = 4 << 20;
@@ -19,36 +19,39 @@ struct Mode {
 }
 
 impl Open {
-    /// Writes all of `source` to a file that is there, or is made, from byte `from` on.
+    /// Writes pieces to a file that is there, or is made; if it has to be made and something is there, that is an error.
+    ///
+    /// To make it is tried at once, which follows no link and waits for no pipe. How a server refuses a name that is
+    /// taken is its own affair, so that what stands there is asked in the same breath.
     pub(super) fn write(
         &mut self,
         path: &RemotePath,
-        from: u64,
-        source: &mut dyn Read,
-        progress: &mut dyn FnMut(u64),
-    ) -> Result<u64, SiteError> {
-        let (handle, _) = self.open("writing", path, open::WRITE | open::CREATE)?;
-        self.fill(path, &handle, from, source, progress)
-    }
-
-    /// Writes all of `source` to a file that is made and must not be there. How a server refuses a name that is taken is
-    /// its own affair, so that one looks then.
-    pub(super) fn write_new(
-        &mut self,
-        path: &RemotePath,
-        source: &mut dyn Read,
+        has_to_be_made: bool,
+        pieces: &mut dyn Pieces,
         progress: &mut dyn FnMut(u64),
     ) -> Result<u64, SiteError> {
         let (at, attributes) = (self.at(path), Attributes::mode(self.file_mode));
         let how = open::WRITE | open::CREATE | open::EXCLUSIVE;
-        let opened = self.sftp.ask_handle(&self.link, Request::Open { path: &at, how, attributes });
-        match opened {
-            Ok(handle) => self.fill(path, &handle, 0, source, progress),
-            Err(failure) if matches!(failure, Failure::Status(_)) && self.stat(path)?.is_some() => {
-                Err(self.link.error_of(SiteErrorKind::Exists, &format!("making {path}"), failure))
+        let makes = self.sftp.say(Request::Open { path: &at, how, attributes });
+        let there = self.stat(path);
+        let handle = match (self.sftp.hear_handle(&self.link, makes), there) {
+            (Ok(handle), _) => handle,
+            (Err(failure), Ok(Some(_))) if has_to_be_made => {
+                return Err(self.link.error_of(SiteErrorKind::Exists, &format!("making {path}"), failure));
             }
-            Err(failure) => Err(self.write_error(path, failure)),
-        }
+            (Err(_), Ok(Some(Entry { kind: EntryKind::File, .. }))) => {
+                let opened = self
+                    .sftp
+                    .ask_handle(&self.link, Request::Open { path: &at, how: open::WRITE, attributes });
+                opened.map_err(|failure| self.error("writing", path, failure))?
+            }
+            (Err(_), Ok(Some(_))) => {
+                return Err(self.refusal(SiteErrorKind::NotRegular, "writing", path, status::FAILURE));
+            }
+            (Err(failure), Ok(None)) => return Err(self.write_error(path, failure)),
+            (Err(_), Err(error)) => return Err(error),
+        };
+        self.fill(path, &handle, pieces, progress)
     }
 
     /// Writes to an open file and closes it.
@@ -56,8 +59,7 @@ impl Open {
         &mut self,
         path: &RemotePath,
         handle: &Handle,
-        from: u64,
-        source: &mut dyn Read,
+        pieces: &mut dyn Pieces,
         progress: &mut dyn FnMut(u64),
     ) -> Result<u64, SiteError> {
         let mode = Mode {
@@ -69,7 +71,7 @@ impl Open {
             sent = acknowledged;
             progress(acknowledged);
         };
-        match send(&self.link, &mut self.sftp, handle, from, source, &mut count) {
+        match send(&self.link, &mut self.sftp, &mut self.hasher, handle, pieces, &mut count) {
             Ok(is_flushed) => self.is_flushed = is_flushed,
             Err(broken) => {
                 self.sftp.forget(mode.before);
@@ -85,6 +87,9 @@ impl Open {
     /// server's umask is.
     fn hear_mode(&mut self, path: &RemotePath, mode: &Mode) -> Result<(), SiteError> {
         let before = self.sftp.hear_attributes(&self.link, mode.before);
+        if before.as_ref().is_ok_and(|before| !before.may_be_file()) {
+            return Err(self.refusal(SiteErrorKind::NotRegular, "writing", path, status::FAILURE));
+        }
         match self.sftp.hear_done(&self.link, mode.set) {
             Ok(()) => Ok(()),
             // Some servers keep modes to themselves, and deliver files all the same.

@@ -4,6 +4,9 @@
 //! be. A server that lets nobody run commands, or runs something else instead (`ForceCommand`), cannot
 //! hash; that is no failure. Neither is a shell that sees other files than SFTP does: the command counts the
 //! file's bytes as well, and a wrong count is not believed.
+//!
+//! A file that is being written is hashed meanwhile: a script reads up to where the file is complete, and hashes to
+//! there, in one stretch from its first byte to its last. So a large file is verified soon after it has arrived.
 
 use std::time::{Duration, Instant};
 
@@ -20,6 +23,10 @@ const TOOLS: [(&str, &str); 3] =
 /// SHA-256 of no bytes.
 const EMPTY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
+/// A file that grows is hashed in steps of so many bytes, and at least so many steps at a time.
+const STEP: u64 = 1 << 20;
+const STEPS: u64 = 8;
+
 /// The most that a script has to say on one line.
 const MAX_LINE: usize = 100;
 
@@ -29,8 +36,17 @@ const START: Duration = Duration::from_millis(20);
 /// What is known about the server's ability to hash.
 pub(super) enum Hasher {
     Untried,
-    Tool { shell: Shell, command: &'static str, stdin: &'static str },
+    Tool(Tool),
     Unavailable,
+}
+
+/// A shell, and the command that hashes there.
+pub(super) struct Tool {
+    shell: Shell,
+    command: &'static str,
+    stdin: &'static str,
+    /// How much of a growing file is hashed, while one is.
+    hashed: Option<u64>,
 }
 
 impl Hasher {
@@ -71,28 +87,87 @@ impl Hasher {
         if !self.is_able(link)? {
             return Ok(None);
         }
-        let Self::Tool { shell, command, stdin } = self else { return Ok(None) };
+        let Self::Tool(Tool { shell, command, stdin, .. }) = self else { return Ok(None) };
         let path = quote(path);
         let script =
             format!("[ -f {path} ] && [ ! -h {path} ] && wc -c <{path} && {}", script(&path, command));
         let lines = usize::try_from(count).unwrap_or(usize::MAX).saturating_add(1);
-        let output = run(shell, link, &script, size, lines);
-        let hashes = match alive(output)? {
-            Some(output) => output.and_then(|output| counted(&output, size, stdin)),
-            None => {
-                *self = Self::Unavailable;
-                None
-            }
-        };
+        let (output, stdin) = (alive(run(shell, link, &script, size, lines))?, *stdin);
+        let output = self.unless_lost(output).flatten();
+        let hashes = output.and_then(|output| counted(&output, size, stdin));
         Ok(hashes.filter(|hashes| hashes.len() as u64 == count))
+    }
+
+    /// Begins to hash the file at an absolute path as it grows, if the server can.
+    pub(super) fn begin(&mut self, link: &Link, path: &str) -> Result<bool, Failure> {
+        if !self.is_able(link)? {
+            return Ok(false);
+        }
+        let Self::Tool(tool) = self else { return Ok(false) };
+        let (path, command) = (quote(path), tool.command);
+        let script = format!(
+            "while read -r skip count && [ \"$count\" -gt 0 ]; do \
+             dd if={path} bs={STEP} skip=$skip count=$count 2>/dev/null; done | {command} && \
+             [ -f {path} ] && [ ! -h {path} ] && wc -c <{path}"
+        );
+        tool.hashed = Some(0);
+        let begun = alive(tool.shell.begin(link, &script))?;
+        Ok(self.unless_lost(begun).is_some())
+    }
+
+    /// Hashes the growing file, which is complete up to here.
+    pub(super) fn follow(&mut self, link: &Link, complete_to: u64) -> Result<(), Failure> {
+        let Self::Tool(Tool { shell, hashed: Some(hashed), .. }) = self else { return Ok(()) };
+        let count = (complete_to - *hashed) / STEP;
+        if count < STEPS {
+            return Ok(());
+        }
+        let words = format!("{} {count}\n", *hashed / STEP);
+        let begun = if *hashed == 0 { shell.hear_begin(link) } else { Ok(()) };
+        *hashed += count * STEP;
+        let followed = alive(begun.and_then(|()| shell.say(link, &words)))?;
+        self.unless_lost(followed);
+        Ok(())
+    }
+
+    /// Returns the hash of the file that was hashed as it grew, if it is `size` bytes long now.
+    pub(super) fn end(&mut self, link: &Link, size: u64) -> Result<Option<Sha256Hex>, Failure> {
+        let Self::Tool(Tool { shell, stdin, hashed, .. }) = self else { return Ok(None) };
+        let Some(hashed) = hashed.take() else { return Ok(None) };
+        let begun = if hashed == 0 { shell.hear_begin(link) } else { Ok(()) };
+        let count = size.div_ceil(STEP) - hashed / STEP;
+        let words = format!("{} {count}\n0 0\n", hashed / STEP);
+        let output = begun.and_then(|()| shell.say(link, &words)).and_then(|()| {
+            let patience = Patience::Until(Instant::now() + link.io_timeout + hashing(size - hashed));
+            shell.end(link, patience, 2 * MAX_LINE)
+        });
+        let stdin = *stdin;
+        let output = alive(output)?;
+        let output = self.unless_lost(output).flatten();
+        Ok(output.and_then(|output| {
+            let (hash, length) = output.split_once('\n')?;
+            (length.trim().parse() == Ok(size)).then(|| parse(hash, stdin))?
+        }))
+    }
+
+    /// Gives up the shell if it did not do something.
+    fn unless_lost<T>(&mut self, done: Option<T>) -> Option<T> {
+        if done.is_none() {
+            *self = Self::Unavailable;
+        }
+        done
     }
 
     /// Finds out, once, whether the server can hash.
     pub(super) fn is_able(&mut self, link: &Link) -> Result<bool, Failure> {
+        // A shell that still waits to hear how a file has grown is of no more use.
+        if let Self::Tool(Tool { hashed: Some(_), .. }) = self {
+            *self = Self::Untried;
+        }
         if let Self::Untried = self {
             *self = alive(Self::find(link))?.flatten().unwrap_or(Self::Unavailable);
         }
-        Ok(matches!(self, Self::Tool { .. }))
+        Ok(matches!(self, Self::Tool(_)))
     }
 
     /// Has a shell try the tools.
@@ -107,7 +182,7 @@ impl Hasher {
             .collect();
         let output = run(&mut shell, link, &format!("{tries}se echo none; fi"), 0, 1)?;
         let tool = output.and_then(|output| TOOLS.get(output.trim().parse::<usize>().ok()?));
-        Ok(tool.map(|&(command, stdin)| Self::Tool { shell, command, stdin }))
+        Ok(tool.map(|&(command, stdin)| Self::Tool(Tool { shell, command, stdin, hashed: None })))
     }
 }
 

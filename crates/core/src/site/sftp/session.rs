@@ -11,11 +11,11 @@ use super::hash::Hasher;
 use super::link::{Failure, Link};
 use super::packet::{self, Answer, Attributes, Request, open, status};
 use super::subsystem::Subsystem;
-use super::transfer::send;
+use super::transfer::{Onwards, send};
 use super::{BasePath, SftpSettings};
 use crate::digest::Sha256Hex;
 use crate::foreign;
-use crate::site::{Entry, EntryKind, RemotePath, Session, SiteError, SiteErrorKind};
+use crate::site::{Entry, EntryKind, Pieces, RemotePath, Session, SiteError, SiteErrorKind};
 
 /// Names that a directory may have; a hostile server could go on for ever.
 const MAX_NAMES: usize = 100_000;
@@ -71,11 +71,12 @@ impl Open {
         let mut open =
             Self { sftp, hasher, link, base, file_mode, dir_mode, is_flushed, hides_links, guards_names };
         let base = open.base.clone();
-        match open.is_directory(&base) {
-            Ok(true) => {
-                open.link.io_timeout = settings.io_timeout;
-                Ok(open)
-            }
+        let limits = open.sftp.say_limits();
+        let looked = open.is_directory(&base);
+        let heard = limits.map(|asked| open.sftp.hear_limits(&open.link, asked)).transpose();
+        open.link.io_timeout = settings.io_timeout;
+        match looked.and_then(|is_directory| heard.map(|_| is_directory)) {
+            Ok(true) => Ok(open),
             Ok(false) => {
                 let text = format!(
                     "looking at the base {} of site {}: it is not a directory; correct the url or have it made",
@@ -232,7 +233,7 @@ impl Session for Open {
         source: &mut dyn Read,
         progress: &mut dyn FnMut(u64),
     ) -> Result<u64, SiteError> {
-        self.write(path, from, source, progress)
+        self.write(path, false, &mut Onwards { at: from, source }, progress)
     }
 
     fn put_new(
@@ -241,7 +242,25 @@ impl Session for Open {
         source: &mut dyn Read,
         progress: &mut dyn FnMut(u64),
     ) -> Result<u64, SiteError> {
-        self.write_new(path, source, progress)
+        self.write(path, true, &mut Onwards { at: 0, source }, progress)
+    }
+
+    fn put_pieces(
+        &mut self,
+        path: &RemotePath,
+        pieces: &mut dyn Pieces,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<u64, SiteError> {
+        self.write(path, false, pieces, progress)
+    }
+
+    fn begin_hash(&mut self, path: &RemotePath) -> Result<bool, SiteError> {
+        let at = self.at(path);
+        self.hasher.begin(&self.link, &at).map_err(|failure| self.error("hashing", path, failure))
+    }
+
+    fn end_hash(&mut self, size: u64) -> Result<Option<Sha256Hex>, SiteError> {
+        self.hasher.end(&self.link, size).map_err(|failure| self.link.error("hashing", failure))
     }
 
     fn get(&mut self, path: &RemotePath, from: u64, sink: &mut dyn Write) -> Result<u64, SiteError> {
@@ -261,7 +280,8 @@ impl Session for Open {
             return Err(self.link.error_of(kind, &format!("cutting {path}"), failure));
         }
         // Nothing more is written; this has it flushed and closed.
-        match send(&self.link, &mut self.sftp, &handle, size, &mut std::io::empty(), &mut |_| ()) {
+        let mut nothing = Onwards { at: size, source: &mut std::io::empty() };
+        match send(&self.link, &mut self.sftp, &mut self.hasher, &handle, &mut nothing, &mut |_| ()) {
             Ok(is_flushed) => {
                 self.is_flushed = is_flushed;
                 Ok(())

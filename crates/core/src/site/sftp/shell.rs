@@ -5,6 +5,7 @@
 //! language, which ends it: an SFTP server takes the first four letters for the length of a packet that is too long.
 
 use std::io::{Read as _, Write as _};
+use std::time::Instant;
 
 use ssh2::{Channel, ExtendedData};
 
@@ -19,6 +20,8 @@ pub(super) struct Shell {
     channel: Channel,
     /// How many scripts it was given.
     scripts: u32,
+    /// What it has said since the last one was begun.
+    heard: Vec<u8>,
 }
 
 impl Shell {
@@ -27,7 +30,7 @@ impl Shell {
         let mut channel = link.ask(|| Ok(link.ssh.channel_session()?))?;
         channel.handle_extended_data(ExtendedData::Ignore)?;
         link.ask(|| Ok(channel.exec("exec sh")?))?;
-        Ok(Self { channel, scripts: 0 })
+        Ok(Self { channel, scripts: 0, heard: Vec::new() })
     }
 
     /// Runs a script whose output is at most `most` bytes long, and returns that. `None` if the script fails, or says more,
@@ -39,32 +42,71 @@ impl Shell {
         patience: Patience,
         most: usize,
     ) -> Result<Option<String>, Failure> {
-        self.scripts += 1;
-        let (begin, end) = (format!("begin {}\n", self.scripts), format!("end {} ", self.scripts));
-        let words = format!("echo {begin}{{ {script}\n}} </dev/null\necho {end}$?\n");
-        self.say(link, words.as_bytes(), patience)?;
-        let mut heard = Vec::new();
-        let mut buffer = [0; 4096];
-        while heard.len() <= most + MARKS {
-            if let Some(output) = between(&heard, begin.as_bytes(), end.as_bytes()) {
-                return Ok(output.filter(|output| output.len() <= most));
-            }
-            let read = || self.channel.read(&mut buffer).map_err(|err| link.channel_failure(&err));
-            match link.drive(patience, read)? {
-                0 => return Err(Failure::Ended),
-                n => heard.extend_from_slice(&buffer[..n]),
-            }
-        }
-        Err(Failure::Ended)
+        self.begin(link, &format!("{{ {script}\n}} </dev/null"))?;
+        self.end(link, patience, most)
     }
 
-    fn say(&mut self, link: &Link, mut words: &[u8], patience: Patience) -> Result<(), Failure> {
+    /// Begins a script that reads what is said to it next. A shell may have read ahead of the script, so that nothing
+    /// must be said before it [has begun](Self::hear_begin).
+    pub(super) fn begin(&mut self, link: &Link, script: &str) -> Result<(), Failure> {
+        self.scripts += 1;
+        self.heard.clear();
+        let words = format!("{{ echo begin {0}\n{script}\n}}\necho end {0} $?\n", self.scripts);
+        self.say(link, &words)
+    }
+
+    /// Waits until the script has begun.
+    pub(super) fn hear_begin(&mut self, link: &Link) -> Result<(), Failure> {
+        let begin = self.mark("begin", '\n');
+        let patience = Patience::Until(Instant::now() + link.io_timeout);
+        while line(&self.heard, &begin).is_none() {
+            self.hear(link, patience, 0)?;
+        }
+        Ok(())
+    }
+
+    /// Waits until the script has ended, and returns its output as [`Self::run`] does.
+    pub(super) fn end(
+        &mut self,
+        link: &Link,
+        patience: Patience,
+        most: usize,
+    ) -> Result<Option<String>, Failure> {
+        let (begin, end) = (self.mark("begin", '\n'), self.mark("end", ' '));
+        loop {
+            if let Some(output) = between(&self.heard, &begin, &end) {
+                return Ok(output.filter(|output| output.len() <= most));
+            }
+            self.hear(link, patience, most)?;
+        }
+    }
+
+    /// Says something.
+    pub(super) fn say(&mut self, link: &Link, words: &str) -> Result<(), Failure> {
+        let mut words = words.as_bytes();
         while !words.is_empty() {
-            let write = || self.channel.write(words).map_err(|err| link.channel_failure(&err));
-            let n = link.drive(patience, write)?;
+            let n = link.ask(|| self.channel.write(words).map_err(|err| link.channel_failure(&err)))?;
             words = &words[n..];
         }
         Ok(())
+    }
+
+    /// Hears something, of which a script says `most` bytes at most.
+    fn hear(&mut self, link: &Link, patience: Patience, most: usize) -> Result<(), Failure> {
+        let mut buffer = [0; 4096];
+        let read = || self.channel.read(&mut buffer).map_err(|err| link.channel_failure(&err));
+        match link.drive(patience, read)? {
+            0 => Err(Failure::Ended),
+            _ if self.heard.len() > most + MARKS => Err(Failure::Ended),
+            n => {
+                self.heard.extend_from_slice(&buffer[..n]);
+                Ok(())
+            }
+        }
+    }
+
+    fn mark(&self, word: &str, after: char) -> Vec<u8> {
+        format!("{word} {}{after}", self.scripts).into_bytes()
     }
 }
 

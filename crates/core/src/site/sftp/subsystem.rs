@@ -48,7 +48,7 @@ pub(super) struct Subsystem {
 pub(super) struct Asked(u32);
 
 impl Subsystem {
-    /// Starts the subsystem, and finds out what it can do.
+    /// Starts the subsystem.
     pub(super) fn start(link: &Link) -> Result<Self, Failure> {
         let mut channel = link.ask(|| Ok(link.ssh.channel_session()?))?;
         link.ask(|| Ok(channel.subsystem("sftp")?))?;
@@ -68,11 +68,23 @@ impl Subsystem {
         let welcome = link.ask(|| this.hear_packet(link))?;
         this.extensions =
             packet::welcome(&welcome).ok_or(Failure::Garbled).inspect_err(|_| link.give_up())?;
-        if this.extensions.tells_limits {
-            let answer = this.ask(link, Request::Limits)?;
-            this.set_limits(&answer);
-        }
         Ok(this)
+    }
+
+    /// Asks how much may be read and written at a time, if the server tells.
+    pub(super) fn say_limits(&mut self) -> Option<Asked> {
+        self.extensions.tells_limits.then(|| self.say(Request::Limits))
+    }
+
+    /// Hears how much may be read and written at a time.
+    pub(super) fn hear_limits(&mut self, link: &Link, asked: Asked) -> Result<(), Failure> {
+        match self.hear(link, asked) {
+            Ok(answer) => self.set_limits(&answer),
+            // What every server takes will do.
+            Err(Failure::Status(_)) => {}
+            Err(failure) => return Err(failure),
+        }
+        Ok(())
     }
 
     /// Says something, which goes on its way with the next wait.
@@ -130,12 +142,18 @@ impl Subsystem {
         self.hear_attributes(link, asked)
     }
 
-    /// Opens a file or a directory.
-    pub(super) fn ask_handle(&mut self, link: &Link, request: Request<'_>) -> Result<Handle, Failure> {
-        match self.ask(link, request)? {
+    /// Waits for a file or a directory to be open.
+    pub(super) fn hear_handle(&mut self, link: &Link, asked: Asked) -> Result<Handle, Failure> {
+        match self.hear(link, asked)? {
             Answer::Handle(handle) => Ok(handle),
             _ => Err(garbled(link)),
         }
+    }
+
+    /// Opens a file or a directory.
+    pub(super) fn ask_handle(&mut self, link: &Link, request: Request<'_>) -> Result<Handle, Failure> {
+        let asked = self.say(request);
+        self.hear_handle(link, asked)
     }
 
     /// Asks for names; `None` at the end of a directory.

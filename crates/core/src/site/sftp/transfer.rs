@@ -6,9 +6,11 @@
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 
+use super::hash::Hasher;
 use super::link::{Failure, Link};
 use super::packet::{Answer, Request, status};
 use super::subsystem::{Asked, Subsystem, garbled};
+use crate::site::Pieces;
 use crate::site::pace::Pace;
 
 /// Bytes that may be under way: more than the 2 MiB that an OpenSSH server lets be, so that this is never the limit.
@@ -28,18 +30,37 @@ impl From<Failure> for Broken {
     }
 }
 
-/// Writes all of `source` to an open file from byte `from` on, flushes it if the server can, and closes it, whatever
-/// happens. Returns whether the server says that it is on its disk.
+/// All bytes of a source from a certain place on, as pieces.
+pub(super) struct Onwards<'s> {
+    pub(super) at: u64,
+    pub(super) source: &'s mut dyn Read,
+}
+
+impl Pieces for Onwards<'_> {
+    fn next(&mut self, buffer: &mut [u8]) -> io::Result<(u64, usize)> {
+        let (at, len) = (self.at, fill(self.source, buffer)?);
+        self.at += len as u64;
+        Ok((at, len))
+    }
+
+    /// Nobody has asked for its hash.
+    fn complete_to(&self) -> u64 {
+        0
+    }
+}
+
+/// Writes all pieces to an open file, flushes it if the server can, and closes it, whatever happens. What is complete is
+/// hashed meanwhile, if that was begun. Returns whether the server says that the file is on its disk.
 pub(super) fn send(
     link: &Link,
     sftp: &mut Subsystem,
+    hasher: &mut Hasher,
     handle: &[u8],
-    from: u64,
-    source: &mut dyn Read,
+    pieces: &mut dyn Pieces,
     progress: &mut dyn FnMut(u64),
 ) -> Result<bool, Broken> {
-    let mut writing = Writing { link, sftp, handle, under_way: VecDeque::new(), bytes: 0, end: None };
-    let sent = writing.write(from, source, progress).and_then(|()| Ok(writing.finish()?));
+    let mut writing = Writing { link, sftp, hasher, handle, under_way: VecDeque::new(), bytes: 0, end: None };
+    let sent = writing.write(pieces, progress).and_then(|()| Ok(writing.finish()?));
     if sent.is_err() {
         writing.abandon();
     }
@@ -50,6 +71,7 @@ pub(super) fn send(
 struct Writing<'a> {
     link: &'a Link,
     sftp: &'a mut Subsystem,
+    hasher: &'a mut Hasher,
     handle: &'a [u8],
     /// What is not acknowledged, in order, and how long each is.
     under_way: VecDeque<(Asked, usize)>,
@@ -67,22 +89,16 @@ struct End {
 
 impl Writing<'_> {
     /// Writes everything, until it is acknowledged.
-    fn write(
-        &mut self,
-        from: u64,
-        source: &mut dyn Read,
-        progress: &mut dyn FnMut(u64),
-    ) -> Result<(), Broken> {
+    fn write(&mut self, pieces: &mut dyn Pieces, progress: &mut dyn FnMut(u64)) -> Result<(), Broken> {
         let mut pace = Pace::new(self.link.io_timeout, self.link.min_rate);
         let mut piece = vec![0; self.sftp.longest_write];
-        let (mut said, mut acknowledged) = (from, 0);
+        let mut acknowledged = 0;
         loop {
             if self.has_room() {
-                let len = fill(source, &mut piece).map_err(Broken::Local)?;
-                self.say(said, &piece[..len]);
-                said += len as u64;
-                if len < piece.len() {
-                    self.say_end();
+                let (from, len) = pieces.next(&mut piece).map_err(Broken::Local)?;
+                match len {
+                    0 => self.say_end(),
+                    len => self.say(from, &piece[..len]),
                 }
             }
             let Some(&(asked, len)) = self.under_way.front() else { return Ok(()) };
@@ -95,6 +111,7 @@ impl Writing<'_> {
                     self.bytes -= len;
                     acknowledged += len as u64;
                     progress(acknowledged);
+                    self.hasher.follow(self.link, pieces.complete_to())?;
                 }
                 Some(Answer::Status(status)) => return Err(Failure::Status(status).into()),
                 Some(_) => return Err(garbled(self.link).into()),
@@ -110,11 +127,9 @@ impl Writing<'_> {
     }
 
     fn say(&mut self, from: u64, bytes: &[u8]) {
-        if !bytes.is_empty() {
-            let asked = self.sftp.say(Request::Write { handle: self.handle, from, bytes });
-            self.under_way.push_back((asked, bytes.len()));
-            self.bytes += bytes.len();
-        }
+        let asked = self.sftp.say(Request::Write { handle: self.handle, from, bytes });
+        self.under_way.push_back((asked, bytes.len()));
+        self.bytes += bytes.len();
     }
 
     fn say_end(&mut self) {
