@@ -107,6 +107,11 @@ pub trait Session: Send {
         pieces::put(self, path, pieces, progress)
     }
 
+    /// Prepares for sending more at a time than usual, where pieces are put far away over few connections.
+    fn widen(&mut self) -> Result<(), SiteError> {
+        Ok(())
+    }
+
     /// Begins to have the site hash the file at `path` as it grows, as far as the pieces that are put next over this session
     /// say that it is complete. Returns whether this site can.
     fn begin_hash(&mut self, _path: &RemotePath) -> Result<bool, SiteError> {

@@ -24,6 +24,10 @@ use crate::site::{Pieces, Pool, RemotePath, Session, SiteError};
 /// The least that is worth a connection.
 const SHARE: u64 = 8 << 20;
 
+/// Fewer connections than this are made more of, if so much is to be sent.
+const ENOUGH: usize = 4;
+const MUCH: u64 = 4 * SHARE;
+
 /// A site at which a question takes at least so long is far away.
 const FAR: Duration = Duration::from_millis(5);
 
@@ -74,6 +78,8 @@ fn lines(bytes: u64, pool: &Pool<'_>) -> usize {
 /// What is left to be done, shared by all connections.
 struct Work<'a> {
     sending: &'a Sending<'a>,
+    /// Whether the site is far away, and much is to be sent.
+    is_far: bool,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -110,7 +116,9 @@ impl Sending<'_> {
             is_over: false,
             stop: None,
         };
-        let work = &Work { sending: self, state: Mutex::new(state), changed: Condvar::new() };
+        let bytes: u64 = missing.iter().map(|range| range.end - range.start).sum();
+        let is_far = distance >= FAR && bytes >= MUCH;
+        let work = &Work { sending: self, is_far, state: Mutex::new(state), changed: Condvar::new() };
         let sent = thread::scope(|scope| {
             for line in 1..lines {
                 let help = move || work.help(line);
@@ -151,6 +159,10 @@ impl Work<'_> {
             }
         };
         tell(0);
+        let lines = self.state().under_way.len();
+        if self.is_far && lines < ENOUGH {
+            session.widen()?;
+        }
         if self.sending.hashes {
             // The others send meanwhile. If it cannot be begun, the site hashes it afterwards, or says what is wrong.
             match session.begin_hash(self.sending.part) {

@@ -47,7 +47,8 @@ pub fn stage(
 ) -> Result<Staged, DeliverError> {
     let Delivery { place, digests, verify, .. } = *delivery;
     let part = place.part(digests.generation());
-    let mut transfer = Transfer { session, delivery, payload, part, resumed_from: 0, sent: 0 };
+    let mut transfer =
+        Transfer { session, delivery, payload, part, resumed_from: 0, sent: 0, is_hashed: false };
     if let Some(strength) = transfer.at_once(progress)? {
         return Ok(transfer.staged(strength, Standing::Nothing));
     }
@@ -141,6 +142,8 @@ struct Transfer<'a> {
     part: RemotePath,
     resumed_from: u64,
     sent: u64,
+    /// Whether the site was asked to hash the partial file while it grows.
+    is_hashed: bool,
 }
 
 impl Transfer<'_> {
@@ -206,6 +209,7 @@ impl Transfer<'_> {
             found.extend_to_the_end(size);
         }
         let left = found.left();
+        self.is_hashed = left > SMALL;
         self.resumed_from = size - left;
         self.check_space(left)?;
         self.tell(&found);
@@ -215,7 +219,7 @@ impl Transfer<'_> {
         }
         let Delivery { go_on, pool, .. } = *self.delivery;
         let sending =
-            Sending { part: &self.part, payload: self.payload, size, hashes: left > SMALL, go_on, pool };
+            Sending { part: &self.part, payload: self.payload, size, hashes: self.is_hashed, go_on, pool };
         let from = self.resumed_from;
         let sent = sending.send(self.session, &found.missing, distance, &mut |done| progress(from + done));
         self.sent += sent.map_err(|unsent| match unsent {
@@ -284,7 +288,9 @@ impl Transfer<'_> {
         }
         let (size, sha256) = (digests.size, &digests.sha256);
         let begin = Instant::now();
-        if let Some(found) = self.session.end_hash(size)? {
+        if std::mem::take(&mut self.is_hashed)
+            && let Some(found) = self.session.end_hash(size)?
+        {
             let is_right = found == *sha256;
             tracing::debug!(part = %self.part, ms = begin.elapsed().as_millis(), is_right, "the site has hashed it");
             return Ok(is_right.then_some(Strength::ServerHash));

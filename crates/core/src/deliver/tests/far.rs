@@ -60,6 +60,24 @@ fn a_large_payload_goes_over_several_connections_to_a_site_that_is_far_away() {
 }
 
 #[test]
+fn a_large_payload_goes_over_several_channels_of_an_only_connection() {
+    let (far, payload) = (Far::new(), Payload::new(noise(LARGE)));
+    let pool = Pool::new(&far.site, 1);
+    let delivered = far.deliver(&payload, &pool).unwrap();
+    assert_eq!((delivered.sent, delivered.verified_by), (LARGE as u64, Strength::ServerHash));
+    assert_eq!(far.relay.accepted(), 1);
+    assert_eq!(far.sshd.log().matches("Starting session: subsystem 'sftp'").count(), 3);
+    far.assert_there(&payload);
+    // What is small later on, or has to be read back, finds the connection as it was.
+    for payload in [Payload::noise(), Payload::new(noise(LARGE + 1))] {
+        fs::remove_dir_all(far.at(payload.place.dir())).unwrap();
+        far.deliver(&payload, &pool).unwrap();
+        far.assert_there(&payload);
+    }
+    assert_eq!(far.relay.accepted(), 1);
+}
+
+#[test]
 fn connections_that_break_leave_their_part_to_the_others() {
     let (far, payload) = (Far::new(), Payload::new(noise(LARGE)));
     let pool = Pool::new(&far.site, 4);

@@ -6,11 +6,22 @@ use super::link::Failure;
 use super::packet::{Attributes, Handle, Request, open, status};
 use super::session::Open;
 use super::subsystem::Asked;
-use super::transfer::{Broken, receive, send};
+use super::transfer::{Broken, Lane, receive, send};
 use crate::site::{Entry, EntryKind, Pieces, RemotePath, Session as _, SiteError, SiteErrorKind};
 
 /// A disk that has less free space than this is full.
 const FULL: u64 = 4 << 20;
+
+/// How a file is put.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Put {
+    /// Whether it is there or not.
+    Any,
+    /// If something is there, that is an error.
+    New,
+    /// As any, and over all channels that there are.
+    Wide,
+}
 
 /// The questions about a file's mode, the answers to which have time until the file is written.
 struct Mode {
@@ -19,14 +30,14 @@ struct Mode {
 }
 
 impl Open {
-    /// Writes pieces to a file that is there, or is made; if it has to be made and something is there, that is an error.
+    /// Writes pieces to a file that is there, or is made, as `put` says.
     ///
     /// To make it is tried at once, which follows no link and waits for no pipe. How a server refuses a name that is
     /// taken is its own affair, so that what stands there is asked in the same breath.
     pub(super) fn write(
         &mut self,
         path: &RemotePath,
-        has_to_be_made: bool,
+        put: Put,
         pieces: &mut dyn Pieces,
         progress: &mut dyn FnMut(u64),
     ) -> Result<u64, SiteError> {
@@ -36,7 +47,7 @@ impl Open {
         let there = self.stat(path);
         let handle = match (self.sftp.hear_handle(&self.link, makes), there) {
             (Ok(handle), _) => handle,
-            (Err(failure), Ok(Some(_))) if has_to_be_made => {
+            (Err(failure), Ok(Some(_))) if put == Put::New => {
                 return Err(self.link.error_of(SiteErrorKind::Exists, &format!("making {path}"), failure));
             }
             (Err(_), Ok(Some(Entry { kind: EntryKind::File, .. }))) => {
@@ -51,14 +62,15 @@ impl Open {
             (Err(failure), Ok(None)) => return Err(self.write_error(path, failure)),
             (Err(_), Err(error)) => return Err(error),
         };
-        self.fill(path, &handle, pieces, progress)
+        self.fill(path, &handle, put == Put::Wide, pieces, progress)
     }
 
-    /// Writes to an open file and closes it.
+    /// Writes to an open file, over the further channels as well if it is a wide put, and closes it.
     fn fill(
         &mut self,
         path: &RemotePath,
         handle: &Handle,
+        is_wide: bool,
         pieces: &mut dyn Pieces,
         progress: &mut dyn FnMut(u64),
     ) -> Result<u64, SiteError> {
@@ -71,7 +83,14 @@ impl Open {
             sent = acknowledged;
             progress(acknowledged);
         };
-        match send(&self.link, &mut self.sftp, &mut self.hasher, handle, pieces, &mut count) {
+        let handles = match is_wide {
+            true => self.open_further(path).map_err(|failure| self.error("writing", path, failure))?,
+            false => Vec::new(),
+        };
+        let further = self.further.iter_mut().zip(&handles);
+        let further = further.filter_map(|(sftp, handle)| Some(Lane::new(sftp, handle.as_ref()?)));
+        let lanes = [Lane::new(&mut self.sftp, handle)].into_iter().chain(further).collect();
+        match send(&self.link, &mut self.hasher, lanes, pieces, &mut count) {
             Ok(is_flushed) => self.is_flushed = is_flushed,
             Err(broken) => {
                 self.sftp.forget(mode.before);
@@ -81,6 +100,26 @@ impl Open {
         }
         self.hear_mode(path, &mode)?;
         Ok(sent)
+    }
+
+    /// Opens a file over the further channels, where the server lets us.
+    fn open_further(&mut self, path: &RemotePath) -> Result<Vec<Option<Handle>>, Failure> {
+        let at = self.at(path);
+        let mut said = Vec::new();
+        for sftp in &mut self.further {
+            let attributes = Attributes::default();
+            said.push(sftp.say(Request::Open { path: &at, how: open::WRITE, attributes }));
+            self.link.ask(|| sftp.push(&self.link))?;
+        }
+        let mut handles = Vec::new();
+        for (sftp, asked) in self.further.iter_mut().zip(said) {
+            handles.push(match sftp.hear_handle(&self.link, asked) {
+                Ok(handle) => Some(handle),
+                Err(Failure::Status(_)) => None,
+                Err(failure) => return Err(failure),
+            });
+        }
+        Ok(handles)
     }
 
     /// Hears whether a file was given its final mode, which happens while it still has its temporary name, whatever the

@@ -118,7 +118,7 @@ impl Hasher {
     /// Hashes the growing file, which is complete up to here.
     pub(super) fn follow(&mut self, link: &Link, complete_to: u64) -> Result<(), Failure> {
         let Self::Tool(Tool { shell, hashed: Some(hashed), .. }) = self else { return Ok(()) };
-        let count = (complete_to - *hashed) / STEP;
+        let count = complete_to.saturating_sub(*hashed) / STEP;
         if count < STEPS {
             return Ok(());
         }
@@ -135,7 +135,7 @@ impl Hasher {
         let Self::Tool(Tool { shell, stdin, hashed, .. }) = self else { return Ok(None) };
         let Some(hashed) = hashed.take() else { return Ok(None) };
         let begun = if hashed == 0 { shell.hear_begin(link) } else { Ok(()) };
-        let count = size.div_ceil(STEP) - hashed / STEP;
+        let count = size.div_ceil(STEP).saturating_sub(hashed / STEP);
         let words = format!("{} {count}\n0 0\n", hashed / STEP);
         let output = begun.and_then(|()| shell.say(link, &words)).and_then(|()| {
             let patience = Patience::Until(Instant::now() + link.io_timeout + hashing(size - hashed));

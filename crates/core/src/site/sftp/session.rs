@@ -7,11 +7,12 @@
 use std::io::{Read, Write};
 use std::time::Instant;
 
+use super::file::Put;
 use super::hash::Hasher;
 use super::link::{Failure, Link};
 use super::packet::{self, Answer, Attributes, Request, open, status};
 use super::subsystem::Subsystem;
-use super::transfer::{Onwards, send};
+use super::transfer::{Lane, Onwards, send};
 use super::{BasePath, SftpSettings};
 use crate::digest::Sha256Hex;
 use crate::foreign;
@@ -20,10 +21,15 @@ use crate::site::{Entry, EntryKind, Pieces, RemotePath, Session, SiteError, Site
 /// Names that a directory may have; a hostile server could go on for ever.
 const MAX_NAMES: usize = 100_000;
 
+/// Channels besides the first for a large file far away: a server lets a certain amount be under way on each.
+const FURTHER: usize = 2;
+
 /// An open session.
 pub(super) struct Open {
     // Dropped before the link that they speak over.
     pub(super) sftp: Subsystem,
+    /// Further channels for large files.
+    pub(super) further: Vec<Subsystem>,
     pub(super) hasher: Hasher,
     pub(super) link: Link,
     pub(super) base: String,
@@ -68,8 +74,18 @@ impl Open {
         // OpenSSH links the file to its new name and then removes the old one.
         let guards_names = contains(banner, b"OpenSSH_");
         let (file_mode, dir_mode, is_flushed) = (settings.file_mode, settings.dir_mode, false);
-        let mut open =
-            Self { sftp, hasher, link, base, file_mode, dir_mode, is_flushed, hides_links, guards_names };
+        let mut open = Self {
+            sftp,
+            further: Vec::new(),
+            hasher,
+            link,
+            base,
+            file_mode,
+            dir_mode,
+            is_flushed,
+            hides_links,
+            guards_names,
+        };
         let base = open.base.clone();
         let limits = open.sftp.say_limits();
         let looked = open.is_directory(&base);
@@ -233,7 +249,7 @@ impl Session for Open {
         source: &mut dyn Read,
         progress: &mut dyn FnMut(u64),
     ) -> Result<u64, SiteError> {
-        self.write(path, false, &mut Onwards { at: from, source }, progress)
+        self.write(path, Put::Any, &mut Onwards { at: from, source }, progress)
     }
 
     fn put_new(
@@ -242,7 +258,7 @@ impl Session for Open {
         source: &mut dyn Read,
         progress: &mut dyn FnMut(u64),
     ) -> Result<u64, SiteError> {
-        self.write(path, true, &mut Onwards { at: 0, source }, progress)
+        self.write(path, Put::New, &mut Onwards { at: 0, source }, progress)
     }
 
     fn put_pieces(
@@ -251,7 +267,20 @@ impl Session for Open {
         pieces: &mut dyn Pieces,
         progress: &mut dyn FnMut(u64),
     ) -> Result<u64, SiteError> {
-        self.write(path, false, pieces, progress)
+        self.write(path, Put::Wide, pieces, progress)
+    }
+
+    fn widen(&mut self) -> Result<(), SiteError> {
+        while self.further.len() < FURTHER {
+            match Subsystem::start(&self.link) {
+                Ok(sftp) => self.further.push(sftp),
+                Err(failure) if failure.kind().is_dead() => {
+                    return Err(self.link.error("starting the sftp subsystem once more", failure));
+                }
+                Err(_) => break,
+            }
+        }
+        Ok(())
     }
 
     fn begin_hash(&mut self, path: &RemotePath) -> Result<bool, SiteError> {
@@ -281,7 +310,8 @@ impl Session for Open {
         }
         // Nothing more is written; this has it flushed and closed.
         let mut nothing = Onwards { at: size, source: &mut std::io::empty() };
-        match send(&self.link, &mut self.sftp, &mut self.hasher, &handle, &mut nothing, &mut |_| ()) {
+        let lanes = vec![Lane::new(&mut self.sftp, &handle)];
+        match send(&self.link, &mut self.hasher, lanes, &mut nothing, &mut |_| ()) {
             Ok(is_flushed) => {
                 self.is_flushed = is_flushed;
                 Ok(())

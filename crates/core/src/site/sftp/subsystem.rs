@@ -97,10 +97,9 @@ impl Subsystem {
 
     /// Waits for the answer to something that was said. A refusal is an error.
     pub(super) fn hear(&mut self, link: &Link, asked: Asked) -> Result<Answer, Failure> {
-        match link.ask(|| self.step(link, asked, false))? {
-            Some(Answer::Status(status)) if status != status::OK => Err(Failure::Status(status)),
-            Some(answer) => Ok(answer),
-            None => Err(garbled(link)),
+        match link.ask(|| self.step(link, asked))? {
+            Answer::Status(status) if status != status::OK => Err(Failure::Status(status)),
+            answer => Ok(answer),
         }
     }
 
@@ -180,34 +179,29 @@ impl Subsystem {
         self.forget(asked);
     }
 
-    /// Returns whether everything that was said is with the channel.
-    pub(super) fn is_passed_on(&self) -> bool {
-        self.taken == self.out.len()
-    }
-
-    /// Passes on what was said and takes what has arrived, until the answer is there; or, if more is to be said, until
-    /// everything said is on its way and there is `None` yet. An error where that has to wait.
-    pub(super) fn step(
-        &mut self,
-        link: &Link,
-        asked: Asked,
-        has_more: bool,
-    ) -> Result<Option<Answer>, Failure> {
+    /// Passes on what was said and takes what has arrived, until the answer is there. An error where that has to wait.
+    pub(super) fn step(&mut self, link: &Link, asked: Asked) -> Result<Answer, Failure> {
         loop {
-            let is_out = self.push(link)?;
-            if let Some(answer) = self.answers.remove(&asked.0) {
-                return Ok(Some(answer));
-            }
-            if has_more && is_out {
-                return Ok(None);
+            self.push(link)?;
+            if let Some(answer) = self.take(asked) {
+                return Ok(answer);
             }
             self.pull(link)?;
-            self.sort(link)?;
         }
     }
 
+    /// Returns the answer to something that was said, if it has arrived.
+    pub(super) fn take(&mut self, asked: Asked) -> Option<Answer> {
+        self.answers.remove(&asked.0)
+    }
+
+    /// Returns whether something has arrived for the channel that was not taken from it yet.
+    pub(super) fn has_arrived(&self) -> bool {
+        self.channel.read_window().available > 0
+    }
+
     /// Passes on what was said, as far as the server lets be under way; returns whether that is all.
-    fn push(&mut self, link: &Link) -> Result<bool, Failure> {
+    pub(super) fn push(&mut self, link: &Link) -> Result<bool, Failure> {
         while self.taken < self.out.len() {
             match self.channel.write(&self.out[self.taken..]) {
                 Ok(0) => return Ok(false),
@@ -224,8 +218,14 @@ impl Subsystem {
         Ok(true)
     }
 
+    /// Takes what has arrived, something at least, and keeps the answers in it that are whole.
+    pub(super) fn pull(&mut self, link: &Link) -> Result<(), Failure> {
+        self.fetch(link)?;
+        self.sort(link)
+    }
+
     /// Takes what has arrived, something at least.
-    fn pull(&mut self, link: &Link) -> Result<(), Failure> {
+    fn fetch(&mut self, link: &Link) -> Result<(), Failure> {
         let there = self.arrived.len();
         self.arrived.resize(there + TAKEN, 0);
         let read = self.channel.read(&mut self.arrived[there..]);
@@ -238,7 +238,7 @@ impl Subsystem {
         }
     }
 
-    /// Keeps the answers that have arrived whole.
+    /// Keeps the answers that are whole.
     fn sort(&mut self, link: &Link) -> Result<(), Failure> {
         let mut done = 0;
         while let Some(packet) = packet::next(&self.arrived[done..]).map_err(|_| garbled(link))? {
@@ -264,7 +264,7 @@ impl Subsystem {
                 self.arrived.drain(..4 + packet.len());
                 return Ok(packet);
             }
-            self.pull(link)?;
+            self.fetch(link)?;
         }
     }
 

@@ -49,17 +49,67 @@ impl Pieces for Onwards<'_> {
     }
 }
 
-/// Writes all pieces to an open file, flushes it if the server can, and closes it, whatever happens. What is complete is
-/// hashed meanwhile, if that was begun. Returns whether the server says that the file is on its disk.
+/// A channel, and a file that is open over it.
+pub(super) struct Lane<'a> {
+    sftp: &'a mut Subsystem,
+    handle: &'a [u8],
+    /// How many bytes are not acknowledged.
+    bytes: usize,
+    end: Option<End>,
+}
+
+/// What is said after the last byte.
+#[derive(Clone, Copy)]
+struct End {
+    flush: Option<Asked>,
+    close: Asked,
+}
+
+impl<'a> Lane<'a> {
+    pub(super) fn new(sftp: &'a mut Subsystem, handle: &'a [u8]) -> Self {
+        Self { sftp, handle, bytes: 0, end: None }
+    }
+
+    fn say_end(&mut self) {
+        let flushes = self.sftp.extensions.flushes;
+        let flush = flushes.then(|| self.sftp.say(Request::Flush { handle: self.handle }));
+        self.end = Some(End { flush, close: self.sftp.say(Request::Close { handle: self.handle }) });
+    }
+
+    /// Waits until the file is flushed and closed, and returns whether it is flushed.
+    fn hear_end(&mut self, link: &Link) -> Result<bool, Failure> {
+        let Some(End { flush, close }) = self.end else { return Ok(false) };
+        let is_flushed = match flush.map(|asked| self.sftp.hear_done(link, asked)).transpose() {
+            // The extension is denied to everybody; writing this file is not, as it was opened for that.
+            Err(Failure::Status(status::OP_UNSUPPORTED | status::PERMISSION_DENIED)) => false,
+            flushed => flushed?.is_some(),
+        };
+        self.sftp.hear_done(link, close)?;
+        Ok(is_flushed)
+    }
+
+    /// Closes the file without waiting for anything.
+    fn abandon(&mut self) {
+        match self.end {
+            Some(End { flush, close }) => {
+                flush.into_iter().chain([close]).for_each(|asked| self.sftp.forget(asked));
+            }
+            None => self.sftp.close(self.handle),
+        }
+    }
+}
+
+/// Writes all pieces to an open file, over several channels if it is open over several, flushes it if the server can, and
+/// closes it, whatever happens. What is complete is hashed meanwhile, if that was begun. Returns whether the server says
+/// that the file is on its disk.
 pub(super) fn send(
     link: &Link,
-    sftp: &mut Subsystem,
     hasher: &mut Hasher,
-    handle: &[u8],
+    lanes: Vec<Lane<'_>>,
     pieces: &mut dyn Pieces,
     progress: &mut dyn FnMut(u64),
 ) -> Result<bool, Broken> {
-    let mut writing = Writing { link, sftp, hasher, handle, under_way: VecDeque::new(), bytes: 0, end: None };
+    let mut writing = Writing { link, hasher, lanes, under_way: VecDeque::new(), is_read: false };
     let sent = writing.write(pieces, progress).and_then(|()| Ok(writing.finish()?));
     if sent.is_err() {
         writing.abandon();
@@ -70,98 +120,140 @@ pub(super) fn send(
 /// A file that is being written.
 struct Writing<'a> {
     link: &'a Link,
-    sftp: &'a mut Subsystem,
     hasher: &'a mut Hasher,
-    handle: &'a [u8],
-    /// What is not acknowledged, in order, and how long each is.
-    under_way: VecDeque<(Asked, usize)>,
-    /// How long all of it is together.
-    bytes: usize,
-    end: Option<End>,
+    lanes: Vec<Lane<'a>>,
+    /// What has not been counted as acknowledged, in the order in which it was said.
+    under_way: VecDeque<Said>,
+    /// Whether there are no more pieces.
+    is_read: bool,
 }
 
-/// What was said after the last byte.
-#[derive(Clone, Copy)]
-struct End {
-    flush: Option<Asked>,
-    close: Asked,
+/// A piece that was said.
+struct Said {
+    lane: usize,
+    asked: Asked,
+    len: usize,
+    is_acknowledged: bool,
+}
+
+/// What a wait has come to.
+enum Moved {
+    /// There is room for another piece on this lane.
+    Room(usize),
+    /// These bytes were acknowledged.
+    Acknowledged(usize),
+    /// The server refused, or said something else.
+    Refused(Answer),
 }
 
 impl Writing<'_> {
     /// Writes everything, until it is acknowledged.
     fn write(&mut self, pieces: &mut dyn Pieces, progress: &mut dyn FnMut(u64)) -> Result<(), Broken> {
         let mut pace = Pace::new(self.link.io_timeout, self.link.min_rate);
-        let mut piece = vec![0; self.sftp.longest_write];
+        let longest = self.lanes.iter().map(|lane| lane.sftp.longest_write).min().unwrap_or(0);
+        let mut piece = vec![0; longest];
         let mut acknowledged = 0;
-        loop {
-            if self.has_room() {
-                let (from, len) = pieces.next(&mut piece).map_err(Broken::Local)?;
-                match len {
-                    0 => self.say_end(),
-                    len => self.say(from, &piece[..len]),
+        self.say(0, pieces, &mut piece)?;
+        while !self.under_way.is_empty() {
+            let link = self.link;
+            match link.drive(pace.patience(), || self.step())? {
+                Moved::Room(lane) => {
+                    pace.moved(0);
+                    self.say(lane, pieces, &mut piece)?;
                 }
-            }
-            let Some(&(asked, len)) = self.under_way.front() else { return Ok(()) };
-            let has_more = self.end.is_none() && self.bytes < UNDER_WAY;
-            match self.link.drive(pace.patience(), || self.sftp.step(self.link, asked, has_more))? {
-                None => pace.moved(0),
-                Some(Answer::Status(status::OK)) => {
+                Moved::Acknowledged(len) => {
                     pace.moved(len);
-                    self.under_way.pop_front();
-                    self.bytes -= len;
-                    acknowledged += len as u64;
+                    acknowledged += self.count();
                     progress(acknowledged);
                     self.hasher.follow(self.link, pieces.complete_to())?;
                 }
-                Some(Answer::Status(status)) => return Err(Failure::Status(status).into()),
-                Some(_) => return Err(garbled(self.link).into()),
+                Moved::Refused(Answer::Status(status)) => return Err(Failure::Status(status).into()),
+                Moved::Refused(_) => return Err(garbled(self.link).into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Says the next piece on a lane.
+    fn say(&mut self, lane: usize, pieces: &mut dyn Pieces, piece: &mut [u8]) -> Result<(), Broken> {
+        let (from, len) = pieces.next(piece).map_err(Broken::Local)?;
+        if len == 0 {
+            // Each lane flushes what it has written itself.
+            self.lanes.iter_mut().for_each(Lane::say_end);
+            self.is_read = true;
+            return Ok(());
+        }
+        let to = &mut self.lanes[lane];
+        let asked = to.sftp.say(Request::Write { handle: to.handle, from, bytes: &piece[..len] });
+        to.bytes += len;
+        self.under_way.push_back(Said { lane, asked, len, is_acknowledged: false });
+        Ok(())
+    }
+
+    /// Moves what can be moved without waiting, until something has come of it. An error where that has to wait.
+    fn step(&mut self) -> Result<Moved, Failure> {
+        loop {
+            let mut wait = None;
+            for (index, lane) in self.lanes.iter_mut().enumerate() {
+                // Nothing else may be done before half a packet is whole: that error ends the step.
+                let is_out = lane.sftp.push(self.link)?;
+                if is_out && !self.is_read && lane.bytes < UNDER_WAY {
+                    return Ok(Moved::Room(index));
+                }
+                let mut said = self.under_way.iter_mut();
+                if let Some(first) = said.find(|said| said.lane == index && !said.is_acknowledged)
+                    && let Some(answer) = lane.sftp.take(first.asked)
+                {
+                    if answer != Answer::Status(status::OK) {
+                        return Ok(Moved::Refused(answer));
+                    }
+                    first.is_acknowledged = true;
+                    lane.bytes -= first.len;
+                    return Ok(Moved::Acknowledged(first.len));
+                }
+                match lane.sftp.pull(self.link) {
+                    Err(failure) if failure.is_pending() => wait = wait.or(Some(failure)),
+                    pulled => {
+                        pulled?;
+                        wait = None;
+                        break;
+                    }
+                }
+            }
+            // What has come for one channel may have been read from the socket on behalf of another.
+            if let Some(wait) = wait
+                && !self.lanes.iter().any(|lane| lane.sftp.has_arrived())
+            {
+                return Err(wait);
             }
         }
     }
 
-    /// Returns whether there is more to say, and that may be said now: not while something else waits to be passed on,
-    /// so that it is under way and not in memory.
-    fn has_room(&self) -> bool {
-        let is_idle = self.under_way.is_empty() || self.sftp.is_passed_on();
-        self.end.is_none() && self.bytes < UNDER_WAY && is_idle
-    }
-
-    fn say(&mut self, from: u64, bytes: &[u8]) {
-        let asked = self.sftp.say(Request::Write { handle: self.handle, from, bytes });
-        self.under_way.push_back((asked, bytes.len()));
-        self.bytes += bytes.len();
-    }
-
-    fn say_end(&mut self) {
-        let flushes = self.sftp.extensions.flushes;
-        let flush = flushes.then(|| self.sftp.say(Request::Flush { handle: self.handle }));
-        self.end = Some(End { flush, close: self.sftp.say(Request::Close { handle: self.handle }) });
+    /// Counts what is acknowledged without a gap, once.
+    fn count(&mut self) -> u64 {
+        let mut counted = 0;
+        while let Some(said) = self.under_way.front().filter(|said| said.is_acknowledged) {
+            counted += said.len as u64;
+            self.under_way.pop_front();
+        }
+        counted
     }
 
     /// Waits until the file is flushed and closed, and returns whether it is flushed.
     fn finish(&mut self) -> Result<bool, Failure> {
-        let Some(End { flush, close }) = self.end else { return Ok(false) };
-        let flushed = flush.map(|asked| self.sftp.hear_done(self.link, asked)).transpose();
-        let is_flushed = match flushed {
-            // The extension is denied to everybody; writing this file is not, as it was opened for that.
-            Err(Failure::Status(status::OP_UNSUPPORTED | status::PERMISSION_DENIED)) => false,
-            flushed => flushed?.is_some(),
-        };
-        self.sftp.hear_done(self.link, close)?;
+        let mut is_flushed = true;
+        for lane in &mut self.lanes {
+            is_flushed &= lane.hear_end(self.link)?;
+        }
         Ok(is_flushed)
     }
 
     /// Closes the file without waiting for anything.
     fn abandon(&mut self) {
-        for (asked, _) in self.under_way.drain(..) {
-            self.sftp.forget(asked);
+        for said in self.under_way.drain(..) {
+            self.lanes[said.lane].sftp.forget(said.asked);
         }
-        match self.end {
-            Some(End { flush, close }) => {
-                flush.into_iter().chain([close]).for_each(|asked| self.sftp.forget(asked));
-            }
-            None => self.sftp.close(self.handle),
-        }
+        self.lanes.iter_mut().for_each(Lane::abandon);
     }
 }
 
@@ -230,10 +322,10 @@ impl Reading<'_> {
                 self.under_way.push_back(piece);
             }
             let Some(&Piece { asked, from, len }) = self.under_way.front() else { return Ok(copied) };
-            let answer = self.link.drive(pace.patience(), || self.sftp.step(self.link, asked, false))?;
+            let answer = self.link.drive(pace.patience(), || self.sftp.step(self.link, asked))?;
             self.under_way.pop_front();
             match answer {
-                Some(Answer::Data(bytes)) if !bytes.is_empty() && bytes.len() <= len as usize => {
+                Answer::Data(bytes) if !bytes.is_empty() && bytes.len() <= len as usize => {
                     pace.moved(bytes.len());
                     let come = bytes.len() as u32;
                     if come < len {
@@ -243,8 +335,8 @@ impl Reading<'_> {
                     sink.write_all(&bytes).map_err(Broken::Local)?;
                     copied += bytes.len() as u64;
                 }
-                Some(Answer::Status(status::EOF)) => return Ok(copied),
-                Some(Answer::Status(status)) if status != status::OK => {
+                Answer::Status(status::EOF) => return Ok(copied),
+                Answer::Status(status) if status != status::OK => {
                     return Err(Failure::Status(status).into());
                 }
                 _ => return Err(garbled(self.link).into()),
