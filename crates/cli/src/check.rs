@@ -70,14 +70,16 @@ impl Checks {
     }
 
     /// Connects to each site, checks who it is, logs in, and looks at its base. Returns those where that went well.
-    pub fn sites<'c>(&mut self, config: &'c Config) -> Vec<&'c SiteConfig> {
-        let is_well = |site: &&SiteConfig| self.site(config, site);
+    ///
+    /// It tries at once a site that is left alone by runs because it was away; what goes well ends that.
+    pub fn sites<'c>(&mut self, config: &'c Config, spool: Option<&Spool>) -> Vec<&'c SiteConfig> {
+        let is_well = |site: &&SiteConfig| self.site(config, site, spool);
         config.sites.iter().filter(is_well).collect()
     }
 
-    fn site(&mut self, config: &Config, site: &SiteConfig) -> bool {
+    fn site(&mut self, config: &Config, configured: &SiteConfig, spool: Option<&Spool>) -> bool {
         let look = || -> Result<((), String), Failure> {
-            let site = parts::site(site)?;
+            let site = parts::site(configured)?;
             let mut session = site.connect()?;
             let names = session.list(&RemotePath::base())?.len();
             let space = match session.free_space(&RemotePath::base())? {
@@ -86,7 +88,21 @@ impl Checks {
             };
             Ok(((), format!("{}: {}, {names} names in its base, {space}", site.name(), session.peer())))
         };
-        self.take(&called(config, site), look()).is_some()
+        let called = called(config, configured);
+        let is_well = self.take(&called, look()).is_some();
+        let outage = spool.and_then(|spool| Some((spool, spool.outage(&configured.name)?)));
+        match outage {
+            Some((spool, _)) if is_well => {
+                if let Err(error) = spool.end_outage(&configured.name) {
+                    self.take::<()>(&called, Err(error.into()));
+                } else {
+                    self.note(&format!("{called}: runs have left it alone; the next one goes on with it"));
+                }
+            }
+            Some((_, outage)) => self.note(&outage.to_string()),
+            None => {}
+        }
+        is_well
     }
 
     /// Finds out what a site can do, and whether anything can be delivered there; says what has changed since the last

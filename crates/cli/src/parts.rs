@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use intraware_core::archive::{Effort, Level};
+use intraware_core::breaker::{Caution, Guarded};
 use intraware_core::build_dir::BuildRoots;
 use intraware_core::config::{Backend, Config, Links, SiteConfig, TlsBegin, Verification};
 use intraware_core::deliver::Verify;
@@ -60,13 +61,20 @@ pub fn roles(config: &Config) -> Roles {
     Roles(config.sites.iter().map(role).collect())
 }
 
-/// Makes all sites, with as many connections to each as it gives, as far as `upload check` has found that out.
-pub fn destinations(config: &Config, spool: &Spool) -> Result<Vec<Destination<'static>>, Failure> {
+/// Makes all sites, each left alone while it is away, with as many connections as it gives, as far as `upload check` has
+/// found that out.
+pub fn destinations<'a>(
+    config: &Config,
+    spool: &'a Spool,
+    context: &'a RunContext,
+    caution: Caution,
+) -> Result<Vec<Destination<'a>>, Failure> {
     let destination = |configured: &SiteConfig| {
         let known = spool.capabilities(&configured.name);
         let given = known.and_then(|known| known.most_connections()).unwrap_or(usize::MAX);
         let connections = configured.connections.min(given);
-        Ok(Destination { site: site(configured)?, verify: verify(configured), connections })
+        let site = Box::new(Guarded::new(site(configured)?, spool, context, caution));
+        Ok(Destination { site, verify: verify(configured), connections })
     };
     config.sites.iter().map(destination).collect()
 }

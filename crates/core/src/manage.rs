@@ -22,7 +22,7 @@ use crate::lock::Held;
 use crate::record::{Record, RecordId};
 use crate::site::Place;
 use crate::sites::Names;
-use crate::spool::{Hold, Job, JobId, NoteKey, ParkKind, Release, Retry, Unreadable};
+use crate::spool::{Hold, Job, JobId, NoteKey, Outage, ParkKind, Release, Retry, Unreadable};
 
 /// Everything a plan depends on, seen at one time.
 #[derive(Debug, Default)]
@@ -53,6 +53,8 @@ pub struct Snapshot {
     pub views: BTreeMap<RecordId, View>,
     /// The job locks that somebody holds.
     pub busy: BTreeMap<RecordId, Held>,
+    /// The sites that could not be connected to, by name.
+    pub outages: BTreeMap<String, Outage>,
     /// What dead runs left half done, as paths below the spool's root.
     pub leftovers: Vec<String>,
     /// Records for which there is a lock file.
@@ -98,6 +100,11 @@ pub enum View {
     /// Something is missing or wrong.
     Wrong {
         /// What, for the record.
+        reason: String,
+    },
+    /// A site was away, and the pause is not over.
+    Resting {
+        /// What is to be said about it.
         reason: String,
     },
     /// A site could not be looked at.
@@ -246,6 +253,11 @@ pub enum Rest {
         job: JobId,
         /// Why its last delivery failed, if it did.
         last_error: Option<String>,
+    },
+    /// A site that it goes to was away, and the pause is not over.
+    SiteRests {
+        /// What is to be said about it.
+        reason: String,
     },
     /// Another process is at work on it.
     InUse {

@@ -231,6 +231,8 @@ pub enum SiteErrorKind {
     Source,
     /// The configuration of the site does not fit.
     Configuration,
+    /// Nothing was tried: connecting failed before, and the pause is not over.
+    Resting,
 }
 
 /// What a session says that is of no more use since something else failed.
@@ -241,7 +243,9 @@ impl SiteErrorKind {
     pub fn fault(self) -> Fault {
         match self {
             Self::Unreachable => Fault::Unreachable,
-            Self::Timeout | Self::Disconnected | Self::NoSpace | Self::Protocol => Fault::TryLater,
+            Self::Timeout | Self::Disconnected | Self::NoSpace | Self::Protocol | Self::Resting => {
+                Fault::TryLater
+            }
             Self::HostKey | Self::Auth | Self::Permission => Fault::Access,
             Self::Exists | Self::NotFound | Self::NotRegular => Fault::Build,
             Self::Unsupported | Self::Configuration => Fault::Configuration,
@@ -262,9 +266,12 @@ impl SiteErrorKind {
             Self::NotRegular => "a link, directory or device is in the way; look at it and remove it",
             Self::Unsupported => "the server cannot do that; it does not fit as a site",
             Self::Configuration => "the site's configuration does not fit; correct it",
-            Self::Unreachable | Self::HostKey | Self::Auth | Self::Protocol | Self::Source => {
-                "the server failed without saying why; look at its log, disk and quota"
-            }
+            Self::Unreachable
+            | Self::HostKey
+            | Self::Auth
+            | Self::Protocol
+            | Self::Source
+            | Self::Resting => "the server failed without saying why; look at its log, disk and quota",
         }
     }
 
@@ -280,7 +287,8 @@ impl SiteErrorKind {
             | Self::Unsupported
             | Self::Protocol
             | Self::Source
-            | Self::Configuration => false,
+            | Self::Configuration
+            | Self::Resting => false,
         }
     }
 }

@@ -23,6 +23,7 @@ mod durable;
 mod job;
 mod moves;
 mod notes;
+mod outage;
 mod receipt;
 #[cfg(test)]
 mod tests;
@@ -38,6 +39,7 @@ use serde::{Deserialize, Serialize};
 pub use job::{Attempts, Flaw, Found, Job, JobId, Manifest, ParkKind, Parked, Unreadable};
 pub use moves::WorkDir;
 pub use notes::{Hold, Note, NoteKey, Release, Retry};
+pub use outage::Outage;
 pub use receipt::Receipt;
 
 use crate::exit::Fault;

@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 
 use crate::lock::{self, Held};
 use crate::record::RecordId;
-use crate::spool::{Found, Hold, Job, Room, Spool, SpoolError};
+use crate::sites::Roles;
+use crate::spool::{Found, Hold, Job, Outage, Room, Spool, SpoolError};
 
 /// Everything an upload's plan depends on.
 #[derive(Debug, Default)]
@@ -21,11 +22,13 @@ pub struct Snapshot {
     pub holds: BTreeMap<RecordId, Hold>,
     /// The job locks that somebody holds.
     pub busy: BTreeMap<RecordId, Held>,
+    /// The sites that could not be connected to, by name.
+    pub outages: BTreeMap<String, Outage>,
 }
 
 impl Snapshot {
     /// Looks into the spool. What is no whole job there is `manage`'s to put aside.
-    pub fn take(spool: &Spool) -> Result<Self, SpoolError> {
+    pub fn take(spool: &Spool, roles: &Roles) -> Result<Self, SpoolError> {
         let mut jobs = Vec::new();
         for found in spool.list(Room::Upload)? {
             match found {
@@ -44,8 +47,13 @@ impl Snapshot {
         }
         let holds = spool.notes::<Hold>()?.into_iter().map(|hold| (hold.record.clone(), hold)).collect();
         let records: Vec<RecordId> = jobs.iter().map(|job| job.id.record.clone()).collect();
-        Ok(Self { busy: busy(spool, &records), jobs, holds })
+        Ok(Self { busy: busy(spool, &records), jobs, holds, outages: outages(spool, roles) })
     }
+}
+
+/// Returns which of the sites could not be connected to.
+pub(crate) fn outages(spool: &Spool, roles: &Roles) -> BTreeMap<String, Outage> {
+    roles.0.iter().filter_map(|role| Some((role.name.clone(), spool.outage(&role.name)?))).collect()
 }
 
 /// Returns which of these records' job locks somebody holds. A lock that cannot be looked at is found out about when

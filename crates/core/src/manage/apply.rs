@@ -21,7 +21,7 @@ use crate::record::{Change, Record, RecordId};
 use crate::retry;
 use crate::run::{RunContext, Stopped};
 use crate::sign::{KeyError, SigningKey};
-use crate::site::SiteError;
+use crate::site::{SiteError, SiteErrorKind};
 use crate::sites::Contact;
 use crate::spool::{Job, NoteKey, ParkKind, Parked, Retry, Spool, SpoolError};
 use crate::store::{RecordStore, StoreError, WriteError, WriteRefusal};
@@ -353,6 +353,7 @@ fn fault_of(trouble: &Trouble) -> Option<Fault> {
         Trouble::Stopped(_) | Trouble::Moved(_) => None,
         Trouble::Lock(error) => Some(error.fault()),
         Trouble::Spool(error) => Some(error.fault),
+        Trouble::Site(error) if error.kind == SiteErrorKind::Resting => None,
         Trouble::Site(error) => Some(error.kind.fault()),
         Trouble::Deliver(error) => Some(error.fault()),
         Trouble::Store(error) | Trouble::Write(WriteError::Store(error)) => Some(error.fault),

@@ -15,7 +15,7 @@ use crate::fingerprint::survey;
 use crate::record::{Record, RecordId, Status};
 use crate::run::{RunContext, Stopped};
 use crate::sidecar::{SidecarKind, Sidecars};
-use crate::site::{Place, SiteError};
+use crate::site::{Place, SiteError, SiteErrorKind};
 use crate::sites::{Contact, Names, Roles, no_site};
 use crate::spool::{Found, Hold, Job, Note, Release, Retry, Room, Spool, SpoolError};
 use crate::store::{RecordStore, StoreError};
@@ -73,7 +73,7 @@ impl GatherError {
 pub fn gather(lookout: &mut Lookout<'_, '_>, named: &[String]) -> Result<Snapshot, GatherError> {
     let mut seen = Snapshot::default();
     read_records(lookout.store, named, &mut seen)?;
-    read_spool(lookout.spool, &mut seen)?;
+    read_spool(lookout.spool, lookout.roles, &mut seen)?;
     if seen.named.is_none() {
         // A job that is kept for reference only has no more business with its record.
         read_owners(lookout.store, &mut seen, |job| {
@@ -141,7 +141,7 @@ fn read_records(
 }
 
 /// Reads the whole spool.
-pub(super) fn read_spool(spool: &Spool, seen: &mut Snapshot) -> Result<(), GatherError> {
+pub(super) fn read_spool(spool: &Spool, roles: &Roles, seen: &mut Snapshot) -> Result<(), GatherError> {
     // In flow order: a job that an uploader moves meanwhile is seen once or twice, but never missed.
     for room in Room::ALL {
         for found in spool.list(room)? {
@@ -156,6 +156,7 @@ pub(super) fn read_spool(spool: &Spool, seen: &mut Snapshot) -> Result<(), Gathe
     seen.releases = spool.notes::<Release>()?.into_iter().map(|release| (release.key(), release)).collect();
     seen.lock_files = spool.job_locks()?;
     seen.busy = crate::upload::busy(spool, &seen.lock_files);
+    seen.outages = crate::upload::outages(spool, roles);
     Ok(())
 }
 
@@ -252,6 +253,9 @@ fn look_at_site(
     match look(contact) {
         Err(error) => {
             contact.link.heard(error.kind);
+            if error.kind == SiteErrorKind::Resting {
+                return Err(View::Resting { reason: error.message });
+            }
             Err(View::Unknown { fault: error.kind.fault(), reason: chain(&error) })
         }
         Ok(view) => match wrong(&view, job.is_some()) {
@@ -276,6 +280,7 @@ impl View {
             (_, Err(Self::Wrong { reason })) => Self::Wrong { reason: told(reason) },
             (all @ Self::Unknown { .. }, Err(_)) => all,
             (_, Err(Self::Unknown { fault, reason })) => Self::Unknown { fault, reason: told(reason) },
+            (_, Err(Self::Resting { reason })) => Self::Resting { reason },
             (all, Err(Self::Right { .. })) => all,
         }
     }

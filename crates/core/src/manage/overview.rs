@@ -9,7 +9,8 @@ use super::Snapshot;
 use super::gather::{GatherError, read_owners, read_spool};
 use crate::lock::{self, Held};
 use crate::record::{Record, RecordId, Status};
-use crate::spool::{Job, JobId, ParkKind, Room, Spool, Unreadable};
+use crate::sites::Roles;
+use crate::spool::{Job, JobId, Outage, ParkKind, Room, Spool, Unreadable};
 use crate::store::{RecordStore, Usage};
 
 /// What `status` shows.
@@ -23,6 +24,8 @@ pub struct Overview {
     pub unreadable: Vec<Unreadable>,
     /// How much of the store's allowance is used, if it has one.
     pub usage: Option<Usage>,
+    /// The sites that could not be connected to.
+    pub outages: Vec<Outage>,
     /// Why records may be missing, if so.
     pub incomplete: Option<String>,
 }
@@ -53,11 +56,11 @@ pub struct Line {
 }
 
 /// Looks at all builds.
-pub fn overview(store: &mut dyn RecordStore, spool: &Spool) -> Result<Overview, GatherError> {
+pub fn overview(store: &mut dyn RecordStore, spool: &Spool, roles: &Roles) -> Result<Overview, GatherError> {
     let selected = store.select()?;
     let mut seen = Snapshot { records: selected.records, ..Snapshot::default() };
     seen.incomplete = selected.missing.map(|error| (error.fault, crate::txlog::chain(&error)));
-    read_spool(spool, &mut seen)?;
+    read_spool(spool, roles, &mut seen)?;
     read_owners(store, &mut seen, |_| true);
     let mut jobs: BTreeMap<&RecordId, Vec<&Job>> = BTreeMap::new();
     for job in &seen.jobs {
@@ -73,6 +76,7 @@ pub fn overview(store: &mut dyn RecordStore, spool: &Spool) -> Result<Overview, 
     Ok(Overview {
         builds,
         manage_lock: lock::holder(&spool.manage_lock()).ok().flatten(),
+        outages: seen.outages.into_values().collect(),
         incomplete: seen.incomplete.map(|(_, reason)| reason),
         unreadable: seen.unreadable,
         usage: store.usage(),

@@ -235,6 +235,10 @@ impl Case<'_> {
             // The build was right when it was prepared: it is the configuration that has changed.
             return rest(Rest::CannotLook { fault: Fault::Configuration, reason: no_site(place) });
         }
+        let away = to.iter().find_map(|site| self.seen.outages.get(site));
+        if let Some(outage) = away.filter(|outage| !self.policy.skip_pauses && self.now < outage.next_try) {
+            return rest(Rest::SiteRests { reason: outage.to_string() });
+        }
         (vec![Step::HandOver { job: Box::new(job.clone()), to }], None)
     }
 
@@ -253,6 +257,7 @@ impl Case<'_> {
                 };
                 self.fail(reason, job.map_or_else(String::new, |job| job.manifest.fingerprint.clone()))
             }
+            Some(View::Resting { reason }) => rest(Rest::SiteRests { reason: reason.clone() }),
             Some(View::Unknown { fault, reason }) => {
                 rest(Rest::CannotLook { fault: *fault, reason: reason.clone() })
             }

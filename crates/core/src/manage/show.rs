@@ -83,6 +83,7 @@ impl Display for Rest {
             Self::Waiting { job, last_error: Some(error) } => {
                 write!(f, "nothing, job {job} waits for `upload`, whose last try failed: {}", tame(error))
             }
+            Self::SiteRests { reason } => write!(f, "nothing, {}", tame(reason)),
             Self::InUse { holder } => write!(f, "nothing, somebody is at work on it: {holder}"),
             Self::CannotLook { reason, .. } => {
                 write!(f, "nothing, it cannot be looked at: {}", tame(reason))

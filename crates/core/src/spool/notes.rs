@@ -33,11 +33,11 @@ pub trait Note: Serialize + DeserializeOwned {
 
 /// What names a note's file: letters and digits.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct NoteKey(String);
+pub struct NoteKey(pub(super) String);
 
 impl NoteKey {
     /// Makes the key of something that may have any characters in its name.
-    fn hashed(name: &str) -> Self {
+    pub(super) fn hashed(name: &str) -> Self {
         Self(Hex::<32>(Sha256::digest(name).into()).to_string())
     }
 }
@@ -203,15 +203,20 @@ impl Spool {
 
     /// Keeps what was found out about a site, over what was known before; but not over what a newer version wrote.
     pub fn keep_capabilities(&self, found: &Capabilities) -> Result<(), SpoolError> {
+        self.put_unless_newer(found, FORMAT)
+    }
+
+    /// Writes a note, over an older one with the same key, unless that has a format newer than `known`.
+    pub(super) fn put_unless_newer<N: Note>(&self, note: &N, known: u32) -> Result<(), SpoolError> {
         #[derive(Deserialize)]
         struct Kept {
             format: u32,
         }
-        let path = self.note_path::<Capabilities>(&found.key());
+        let path = self.note_path::<N>(&note.key());
         match durable::read_json(&path) {
-            Ok(Some(Kept { format })) if format > FORMAT => {
+            Ok(Some(Kept { format })) if format > known => {
                 let message = format!(
-                    "{} has format {format}, this program knows {FORMAT}; update the program on this host",
+                    "{} has format {format}, this program knows {known}; update the program on this host",
                     foreign::path(&path)
                 );
                 return Err(SpoolError::new(Fault::Configuration, message));
@@ -219,7 +224,7 @@ impl Spool {
             Err(e) if !durable::is_garbled(&e) => return Err(SpoolError::io("read the note", &path, e)),
             Ok(_) | Err(_) => {}
         }
-        self.put_note(found)
+        self.put_note(note)
     }
 
     fn note_path<N: Note>(&self, key: &NoteKey) -> PathBuf {

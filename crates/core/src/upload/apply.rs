@@ -50,7 +50,7 @@ pub fn apply(uploader: &Uploader<'_>, plan: Plan) -> Vec<Outcome> {
             Verdict::NoSite { reason } => {
                 outcomes.push((index, outcome(&job, End::Failed { fault: Fault::Configuration, reason })));
             }
-            Verdict::Held(_) | Verdict::NotDue { .. } | Verdict::InUse { .. } => {}
+            Verdict::Held(_) | Verdict::NotDue { .. } | Verdict::SiteRests(_) | Verdict::InUse { .. } => {}
         }
     }
     let connections = uploader.destinations.iter().map(|destination| destination.connections).sum();
@@ -212,7 +212,14 @@ impl Worker<'_> {
         }
         // What is known to be away is not waited for, and nothing is sent elsewhere that must wait for it.
         if let Some(refusal) = sites.iter().find_map(|site| self.run.pools[*site].refusal()) {
-            return outcome(job, End::NotTried { fault: refusal.kind.fault(), reason: refusal.message });
+            let (kind, reason) = (refusal.kind, refusal.message);
+            return outcome(
+                job,
+                match kind {
+                    SiteErrorKind::Resting => End::Yielded { reason },
+                    _ => End::NotTried { fault: kind.fault(), reason },
+                },
+            );
         }
         match self.under_lock(task) {
             Ok(done) => Outcome { done, ..outcome(job, End::Done) },
@@ -306,6 +313,7 @@ fn fault_of(trouble: &Trouble) -> Option<Fault> {
         Trouble::Stopped(_) | Trouble::Moved(_) => None,
         Trouble::Lock(error) => Some(error.fault()),
         Trouble::Spool(error) => Some(error.fault),
+        Trouble::Connect(error) if error.kind == SiteErrorKind::Resting => None,
         Trouble::Site(error) | Trouble::Connect(error) => Some(error.kind.fault()),
         Trouble::Deliver(DeliverError::Stopped { .. }) => None,
         Trouble::Deliver(error) => Some(error.fault()),

@@ -9,7 +9,7 @@ use super::Snapshot;
 use crate::foreign::{escape, tame};
 use crate::lock::Held;
 use crate::sites::{Names, Roles, no_site};
-use crate::spool::{Hold, Job};
+use crate::spool::{Hold, Job, Outage};
 
 /// What an upload will do, in order.
 #[derive(Debug, Clone, Serialize)]
@@ -50,6 +50,8 @@ pub enum Verdict {
         /// Why the last try failed.
         reason: String,
     },
+    /// Leaves it: a site that it goes to was away, and the pause is not over.
+    SiteRests(Outage),
     /// Leaves it: another process has it.
     InUse {
         /// Who.
@@ -61,7 +63,7 @@ pub enum Verdict {
 ///
 /// The most urgent comes first, then the oldest. A job asked for by name does not wait for a pause to be over.
 pub fn plan(seen: Snapshot, roles: &Roles, wanted: &[String], now: Timestamp) -> Plan {
-    let Snapshot { jobs, holds, busy } = seen;
+    let Snapshot { jobs, holds, busy, outages } = seen;
     let is_wanted = |job: &Job| {
         let names = [job.id.to_string(), job.id.record.to_string(), job.manifest.name.clone()];
         wanted.is_empty() || wanted.iter().any(|word| names.contains(word))
@@ -69,12 +71,16 @@ pub fn plan(seen: Snapshot, roles: &Roles, wanted: &[String], now: Timestamp) ->
     let judge = |job: Job| {
         let attempts = job.attempts.as_ref().filter(|a| wanted.is_empty() && now < a.next_try);
         let to = roles.required(&job.manifest.place);
+        let away = to.iter().find_map(|site| outages.get(site));
+        let away = away.filter(|outage| wanted.is_empty() && now < outage.next_try);
         let verdict = if let Some(hold) = holds.get(&job.id.record) {
             Verdict::Held(hold.clone())
         } else if let Some(holder) = busy.get(&job.id.record) {
             Verdict::InUse { holder: holder.clone() }
         } else if let Some(attempts) = attempts {
             Verdict::NotDue { next_try: attempts.next_try, reason: attempts.error.clone() }
+        } else if let Some(outage) = away {
+            Verdict::SiteRests(outage.clone())
         } else if to.is_empty() {
             Verdict::NoSite { reason: no_site(&job.manifest.place) }
         } else {
@@ -120,6 +126,7 @@ impl fmt::Display for JobPlan {
             Verdict::NotDue { next_try, reason } => {
                 write!(f, "nothing before {next_try:.0}, the last try failed: {}", tame(reason))
             }
+            Verdict::SiteRests(outage) => write!(f, "nothing, {outage}"),
             Verdict::InUse { holder } => write!(f, "nothing, somebody is at work on it: {holder}"),
         }
     }

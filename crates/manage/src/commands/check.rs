@@ -11,7 +11,7 @@ pub(crate) fn run(common: &Common) -> Result<u8, Failure> {
     let context = process::context("manage", common);
     let mut checks = Checks::default();
     let Some(config) = checks.configuration(common) else { return checks.finish() };
-    checks.spool(&config, &context);
+    let spool = checks.spool(&config, &context);
     let roots: Vec<String> =
         config.spool.build_roots.iter().map(|root| foreign::path(root).to_string()).collect();
     checks.take("build roots", parts::build_roots(&config).map(|_| ((), roots.join(", "))));
@@ -24,6 +24,6 @@ pub(crate) fn run(common: &Common) -> Result<u8, Failure> {
         ((), format!("{}, {expiry}", key.fingerprint()))
     });
     checks.take("signing key", key);
-    checks.sites(&config);
+    checks.sites(&config, spool.as_ref());
     checks.finish()
 }

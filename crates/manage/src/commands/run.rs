@@ -5,6 +5,7 @@ use intraware_cli::common::Common;
 use intraware_cli::failure::Failure;
 use intraware_cli::parts::Permission;
 use intraware_cli::{output, parts, process, report};
+use intraware_core::breaker::Caution;
 use intraware_core::config::Config;
 use intraware_core::exit::{self, Fault};
 use intraware_core::lock::{Lock, LockError};
@@ -94,7 +95,8 @@ pub(crate) fn look(
     builds: &[String],
     pauses: Pauses,
 ) -> Result<Plan, Failure> {
-    let destinations = parts::destinations(config, spool)?;
+    let caution = Caution { skips_pause: pauses == Pauses::Skipped, only_looks: true };
+    let destinations = parts::destinations(config, spool, context, caution)?;
     let mut store = parts::store(config, Permission::ReadOnly)?;
     let pools = parts::pools(&destinations);
     let mut contacts = parts::contacts(&destinations, &pools);
@@ -130,12 +132,14 @@ fn pass(
     mut lock: Lock,
     arguments: &Arguments,
 ) -> Result<u8, Failure> {
-    let destinations = parts::destinations(config, spool)?;
+    let pauses = Pauses::of(&arguments.builds);
+    let caution = Caution { skips_pause: pauses == Pauses::Skipped, only_looks: false };
+    let destinations = parts::destinations(config, spool, context, caution)?;
     let pools = parts::pools(&destinations);
     let mut contacts = parts::contacts(&destinations, &pools);
     let mut store = parts::store(config, Permission::ReadWrite)?;
     let builds = &arguments.builds;
-    let plan = plan_now(config, context, spool, store.as_mut(), &mut contacts, builds, Pauses::of(builds))?;
+    let plan = plan_now(config, context, spool, store.as_mut(), &mut contacts, builds, pauses)?;
     for build in &plan.builds {
         tracing::info!("{build}");
         if let Some(Rest::CannotLook { reason, .. } | Rest::NewerFormat { reason }) = &build.rest {

@@ -21,7 +21,7 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure>
     let config = common.load()?;
     let spool = parts::spool(&config)?;
     let mut store = parts::store(&config, Permission::ReadOnly)?;
-    let overview = overview(store.as_mut(), &spool)?;
+    let overview = overview(store.as_mut(), &spool, &parts::roles(&config))?;
     if arguments.json {
         output::json(&overview)?;
     } else {
@@ -47,6 +47,9 @@ fn show(overview: &Overview) -> String {
     }
     if let Some(reason) = &overview.incomplete {
         text.push_str(&format!("not all records could be read: {}\n", tame(reason)));
+    }
+    for outage in &overview.outages {
+        text.push_str(&format!("{outage}\n"));
     }
     if let Some(holder) = &overview.manage_lock {
         text.push_str(&format!("manage.lock is held by {holder}\n"));

@@ -108,6 +108,7 @@ fn advice(build: &BuildPlan) -> String {
         }
         Some(Rest::NotDue { .. }) => format!("manage retry {id}"),
         Some(Rest::Waiting { job, .. }) => format!("upload run --job {job}"),
+        Some(Rest::SiteRests { .. }) => "upload check, once the site is well again".to_owned(),
         Some(Rest::InUse { .. }) => "wait for that process, or end it".to_owned(),
         Some(Rest::CannotLook { .. }) => "see manage check".to_owned(),
         Some(Rest::NotSelected) => {

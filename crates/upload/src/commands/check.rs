@@ -10,7 +10,7 @@ pub(crate) fn run(common: &Common) -> Result<u8, Failure> {
     let mut checks = Checks::default();
     let Some(config) = checks.configuration(common) else { return checks.finish() };
     let spool = checks.spool(&config, &context);
-    for site in checks.sites(&config) {
+    for site in checks.sites(&config, spool.as_ref()) {
         checks.probe(&config, site, spool.as_ref(), &context);
     }
     checks.finish()

@@ -4,6 +4,7 @@ use clap::Args;
 use intraware_cli::common::Common;
 use intraware_cli::failure::Failure;
 use intraware_cli::{output, parts, process, report};
+use intraware_core::breaker::Caution;
 use intraware_core::exit::{self, Fault};
 use intraware_core::outcome;
 use intraware_core::txlog::TxLog;
@@ -37,7 +38,8 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure>
     let config = common.load()?;
     let context = process::context("upload", common);
     let spool = parts::spool(&config)?;
-    let plan = plan(Snapshot::take(&spool)?, &parts::roles(&config), &arguments.jobs, context.now());
+    let roles = parts::roles(&config);
+    let plan = plan(Snapshot::take(&spool, &roles)?, &roles, &arguments.jobs, context.now());
     if !arguments.jobs.is_empty() && plan.jobs.is_empty() {
         return Err(Failure::new(
             Fault::Build,
@@ -59,7 +61,8 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure>
         report::print(&[], arguments.json)?;
         return Ok(exit::OK);
     }
-    let destinations = parts::destinations(&config, &spool)?;
+    let caution = Caution { skips_pause: !arguments.jobs.is_empty(), only_looks: false };
+    let destinations = parts::destinations(&config, &spool, &context, caution)?;
     let log = TxLog::open(&spool.log_dir(), &context);
     let uploader = Uploader { spool: &spool, destinations: &destinations, log: &log, context: &context };
     let outcomes = apply(&uploader, plan);

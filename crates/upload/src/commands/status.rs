@@ -21,7 +21,8 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure>
     let config = common.load()?;
     let context = process::context("upload", common);
     let spool = parts::spool(&config)?;
-    let plan = plan(Snapshot::take(&spool)?, &parts::roles(&config), &[], context.now());
+    let roles = parts::roles(&config);
+    let plan = plan(Snapshot::take(&spool, &roles)?, &roles, &[], context.now());
     if arguments.json {
         output::json(&plan)?;
     } else if plan.jobs.is_empty() {
@@ -41,6 +42,9 @@ fn row(planned: &JobPlan) -> Vec<String> {
         Verdict::NoSite { .. } => "waits, no site takes it".to_owned(),
         Verdict::Held(hold) => hold.to_string(),
         Verdict::NotDue { next_try, .. } => format!("waits until {next_try:.0}"),
+        Verdict::SiteRests(outage) => {
+            format!("waits until {:.0}, site {} is away", outage.next_try, escape(&outage.site))
+        }
         Verdict::InUse { holder } => format!("under way: {holder}"),
     };
     vec![

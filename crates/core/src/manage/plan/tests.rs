@@ -157,6 +157,7 @@ fn short(build: &BuildPlan) -> String {
         Rest::NotDue { .. } => "not due",
         Rest::Waiting { .. } => "waiting",
         Rest::InUse { .. } => "in use",
+        Rest::SiteRests { .. } => "site rests",
         Rest::CannotLook { .. } => "cannot look",
         Rest::NewerFormat { .. } => "newer format",
         Rest::NotSelected => "not selected",

@@ -148,11 +148,14 @@ impl<'r> Worker<'r> {
         let Some(fault) = super::fault_of(trouble) else { return Ok(()) };
         let Uploader { spool, context, .. } = *self.run.uploader;
         let now = context.now();
-        // A site that is away or slow is tried by the next run; whoever is refused again and again gets locked out.
+        // What a site says of a payload is not asked again and again. One that is slow is tried by the next run; and one
+        // that cannot be connected to pauses for all jobs at once, and for a while of its own (`breaker`).
         let pauses = |fault| !matches!(fault, Fault::Unreachable | Fault::TryLater);
+        let is_of_site = matches!(trouble.itself(), Trouble::Connect(_));
         let in_a_row = job.attempts.as_ref().filter(|before| pauses(before.fault) == pauses(fault));
         let count = in_a_row.map_or(0, |before| before.count).saturating_add(1);
-        let next_try = if pauses(fault) { retry::next_try(count, now, &job.id.to_string()) } else { now };
+        let next_try =
+            if pauses(fault) && !is_of_site { retry::next_try(count, now, &job.id.to_string()) } else { now };
         let error = chain(trouble);
         let host = context.identity.host.clone();
         spool.put_attempts(job, &Attempts { count, next_try, at: now, host, fault, error })

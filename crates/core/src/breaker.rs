@@ -1,0 +1,156 @@
+//! A site that is away costs one attempt a pause, over all runs on all hosts.
+//!
+//! A connection that cannot be made says something of the site and nothing of the build. So it is counted for the site, in
+//! a note in the spool ([`Outage`]), and the pause that grows with the count is one for all: while it lasts no run on any
+//! host connects. That is as well for a login that is refused, which three hosts would otherwise repeat until the account
+//! is locked. When the pause is over one run on one host tries, under a lock; the others leave the site alone meanwhile.
+//! A connection that stands ends it all.
+//!
+//! It is a [`Site`] around another one: the pool and whoever connects know nothing of it. Only the first connection of a
+//! run counts: that a site refuses a further one, or drops one, is the pool's business, and the next run finds out more.
+//!
+//! The first failure costs no pause, and what fails within some minutes of a failure that was counted is not counted
+//! again: the runs that cron starts on several hosts at the same time meet one and the same fault, and a server that is
+//! restarted must not cost an hour. A refused login does count each time.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::lock::{Lock, LockError};
+use crate::retry;
+use crate::run::RunContext;
+use crate::site::{Session, Site, SiteError, SiteErrorKind};
+use crate::spool::{Outage, Spool};
+use crate::txlog::chain;
+
+/// How long after a failure that was counted a further one is taken for the same.
+const SAME: SignedDuration = SignedDuration::from_mins(5);
+
+/// How a run treats a site that was away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Caution {
+    /// Somebody asked for something by name: the pause is not waited for.
+    pub skips_pause: bool,
+    /// It only looks: nothing is written down.
+    pub only_looks: bool,
+}
+
+/// A site that is left alone while it is away.
+pub struct Guarded<'a> {
+    site: Box<dyn Site>,
+    spool: &'a Spool,
+    context: &'a RunContext,
+    caution: Caution,
+    has_connected: AtomicBool,
+}
+
+impl<'a> Guarded<'a> {
+    /// Guards a site.
+    pub fn new(site: Box<dyn Site>, spool: &'a Spool, context: &'a RunContext, caution: Caution) -> Self {
+        Self { site, spool, context, caution, has_connected: AtomicBool::new(false) }
+    }
+
+    /// Tries, and counts a failure for the site.
+    fn attempt(&self, outage: Option<Outage>) -> Result<Box<dyn Session>, SiteError> {
+        let begun = self.context.now();
+        let connected = self.site.connect();
+        match &connected {
+            Ok(_) => {
+                self.has_connected.store(true, Ordering::Relaxed);
+                if let Some(outage) = outage.filter(|_| !self.caution.only_looks) {
+                    self.end(&outage);
+                }
+            }
+            Err(error) if !self.caution.only_looks => self.count(error, begun),
+            Err(_) => {}
+        }
+        connected
+    }
+
+    fn end(&self, outage: &Outage) {
+        tracing::info!("site {} is there again, after {} failures", self.name(), outage.count);
+        if let Err(error) = self.spool.end_outage(self.name()) {
+            tracing::warn!("{}", chain(&error));
+        }
+    }
+
+    fn count(&self, error: &SiteError, begun: Timestamp) {
+        let now = self.context.now();
+        let before = self.spool.outage(self.name());
+        let counts = |before: &Outage| {
+            let is_refused = error.kind == SiteErrorKind::Auth && !self.caution.skips_pause;
+            let since = begun.duration_since(before.at);
+            // Not even then if another host was refused while this one was trying.
+            since >= SAME || (is_refused && since > SignedDuration::ZERO)
+        };
+        if before.as_ref().is_some_and(|before| !counts(before)) {
+            return;
+        }
+        let count = before.map_or(0, |before| before.count).saturating_add(1);
+        let outage = Outage {
+            format: Outage::FORMAT,
+            site: self.name().to_owned(),
+            count,
+            next_try: retry::next_try(count, now, self.name()),
+            at: now,
+            host: self.context.identity.host.clone(),
+            error: chain(error),
+        };
+        if let Err(error) = self.spool.put_outage(&outage) {
+            tracing::warn!("{}", chain(&error));
+        }
+    }
+
+    /// Tries a site that was away, if nobody else does.
+    fn attempt_alone(&self, seen: Outage) -> Result<Box<dyn Session>, SiteError> {
+        if self.caution.only_looks {
+            return self.attempt(Some(seen));
+        }
+        let _lock = match Lock::take(&self.spool.site_lock(self.name()), self.context) {
+            Ok(lock) => Some(lock),
+            Err(busy @ LockError::Busy(_)) if !self.caution.skips_pause => {
+                let text = format!("site {} was away, and is being tried: {busy}", self.name());
+                return Err(SiteError::new(SiteErrorKind::Resting, text));
+            }
+            // Better an attempt too many than none.
+            Err(error) => {
+                tracing::debug!("{}", chain(&error));
+                None
+            }
+        };
+        // Under the lock: whoever had it before may have tried.
+        match self.spool.outage(self.name()) {
+            Some(outage) if self.is_resting(&outage) => Err(resting(&outage)),
+            outage => self.attempt(outage),
+        }
+    }
+
+    fn is_resting(&self, outage: &Outage) -> bool {
+        !self.caution.skips_pause && self.context.now() < outage.next_try
+    }
+}
+
+impl Site for Guarded<'_> {
+    fn name(&self) -> &str {
+        self.site.name()
+    }
+
+    fn connect(&self) -> Result<Box<dyn Session>, SiteError> {
+        if self.has_connected.load(Ordering::Relaxed) {
+            return self.site.connect();
+        }
+        match self.spool.outage(self.name()) {
+            None => self.attempt(None),
+            Some(outage) if self.is_resting(&outage) => Err(resting(&outage)),
+            Some(outage) => self.attempt_alone(outage),
+        }
+    }
+}
+
+fn resting(outage: &Outage) -> SiteError {
+    SiteError::new(SiteErrorKind::Resting, outage.to_string())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,91 @@
+//! That a site cannot be connected to, for all hosts to know.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{Note, NoteKey, Spool, SpoolError};
+use crate::foreign::{escape, tame};
+use crate::txlog::chain;
+
+/// Connections to a site cannot be made; it is left alone with growing pauses.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outage {
+    /// The format of what follows.
+    pub format: u32,
+    /// The site's name in the configuration.
+    pub site: String,
+    /// How many attempts have failed in a row.
+    pub count: u32,
+    /// No attempt before this time, unless somebody asks for it.
+    pub next_try: Timestamp,
+    /// When the last one failed.
+    pub at: Timestamp,
+    /// The host on which it failed.
+    pub host: String,
+    /// Why it failed.
+    pub error: String,
+}
+
+impl Outage {
+    /// The format that this program reads and writes.
+    pub const FORMAT: u32 = 1;
+
+    fn key_of(site: &str) -> NoteKey {
+        NoteKey::hashed(&format!("{site}\0outage"))
+    }
+}
+
+impl fmt::Display for Outage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { site, count, next_try, at, host, error, .. } = self;
+        let times = if *count == 1 { "once".to_owned() } else { format!("{count} times in a row") };
+        write!(
+            f,
+            "site {} is left alone until {next_try:.0}: connecting failed {times}, the last time {at:.0} on {}: {}",
+            escape(site),
+            escape(host),
+            tame(error)
+        )
+    }
+}
+
+impl Note for Outage {
+    /// Beside what is known of the sites.
+    const DIR: &'static str = "sites";
+
+    fn key(&self) -> NoteKey {
+        Self::key_of(&self.site)
+    }
+}
+
+impl Spool {
+    /// Returns whether and why a site is left alone. A note that cannot be understood, or has another format, is reported
+    /// and counts as none: at worst an attempt is made too early.
+    pub fn outage(&self, site: &str) -> Option<Outage> {
+        let why = match self.note::<Outage>(&Outage::key_of(site)) {
+            Ok(None) => return None,
+            Ok(Some(outage)) if outage.format == Outage::FORMAT => return Some(outage),
+            Ok(Some(outage)) => format!("it has format {}", outage.format),
+            Err(error) => chain(&error),
+        };
+        tracing::warn!("the note of an outage of site {} cannot be used: {why}", escape(site));
+        None
+    }
+
+    /// Writes that a site cannot be connected to; not over what a newer version wrote.
+    pub fn put_outage(&self, outage: &Outage) -> Result<(), SpoolError> {
+        self.put_unless_newer(outage, Outage::FORMAT)
+    }
+
+    /// Forgets that a site could not be connected to; returns whether that was so.
+    pub fn end_outage(&self, site: &str) -> Result<bool, SpoolError> {
+        self.remove_note::<Outage>(&Outage::key_of(site))
+    }
+
+    /// Returns the lock of whoever tries a site that was away.
+    pub fn site_lock(&self, site: &str) -> std::path::PathBuf {
+        self.root().join(format!("locks/site-{}.lock", Outage::key_of(site).0))
+    }
+}
