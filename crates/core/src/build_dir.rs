@@ -128,7 +128,7 @@ impl BuildDir {
 
     /// Returns the whole path of what is at `below` in the build, fit for a message; `below` is empty for the
     /// build directory itself.
-    pub(crate) fn shown(&self, below: &[u8]) -> String {
+    pub fn shown(&self, below: &[u8]) -> String {
         let separator: &[u8] = if below.is_empty() { b"" } else { b"/" };
         foreign::escape([&self.path, separator, below].concat())
     }

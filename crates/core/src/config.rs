@@ -49,6 +49,8 @@ pub struct Config {
     pub signing: SigningConfig,
     /// The places payloads are delivered to; at least one, no two with the same name.
     pub sites: Vec<SiteConfig>,
+    /// How fragments are merged.
+    pub assemble: AssembleConfig,
     entries: Vec<Entry>,
 }
 
@@ -262,6 +264,15 @@ pub enum Verification {
     Size,
 }
 
+/// `[assemble]`: how the fragments of several build machines are merged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AssembleConfig {
+    /// Whether text that differs in its line ends alone is the same.
+    pub line_endings_are_same: bool,
+    /// What may differ: patterns of paths, and who wins them (`first`, `last`, or a machine's name).
+    pub may_differ: Vec<(String, String)>,
+}
+
 /// One value in force, for `manage config`.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Entry {
@@ -291,32 +302,7 @@ impl Config {
     ///
     /// A file that everybody can write is refused, since it can name commands to run.
     pub fn load(path: &Path) -> Result<Self, ConfigErrors> {
-        let shown = foreign::path(path).to_string();
-        let failed = |doing: &str, error: std::io::Error| {
-            let advice = "give the right path with --config, or copy config/intraware.toml there";
-            ConfigErrors::whole(&shown, format!("cannot {doing} the configuration ({error}); {advice}"))
-        };
-        let file = std::fs::File::open(path).map_err(|error| failed("open", error))?;
-        let metadata = file.metadata().map_err(|error| failed("read", error))?;
-        if !metadata.is_file() {
-            return Err(ConfigErrors::whole(&shown, "is not a regular file"));
-        }
-        if metadata.permissions().mode() & 0o002 != 0 {
-            let advice = "everybody can write the configuration; make it safe with chmod o-w";
-            return Err(ConfigErrors::whole(&shown, advice));
-        }
-        let mut bytes = Vec::new();
-        file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(|error| failed("read", error))?;
-        if bytes.len() as u64 > MAX_FILE {
-            return Err(ConfigErrors::whole(&shown, format!("is larger than {MAX_FILE} bytes")));
-        }
-        match std::str::from_utf8(&bytes) {
-            Ok(text) => Self::parse(text, &shown),
-            Err(error) => {
-                let line = 1 + bytes[..error.valid_up_to()].iter().filter(|b| **b == b'\n').count();
-                Err(ConfigErrors::whole(&shown, format!("is not UTF-8 on line {line}")))
-            }
-        }
+        Self::parse(&text(path)?, &foreign::path(path).to_string())
     }
 
     /// Takes the text of a configuration; `shown_name` is what messages call the file.
@@ -339,5 +325,56 @@ impl Config {
     /// Returns every value in force and who says so, table by table.
     pub fn entries(&self) -> &[Entry] {
         &self.entries
+    }
+}
+
+impl AssembleConfig {
+    /// Reads `[assemble]` alone: a build machine's daemon needs none of the rest, which is neither read nor checked here.
+    pub fn load(path: &Path) -> Result<Self, ConfigErrors> {
+        let (text, shown) = (text(path)?, foreign::path(path).to_string());
+        let errors = |problems| ConfigErrors::new(&shown, problems);
+        let written = Written::parse(&text).map_err(errors)?;
+        let defaults = Written::parse(REFERENCE).map_err(errors)?;
+        let mut reader = Reader::new(&written, &defaults);
+        let config = sections::assemble(&mut reader);
+        reader.finish_below("assemble").map_err(errors)?;
+        Ok(config)
+    }
+}
+
+impl Default for AssembleConfig {
+    /// What holds without a configuration, as the reference has it.
+    fn default() -> Self {
+        Self { line_endings_are_same: true, may_differ: Vec::new() }
+    }
+}
+
+/// Returns the text of a configuration file, if nobody else can have written it.
+fn text(path: &Path) -> Result<String, ConfigErrors> {
+    let shown = foreign::path(path).to_string();
+    let failed = |doing: &str, error: std::io::Error| {
+        let advice = "give the right path with --config, or copy config/intraware.toml there";
+        ConfigErrors::whole(&shown, format!("cannot {doing} the configuration ({error}); {advice}"))
+    };
+    let file = std::fs::File::open(path).map_err(|error| failed("open", error))?;
+    let metadata = file.metadata().map_err(|error| failed("read", error))?;
+    if !metadata.is_file() {
+        return Err(ConfigErrors::whole(&shown, "is not a regular file"));
+    }
+    if metadata.permissions().mode() & 0o002 != 0 {
+        let advice = "everybody can write the configuration; make it safe with chmod o-w";
+        return Err(ConfigErrors::whole(&shown, advice));
+    }
+    let mut bytes = Vec::new();
+    file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(|error| failed("read", error))?;
+    if bytes.len() as u64 > MAX_FILE {
+        return Err(ConfigErrors::whole(&shown, format!("is larger than {MAX_FILE} bytes")));
+    }
+    match std::str::from_utf8(&bytes) {
+        Ok(text) => Ok(text.to_owned()),
+        Err(error) => {
+            let line = 1 + bytes[..error.valid_up_to()].iter().filter(|b| **b == b'\n').count();
+            Err(ConfigErrors::whole(&shown, format!("is not UTF-8 on line {line}")))
+        }
     }
 }

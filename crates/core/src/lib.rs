@@ -32,6 +32,6 @@ pub mod site;
 pub mod sites;
 pub mod spool;
 pub mod store;
-mod tree;
+pub mod tree;
 pub mod txlog;
 pub mod upload;

@@ -27,9 +27,9 @@ use std::sync::Arc;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
-pub(crate) use meta::Meta;
+pub use meta::Meta;
 use names::Names;
-pub(crate) use totals::Totals;
+pub use totals::Totals;
 pub use warning::{Warning, WarningKind};
 
 use crate::build_dir::{BuildDir, BuildError, Limit};
@@ -68,31 +68,35 @@ pub enum LinkPolicy {
 pub(crate) const PARTS: usize = 64;
 
 /// One thing in a build.
-pub(crate) struct Entry<'w> {
+pub struct Entry<'w> {
     /// In which part of the build it is; the build directory itself is in the first.
-    pub(crate) part: usize,
+    pub part: usize,
     /// Its path below the build directory, without a trailing slash; empty for the build directory itself.
-    pub(crate) path: &'w [u8],
+    pub path: &'w [u8],
     /// What `lstat` said.
-    pub(crate) meta: Meta,
+    pub meta: Meta,
     /// What it is.
-    pub(crate) kind: EntryKind<'w>,
+    pub kind: EntryKind<'w>,
 }
 
 /// What an entry is, with what is needed to read it.
-pub(crate) enum EntryKind<'w> {
+pub enum EntryKind<'w> {
+    /// A directory.
     Directory,
     /// A regular file in the directory `dir`, which stays open for whoever keeps it.
     File {
+        /// The directory.
         dir: &'w Arc<OwnedFd>,
     },
+    /// A symbolic link.
     Link {
+        /// Where it leads, unresolved.
         target: &'w [u8],
     },
 }
 
 /// A walk under way; pull it with [`Walk::next`].
-pub(crate) struct Walk<'d> {
+pub struct Walk<'d> {
     build: &'d BuildDir,
     policy: TreePolicy,
     dev: u64,
@@ -118,7 +122,8 @@ struct Level {
 }
 
 impl<'d> Walk<'d> {
-    pub(crate) fn new(build: &'d BuildDir, policy: &TreePolicy) -> Self {
+    /// Begins a walk.
+    pub fn new(build: &'d BuildDir, policy: &TreePolicy) -> Self {
         Self {
             build,
             policy: *policy,
@@ -158,7 +163,8 @@ impl<'d> Walk<'d> {
     }
 
     /// Returns the next entry; the build directory is the first, and after the last there is `None`.
-    pub(crate) fn next(&mut self) -> Result<Option<Entry<'_>>, BuildError> {
+    #[expect(clippy::should_implement_trait, reason = "an entry borrows from the walk")]
+    pub fn next(&mut self) -> Result<Option<Entry<'_>>, BuildError> {
         if !self.has_begun {
             self.begin()?;
         }
@@ -194,7 +200,7 @@ impl<'d> Walk<'d> {
     /// Returns what was walked, once [`Walk::next`] has returned `None`.
     ///
     /// A build without a single file or link is an error: a build that failed early looks like that.
-    pub(crate) fn finish(self) -> Result<Totals, BuildError> {
+    pub fn finish(self) -> Result<Totals, BuildError> {
         if self.totals.files + self.totals.links == 0 {
             return Err(BuildError::Empty { path: self.build.shown(b"") });
         }
@@ -384,7 +390,7 @@ const SUBDIRECTORY: OFlags = OFlags::RDONLY
     .union(OFlags::NONBLOCK);
 
 /// Returns why a link in a directory `depth` levels below the build directory could lead out of it.
-fn leads_out(target: &[u8], depth: usize) -> Option<&'static str> {
+pub fn leads_out(target: &[u8], depth: usize) -> Option<&'static str> {
     if target.starts_with(b"/") {
         return Some("is absolute");
     }

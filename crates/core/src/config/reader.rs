@@ -12,7 +12,7 @@ use toml::de::DeValue;
 
 use super::problem::Problem;
 use super::rules::{self, Rule};
-use super::written::Written;
+use super::written::{Found, Written};
 use super::{Entry, Origin};
 use crate::foreign;
 use crate::secret::SecretSource;
@@ -54,7 +54,12 @@ impl<'i> Reader<'i> {
 
     /// Returns an entry for each value read, or the problems if there are any.
     pub(super) fn finish(mut self) -> Result<Vec<Entry>, Vec<Problem>> {
-        for other in self.written.others(&self.asked) {
+        self.note_unknown(self.written.others(&self.asked).into_iter());
+        if self.problems.is_empty() { Ok(self.entries) } else { Err(self.problems) }
+    }
+
+    fn note_unknown(&mut self, others: impl Iterator<Item = Found>) {
+        for other in others {
             let message = if other.should_be_table {
                 "must be a table".to_owned()
             } else {
@@ -67,6 +72,16 @@ impl<'i> Reader<'i> {
             let key = foreign::escape(self.label(&other.key));
             self.problems.push(Problem { line: Some(other.line), key, value: None, message });
         }
+    }
+
+    /// As [`Reader::finish`], but looks at no other table than this one.
+    pub(super) fn finish_below(mut self, table: &str) -> Result<Vec<Entry>, Vec<Problem>> {
+        let others = self.written.others(&self.asked);
+        let below = format!("{table}.");
+        self.problems.retain(|problem| problem.key.starts_with(&below));
+        self.note_unknown(
+            others.into_iter().filter(|other| other.key == table || other.key.starts_with(&below)),
+        );
         if self.problems.is_empty() { Ok(self.entries) } else { Err(self.problems) }
     }
 
@@ -207,12 +222,22 @@ impl<'i> Reader<'i> {
 
     /// Reads a table whose keys are chosen by whoever writes it: API names, each with one text.
     pub(super) fn equalities(&mut self, key: &'static str) -> Vec<(String, String)> {
+        self.pairs(key, rules::identifier, rules::word)
+    }
+
+    /// Reads a table whose keys are chosen by whoever writes it; keys and texts each by their rule.
+    pub(super) fn pairs(
+        &mut self,
+        key: &'static str,
+        key_rule: Rule<String>,
+        text_rule: Rule<String>,
+    ) -> Vec<(String, String)> {
         let Some(value) = self.ask(key) else { return Vec::new() };
         let Some(table) = value.as_table() else { return self.mistyped(key, "must be a table") };
         let mut pairs = BTreeMap::new();
         for (name, value) in table {
             let dotted = format!("{key}.{}", foreign::escape(name.get_ref().as_ref()));
-            match (rules::identifier(name.get_ref()), value.get_ref().as_str().map(rules::word)) {
+            match (key_rule(name.get_ref()), value.get_ref().as_str().map(text_rule)) {
                 (Ok(name), Some(Ok(word))) => {
                     let value = format!("\"{}\"", foreign::escape(&word));
                     self.entries.push(Entry { origin: self.origin(&dotted), key: dotted, value });
@@ -230,8 +255,7 @@ impl<'i> Reader<'i> {
     fn note(&mut self, key: &str, value: Option<String>, message: String) {
         let label = self.label(key);
         if self.problems.iter().all(|problem| problem.key != label) {
-            let line = self.written.line_of(key, self.site);
-            let line = line.or_else(|| self.written.line_of_site(key, self.site));
+            let line = self.line_of(key).or_else(|| self.written.line_of_site(key, self.site));
             self.problems.push(Problem { line, key: label, value, message });
         }
     }
@@ -262,8 +286,20 @@ impl<'i> Reader<'i> {
         T::default()
     }
 
+    /// A key that somebody chose may have dots in it, and is then found by its table.
+    fn line_of(&self, key: &str) -> Option<usize> {
+        let table = || {
+            let mut tables = self
+                .asked
+                .iter()
+                .filter(|asked| key.strip_prefix(**asked).is_some_and(|r| r.starts_with('.')));
+            tables.find_map(|table| self.written.line_of(table, self.site))
+        };
+        self.written.line_of(key, self.site).or_else(table)
+    }
+
     fn origin(&self, key: &str) -> Origin {
-        self.written.line_of(key, self.site).map_or(Origin::Default, |line| Origin::File { line })
+        self.line_of(key).map_or(Origin::Default, |line| Origin::File { line })
     }
 
     fn enter(&mut self, key: &'static str, value: String) {

@@ -125,6 +125,26 @@ pub(super) fn word(text: &str) -> Result<String, &'static str> {
     }
 }
 
+/// Takes a pattern of paths in a package.
+pub(super) fn pattern(text: &str) -> Result<String, &'static str> {
+    let is_path = text.split('/').all(|name| !matches!(name, "" | "." | ".."));
+    if is_path && text.len() <= 4095 && !text.chars().any(crate::foreign::is_unsafe) {
+        Ok(text.to_owned())
+    } else {
+        Err("must be a path below the package, without empty, \".\" and \"..\" names")
+    }
+}
+
+/// Takes who wins what may differ: `first`, `last`, or a machine's name.
+pub(super) fn winner(text: &str) -> Result<String, &'static str> {
+    let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'));
+    if plain && !text.is_empty() && !text.starts_with('.') && text.len() <= 128 {
+        Ok(text.to_owned())
+    } else {
+        Err("must be \"first\", \"last\" or the name of a machine")
+    }
+}
+
 /// Takes the name of an environment variable.
 pub(super) fn variable(text: &str) -> Result<String, &'static str> {
     let begins = text.bytes().next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');

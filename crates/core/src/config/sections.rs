@@ -9,8 +9,8 @@ use std::time::Duration;
 use super::reader::Reader;
 use super::rules;
 use super::{
-    ArchiveConfig, AuthConfig, Backend, Config, Fields, Links, RecordsConfig, SalesforceConfig,
-    SigningConfig, SiteConfig, SpoolConfig, TlsBegin, Verification,
+    ArchiveConfig, AssembleConfig, AuthConfig, Backend, Config, Fields, Links, RecordsConfig,
+    SalesforceConfig, SigningConfig, SiteConfig, SpoolConfig, TlsBegin, Verification,
 };
 use crate::secret::SecretSource;
 use crate::site::{SiteUrl, Trust};
@@ -28,6 +28,7 @@ pub(super) fn read(from: &mut Reader<'_>) -> Config {
         records: records(from),
         signing: signing(from),
         sites: sites(from),
+        assemble: assemble(from),
         entries: Vec::new(),
     }
 }
@@ -51,6 +52,13 @@ fn spool(from: &mut Reader<'_>) -> SpoolConfig {
         }
     }
     spool
+}
+
+pub(super) fn assemble(from: &mut Reader<'_>) -> AssembleConfig {
+    AssembleConfig {
+        line_endings_are_same: from.choice("assemble.line_endings", &[("same", true), ("conflict", false)]),
+        may_differ: from.pairs("assemble.may_differ", rules::pattern, rules::winner),
+    }
 }
 
 fn archive(from: &mut Reader<'_>) -> ArchiveConfig {

@@ -378,3 +378,32 @@ fn a_file_is_read_if_it_is_one_and_not_everybodys() {
     std::fs::write(&path, "#".repeat(1 << 21)).unwrap();
     assert!(message(&path).contains("larger than"));
 }
+
+#[test]
+fn s3_21_what_may_differ_is_configuration_that_stands_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("c.toml");
+    let load = |text: &str| {
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+        AssembleConfig::load(&path).map_err(|errors| errors.to_string())
+    };
+    assert_eq!(load("").unwrap(), AssembleConfig::default());
+    // What is wrong elsewhere is not a build machine's business.
+    let config = load(
+        "[spool]\nroot = 5\n[assemble]\nline_endings = \"conflict\"\n[assemble.may_differ]\n\"*/**/a.log\" = \"ebb\"\n",
+    );
+    let may_differ = vec![("*/**/a.log".to_owned(), "ebb".to_owned())];
+    assert_eq!(config.unwrap(), AssembleConfig { line_endings_are_same: false, may_differ });
+    assert!(
+        load("[assemble.may_differ]\n\"../a.b\" = \"first\"\n")
+            .unwrap_err()
+            .contains(":1: assemble.may_differ")
+    );
+    assert!(
+        load("[assemble]\nline_ending = \"same\"\n")
+            .unwrap_err()
+            .contains("did you mean assemble.line_endings")
+    );
+    assert!(problem("[assemble.may_differ]\n\"a\" = \"../b\"").contains("name of a machine"));
+}

@@ -7,7 +7,7 @@ const MAX_MTIME: u64 = 0o777_7777_7777;
 
 /// Everything about an entry but its name; two that are equal mean that nothing was changed between.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Meta {
+pub struct Meta {
     pub(crate) dev: u64,
     pub(crate) ino: u64,
     pub(crate) nlink: u64,
@@ -23,7 +23,8 @@ pub(crate) struct Meta {
 impl Meta {
     // The fields of `Stat` have other widths on other platforms; none is wider than what it becomes.
     #[allow(clippy::unnecessary_cast)]
-    pub(crate) fn of(stat: &Stat) -> Self {
+    /// Takes it from what the system says.
+    pub fn of(stat: &Stat) -> Self {
         Self {
             dev: stat.st_dev as u64,
             ino: stat.st_ino as u64,
@@ -35,12 +36,17 @@ impl Meta {
         }
     }
 
+    /// Returns the length in bytes.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
     pub(crate) fn file_type(&self) -> FileType {
         FileType::from_raw_mode(self.mode)
     }
 
     /// Returns the permission bits as they are archived: without setuid, setgid and sticky.
-    pub(crate) fn archive_mode(&self) -> u32 {
+    pub fn archive_mode(&self) -> u32 {
         self.mode & 0o777
     }
 
@@ -49,7 +55,7 @@ impl Meta {
     }
 
     /// Returns the whole seconds of the mtime as they are archived, and whether they had to be clamped.
-    pub(crate) fn archive_mtime(&self) -> (u64, bool) {
+    pub fn archive_mtime(&self) -> (u64, bool) {
         match u64::try_from(self.mtime.0) {
             Err(_) => (0, true),
             Ok(seconds) => (seconds.min(MAX_MTIME), seconds > MAX_MTIME),

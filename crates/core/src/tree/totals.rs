@@ -5,16 +5,16 @@ use crate::build_dir::{BuildDir, BuildError, Limit};
 
 /// What a walk has counted so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Totals {
+pub struct Totals {
     /// Regular files.
-    pub(crate) files: u64,
+    pub files: u64,
     /// Bytes in regular files, by their lengths.
-    pub(crate) bytes: u64,
+    pub bytes: u64,
     /// Files, directories and links.
-    pub(crate) entries: u64,
+    pub entries: u64,
     pub(super) links: u64,
     /// What a person should know about, but what stops nothing.
-    pub(crate) warnings: Vec<Warning>,
+    pub warnings: Vec<Warning>,
 }
 
 impl Totals {
