@@ -1,0 +1,1 @@
+//! Fragments from many build machines become one package directory.
