@@ -1,0 +1,244 @@
+//! The other end: a build directory becomes a machine's fragment.
+//!
+//! The directory is walked twice, as `manage run` walks a build, with the same rules about what may be in it. The first
+//! walk makes the list, which comes first in the archive; the second writes the contents, and fails if one is not what was
+//! listed. The fragment appears whole, under its name, by a rename; one that is there already is replaced.
+//!
+//! The bytes follow from names, contents, permissions, whole seconds of mtimes and link targets alone.
+
+mod content;
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufWriter};
+use std::os::fd::AsFd;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use flate2::{Compression, GzBuilder};
+use intraware_core::build_dir::{BuildDir, BuildError, BuildRoots};
+use intraware_core::digest::Md5Hex;
+use intraware_core::exit::Fault;
+use intraware_core::foreign;
+use intraware_core::run::{RunContext, Stopped};
+use intraware_core::tree::{EntryKind, TreePolicy, Walk};
+use rustix::fs::Mode;
+use tar::{EntryType, Header};
+
+use crate::list::Writer;
+use crate::names::{self, MachineName, Package};
+use crate::path;
+use content::{Checked, Content};
+
+/// What is to become a fragment.
+#[derive(Debug, Clone)]
+pub struct FragmentRequest {
+    /// The build directory; absolute.
+    pub dir: PathBuf,
+    /// The package it is a part of.
+    pub package: Package,
+    /// The machine it was built on.
+    pub machine: MachineName,
+    /// The directory that the fragment is put into.
+    pub source: PathBuf,
+}
+
+/// A fragment that was made.
+#[derive(Debug, serde::Serialize)]
+pub struct MadeFragment {
+    /// Its path; escaped.
+    pub path: String,
+    /// Files in it, without the list.
+    pub files: u64,
+    /// Bytes in them.
+    pub bytes: u64,
+    /// Lists of former assemblies that were left out; escaped.
+    pub left_out: Vec<String>,
+}
+
+/// Why there is no fragment.
+#[derive(Debug, thiserror::Error)]
+pub enum FragmentError {
+    /// The directory cannot be made into one.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// Something in it has a name or a target that no fragment may have.
+    #[error("{path}: {why}; no fragment may hold it")]
+    NotAllowed {
+        /// Where it is.
+        path: String,
+        /// What is wrong.
+        why: &'static str,
+    },
+    /// The fragment cannot be written.
+    #[error("cannot write {path}")]
+    Write {
+        /// The fragment.
+        path: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// A signal.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+}
+
+impl FragmentError {
+    /// Returns what has to happen before it can succeed.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Build(error) => error.fault(),
+            Self::NotAllowed { .. } => Fault::Build,
+            Self::Write { .. } => Fault::Spool,
+            Self::Stopped(_) => Fault::TryLater,
+        }
+    }
+}
+
+/// Makes a fragment.
+pub fn fragment(request: &FragmentRequest, context: &RunContext) -> Result<MadeFragment, FragmentError> {
+    let build = open(&request.dir)?;
+    let path = request.source.join(request.package.fragment(&request.machine));
+    let failed = |source| FragmentError::Write { path: foreign::path(&path).to_string(), source };
+    let listed = list(&build, &request.machine, context)?;
+    let temp = request.source.join(format!(
+        ".{}.{}.tmp",
+        request.package.fragment(&request.machine),
+        context.identity.pid
+    ));
+    let made = write(&temp, &build, request, &listed, context).and_then(|()| {
+        fs::rename(&temp, &path).map_err(failed)?;
+        File::open(&request.source).and_then(|dir| dir.sync_all()).map_err(failed)
+    });
+    if made.is_err() {
+        // It is no fragment under this name, and the next try replaces it.
+        let _ = fs::remove_file(&temp);
+    }
+    made?;
+    let Listed { files, bytes, left_out, .. } = listed;
+    Ok(MadeFragment { path: foreign::path(&path).to_string(), files, bytes, left_out })
+}
+
+fn open(dir: &Path) -> Result<BuildDir, FragmentError> {
+    let text = dir.to_str().ok_or_else(|| FragmentError::NotAllowed {
+        path: foreign::path(dir).to_string(),
+        why: "the path is not UTF-8",
+    })?;
+    let parent = dir.parent().unwrap_or(dir);
+    Ok(BuildRoots::open(&[parent.to_owned()])?.resolve(text)?)
+}
+
+/// What the first walk saw.
+struct Listed {
+    /// The list.
+    text: Vec<u8>,
+    /// The digests of the files, in their order.
+    digests: Vec<Md5Hex>,
+    files: u64,
+    bytes: u64,
+    left_out: Vec<String>,
+}
+
+fn list(build: &BuildDir, machine: &MachineName, context: &RunContext) -> Result<Listed, FragmentError> {
+    let mut listed =
+        Listed { text: Vec::new(), digests: Vec::new(), files: 0, bytes: 0, left_out: Vec::new() };
+    let mut writer = Writer::new(Vec::new()).map_err(|e| in_memory(&e))?;
+    let mut walk = Walk::new(build, &TreePolicy::default());
+    while let Some(entry) = walk.next()? {
+        context.stop.check()?;
+        if entry.path.is_empty() {
+            continue;
+        }
+        let shown = || build.shown(entry.path);
+        let not_allowed = |why| FragmentError::NotAllowed { path: shown(), why };
+        let path = path::clean(entry.path).map_err(not_allowed)?;
+        if names::is_list(path) {
+            listed.left_out.push(shown());
+            continue;
+        }
+        let head = [("fullname", path), ("host", machine.as_str())];
+        let written = match &entry.kind {
+            EntryKind::Directory => writer.entry(head.into_iter().chain([("type", "dir")])),
+            EntryKind::Link { target } => {
+                let target = path::target(target, path).map_err(not_allowed)?;
+                writer.entry(head.into_iter().chain([("target", target), ("type", "link")]))
+            }
+            EntryKind::File { dir } => {
+                let mut content = Content::open(build, entry.path, dir.as_fd(), &entry.meta)?;
+                let digest = content.digest(context)?;
+                listed.files += 1;
+                listed.bytes += entry.meta.size();
+                listed.digests.push(digest);
+                let (md5, size) = (digest.to_string(), entry.meta.size().to_string());
+                writer.entry(head.into_iter().chain([("md5sum", &*md5), ("size", &*size), ("type", "file")]))
+            }
+        };
+        written.map_err(|e| in_memory(&e))?;
+    }
+    walk.finish()?;
+    listed.text = writer.finish().map_err(|e| in_memory(&e))?;
+    Ok(listed)
+}
+
+fn write(
+    temp: &Path,
+    build: &BuildDir,
+    request: &FragmentRequest,
+    listed: &Listed,
+    context: &RunContext,
+) -> Result<(), FragmentError> {
+    let failed = |source| FragmentError::Write { path: foreign::path(temp).to_string(), source };
+    // Whoever assembles may be another user.
+    let file =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o644).open(temp).map_err(failed)?;
+    rustix::fs::fchmod(&file, Mode::from_raw_mode(0o644)).map_err(|e| failed(e.into()))?;
+    let gzip = GzBuilder::new().write(BufWriter::new(file), Compression::default());
+    let mut archive = tar::Builder::new(gzip);
+    let mut header = header_of(EntryType::Regular, 0o644, 0, listed.text.len() as u64);
+    archive.append_data(&mut header, request.machine.list(), &*listed.text).map_err(failed)?;
+    let mut digests = listed.digests.iter();
+    let mut walk = Walk::new(build, &TreePolicy::default());
+    while let Some(entry) = walk.next()? {
+        let path = std::str::from_utf8(entry.path).unwrap_or_default();
+        if path.is_empty() || names::is_list(path) {
+            continue;
+        }
+        let (mode, (mtime, _)) = (entry.meta.archive_mode(), entry.meta.archive_mtime());
+        match &entry.kind {
+            EntryKind::Directory => {
+                let mut header = header_of(EntryType::Directory, mode, mtime, 0);
+                archive.append_data(&mut header, format!("{path}/"), io::empty()).map_err(failed)?;
+            }
+            EntryKind::Link { target } => {
+                let mut header = header_of(EntryType::Symlink, 0o777, mtime, 0);
+                let target = String::from_utf8_lossy(target).into_owned();
+                archive.append_link(&mut header, path, target).map_err(failed)?;
+            }
+            EntryKind::File { dir } => {
+                let content = Content::open(build, entry.path, dir.as_fd(), &entry.meta)?;
+                let mut header = header_of(EntryType::Regular, mode, mtime, entry.meta.size());
+                let mut reader = Checked::new(content, context);
+                let appended = archive.append_data(&mut header, path, &mut reader);
+                reader.finish(digests.next().copied())?;
+                appended.map_err(failed)?;
+            }
+        }
+    }
+    let gzip = archive.into_inner().map_err(failed)?;
+    let file = gzip.finish().and_then(|file| file.into_inner().map_err(io::Error::from)).map_err(failed)?;
+    file.sync_all().map_err(failed)
+}
+
+fn header_of(kind: EntryType, mode: u32, mtime: u64, size: u64) -> Header {
+    let mut header = Header::new_gnu();
+    header.set_entry_type(kind);
+    header.set_mode(mode);
+    header.set_mtime(mtime);
+    header.set_size(size);
+    (header.set_uid(0), header.set_gid(0));
+    header
+}
+
+/// Writing to memory does not fail.
+fn in_memory(error: &io::Error) -> FragmentError {
+    FragmentError::Write { path: "a list".to_owned(), source: io::Error::other(error.to_string()) }
+}

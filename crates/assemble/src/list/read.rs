@@ -1,0 +1,163 @@
+//! Reads a list, and refuses what a list has no need of.
+
+use intraware_core::digest::Md5Hex;
+use intraware_core::foreign;
+use quick_xml::events::{BytesDecl, BytesStart, Event};
+use quick_xml::{Reader, XmlVersion};
+
+use super::{Listed, ListedKind, MAX_ATTRIBUTES, MAX_BYTES, MAX_DEPTH, More};
+use crate::path;
+use crate::refused::Refused;
+
+/// Reads a list and gives each of its entries to `take`, in their order.
+pub fn read(bytes: &[u8], mut take: impl FnMut(Listed) -> Result<(), Refused>) -> Result<(), Refused> {
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(Refused(format!("the list is larger than {MAX_BYTES} bytes")));
+    }
+    let text = std::str::from_utf8(bytes).map_err(|_| Refused::from("the list is not UTF-8"))?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut reader = Reader::from_str(text);
+    let (mut depth, mut roots) = (0, 0);
+    loop {
+        let at = reader.buffer_position();
+        let event = reader.read_event().map_err(|e| malformed(at, &e))?;
+        let wrong = |why: &str| Err(Refused(format!("the list has {why} at byte {at}")));
+        match event {
+            Event::Eof if depth == 0 && roots == 1 => return Ok(()),
+            Event::Eof => return wrong("its end before the end of <files>"),
+            Event::DocType(_) => return wrong("a document type, which is not allowed"),
+            Event::PI(_) => return wrong("a processing instruction, which is not allowed"),
+            Event::Decl(declaration) if at == 0 => declared(&declaration)?,
+            Event::Decl(_) => return wrong("an XML declaration that is not at its beginning"),
+            Event::Start(element) | Event::Empty(element) if depth == 0 => {
+                roots += 1;
+                if roots > 1 || element.name().as_ref() != "files" {
+                    return wrong("another element than <files> at its root");
+                }
+                depth += usize::from(!is_empty(text, &reader));
+            }
+            Event::Start(element) => {
+                depth += 1;
+                if depth > MAX_DEPTH {
+                    return wrong("more than 64 elements within elements");
+                }
+                one(&element, depth - 1, at, &mut take)?;
+            }
+            Event::Empty(element) => one(&element, depth, at, &mut take)?,
+            Event::End(_) => depth -= 1,
+            Event::Comment(_) => {}
+            Event::Text(between) if depth > 1 || between.trim_ascii().is_empty() => {}
+            Event::Text(_) | Event::CData(_) | Event::GeneralRef(_) if depth > 1 => {}
+            Event::Text(_) | Event::CData(_) | Event::GeneralRef(_) => {
+                return wrong("text between its elements");
+            }
+        }
+    }
+}
+
+/// Returns whether the element that was just read ends itself.
+fn is_empty(text: &str, reader: &Reader<&[u8]>) -> bool {
+    let end = usize::try_from(reader.buffer_position()).unwrap_or(usize::MAX);
+    text.get(..end).is_some_and(|read| read.ends_with("/>"))
+}
+
+fn declared(declaration: &BytesDecl<'_>) -> Result<(), Refused> {
+    let version = declaration.version().map_err(|e| malformed(0, &e))?;
+    if version != "1.0" {
+        return Err("the list is not XML 1.0".into());
+    }
+    match declaration.encoding() {
+        None => Ok(()),
+        Some(Ok(encoding)) if encoding.eq_ignore_ascii_case("utf-8") => Ok(()),
+        Some(_) => Err("the list declares another encoding than UTF-8".into()),
+    }
+}
+
+/// Reads an element; it is an entry if it is a `<file>` in the root. Attributes are checked in any case.
+fn one(
+    element: &BytesStart<'_>,
+    depth: usize,
+    at: u64,
+    take: &mut impl FnMut(Listed) -> Result<(), Refused>,
+) -> Result<(), Refused> {
+    let mut fields = Fields::default();
+    for (number, attribute) in element.attributes().enumerate() {
+        if number == MAX_ATTRIBUTES {
+            return Err(Refused(format!(
+                "the list has an element with more than 64 attributes at byte {at}"
+            )));
+        }
+        let attribute = attribute.map_err(|e| malformed(at, &e))?;
+        let value = attribute.normalized_value(XmlVersion::Explicit1_0).map_err(|e| malformed(at, &e))?;
+        if value.chars().any(foreign::is_unsafe) {
+            return Err(Refused(format!("the list has control characters in an attribute at byte {at}")));
+        }
+        fields.put(attribute.key.as_ref(), value.into_owned());
+    }
+    if depth != 1 || element.name().as_ref() != "file" {
+        return Ok(());
+    }
+    take(fields.finish(at)?)
+}
+
+/// The attributes of an entry.
+#[derive(Default)]
+struct Fields {
+    path: Option<String>,
+    kind: Option<String>,
+    md5: Option<String>,
+    size: Option<String>,
+    host: Option<String>,
+    target: Option<String>,
+    more: Vec<(Box<str>, Box<str>)>,
+}
+
+impl Fields {
+    /// No name comes twice; the reader has seen to that.
+    fn put(&mut self, name: &str, value: String) {
+        match name {
+            "fullname" => self.path = Some(value),
+            "type" => self.kind = Some(value),
+            "md5sum" => self.md5 = Some(value),
+            "size" => self.size = Some(value),
+            "host" => self.host = Some(value),
+            "target" => self.target = Some(value),
+            _ => self.more.push((name.into(), value.into())),
+        }
+    }
+
+    fn finish(self, at: u64) -> Result<Listed, Refused> {
+        let fullname = self.path.ok_or_else(|| Refused(format!("the list has no fullname at byte {at}")))?;
+        let wrong = |why: &str| Refused(format!("the list's entry {}: {why}", foreign::escape(&fullname)));
+        let path = path::clean(fullname.as_bytes()).map_err(&wrong)?.to_owned();
+        let kind = match self.kind.as_deref() {
+            None => return Err(wrong("it has no type")),
+            Some("dir") => ListedKind::Directory,
+            Some("link") => ListedKind::Link,
+            Some("file") => match self.md5.as_deref().map(md5) {
+                Some(Some(md5)) => ListedKind::File(md5),
+                _ if crate::names::is_list(&path) => ListedKind::Other("list".to_owned()),
+                _ => return Err(wrong("its md5sum is not 32 hexadecimal digits in lower case")),
+            },
+            Some(other) => ListedKind::Other(foreign::escape(other)),
+        };
+        let size = match self.size.as_deref() {
+            None => None,
+            Some(digits) => Some(decimal(digits).ok_or_else(|| wrong("its size is not a number"))?),
+        };
+        let more: More = self.more.into();
+        Ok(Listed { path, kind, host: self.host, size, target: self.target, more })
+    }
+}
+
+fn md5(text: &str) -> Option<Md5Hex> {
+    text.parse().ok().filter(|_| !text.bytes().any(|b| b.is_ascii_uppercase()))
+}
+
+fn decimal(digits: &str) -> Option<u64> {
+    digits.parse().ok().filter(|_| digits.bytes().all(|b| b.is_ascii_digit()))
+}
+
+fn malformed(at: u64, error: &dyn std::fmt::Display) -> Refused {
+    Refused(format!("the list is not well-formed XML at byte {at}: {}", foreign::escape(error.to_string())))
+}

@@ -1,0 +1,179 @@
+//! Why there is no target.
+
+use std::io;
+use std::path::Path;
+
+use intraware_core::exit::Fault;
+use intraware_core::foreign;
+use intraware_core::lock::LockError;
+use intraware_core::run::Stopped;
+
+use crate::merge::Conflict;
+use crate::merge::links::DeadLink;
+
+/// Why a fragment or its list cannot be used; escaped, and what is to be done is always the same: make it again.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Refused(pub String);
+
+impl From<&str> for Refused {
+    fn from(why: &str) -> Self {
+        Self(why.to_owned())
+    }
+}
+
+/// Why reading a fragment ended.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unread {
+    /// It is wrong.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// It cannot be read, though it may be right.
+    #[error("cannot read it")]
+    Read(#[source] io::Error),
+    /// What it holds cannot be written.
+    #[error("cannot write what it holds")]
+    Write(#[source] io::Error),
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+}
+
+impl Unread {
+    /// Takes an error of the stream apart: the disk's, our own refusal on its way through a reader, or the decoder's.
+    pub(crate) fn from_stream(error: io::Error) -> Self {
+        if error.raw_os_error().is_some() {
+            return Self::Read(error);
+        }
+        match error.downcast::<Refused>() {
+            Ok(refused) => Self::Refused(refused),
+            Err(error) => Self::Refused(Refused(format!("the gzip stream is damaged: {error}"))),
+        }
+    }
+}
+
+/// Why there is no target. Paths in it are escaped.
+#[derive(Debug, thiserror::Error)]
+pub enum AssembleError {
+    /// No fragment has this name and version.
+    #[error("no package fragments {pattern} in {dir}{hint}")]
+    NoFragments {
+        /// Where they were looked for.
+        dir: String,
+        /// What their names look like.
+        pattern: String,
+        /// What else there is that may be meant, or nothing.
+        hint: String,
+    },
+    /// The machines are not those that were declared.
+    #[error("{}", machines(.missing, .unexpected))]
+    Machines {
+        /// Declared, without a fragment.
+        missing: Vec<String>,
+        /// With a fragment, not declared.
+        unexpected: Vec<String>,
+    },
+    /// Fragments are wrong; each with its reason.
+    #[error("{}", refused(.0))]
+    Refused(Vec<(String, Refused)>),
+    /// The machines contradict each other.
+    #[error("{}", differing(.conflicts.len(), .dead.len()))]
+    Conflicts {
+        /// Paths of which machines provide different things.
+        conflicts: Vec<Conflict>,
+        /// Links to nothing.
+        dead: Vec<DeadLink>,
+    },
+    /// There is something at the target's place.
+    #[error("the target {0} exists; remove it, or assemble with --predelete")]
+    TargetExists(String),
+    /// A directory that must be there is not.
+    #[error("{what} {path} is not a directory; {advice}")]
+    NoDirectory {
+        /// Which one it is.
+        what: &'static str,
+        /// Its path.
+        path: String,
+        /// What to do.
+        advice: &'static str,
+    },
+    /// Another process assembles this package, or its lock cannot be used.
+    #[error("cannot begin: the assembly of {package} is locked")]
+    Locked {
+        /// Name and version.
+        package: String,
+        /// By whom, or why not.
+        source: LockError,
+    },
+    /// The file system failed.
+    #[error("cannot {doing} {path}")]
+    Io {
+        /// What was being done.
+        doing: &'static str,
+        /// To what.
+        path: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// A signal.
+    #[error("stopped by a signal; nothing was published, and the fragments are kept")]
+    Stopped,
+}
+
+impl AssembleError {
+    pub(crate) fn io(doing: &'static str, path: &Path, source: impl Into<io::Error>) -> Self {
+        Self::Io { doing, path: foreign::path(path).to_string(), source: source.into() }
+    }
+
+    /// Returns what has to happen before it can succeed.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::NoFragments { .. }
+            | Self::Machines { .. }
+            | Self::Refused(_)
+            | Self::Conflicts { .. }
+            | Self::TargetExists(_) => Fault::Build,
+            Self::NoDirectory { .. } => Fault::Configuration,
+            Self::Locked { source, .. } => source.fault(),
+            Self::Io { .. } => Fault::Spool,
+            Self::Stopped => Fault::TryLater,
+        }
+    }
+}
+
+impl From<Stopped> for AssembleError {
+    fn from(_: Stopped) -> Self {
+        Self::Stopped
+    }
+}
+
+fn machines(missing: &[String], unexpected: &[String]) -> String {
+    let part = |names: &[String], words: &str| match names {
+        [] => None,
+        names => Some(format!("{words}: {}", names.join(", "))),
+    };
+    let parts = [part(missing, "no fragment of"), part(unexpected, "a fragment of a machine not named")];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    format!("{}; wait for what is missing, or correct --machines", parts.join("; "))
+}
+
+fn refused(fragments: &[(String, Refused)]) -> String {
+    let lines: Vec<String> = fragments
+        .iter()
+        .map(|(file, why)| format!("refused {file}: {why}; make the fragment again"))
+        .collect();
+    lines.join("\n")
+}
+
+fn differing(conflicts: usize, dead: usize) -> String {
+    let count = |number: usize, one: &str, many: &str| match number {
+        0 => None,
+        1 => Some(format!("1 {one}")),
+        _ => Some(format!("{number} {many}")),
+    };
+    let parts = [
+        count(conflicts, "path differs between machines", "paths differ between machines"),
+        count(dead, "link leads to nothing", "links lead to nothing"),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    format!("{}; nothing was published", parts.join(" and "))
+}

@@ -1,0 +1,151 @@
+//! One header block.
+
+use crate::refused::Refused;
+
+use super::BLOCK;
+
+/// What a header says.
+pub(super) struct Header {
+    pub(super) kind: Kind,
+    pub(super) path: Vec<u8>,
+    pub(super) target: Vec<u8>,
+    pub(super) mode: u32,
+    pub(super) size: u64,
+    /// Whether it is in the format from before POSIX.
+    pub(super) is_old: bool,
+}
+
+/// The kinds that are accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    File,
+    Directory,
+    Link,
+    HardLink,
+    Pax,
+    GlobalPax,
+    LongPath,
+    LongTarget,
+}
+
+impl Header {
+    pub(super) fn parse(block: &[u8; BLOCK]) -> Result<Self, Refused> {
+        let path = text(&block[..100]);
+        let shown = intraware_core::foreign::escape(&path);
+        let wrong = |why: String| Refused(format!("the header of {shown}: {why}"));
+        let number = |range, what: &str| {
+            number(&block[range]).ok_or_else(|| wrong(format!("its {what} is not a plain number")))
+        };
+        let sum: u64 = block
+            .iter()
+            .enumerate()
+            .map(|(i, b)| u64::from(if (148..156).contains(&i) { b' ' } else { *b }))
+            .sum();
+        if number(148..156, "checksum")? != sum {
+            return Err(wrong("its checksum is wrong".to_owned()));
+        }
+        let kind = match block[156] {
+            b'0' | 0 => Kind::File,
+            b'1' => Kind::HardLink,
+            b'2' => Kind::Link,
+            b'5' => Kind::Directory,
+            b'x' => Kind::Pax,
+            b'g' => Kind::GlobalPax,
+            b'L' => Kind::LongPath,
+            b'K' => Kind::LongTarget,
+            other => return Err(wrong(refused_kind(other))),
+        };
+        let format = &block[257..265];
+        let is_ustar = format == b"ustar\x0000";
+        let is_old = format.iter().all(|byte| *byte == 0);
+        if !is_ustar && !is_old && format != b"ustar  \0" {
+            return Err(wrong("its format is neither ustar, nor GNU, nor the old one".to_owned()));
+        }
+        let prefix = if is_ustar { text(&block[345..500]) } else { Vec::new() };
+        let path = if prefix.is_empty() { path } else { [&prefix[..], b"/", &path].concat() };
+        let mode = u32::try_from(number(100..108, "mode")?).unwrap_or(u32::MAX);
+        if mode > 0o177_777 {
+            return Err(wrong("its mode is no mode".to_owned()));
+        }
+        Ok(Self {
+            kind,
+            path,
+            target: text(&block[157..257]),
+            mode: mode & 0o7777,
+            size: number(124..136, "size")?,
+            is_old,
+        })
+    }
+}
+
+fn refused_kind(flag: u8) -> String {
+    let what = match flag {
+        b'3' | b'4' => "it is a device",
+        b'6' => "it is a named pipe",
+        b'7' => "it is a contiguous file",
+        b'S' => "it is a sparse file",
+        b'M' | b'V' | b'D' | b'N' => "it is part of a GNU archive of several volumes or an incremental one",
+        _ => return format!("its type \"{}\" is not known", intraware_core::foreign::escape([flag])),
+    };
+    format!("{what}; only files, directories and links are accepted")
+}
+
+/// Returns a field up to its first NUL.
+fn text(field: &[u8]) -> Vec<u8> {
+    field.split(|byte| *byte == 0).next().unwrap_or_default().to_vec()
+}
+
+/// Returns a number: octal digits with spaces before and spaces or NULs behind, or GNU's binary, not below zero.
+fn number(field: &[u8]) -> Option<u64> {
+    if field[0] & 0x80 != 0 {
+        let (head, tail) = field.split_at(field.len().saturating_sub(8));
+        let head_is_empty = head.iter().enumerate().all(|(i, byte)| *byte == if i == 0 { 0x80 } else { 0 });
+        let mut bytes = [0; 8];
+        bytes[8 - tail.len()..].copy_from_slice(tail);
+        if head.is_empty() {
+            // A field of eight bytes: the mark is in the number's own first byte.
+            bytes[0] &= 0x7f;
+        } else if !head_is_empty {
+            return None;
+        }
+        return Some(u64::from_be_bytes(bytes)).filter(|number| *number < 1 << 62);
+    }
+    let start = field.iter().position(|byte| *byte != b' ')?;
+    let rest = &field[start..];
+    let end = rest.iter().position(|byte| matches!(byte, b' ' | 0)).unwrap_or(rest.len());
+    let (digits, after) = rest.split_at(end);
+    if after.iter().any(|byte| !matches!(byte, b' ' | 0))
+        || digits.iter().any(|byte| !(b'0'..=b'7').contains(byte))
+    {
+        return None;
+    }
+    // A field of NULs alone is nought, as old archives have it.
+    Some(digits.iter().fold(0, |sum, digit| sum * 8 + u64::from(digit - b'0')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::number;
+
+    #[test]
+    fn numbers_are_octal_or_binary_and_nothing_else() {
+        for (field, value) in [
+            (&b"0000644\0"[..], 0o644),
+            (b"   644 \0", 0o644),
+            (b"\0\0\0\0\0\0\0\0", 0),
+            (b"77777777777\0", 0o77777777777),
+            (b"\x80\0\0\0\0\0\0\x02\0\0\0\0", 1 << 33),
+            (b"\x80\0\0\0\0\0\0\x05", 5),
+        ] {
+            assert_eq!(number(field), Some(value), "{field:?}");
+        }
+        let negative = [0xff; 12];
+        for field in
+            [&b"-000644\0"[..], b"0000648\0", b"+644    ", b"64 4\0\0\0\0", b"0x1\0\0\0\0\0", &negative]
+        {
+            assert_eq!(number(field), None, "{field:?}");
+        }
+        assert_eq!(number(b"\x80\x01\0\0\0\0\0\0\0\0\0\0"), None);
+        assert_eq!(number(b"        "), None);
+    }
+}
