@@ -10,7 +10,9 @@
 mod bench;
 mod builder;
 mod delivered;
+pub mod fragment;
 mod key;
+mod package;
 mod people;
 mod program;
 mod record;
@@ -22,5 +24,6 @@ pub use bench::{BUILD, Bench};
 pub use builder::Builder;
 pub use intraware_test_support as support;
 pub use key::Key;
+pub use package::Packages;
 pub use program::{Program, Run, Running};
 pub use spool::Spool;

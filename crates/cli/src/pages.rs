@@ -27,4 +27,13 @@ pub fn man(command: Command) -> Result<(), Failure> {
     output::bytes(&page)
 }
 
+/// Writes the manual page of one command, as roff, to standard output.
+pub fn man_of(command: Command, description: &'static str) -> Result<(), Failure> {
+    let mut page = Vec::new();
+    let failed =
+        |e| Failure::new(intraware_core::exit::Fault::Bug, format!("cannot make the manual page: {e}"));
+    clap_mangen::Man::new(command.long_about(description)).render(&mut page).map_err(failed)?;
+    output::bytes(&page)
+}
+
 pub use clap_complete::Shell as ShellName;

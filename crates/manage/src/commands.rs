@@ -1,8 +1,10 @@
 //! One module a subcommand: its arguments, and its `run`.
 
+pub(crate) mod assemble;
 pub(crate) mod check;
 pub(crate) mod config;
 pub(crate) mod find;
+pub(crate) mod fragment;
 pub(crate) mod hold;
 pub(crate) mod init;
 pub(crate) mod log;

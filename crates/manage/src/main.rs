@@ -11,7 +11,9 @@ use intraware_cli::pages::{self, ShellName};
 use intraware_cli::process;
 use intraware_core::exit;
 
-use crate::commands::{check, config, hold, init, log, records, release, retry, run, status, why};
+use crate::commands::{
+    assemble, check, config, fragment, hold, init, log, records, release, retry, run, status, why,
+};
 
 const EXAMPLES: &str = "\
 EXAMPLES:
@@ -69,6 +71,12 @@ enum Command {
     /// Show the values in force, and where each came from
     #[command(after_help = EXIT_STATUS)]
     Config(config::Arguments),
+    /// Merge the fragments of several build machines into one package directory
+    #[command(long_about = assemble::MANUAL, after_help = format!("{}\n{EXIT_STATUS}", assemble::ENVIRONMENT))]
+    Assemble(assemble::Arguments),
+    /// Make a build directory into a fragment for assemble
+    #[command(after_help = EXIT_STATUS)]
+    Fragment(fragment::Arguments),
     /// Print completions for a shell
     Completions {
         /// The shell
@@ -103,6 +111,11 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
         Some(Command::Retry(arguments)) => retry::run(&common, &arguments),
         Some(Command::Records(arguments)) => records::run(&common, &arguments),
         Some(Command::Config(arguments)) => config::run(&common, &arguments),
+        Some(Command::Assemble(arguments)) => {
+            let page = Cli::command().find_subcommand("assemble").cloned().unwrap_or_default();
+            assemble::run(&common, &arguments, page.name("manage assemble"))
+        }
+        Some(Command::Fragment(arguments)) => fragment::run(&common, &arguments),
         Some(Command::Completions { shell }) => pages::completions(Cli::command(), shell).map(|()| exit::OK),
         Some(Command::Man) => pages::man(Cli::command()).map(|()| exit::OK),
     }

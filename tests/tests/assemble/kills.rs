@@ -1,0 +1,111 @@
+//! kill -9 while fragments are assembled: the target is whole or absent, and the fragments are there as long as it is not.
+//!
+//! `INTRAWARE_KILL_ROUNDS` says how many random moments are tried; `tests/kill` sets it.
+
+use std::time::{Duration, Instant};
+
+use intraware_tests::{Packages, Running, trace};
+use rustix::process::Signal;
+
+use crate::of;
+
+const MACHINES: [&str; 3] = ["ebb", "flow", "granite"];
+
+/// Makes the fragments of a package; `files` of them own files each.
+fn packages(files: u32) -> Packages {
+    let packages = Packages::default();
+    for machine in MACHINES {
+        let mut archive = of(machine).dir("lib").link("latest", "lib");
+        for number in 0..files {
+            let content = format!("{machine} {number} ").repeat(500);
+            archive = archive.file(&format!("lib/{machine}.{number}"), 0o644, content);
+        }
+        packages.put(machine, archive);
+    }
+    packages
+}
+
+/// Checks what is left by a kill, and that the next assembly settles it. Returns whether the target stood.
+#[track_caller]
+fn check(packages: &Packages, whole: &[String]) -> bool {
+    let target = packages.root().join("foo/1.0");
+    let stands = target.exists();
+    if stands {
+        assert_eq!(packages.target(), whole, "a part of the target can be seen");
+        std::fs::remove_dir_all(&target).expect("the target");
+        return true;
+    }
+    assert_eq!(packages.left().len(), MACHINES.len(), "fragments are gone and there is no target");
+    packages.assemble(&[]).expect(0);
+    assert_eq!(packages.target(), whole);
+    let hidden: Vec<String> =
+        packages.all().into_iter().filter(|line| line.contains("/.") || line.contains(" .foo")).collect();
+    assert_eq!(hidden, [""; 0], "left behind");
+    false
+}
+
+#[test]
+fn s3_31_s3_32_assemble_killed_at_any_durable_call() {
+    let whole = reference(1);
+    let mut kills = 0;
+    for call in trace::DURABLE.into_iter().chain(["syncfs", "symlinkat", "fchmodat"]) {
+        for nth in 1.. {
+            let packages = packages(1);
+            let run = trace::kill_at(packages.command(&["assemble", "foo", "1.0", "-q"]), call, nth);
+            if run.status != -9 {
+                run.expect(0);
+                break;
+            }
+            kills += 1;
+            check(&packages, &whole);
+        }
+    }
+    assert!(kills > 50, "only {kills} calls were found to kill it at");
+}
+
+#[test]
+fn s3_31_s3_32_random_kills_while_fragments_are_assembled() {
+    let rounds = rounds().unwrap_or(12);
+    let whole = reference(100);
+    let mut usual = Duration::from_millis(60);
+    let (mut kills, mut stood) = (0, 0);
+    for round in 0..rounds {
+        let packages = packages(100);
+        // Moments spread evenly over all of a run, and a little beyond its end.
+        let moment = usual.mul_f64(1.1 * (f64::from(round) + 0.5) / f64::from(rounds));
+        let started = Instant::now();
+        let mut running = Running::start(packages.command(&["assemble", "foo", "1.0"]));
+        if !running.ends_within(moment) {
+            running.signal(Signal::KILL);
+        }
+        let run = running.wait();
+        if run.status == -9 {
+            kills += 1;
+            stood += u32::from(check(&packages, &whole));
+        } else {
+            run.expect(0);
+            usual = started.elapsed();
+        }
+    }
+    say(format_args!("{kills} kills in {rounds} rounds; the target stood after {stood} of them"));
+    assert!(kills > 0, "nothing was killed in {rounds} rounds");
+}
+
+/// Returns what the target is when nobody disturbs it.
+fn reference(files: u32) -> Vec<String> {
+    let packages = packages(files);
+    packages.assemble(&[]).expect(0);
+    packages.target()
+}
+
+#[expect(clippy::disallowed_methods, reason = "how many rounds is said by who starts the test")]
+fn rounds() -> Option<u32> {
+    let text = std::env::var("INTRAWARE_KILL_ROUNDS").ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("INTRAWARE_KILL_ROUNDS={text} is no number")))
+}
+
+/// Says how far a test is; cargo shows it when the test fails, or is asked not to capture it.
+#[expect(clippy::disallowed_macros, reason = "the count of kills is for who runs the test")]
+fn say(what: std::fmt::Arguments<'_>) {
+    println!("{what}");
+}
