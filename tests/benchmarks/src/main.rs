@@ -9,6 +9,7 @@
 //! cannot be measured.
 
 mod apart;
+mod assemble;
 mod bars;
 mod delivery;
 mod failure;
@@ -46,6 +47,8 @@ enum Part {
     Delivery(delivery::Arguments),
     /// Disturb deliveries, and count what sftp, scp, lftp, rclone and upload then say and leave at the site
     Trials(trials::Arguments),
+    /// Make one package of the fragments of many machines, against tar
+    Assemble(assemble::Arguments),
     /// Measure one command
     #[command(hide = true)]
     Measure(apart::Arguments),
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
         Some(Part::Staging(arguments)) => staging::run(&arguments),
         Some(Part::Delivery(arguments)) => delivery::run(&arguments),
         Some(Part::Trials(arguments)) => trials::run(&arguments),
+        Some(Part::Assemble(arguments)) => assemble::run(&arguments),
         Some(Part::Measure(arguments)) => apart::run(&arguments),
         None => everything(),
     };
@@ -72,5 +76,6 @@ fn main() -> ExitCode {
 fn everything() -> Result<bool, failure::Failure> {
     let staging = staging::run(&staging::Arguments::default())?;
     let delivery = delivery::run(&delivery::Arguments::default())?;
-    Ok(trials::run(&trials::Arguments::default())? && staging && delivery)
+    let assemble = assemble::run(&assemble::Arguments::default())?;
+    Ok(trials::run(&trials::Arguments::default())? && staging && delivery && assemble)
 }

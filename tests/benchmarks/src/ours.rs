@@ -147,7 +147,7 @@ pub(crate) fn quoted(text: impl std::fmt::Display) -> String {
 }
 
 /// Returns a program, which is built together with this one.
-fn program(name: &str) -> PathBuf {
+pub(crate) fn program(name: &str) -> PathBuf {
     std::env::current_exe().map_or_else(|_| name.into(), |this| this.with_file_name(name))
 }
 
