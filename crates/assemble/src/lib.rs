@@ -38,7 +38,7 @@ mod target;
 mod unpack;
 
 pub use assemble::assemble;
-pub use refused::{AssembleError, Refused};
+pub use refused::{AssembleError, Refused, RefusedFragment};
 pub use request::{Limits, Modes, Request, Step, Tell};
 pub use result::{Assembled, Machine, Placed};
 pub use unpack::check_archive;

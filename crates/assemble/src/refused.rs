@@ -51,6 +51,21 @@ impl Unread {
     }
 }
 
+/// A fragment that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct RefusedFragment {
+    /// Its path; escaped.
+    pub fragment: String,
+    /// Why; escaped.
+    pub why: String,
+}
+
+impl std::fmt::Display for RefusedFragment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Refused: {}: {}", self.fragment, self.why)
+    }
+}
+
 /// Why there is no target. Paths in it are escaped.
 #[derive(Debug, thiserror::Error)]
 pub enum AssembleError {
@@ -73,8 +88,8 @@ pub enum AssembleError {
         unexpected: Vec<String>,
     },
     /// Fragments are wrong; each with its reason.
-    #[error("{}", refused(.0))]
-    Refused(Vec<(String, Refused)>),
+    #[error("{}", refused(.0.len()))]
+    Refused(Vec<RefusedFragment>),
     /// The machines contradict each other.
     #[error("{}", differing(.conflicts.len(), .dead.len()))]
     Conflicts {
@@ -156,12 +171,11 @@ fn machines(missing: &[String], unexpected: &[String]) -> String {
     format!("{}; wait for what is missing, or correct --machines", parts.join("; "))
 }
 
-fn refused(fragments: &[(String, Refused)]) -> String {
-    let lines: Vec<String> = fragments
-        .iter()
-        .map(|(file, why)| format!("refused {file}: {why}; make the fragment again"))
-        .collect();
-    lines.join("\n")
+fn refused(fragments: usize) -> String {
+    match fragments {
+        1 => "1 fragment is refused; make it again, nothing was published".to_owned(),
+        _ => format!("{fragments} fragments are refused; make them again, nothing was published"),
+    }
 }
 
 fn differing(conflicts: usize, dead: usize) -> String {

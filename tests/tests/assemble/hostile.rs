@@ -17,7 +17,11 @@ fn refused(attack: &str, bytes: &[u8], why: &str) {
     let run = packages.assemble(&[]).expect(1);
     let said = format!("foo_1.0_flow.tar.gz: {why}");
     assert!(run.stderr.contains(&said), "{attack}: expected {said:?}: {run:?}");
-    assert!(!run.stderr.contains('\u{1b}') && run.stderr.lines().count() == 1, "{attack}: {run:?}");
+    assert!(!run.stderr.contains('\u{1b}') && run.stderr.lines().count() == 2, "{attack}: {run:?}");
+    assert!(
+        run.stderr.ends_with("error: 1 fragment is refused; make it again, nothing was published\n"),
+        "{run:?}"
+    );
     assert_eq!(packages.all(), before, "{attack}: {run:?}");
     assert_eq!(packages.left(), ["foo_1.0_ebb.tar.gz", "foo_1.0_flow.tar.gz"], "{attack}");
 }
@@ -309,4 +313,20 @@ fn right_archives_of_other_programs_are_taken() {
     packages.put_bytes("foo_1.0_granite.tar.gz", &gzip(&[filled, vec![0; 8192]].concat()));
     packages.assemble(&[]).expect(0);
     assert_eq!(packages.read(&long), "x");
+}
+
+#[test]
+fn all_fragments_that_are_wrong_are_told_and_in_the_json_too() {
+    let packages = Packages::default();
+    packages.put("ebb", common());
+    packages.put_bytes("foo_1.0_flow.tar.gz", b"no archive");
+    packages.put_bytes("foo_1.0_moss.tar.gz", &gzip(&common().tar_without()));
+    let run = packages.assemble(&["--json"]).expect(1);
+    assert!(
+        run.stderr.ends_with("error: 2 fragments are refused; make them again, nothing was published\n"),
+        "{run:?}"
+    );
+    let refused = &run.json()["refused"];
+    assert!(refused[0]["fragment"].as_str().unwrap().ends_with("foo_1.0_flow.tar.gz"), "{refused}");
+    assert_eq!(refused[1]["why"], "it has no list built.files.moss.xml");
 }

@@ -45,7 +45,7 @@ fn s3_04_all_options_have_their_names_and_three_levels_of_help() {
         "--threads",
         "3",
     ];
-    packages.manage(&all).expect(0);
+    packages.manage(&all).expect(0).complains(&["3 files of ", "bin.ebb/tool from ebb"]);
     packages.manage(&["assemble", "foo", "1.0", "--pname", "foo"]).expect(2);
 }
 

@@ -12,7 +12,7 @@ use rustix::fs::{FileType, Mode, OFlags};
 use super::find::Found;
 use crate::merge::Part;
 use crate::partial::{Partial, contents};
-use crate::refused::{AssembleError, Refused, Unread};
+use crate::refused::{AssembleError, Refused, RefusedFragment, Unread};
 use crate::request::{Request, Step, Tell};
 use crate::tar::{Entries, Gzip};
 use crate::unpack::{Blobs, Contents, Unpacker};
@@ -62,7 +62,9 @@ fn settle(
         let path = request.source.join(&found[index].file);
         match result {
             Ok(contents) => parts.push(Part { machine: found[index].machine.clone(), contents }),
-            Err(Unread::Refused(why)) => refused.push((foreign::path(&path).to_string(), why)),
+            Err(Unread::Refused(Refused(why))) => {
+                refused.push(RefusedFragment { fragment: foreign::path(&path).to_string(), why });
+            }
             Err(Unread::Read(source)) => return Err(AssembleError::io("read", &path, source)),
             Err(Unread::Write(source)) => {
                 let path = partial.path().join(contents(index));

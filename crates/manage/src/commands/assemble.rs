@@ -278,11 +278,22 @@ fn report(assembled: &Assembled, json: bool) -> Result<(), Failure> {
     for warning in conflicts.chain(dead).chain(assembled.warnings.iter().cloned()) {
         tracing::warn!("{warning}");
     }
+    let Assembled { files, directories, links, bytes, .. } = assembled;
+    tracing::info!("{files} files of {bytes} bytes, {directories} directories, {links} links");
+    for entry in &assembled.entries {
+        tracing::debug!("{} from {}", foreign::escape(&entry.path), entry.machine);
+    }
     if json { output::json(assembled) } else { Ok(()) }
 }
 
 /// Reports what the machines disagree on, all of it, and returns what the program ends with.
 fn failure(error: &AssembleError, json: bool) -> Result<Failure, Failure> {
+    if let AssembleError::Refused(fragments) = error {
+        if json {
+            output::json(&serde_json::json!({ "refused": fragments }))?;
+        }
+        fragments.iter().for_each(|fragment| output::complain(&fragment.to_string()));
+    }
     if let AssembleError::Conflicts { conflicts, dead } = error {
         if json {
             output::json(&serde_json::json!({ "conflicts": conflicts, "dead_links": dead }))?;
