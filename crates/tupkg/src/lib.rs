@@ -4,7 +4,13 @@
 //! them as one stream; the server verifies each and says PASS or FAIL. [`wire`] is the form of the messages and touches
 //! nothing but bytes. The library blocks, prints nothing, reads no environment and knows nothing of builds.
 
+pub mod accounts;
 pub mod digest;
+pub mod line;
+mod private;
 pub mod secret;
 pub mod shown;
+pub mod tls;
 pub mod wire;
+
+pub use private::PrivateError;

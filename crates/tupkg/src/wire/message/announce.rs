@@ -79,7 +79,7 @@ impl Announcement {
 
 fn digest<const N: usize>(taken: &mut Taken, name: String) -> Result<crate::digest::Hex<N>, MessageError> {
     let digest = crate::digest::Hex::parse(taken.take(&name)?);
-    digest.ok_or_else(|| MessageError::Value(name, "a digest in hexadecimal digits"))
+    digest.ok_or(MessageError::Value(name, "a digest in hexadecimal digits"))
 }
 
 /// The answer to an announcement: how many bytes of each package the server has.

@@ -1,0 +1,273 @@
+//! A connection, plain or under TLS, on which nothing takes forever.
+//!
+//! Each read or write waits at most as long as is said ([`Limits::idle`]), and all of them together end at a moment
+//! ([`Limits::deadline`]). This holds below TLS, so that a handshake that comes in byte by byte ends as well.
+
+use std::io::{self, BufReader, ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, ServerConfig, ServerConnection, StreamOwned};
+
+use crate::wire;
+
+/// TLS reads 4 KiB at a time; behind this it asks the kernel less often.
+const BUFFER: usize = 32 << 10;
+
+/// How long the other end may still send after all was said, and how much, before the connection is closed.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+const LAST_BYTES: usize = 256 << 10;
+
+/// How long things may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// One read or write.
+    pub idle: Duration,
+    /// When everything ends.
+    pub deadline: Option<Instant>,
+}
+
+/// A connection.
+pub struct Line {
+    way: Way,
+    has_sha256: bool,
+}
+
+enum Way {
+    Plain(Timed),
+    Server(Box<StreamOwned<ServerConnection, Timed>>),
+    Client(Box<StreamOwned<ClientConnection, Timed>>),
+}
+
+impl Line {
+    /// Takes a connection without TLS.
+    pub fn plain(tcp: TcpStream, limits: Limits) -> io::Result<Self> {
+        Ok(Self { way: Way::Plain(Timed::new(tcp, limits)?), has_sha256: false })
+    }
+
+    /// Sets up TLS as a server.
+    pub fn accept(tcp: TcpStream, limits: Limits, config: Arc<ServerConfig>) -> io::Result<Self> {
+        let mut timed = Timed::new(tcp, limits)?;
+        let mut tls = ServerConnection::new(config).map_err(io::Error::other)?;
+        if let Err(error) = tls.complete_io(&mut timed) {
+            // The alert that says why.
+            let _ = tls.write_tls(&mut timed);
+            return Err(error);
+        }
+        let has_sha256 = tls.alpn_protocol() == Some(wire::ALPN_SHA256);
+        Ok(Self { way: Way::Server(Box::new(StreamOwned::new(tls, timed))), has_sha256 })
+    }
+
+    /// Sets up TLS as a client.
+    pub fn connect(
+        tcp: TcpStream,
+        limits: Limits,
+        config: Arc<ClientConfig>,
+        name: ServerName<'static>,
+    ) -> io::Result<Self> {
+        let mut timed = Timed::new(tcp, limits)?;
+        let mut tls = ClientConnection::new(config, name).map_err(io::Error::other)?;
+        tls.complete_io(&mut timed)?;
+        let has_sha256 = tls.alpn_protocol() == Some(wire::ALPN_SHA256);
+        Ok(Self { way: Way::Client(Box::new(StreamOwned::new(tls, timed))), has_sha256 })
+    }
+
+    /// Returns whether both ends have agreed on SHA-256.
+    pub fn has_sha256(&self) -> bool {
+        self.has_sha256
+    }
+
+    /// Changes how long things may take from now on.
+    pub fn limit(&mut self, limits: Limits) {
+        self.timed().limits = limits;
+    }
+
+    /// Returns whether there are bytes of the other end that nobody has asked for. An end is none.
+    pub fn has_more(&mut self) -> io::Result<bool> {
+        self.timed().wait(false)?;
+        let read = self.read(&mut [0]);
+        self.timed().wait(true)?;
+        match read {
+            Ok(count) => Ok(count > 0),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Ends the connection so that the other end can read what was said last: what it still sends is taken for a
+    /// moment, because unread bytes would make the kernel throw away what it has not delivered yet.
+    pub fn close(mut self) {
+        let _ = match &mut self.way {
+            Way::Plain(timed) => timed.flush(),
+            Way::Server(tls) => {
+                tls.conn.send_close_notify();
+                tls.flush()
+            }
+            Way::Client(tls) => {
+                tls.conn.send_close_notify();
+                tls.flush()
+            }
+        };
+        let timed = self.timed();
+        timed.limits = Limits { idle: LAST_WORDS, deadline: Some(Instant::now() + LAST_WORDS) };
+        if timed.tcp().shutdown(Shutdown::Write).is_err() {
+            return;
+        }
+        let (mut buffer, mut taken) = ([0; 4096], 0);
+        while let Ok(count @ 1..) = timed.read(&mut buffer) {
+            taken += count;
+            if taken > LAST_BYTES {
+                return;
+            }
+        }
+    }
+
+    fn timed(&mut self) -> &mut Timed {
+        match &mut self.way {
+            Way::Plain(timed) => timed,
+            Way::Server(tls) => &mut tls.sock,
+            Way::Client(tls) => &mut tls.sock,
+        }
+    }
+}
+
+impl Read for Line {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = match &mut self.way {
+            Way::Plain(timed) => timed.read(buffer),
+            Way::Server(tls) => tls.read(buffer),
+            Way::Client(tls) => tls.read(buffer),
+        };
+        match read {
+            // An end without TLS's goodbye. Whoever reads knows how much there must be.
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(0),
+            other => other,
+        }
+    }
+}
+
+impl Write for Line {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match &mut self.way {
+            Way::Plain(timed) => timed.write(bytes),
+            Way::Server(tls) => tls.write(bytes),
+            Way::Client(tls) => tls.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match &mut self.way {
+            Way::Plain(timed) => timed.flush(),
+            Way::Server(tls) => tls.flush(),
+            Way::Client(tls) => tls.flush(),
+        }
+    }
+}
+
+/// A TCP connection whose reads and writes end in time.
+struct Timed {
+    reader: BufReader<TcpStream>,
+    limits: Limits,
+    /// What the kernel was told last, for reading and for writing.
+    told: [Duration; 2],
+    waits: bool,
+}
+
+impl Timed {
+    fn new(tcp: TcpStream, limits: Limits) -> io::Result<Self> {
+        tcp.set_nodelay(true)?;
+        let told = [Duration::ZERO; 2];
+        Ok(Self { reader: BufReader::with_capacity(BUFFER, tcp), limits, told, waits: true })
+    }
+
+    fn tcp(&self) -> &TcpStream {
+        self.reader.get_ref()
+    }
+
+    /// Says whether reads wait for bytes.
+    fn wait(&mut self, waits: bool) -> io::Result<()> {
+        self.waits = waits;
+        self.tcp().set_nonblocking(!waits)
+    }
+
+    /// Returns how long the next call may take.
+    fn time(&self) -> io::Result<Duration> {
+        let left = self.limits.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        match left {
+            Some(Duration::ZERO) => Err(late()),
+            Some(left) => Ok(left.min(self.limits.idle)),
+            None => Ok(self.limits.idle),
+        }
+    }
+
+    /// Tells the kernel, unless it knows nearly that already.
+    fn tell(&mut self, which: usize) -> io::Result<()> {
+        let time = self.time()?;
+        let told = self.told[which];
+        if time < told || time > told + told / 8 {
+            match which {
+                READ => self.tcp().set_read_timeout(Some(time))?,
+                _ => self.tcp().set_write_timeout(Some(time))?,
+            }
+            self.told[which] = time;
+        }
+        Ok(())
+    }
+
+    fn named(&self, error: io::Error) -> io::Error {
+        if error.kind() == ErrorKind::WouldBlock && self.waits { late() } else { error }
+    }
+}
+
+const READ: usize = 0;
+const WRITE: usize = 1;
+
+fn late() -> io::Error {
+    io::Error::new(ErrorKind::TimedOut, "nothing was heard, or too little, in the time allowed")
+}
+
+impl Read for Timed {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.waits && self.reader.buffer().is_empty() {
+            self.tell(READ)?;
+        }
+        loop {
+            match self.reader.read(buffer) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                other => return other.map_err(|error| self.named(error)),
+            }
+        }
+    }
+}
+
+impl Write for Timed {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.tell(WRITE)?;
+        let written = self.reader.get_mut().write(bytes);
+        written.map_err(|error| self.named(error))
+    }
+
+    fn write_vectored(&mut self, parts: &[io::IoSlice<'_>]) -> io::Result<usize> {
+        self.tell(WRITE)?;
+        let written = self.reader.get_mut().write_vectored(parts);
+        written.map_err(|error| self.named(error))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Connects to the first of the addresses that answers in time.
+pub(crate) fn dial(addresses: &[SocketAddr], time: Duration) -> io::Result<TcpStream> {
+    let mut last = io::Error::new(ErrorKind::NotFound, "the host has no address");
+    for address in addresses {
+        match TcpStream::connect_timeout(address, time) {
+            Ok(tcp) => return Ok(tcp),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
