@@ -9,6 +9,7 @@ pub mod digest;
 pub mod line;
 mod private;
 pub mod secret;
+pub mod server;
 pub mod shown;
 pub mod tls;
 pub mod wire;

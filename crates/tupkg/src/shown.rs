@@ -40,6 +40,19 @@ pub fn path(path: &std::path::Path) -> String {
     shown(path.as_os_str().as_bytes())
 }
 
+/// Returns an error and its causes as one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    // Ours, but a library may repeat what a peer has said.
+    text.replace(char::is_control, " ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
