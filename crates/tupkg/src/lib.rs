@@ -5,8 +5,9 @@
 //! nothing but bytes. The library blocks, prints nothing, reads no environment and knows nothing of builds.
 
 pub mod accounts;
+pub mod client;
 pub mod digest;
-pub mod line;
+mod line;
 mod private;
 pub mod secret;
 pub mod server;

@@ -4,7 +4,7 @@
 //! ([`Limits::deadline`]). This holds below TLS, so that a handshake that comes in byte by byte ends as well.
 
 use std::io::{self, BufReader, ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -22,15 +22,15 @@ const LAST_BYTES: usize = 256 << 10;
 
 /// How long things may take.
 #[derive(Debug, Clone, Copy)]
-pub struct Limits {
+pub(crate) struct Limits {
     /// One read or write.
-    pub idle: Duration,
+    pub(crate) idle: Duration,
     /// When everything ends.
-    pub deadline: Option<Instant>,
+    pub(crate) deadline: Option<Instant>,
 }
 
 /// A connection.
-pub struct Line {
+pub(crate) struct Line {
     way: Way,
     has_sha256: bool,
 }
@@ -43,12 +43,12 @@ enum Way {
 
 impl Line {
     /// Takes a connection without TLS.
-    pub fn plain(tcp: TcpStream, limits: Limits) -> io::Result<Self> {
+    pub(crate) fn plain(tcp: TcpStream, limits: Limits) -> io::Result<Self> {
         Ok(Self { way: Way::Plain(Timed::new(tcp, limits)?), has_sha256: false })
     }
 
     /// Sets up TLS as a server.
-    pub fn accept(tcp: TcpStream, limits: Limits, config: Arc<ServerConfig>) -> io::Result<Self> {
+    pub(crate) fn accept(tcp: TcpStream, limits: Limits, config: Arc<ServerConfig>) -> io::Result<Self> {
         let mut timed = Timed::new(tcp, limits)?;
         let mut tls = ServerConnection::new(config).map_err(io::Error::other)?;
         if let Err(error) = tls.complete_io(&mut timed) {
@@ -61,7 +61,7 @@ impl Line {
     }
 
     /// Sets up TLS as a client.
-    pub fn connect(
+    pub(crate) fn connect(
         tcp: TcpStream,
         limits: Limits,
         config: Arc<ClientConfig>,
@@ -75,17 +75,17 @@ impl Line {
     }
 
     /// Returns whether both ends have agreed on SHA-256.
-    pub fn has_sha256(&self) -> bool {
+    pub(crate) fn has_sha256(&self) -> bool {
         self.has_sha256
     }
 
     /// Changes how long things may take from now on.
-    pub fn limit(&mut self, limits: Limits) {
+    pub(crate) fn limit(&mut self, limits: Limits) {
         self.timed().limits = limits;
     }
 
     /// Returns whether there are bytes of the other end that nobody has asked for. An end is none.
-    pub fn has_more(&mut self) -> io::Result<bool> {
+    pub(crate) fn has_more(&mut self) -> io::Result<bool> {
         self.timed().wait(false)?;
         let read = self.read(&mut [0]);
         self.timed().wait(true)?;
@@ -98,7 +98,7 @@ impl Line {
 
     /// Ends the connection so that the other end can read what was said last: what it still sends is taken for a
     /// moment, because unread bytes would make the kernel throw away what it has not delivered yet.
-    pub fn close(mut self) {
+    pub(crate) fn close(mut self) {
         let _ = match &mut self.way {
             Way::Plain(timed) => timed.flush(),
             Way::Server(tls) => {
@@ -258,16 +258,4 @@ impl Write for Timed {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
-}
-
-/// Connects to the first of the addresses that answers in time.
-pub(crate) fn dial(addresses: &[SocketAddr], time: Duration) -> io::Result<TcpStream> {
-    let mut last = io::Error::new(ErrorKind::NotFound, "the host has no address");
-    for address in addresses {
-        match TcpStream::connect_timeout(address, time) {
-            Ok(tcp) => return Ok(tcp),
-            Err(error) => last = error,
-        }
-    }
-    Err(last)
 }

@@ -58,7 +58,12 @@ impl Sessions {
     /// Lets sessions end by themselves for so long, and ends them then. Returns how many had to be ended.
     pub(super) fn end(&self, within: Duration) -> usize {
         self.wait(within);
-        let left = self.lock().open.values().map(|open| open.tcp.shutdown(Shutdown::Both)).count();
+        let left = {
+            let state = self.lock();
+            // One that has ended meanwhile cannot be ended again.
+            state.open.values().for_each(|open| drop(open.tcp.shutdown(Shutdown::Both)));
+            state.open.len()
+        };
         // They notice at once, and write down what they have.
         self.wait(Duration::from_secs(10));
         left
