@@ -66,6 +66,12 @@ pub fn complain(message: &str) {
     let _ = writeln!(io::stderr().lock(), "{message}");
 }
 
+/// Writes a question to standard error, and no line break.
+pub fn ask(question: &str) {
+    let mut stderr = io::stderr().lock();
+    let _ = stderr.write_all(question.as_bytes()).and_then(|()| stderr.flush());
+}
+
 /// Returns whether a person looks at standard output.
 pub fn is_terminal() -> bool {
     io::stdout().is_terminal()

@@ -17,6 +17,8 @@ EXAMPLES:
   upload --dry-run             show what would be delivered, and why not the rest
   upload --job p7              deliver the build p7 now, whatever failed before
   upload status                show what waits, who is at work on it, what failed
+  upload send a.pkg.tar.gz     send a package to the tupkg server that ~/.tupkg names
+  upload serve                 be such a server
 ";
 
 /// Delivers prepared payloads to the delivery site
@@ -42,6 +44,12 @@ enum Command {
     /// Try configuration, spool, locks and site for real, and find out what the site can do
     #[command(after_help = EXIT_STATUS)]
     Check,
+    /// Send packages to a tupkg server, as the file ~/.tupkg says
+    #[command(after_help = EXIT_STATUS)]
+    Send(commands::send::Arguments),
+    /// Take packages from tupkg clients, until a signal comes
+    #[command(after_help = EXIT_STATUS)]
+    Serve(commands::serve::Arguments),
     /// Print completions for a shell
     Completions {
         /// The shell
@@ -54,8 +62,17 @@ enum Command {
 fn main() -> ExitCode {
     // A wrong command line ends here, with exit status 2.
     let cli = Cli::parse();
-    process::start_logging(&cli.common);
+    process::start_logging(&cli.messages());
     process::main(|| dispatch(cli))
+}
+
+impl Cli {
+    /// Returns the options as far as messages go. A server says what it does without being asked: nobody looks at it.
+    fn messages(&self) -> Common {
+        let is_server = matches!(&self.command, Some(Command::Serve(arguments)) if arguments.is_server());
+        let least = u8::from(is_server && !self.common.quiet);
+        Common { verbose: self.common.verbose.max(least), ..self.common.clone() }
+    }
 }
 
 fn dispatch(cli: Cli) -> Result<u8, Failure> {
@@ -68,6 +85,8 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
         Some(Command::Run(arguments)) => commands::run::run(&common, &arguments),
         Some(Command::Status(arguments)) => commands::status::run(&common, &arguments),
         Some(Command::Check) => commands::check::run(&common),
+        Some(Command::Send(arguments)) => commands::send::run(&common, &arguments),
+        Some(Command::Serve(arguments)) => commands::serve::run(&common, arguments),
         Some(Command::Completions { shell }) => pages::completions(Cli::command(), shell).map(|()| exit::OK),
         Some(Command::Man) => pages::man(Cli::command()).map(|()| exit::OK),
     }
