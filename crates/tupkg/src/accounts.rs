@@ -43,6 +43,13 @@ pub struct Account {
     hash: String,
 }
 
+impl Account {
+    /// Returns what the file has of its password.
+    pub(crate) fn hash(&self) -> &str {
+        &self.hash
+    }
+}
+
 /// The accounts cannot be used, or not be changed.
 #[derive(Debug, thiserror::Error)]
 pub enum AccountsError {

@@ -16,7 +16,7 @@
 //!
 //! **Who waits for whom.** A thread a session. What has not logged in is counted apart from what has, so that strangers
 //! cannot keep accounts out for longer than a login may take. Each step has a deadline ([`settings::Limits`]). Passwords are
-//! checked one at a time: each check takes 19 MiB.
+//! checked one at a time, for the memory that it takes.
 
 pub mod settings;
 

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::digest::Md5Sum;
 use crate::tls::TlsError;
@@ -26,6 +27,8 @@ pub struct Outcome {
     pub sent: u64,
     /// In how many sessions it was announced.
     pub sessions: u32,
+    /// How long the last of these took, from connecting to its end.
+    pub session: Duration,
     /// Good or bad.
     pub end: End,
 }

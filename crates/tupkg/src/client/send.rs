@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::batch::fitting;
 use super::conversation::{Broke, Sent, Server};
@@ -111,7 +111,17 @@ impl Item {
         let announced = package.as_ref().map(|package| &package.announced);
         let (size, md5) =
             (announced.map_or(0, |announced| announced.size), announced.map(|announced| announced.md5));
-        let outcome = Outcome { path, name, size, md5, resumed_from: 0, sent: 0, sessions: 0, end };
+        let outcome = Outcome {
+            path,
+            name,
+            size,
+            md5,
+            resumed_from: 0,
+            sent: 0,
+            sessions: 0,
+            session: Duration::ZERO,
+            end,
+        };
         Self { has_ended: package.is_none(), package, outcome, wrong_digests: 0, held: 0 }
     }
 
@@ -199,6 +209,7 @@ impl Sending<'_> {
             done += bytes;
             self.progress.advance(done);
         };
+        let begin = Instant::now();
         let result = self.server.converse(&packages, &mut sent, self.stop, &mut advance);
         self.progress.end();
         for (index, Sent { held, bytes }) in batch.iter().zip(sent) {
@@ -207,6 +218,7 @@ impl Sending<'_> {
             item.outcome.resumed_from = held;
             item.outcome.sent += bytes;
             item.outcome.sessions += 1;
+            item.outcome.session = begin.elapsed();
         }
         result
     }

@@ -3,15 +3,23 @@
 //! After a number of wrong passwords for an account from an address none is right any more for a while, and none is even
 //! checked; after four times as many from one address, whatever the account, neither. Whoever is locked out is told the same as
 //! with a wrong password, after the same pause.
+//!
+//! To check a password takes 19 MiB and tens of milliseconds, which a client of many sessions would pay for each. So what was
+//! right once is known again by a digest under a key that this process has drawn and never tells. Every wrong password
+//! costs the whole check.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
+use std::io;
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use sha2::{Digest as _, Sha256};
+
 use super::settings::Limits;
-use crate::accounts::{self, Account, Accounts, AccountsError};
+use crate::accounts::{self, Account, Accounts};
+use crate::secret::Secret;
 use crate::wire::Login;
 
 /// How many addresses and accounts are remembered; more of them, and the older half is forgotten.
@@ -25,6 +33,9 @@ pub(super) struct Gate {
     over: Duration,
     names: RandomState,
     failures: Mutex<HashMap<Guess, Failures>>,
+    key: [u8; 32],
+    /// Digests of right passwords, by what the file of accounts has: a changed password is another one.
+    known: Mutex<HashMap<String, [u8; 32]>>,
     turn: Mutex<()>,
 }
 
@@ -38,35 +49,65 @@ struct Failures {
 }
 
 impl Gate {
-    pub(super) fn new(limits: &Limits) -> Self {
-        Self {
+    pub(super) fn new(limits: &Limits) -> io::Result<Self> {
+        let mut key = [0; 32];
+        rustix::rand::getrandom(&mut key[..], rustix::rand::GetRandomFlags::empty())?;
+        Ok(Self {
             most: limits.failures,
             over: Duration::from_secs(limits.failures_s),
             names: RandomState::new(),
             failures: Mutex::default(),
+            key,
+            known: Mutex::default(),
             turn: Mutex::default(),
-        }
+        })
     }
 
     /// Returns the account whose password this is. `address` is where it was said.
-    pub(super) fn check(
-        &self,
-        accounts: &Accounts,
-        login: &Login,
-        address: IpAddr,
-    ) -> Result<Option<Account>, AccountsError> {
+    pub(super) fn check(&self, accounts: &Accounts, login: &Login, address: IpAddr) -> Option<Account> {
         let guess = (network(address), Some(self.names.hash_one(&login.user)));
         if self.is_locked(guess, Instant::now()) {
-            return Ok(None);
+            return None;
         }
-        let account = {
+        let account = accounts.find(&login.user);
+        if self.is_known(account, &login.password) {
+            return account.cloned();
+        }
+        let checked = {
             let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-            accounts::check(accounts.find(&login.user), &login.password).cloned()
+            // Another session of the account may have had its turn meanwhile.
+            if self.is_known(account, &login.password) {
+                return account.cloned();
+            }
+            accounts::check(account, &login.password)
         };
-        if account.is_none() {
-            self.remember(guess, Instant::now());
+        match checked {
+            Some(account) => self.learn(account, &login.password),
+            None => self.remember(guess, Instant::now()),
         }
-        Ok(account)
+        checked.cloned()
+    }
+
+    fn is_known(&self, account: Option<&Account>, password: &Secret) -> bool {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        account.is_some_and(|account| known.get(account.hash()) == Some(&self.digest(account, password)))
+    }
+
+    fn learn(&self, account: &Account, password: &Secret) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= MAX_REMEMBERED {
+            known.clear();
+        }
+        known.insert(account.hash().to_owned(), self.digest(account, password));
+    }
+
+    fn digest(&self, account: &Account, password: &Secret) -> [u8; 32] {
+        let mut sum = Sha256::new();
+        sum.update(self.key);
+        sum.update(account.hash());
+        sum.update([0]);
+        sum.update(password.expose());
+        sum.finalize().into()
     }
 
     fn is_locked(&self, (address, account): Guess, now: Instant) -> bool {
@@ -117,7 +158,7 @@ mod tests {
 
     #[test]
     fn s4_10_who_guesses_is_locked_out_for_a_while_and_alone() {
-        let gate = Gate::new(&Limits::default());
+        let gate = Gate::new(&Limits::default()).unwrap();
         let [here, there]: [IpAddr; 2] = ["192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap()];
         let start = Instant::now();
         for _ in 0..4 {
@@ -140,8 +181,25 @@ mod tests {
     }
 
     #[test]
+    fn s4_10_a_right_password_is_known_again_until_it_changes() {
+        let gate = Gate::new(&Limits::default()).unwrap();
+        let mut accounts = Accounts::default();
+        let login = |password: &str| Login { user: b"a".to_vec(), password: Secret::new(password) };
+        let check = |accounts: &Accounts, password: &str| {
+            gate.check(accounts, &login(password), "192.0.2.1".parse().unwrap()).is_some()
+        };
+        accounts.set("a", &Secret::new("right"), None, None).unwrap();
+        let is_known = |accounts: &Accounts| gate.is_known(accounts.find(b"a"), &Secret::new("right"));
+        assert!(!is_known(&accounts) && !check(&accounts, "wrong") && !is_known(&accounts));
+        assert!(check(&accounts, "right") && is_known(&accounts));
+        assert!(check(&accounts, "right") && !check(&accounts, "wrong"));
+        accounts.set("a", &Secret::new("changed"), None, None).unwrap();
+        assert!(!is_known(&accounts) && !check(&accounts, "right") && check(&accounts, "changed"));
+    }
+
+    #[test]
     fn s4_10_what_is_remembered_is_bounded() {
-        let gate = Gate::new(&Limits::default());
+        let gate = Gate::new(&Limits::default()).unwrap();
         let start = Instant::now();
         for n in 0..30_000_u32 {
             gate.remember((IpAddr::V4(n.into()), Some(1)), start);

@@ -105,7 +105,7 @@ fn prepare(settings: Settings) -> Result<Shared, ServerError> {
     let settings = Arc::new(settings);
     let root = |error| ServerError::Root(shown::path(&settings.root), error);
     let room = Arc::new(Room::open(Arc::clone(&settings)).map_err(root)?);
-    let gate = Gate::new(&settings.limits);
+    let gate = Gate::new(&settings.limits).map_err(ServerError::System)?;
     let time = Duration::from_secs(settings.limits.hook_s);
     let hooks =
         Hooks::start(settings.hooks.as_deref(), room.incoming(), time).map_err(ServerError::System)?;

@@ -149,6 +149,8 @@ fn converse(shared: &Shared, place: &Place, line: &mut Line, address: IpAddr) ->
             return Err(error);
         }
     };
+    // Whoever hears FAIL may send the package anew at once.
+    drop(slots);
     frame::write(line, &Verdicts(verdicts).message(announcement.dialect, line.has_sha256()))?;
     acknowledged(line, place);
     Ok(())
@@ -175,7 +177,7 @@ fn log_in(shared: &Shared, place: &Place, line: &mut Line, address: IpAddr) -> R
         }
     };
     // The time of a check, and of those before it, is not the client's.
-    let checked = shared.gate.check(&accounts, &login, address)?;
+    let checked = shared.gate.check(&accounts, &login, address);
     let answer_by = Limits { idle: limits.idle(), deadline: Some(Instant::now() + limits.idle()) };
     line.limit(answer_by);
     let Some(account) = checked else {

@@ -89,7 +89,7 @@ impl Default for Settings {
         Self {
             listen: vec![SocketAddr::from((any, 443))],
             root: "/var/lib/tupkgs".into(),
-            accounts: "/etc/intraware/tupkgs.accounts".into(),
+            accounts: "/var/lib/intraware/tupkgs.accounts".into(),
             certificate: None,
             key: None,
             allow_plaintext: false,

@@ -121,6 +121,8 @@ struct Row {
     /// How many bytes were sent, over all sessions.
     sent: u64,
     sessions: u32,
+    /// How long the last session took.
+    session_s: f64,
     result: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
@@ -139,6 +141,7 @@ impl Row {
             resumed_from: outcome.resumed_from,
             sent: outcome.sent,
             sessions: outcome.sessions,
+            session_s: outcome.session.as_secs_f64(),
             result,
             reason,
         }
