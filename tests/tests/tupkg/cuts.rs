@@ -1,0 +1,148 @@
+//! kill -9 of either end, cuts, resets, stalls and drips at random places: the next session goes on, sends at most 64 KiB
+//! of what had arrived again, and the bytes are right.
+//!
+//! `tests/tupkg-cuts --rounds 200` makes as many rounds as wanted; here there are a few.
+
+use std::fs;
+use std::hash::{BuildHasher as _, RandomState};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use intraware_tests::support::relay::{Fault, Relay, Side};
+use rustix::process::Signal;
+
+use crate::scene::{PATIENCE, Scene, Server, Tls, content};
+
+/// What a session has besides the packages' bytes: TLS, login, announcement. More than that is not passed before data.
+const WORDS: u64 = 8 << 10;
+/// What may be lost besides what was under way.
+const LOST: u64 = 64 << 10;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Harm {
+    Cut,
+    Reset,
+    Stall,
+    Drip,
+    KillServer,
+    KillClient,
+}
+
+const HARMS: [Harm; 6] =
+    [Harm::Cut, Harm::Reset, Harm::Stall, Harm::Drip, Harm::KillServer, Harm::KillClient];
+
+#[test]
+fn s4_13_s4_19_a_session_that_is_cut_anywhere_is_gone_on_with() {
+    let rounds = number_from("INTRAWARE_TUPKG_ROUNDS").unwrap_or(12);
+    let first = number_from("INTRAWARE_TUPKG_SEED").unwrap_or_else(|| RandomState::new().hash_one("tupkg"));
+    let scene = Scene::new("limits.idle_s = 1\nlimits.quota = \"1T\"\nlimits.files = 100000");
+    let mut server = scene.serve();
+    let mut resumed = 0;
+    for round in 0..rounds {
+        let seed = first.wrapping_add(round);
+        let harm = HARMS[usize::try_from(round).unwrap_or(0) % HARMS.len()];
+        resumed += u64::from(one(&scene, &mut server, harm, round, &mut Dice(seed)));
+    }
+    say(format_args!("{resumed} of {rounds} sessions were gone on with in the middle of a package"));
+    assert!(resumed * 4 >= rounds, "only {resumed} of {rounds} were cut in the middle of a package");
+}
+
+/// Makes one round; returns whether some of the package was there when it was gone on with.
+fn one(scene: &Scene, server: &mut Server, harm: Harm, round: u64, dice: &mut Dice) -> bool {
+    let seed = dice.0;
+    let size = match harm {
+        // A byte at a time takes its time.
+        Harm::Drip => 2000 + dice.below(20_000),
+        _ => 200_000 + dice.below(3_000_000),
+    };
+    let tls = if dice.below(2) == 0 { Tls::Yes } else { Tls::No };
+    // Every fifth time the server's words are cut and not the client's.
+    let (side, at) = if dice.below(5) == 0 {
+        (Side::Server, dice.below(1500))
+    } else {
+        (Side::Client, dice.below(size + 3000))
+    };
+    say(format_args!(
+        "round {round}, INTRAWARE_TUPKG_SEED={seed}: {harm:?} at {at} of {size}, {side:?}, {tls:?}"
+    ));
+    let (name, size) = (format!("{round}-{seed:x}.pkg.tar.xz"), usize::try_from(size).expect("a size"));
+    scene.package(&name, size, seed);
+    let fault = match harm {
+        Harm::Cut => Fault::CutAfter(at),
+        Harm::Reset => Fault::ResetAfter(at),
+        Harm::Stall => Fault::StallAfter(at),
+        Harm::Drip => Fault::DripAfter(at, 20_000),
+        Harm::KillServer | Harm::KillClient => Fault::None,
+    };
+    let relay = Relay::counting(server.address(), fault, side);
+    let account = scene.account("disturbed", relay.addr(), tls, "");
+    let before = scene.partial();
+    let mut client = scene.start_send(&account, &[&name, "--tries", "1"]);
+    let begin = Instant::now();
+    let mut passed = 0;
+    while client.is_alive() && begin.elapsed() < PATIENCE {
+        passed = relay.sent().max(passed);
+        match harm {
+            Harm::KillServer if passed >= at => {
+                server.signal(Signal::KILL);
+                break;
+            }
+            Harm::KillClient if passed >= at => client.signal(Signal::KILL),
+            // Nobody tells the client either, who would wait a minute.
+            Harm::Stall if relay.met().is_some_and(|met| met.elapsed() > Duration::from_millis(200)) => {
+                client.signal(Signal::KILL);
+            }
+            _ => thread::sleep(Duration::from_micros(200)),
+        }
+    }
+    if harm == Harm::KillServer && client.is_alive() {
+        // It notices by itself.
+        assert!(client.ends_within(PATIENCE), "the client does not notice that the server is gone");
+    }
+    let run = client.wait();
+    passed = relay.sent().max(passed);
+    drop(relay);
+    if harm == Harm::KillServer {
+        server.reap();
+        let restarted = scene.serve();
+        let _ = std::mem::replace(server, restarted);
+    }
+    let account = scene.account("whole", server.address(), tls, "");
+    // The server may not have noticed yet, and says that the package is under way.
+    let ended = scene.send(&account, &[&name, "--json", "--tries", "50"]).expect(0).json();
+    let from = ended[0]["resumed_from"].as_u64().expect("a number");
+    let is_through = run.status == 0 || from == size as u64;
+    if harm == Harm::Cut && side == Side::Client && !is_through {
+        // An orderly end: all that was passed has arrived.
+        assert!(from + WORDS + LOST >= passed.min(at), "{passed} bytes were passed, and {from} are there");
+    }
+    let arrived = scene.path("root/incoming/u1").join(&name);
+    assert!(fs::read(&arrived).expect("a package") == content(size, seed), "round {round}");
+    fs::remove_file(arrived).expect("a package");
+    assert_eq!(scene.partial(), before, "round {round}: nothing is left of it");
+    !is_through && from > 0
+}
+
+/// Says how far a test is; cargo shows it when the test fails, or is asked not to capture it.
+#[expect(clippy::disallowed_macros, reason = "the seeds of a test are for who runs it")]
+fn say(what: std::fmt::Arguments<'_>) {
+    println!("{what}");
+}
+
+#[expect(clippy::disallowed_methods, reason = "how many rounds, and which, is said by who starts the test")]
+fn number_from(variable: &str) -> Option<u64> {
+    let text = std::env::var(variable).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{variable}={text} is no number")))
+}
+
+/// Numbers that follow from a seed, by the splitmix64 method.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % limit
+    }
+}
