@@ -23,7 +23,7 @@ mod tests;
 mod transfer;
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::{BasePath, Session, Site, SiteError};
 use crate::secret::Secret;
@@ -97,8 +97,7 @@ impl Site for Sftp {
     }
 
     fn connect(&self) -> Result<Box<dyn Session>, SiteError> {
-        let deadline = Instant::now() + self.settings.connect_timeout;
-        let link = login::log_in(&self.settings, deadline)?;
-        Ok(Box::new(session::Open::begin(link, &self.settings, deadline)?))
+        let link = login::log_in(&self.settings)?;
+        Ok(Box::new(session::Open::begin(link, &self.settings)?))
     }
 }

@@ -128,6 +128,8 @@ pub(super) struct Link {
     pub(super) peer: String,
     pub(super) io_timeout: Duration,
     pub(super) min_rate: u64,
+    /// When all must be ready, as long as it is not.
+    deadline: Cell<Option<Instant>>,
     dead: Cell<bool>,
 }
 
@@ -138,6 +140,7 @@ impl Link {
         peer: String,
         io_timeout: Duration,
         min_rate: u64,
+        deadline: Instant,
     ) -> Result<Self, SiteError> {
         let failed = |err: Box<dyn std::error::Error + Send + Sync>| {
             let text = format!("preparing the connection to {peer}; look at this host's limits");
@@ -147,7 +150,8 @@ impl Link {
         socket.set_nodelay(true).map_err(|err| failed(err.into()))?;
         ssh.set_tcp_stream(socket.try_clone().map_err(|err| failed(err.into()))?);
         ssh.set_blocking(false);
-        let link = Self { ssh, socket, peer, io_timeout, min_rate, dead: Cell::new(false) };
+        let (deadline, dead) = (Cell::new(Some(deadline)), Cell::new(false));
+        let link = Self { ssh, socket, peer, io_timeout, min_rate, deadline, dead };
         link.bound_destructors(io_timeout);
         Ok(link)
     }
@@ -157,9 +161,17 @@ impl Link {
         self.ssh.set_timeout(u32::try_from(time.as_millis()).unwrap_or(u32::MAX).max(1));
     }
 
-    /// Does one operation that is a question and an answer, within `io_timeout`.
+    /// Takes note that all is ready.
+    pub(super) fn is_ready(&self) {
+        self.deadline.set(None);
+    }
+
+    /// Does one operation that is a question and an answer, within `io_timeout`, or in what is left of the time for
+    /// connecting.
     pub(super) fn ask<T>(&self, op: impl FnMut() -> Result<T, Failure>) -> Result<T, Failure> {
-        self.drive(Patience::Until(Instant::now() + self.io_timeout), op)
+        let end = Instant::now() + self.io_timeout;
+        let end = self.deadline.get().map_or(end, |deadline| deadline.min(end));
+        self.drive(Patience::Until(end), op)
     }
 
     /// Repeats `op` until it neither succeeds nor fails for another reason than having to wait.

@@ -1,4 +1,4 @@
-//! From a name to a connection that is logged in.
+//! From a name to a connection that is logged in, in at most `connect_timeout`.
 //!
 //! The order is the point: the peer proves that it holds a key, the key is looked up in the known_hosts file,
 //! and only then does anything go out that a stranger must not have. There is no trust on first use.
@@ -18,12 +18,13 @@ use crate::site::pace::Patience;
 use crate::site::reach::reach;
 use crate::site::{SiteError, SiteErrorKind};
 
-/// Connects, checks the peer, and logs in, until `deadline`.
-pub(super) fn log_in(settings: &SftpSettings, deadline: Instant) -> Result<Link, SiteError> {
+/// Connects, checks the peer, and logs in.
+pub(super) fn log_in(settings: &SftpSettings) -> Result<Link, SiteError> {
+    let deadline = Instant::now() + settings.connect_timeout;
     let known = known_keys(settings)?;
     let peer = format!("{} ({}:{})", settings.name, foreign::escape(&settings.host), settings.port);
     let socket = reach(&settings.host, settings.port, &peer, deadline)?;
-    let mut link = Link::new(socket, peer, settings.io_timeout, settings.min_rate)?;
+    let mut link = Link::new(socket, peer, settings.io_timeout, settings.min_rate, deadline)?;
     check_peer(&mut link, &known, settings, deadline)?;
     authenticate(&link, settings, deadline)?;
     Ok(link)

@@ -5,7 +5,6 @@
 //! what somebody else changes in between.
 
 use std::io::{Read, Write};
-use std::time::Instant;
 
 use super::file::Put;
 use super::hash::Hasher;
@@ -43,13 +42,8 @@ pub(super) struct Open {
 }
 
 impl Open {
-    /// Starts the SFTP subsystem and finds the base, until `deadline`.
-    pub(super) fn begin(
-        mut link: Link,
-        settings: &SftpSettings,
-        deadline: Instant,
-    ) -> Result<Self, SiteError> {
-        link.io_timeout = settings.io_timeout.min(deadline.saturating_duration_since(Instant::now()));
+    /// Starts the SFTP subsystem and finds the base, in what the login has left of the time for connecting.
+    pub(super) fn begin(link: Link, settings: &SftpSettings) -> Result<Self, SiteError> {
         let mut sftp =
             Subsystem::start(&link).map_err(|failure| link.error("starting the sftp subsystem", failure))?;
         let base = match &settings.base {
@@ -90,9 +84,11 @@ impl Open {
         let limits = open.sftp.say_limits();
         let looked = open.is_directory(&base);
         let heard = limits.map(|asked| open.sftp.hear_limits(&open.link, asked)).transpose();
-        open.link.io_timeout = settings.io_timeout;
         match looked.and_then(|is_directory| heard.map(|_| is_directory)) {
-            Ok(true) => Ok(open),
+            Ok(true) => {
+                open.link.is_ready();
+                Ok(open)
+            }
             Ok(false) => {
                 let text = format!(
                     "looking at the base {} of site {}: it is not a directory; correct the url or have it made",

@@ -229,6 +229,23 @@ fn a_mute_server_is_given_up_in_time() {
 }
 
 #[test]
+fn the_time_to_connect_includes_that_to_find_the_base() {
+    let sshd = Sshd::start(Access::Shell);
+    let relay = Relay::start(sshd.addr(), Fault::None);
+    let settings = SftpSettings { connect_timeout: SHORT, ..through(&sshd, &relay) };
+    let session = Sftp::new(settings.clone()).connect().unwrap();
+    let asked = relay.pieces();
+    drop(session);
+    // The last questions are for the channel, the subsystem, its version and the base.
+    for end in asked.into_iter().rev().take(4) {
+        relay.set(Fault::StallAfter(end - 1));
+        let begin = Instant::now();
+        assert_eq!(fails(settings.clone()).kind, SiteErrorKind::Timeout, "stalled after {end}");
+        assert!(begin.elapsed() < SHORT + LATE, "stalled after {end}: {:?}", begin.elapsed());
+    }
+}
+
+#[test]
 fn a_stall_ends_the_session_in_time_and_for_good() {
     let sshd = Sshd::start(Access::Shell);
     let relay = Relay::start(sshd.addr(), Fault::StallAfter(1_000_000));
