@@ -9,8 +9,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::gaps::{At, Failed, Found, find, hash};
 use super::lines::{self, Sending, Unsent};
-use super::proof::{Proof, by_hash, by_reading};
-use super::standing::{Final, Standing, clear_final, discard, look, sweep};
+use super::proof::{Proof, by_content, by_hash, by_reading};
+use super::standing::{Final, Standing, clear_final, cut_short, discard, look, sweep};
 use super::{DeliverError, Delivered, Delivery, Released, Strength, Verify};
 use crate::digest::{Hex, Sha256Hex};
 use crate::site::{Entry, EntryKind, RemotePath, Session, SiteError, SiteErrorKind};
@@ -151,8 +151,9 @@ impl Transfer<'_> {
     fn bring(&mut self, progress: &mut dyn FnMut(u64)) -> Result<Strength, DeliverError> {
         let Delivery { place, digests, .. } = *self.delivery;
         let stem = [place.payload_name().to_owned()];
-        if !sweep(self.session, place.dir(), &stem, Some(digests.generation()))? {
-            self.session.make_dirs(place.dir())?;
+        match sweep(self.session, place.dir(), &stem, Some(digests.generation()))? {
+            Some(names) => self.recover(&names)?,
+            None => drop(self.session.make_dirs(place.dir())?),
         }
         for _ in 0..TRIES {
             let proven = match self.send(progress) {
@@ -177,10 +178,12 @@ impl Transfer<'_> {
     /// Stages a small payload in as few round trips as that takes if all is as it mostly is: its directory is there,
     /// and nothing stands at its names. `None` if it is not so, which the usual way then finds out.
     ///
-    /// What earlier generations have left was removed when the sidecars were put.
+    /// What earlier generations have left was removed when the sidecars were put. Over FTP there may be more to clear up
+    /// ([`Self::recover`]).
     fn at_once(&mut self, progress: &mut dyn FnMut(u64)) -> Result<Option<Strength>, DeliverError> {
         let Delivery { place, digests, released, go_on, .. } = *self.delivery;
-        if digests.size > SMALL || released.is_of_other(digests.generation()) {
+        let is_clear = self.session.writes_anywhere() && !released.is_of_other(digests.generation());
+        if digests.size > SMALL || !is_clear {
             return Ok(None);
         }
         go_on().map_err(|stop| DeliverError::Stopped { payload: place.payload(), stop })?;
@@ -196,6 +199,31 @@ impl Transfer<'_> {
             Err(_) => return Ok(None),
         }
         self.verify(None)
+    }
+
+    /// Takes back what got only the beginning of its name, be it the temporary or the final one.
+    fn recover(&mut self, names: &[String]) -> Result<(), DeliverError> {
+        let place = self.delivery.place;
+        if names.iter().any(|name| name == self.part.name()) {
+            return Ok(());
+        }
+        let part = self.part.clone();
+        let candidates = cut_short(names, part.name()).chain(cut_short(names, place.payload_name()));
+        for name in candidates {
+            let Ok(path) = RemotePath::new(&format!("{}/{name}", place.dir())) else { continue };
+            let size = match self.session.stat(&path)? {
+                Some(Entry { kind: EntryKind::File, size: 0 }) if !name.starts_with('.') => continue,
+                Some(Entry { kind: EntryKind::File, size }) if size <= self.delivery.digests.size => size,
+                _ => continue,
+            };
+            let expected = self.hash_local(size)?;
+            match by_content(self.session, &path, size, &expected)? {
+                Proof::Right(_) if size == 0 => discard(self.session, &path)?,
+                Proof::Right(_) => return Ok(self.session.rename_new(&path, &part)?),
+                Proof::Wrong | Proof::Untold => {}
+            }
+        }
+        Ok(())
     }
 
     /// Sends what is missing. Returns how the whole is proven, if it was all there before.

@@ -4,7 +4,7 @@
 //! Each appears whole: a temporary name, read back, renamed.
 
 use super::proof::is_withheld;
-use super::standing::{discard, sweep};
+use super::standing::{cut_short, discard, sweep};
 use crate::digest::Generation;
 use crate::sidecar::{SidecarKind, Sidecars};
 use crate::site::{EntryKind, Place, RemotePath, Session, SiteError, SiteErrorKind};
@@ -38,10 +38,10 @@ pub fn put_sidecars(
             Seen::NotRegular => return Err(not_regular(&at)),
             Seen::Absent | Seen::Different | Seen::Withheld => {}
         }
-        put_temporary(session, &part, content)?;
         if seen != Seen::Absent {
-            discard(session, &at)?;
+            set_aside(session, &at, &part)?;
         }
+        put_temporary(session, &part, content)?;
         if let Err(err) = session.rename_new(&part, &at) {
             // Another run may have been quicker with the same content, or the answer may be wrong.
             if err.kind.is_dead() || compare(session, &at, content)? != Seen::Same {
@@ -52,11 +52,42 @@ pub fn put_sidecars(
         written += 1;
     }
     if written > 0 {
-        let sidecars = SidecarKind::ALL.map(|kind| format!("{}{}", place.payload_name(), kind.suffix()));
-        let stems: Vec<_> = sidecars.into_iter().chain([place.payload_name().to_owned()]).collect();
-        sweep(session, place.dir(), &stems, Some(generation))?;
+        let sidecars_of = SidecarKind::ALL.map(|kind| format!("{}{}", place.payload_name(), kind.suffix()));
+        let stems: Vec<_> = sidecars_of.into_iter().chain([place.payload_name().to_owned()]).collect();
+        let names = sweep(session, place.dir(), &stems, Some(generation))?.unwrap_or_default();
+        remove_cut_short(session, place, generation, sidecars, &names)?;
     }
     Ok(written)
+}
+
+/// Removes a sidecar that gives way to another. It loses its name first: of a command to remove it a cut line would
+/// leave one to remove the payload, and some servers carry that out.
+fn set_aside(session: &mut dyn Session, at: &RemotePath, part: &RemotePath) -> Result<(), SiteError> {
+    clear_temporary(session, part)?;
+    session.rename_new(at, part)?;
+    discard(session, part)
+}
+
+/// Removes what got only the beginning of a sidecar's name, which may be the payload's, or of its temporary one. What has
+/// other content is not ours.
+fn remove_cut_short(
+    session: &mut dyn Session,
+    place: &Place,
+    generation: Generation,
+    sidecars: &Sidecars,
+    names: &[String],
+) -> Result<(), SiteError> {
+    for (kind, content) in sidecars.iter() {
+        let (at, part) = (place.sidecar(kind), place.sidecar_part(kind, generation));
+        for name in cut_short(names, at.name()).chain(cut_short(names, part.name())) {
+            let Ok(path) = RemotePath::new(&format!("{}/{name}", place.dir())) else { continue };
+            let is_begun = name.starts_with('.') && compare(session, &path, b"")? == Seen::Same;
+            if is_begun || compare(session, &path, content)? == Seen::Same {
+                discard(session, &path)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Writes a temporary file anew and reads it back.
@@ -64,10 +95,7 @@ fn put_temporary(session: &mut dyn Session, part: &RemotePath, content: &[u8]) -
     match session.put_new(part, &mut &content[..], &mut |_| ()) {
         // A crash has left it.
         Err(err) if err.kind == SiteErrorKind::Exists => {
-            if session.stat(part)?.is_some_and(|entry| entry.kind != EntryKind::File) {
-                return Err(not_regular(part));
-            }
-            discard(session, part)?;
+            clear_temporary(session, part)?;
             session.put_new(part, &mut &content[..], &mut |_| ())?;
         }
         put => drop(put?),
@@ -79,6 +107,14 @@ fn put_temporary(session: &mut dyn Session, part: &RemotePath, content: &[u8]) -
             let text = format!("writing {part}: it holds other bytes at the site; have its disk looked at");
             Err(SiteError::new(SiteErrorKind::Protocol, text))
         }
+    }
+}
+
+fn clear_temporary(session: &mut dyn Session, part: &RemotePath) -> Result<(), SiteError> {
+    match session.stat(part)?.map(|entry| entry.kind) {
+        None => Ok(()),
+        Some(EntryKind::File) => discard(session, part),
+        Some(EntryKind::Directory | EntryKind::Other) => Err(not_regular(part)),
     }
 }
 

@@ -83,8 +83,8 @@ pub(super) fn look(
     }
 }
 
-/// Removes what earlier generations have left under temporary names `.<stem>.<generation>.part`, and returns whether the
-/// directory is known to be there.
+/// Removes what earlier generations have left under temporary names `.<stem>.<generation>.part`, and returns the names in
+/// the directory, or `None` if it is not known to be there.
 ///
 /// Names of any other form, and anything but regular files, are not ours. A failure is no reason not to deliver,
 /// unless it is the connection's.
@@ -93,7 +93,7 @@ pub(super) fn sweep(
     dir: &RemotePath,
     stems: &[String],
     keep: Option<Generation>,
-) -> Result<bool, SiteError> {
+) -> Result<Option<Vec<String>>, SiteError> {
     let is_stale = |name: &str| {
         let generation = stems.iter().find_map(|stem| {
             let rest = name.strip_prefix('.')?.strip_prefix(stem.as_str())?;
@@ -101,7 +101,7 @@ pub(super) fn sweep(
         });
         generation.is_some() && generation != keep
     };
-    let Some(names) = unless_dead(session.list(dir))? else { return Ok(false) };
+    let Some(names) = unless_dead(session.list(dir))? else { return Ok(None) };
     for name in names.iter().filter(|name| is_stale(name)) {
         let Ok(path) = RemotePath::new(&format!("{dir}/{name}")) else { continue };
         let entry = unless_dead(session.stat(&path))?.flatten();
@@ -109,7 +109,13 @@ pub(super) fn sweep(
             unless_dead(session.remove(&path))?;
         }
     }
-    Ok(true)
+    Ok(Some(names))
+}
+
+/// Returns those of `names` that a file may have got which was to get the name `wanted`: some servers carry out a command
+/// whose line was cut, and then it has only the beginning of its name.
+pub(super) fn cut_short<'n>(names: &'n [String], wanted: &str) -> impl Iterator<Item = &'n String> {
+    names.iter().filter(move |name| wanted.len() > name.len() && wanted.starts_with(name.as_str()))
 }
 
 /// Removes a file whose absence is as good.

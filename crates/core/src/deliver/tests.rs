@@ -22,6 +22,7 @@ use crate::site::{
     SiteErrorKind, Trust,
 };
 
+mod cut_lines;
 mod harm;
 mod places;
 

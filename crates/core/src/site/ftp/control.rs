@@ -54,7 +54,7 @@ impl Failure {
             Self::Tls(rustls::Error::InvalidCertificate(_)) => SiteErrorKind::HostKey,
             Self::Tls(_) | Self::Garbled(_) | Self::Unsendable => SiteErrorKind::Protocol,
             Self::Refused(reply) => match reply.code {
-                code::CLOSING | code::NO_DATA_CONNECTION | code::ABORTED => SiteErrorKind::Disconnected,
+                code::CLOSING => SiteErrorKind::Disconnected,
                 code::NO_SPACE | code::QUOTA => SiteErrorKind::NoSpace,
                 code::UNRECOGNISED | code::NOT_IMPLEMENTED | code::NOT_FOR_ARGUMENT => {
                     SiteErrorKind::Unsupported
@@ -75,6 +75,7 @@ impl Failure {
     /// Returns whether it is a refusal of which the number does not say the reason.
     pub(super) fn is_vague(&self) -> bool {
         match self {
+            Self::Refused(reply) if reply.is_about_data() => false,
             Self::Refused(reply) => reply.code / 100 >= 4 && self.kind() == SiteErrorKind::Protocol,
             _ => false,
         }
@@ -223,6 +224,32 @@ impl Control {
         self.fail(Failure::Garbled("its answers do not follow its questions"))
     }
 
+    /// Makes sure that the server has heard its last command to the end, where that may be in doubt.
+    ///
+    /// Some servers (ProFTPD) carry out a line that the end of the connection has cut, and answer it, so that a file
+    /// gets half a name and nobody is told. Commands arrive in their order, so whoever answers a later one has heard all of
+    /// an earlier one. TLS leaves no doubt: it passes on whole lines.
+    pub(super) fn confirm(&mut self) -> Result<(), Failure> {
+        match self.wire.protection() {
+            Some(_) => Ok(()),
+            None => self.is_heard(),
+        }
+    }
+
+    /// Returns why a command failed: as the server said, or because it has not heard it to the end.
+    pub(super) fn doubt(&mut self, failure: Failure) -> Failure {
+        match failure {
+            Failure::Refused(_) if !self.dead => self.confirm().err().unwrap_or(failure),
+            failure => failure,
+        }
+    }
+
+    /// Makes sure that the server still hears what it is told.
+    pub(super) fn is_heard(&mut self) -> Result<(), Failure> {
+        let patience = self.patience();
+        self.ask_within("NOOP", "", patience).map(drop)
+    }
+
     /// Returns whether the connection has failed.
     pub(super) fn is_dead(&self) -> bool {
         self.dead
@@ -309,6 +336,9 @@ fn advice(kind: SiteErrorKind, failure: &Failure) -> &'static str {
     match (kind, failure) {
         (SiteErrorKind::Disconnected, Failure::Dead) => CLOSED_BEFORE,
         (SiteErrorKind::Auth, _) => "the login was refused; check the account and its password",
+        (SiteErrorKind::Protocol, Failure::Refused(reply)) if reply.is_about_data() => {
+            "its connection for data failed; try again later, and look at the ports for passive transfers if it stays so"
+        }
         (SiteErrorKind::Protocol, Failure::Unsendable) => "its name holds what FTP cannot carry; rename it",
         (SiteErrorKind::Protocol, Failure::Tls(_) | Failure::Garbled(_)) => {
             "what answers there speaks another protocol; check port and tls in the configuration"

@@ -244,6 +244,11 @@ fn failed(control: &mut Control, wire: Wire, broken: Broken) -> Failure {
         broken => match control.reply(control.patience()) {
             // It believes that all went well, which cannot be.
             Ok(reply) if reply.is_done() => broken.into(),
+            // It may have more to say about the transfer, and is of use afterwards.
+            Ok(reply) if reply.is_about_data() => match control.synchronise() {
+                Ok(()) => Failure::Refused(reply),
+                Err(failure) => failure,
+            },
             Ok(reply) => Failure::Refused(reply),
             Err(failure) => failure,
         },

@@ -19,6 +19,7 @@ impl Open {
     /// Makes an error of a failure with a file, after looking at what stands there if the server has not said.
     pub(super) fn file_error(&mut self, usage: Use, path: &RemotePath, failure: Failure) -> SiteError {
         let doing = if usage == Use::Write { "writing" } else { "reading" };
+        let failure = self.control.doubt(failure);
         if !failure.is_vague() {
             return self.error(doing, path, failure);
         }
@@ -89,8 +90,8 @@ impl Open {
         source: &mut dyn Read,
         progress: &mut dyn FnMut(u64),
     ) -> Result<u64, Ended> {
-        let at = self.at(path);
-        self.hashed.insert(at.clone());
+        self.hashed.insert(self.at(path));
+        let at = self.name_within(path)?;
         if there == Some(0) {
             // Some servers let nobody write to a file that exists.
             self.control.ask("DELE", &at)?;
@@ -119,8 +120,10 @@ impl Open {
             let why = format!("it has {size} of {end} bytes, and said that it had all; try again later");
             return Err(self.refusal(SiteErrorKind::Protocol, "writing", path, &why));
         }
-        if self.sets_modes {
-            let argument = format!("CHMOD {:o} {}", self.settings.file_mode, self.at(path));
+        if self.sets_modes && !self.has_mode_already(path)? {
+            let failed = |open: &Self, failure| open.error("setting the mode of", path, failure);
+            let at = self.name_within(path).map_err(|failure| failed(self, failure))?;
+            let argument = format!("CHMOD {:o} {at}", self.settings.file_mode);
             match self.control.ask("SITE", &argument) {
                 Ok(reply) if reply.is_done() => {}
                 // Some servers keep modes to themselves, and deliver files all the same.
@@ -129,9 +132,25 @@ impl Open {
                     tracing::warn!(%site, %path, code = reply.code, "the site does not let us set the mode");
                     self.sets_modes = !reply.is_unknown();
                 }
-                Err(failure) => return Err(self.error("setting the mode of", path, failure)),
+                Err(failure) => return Err(failed(self, failure)),
             }
         }
         Ok(())
+    }
+
+    /// Returns whether a file is known to have its mode already, where it is better not to set it again: in the clear a
+    /// line may be cut, and what is left of this one may take the right to enter its directory from everybody.
+    fn has_mode_already(&mut self, path: &RemotePath) -> Result<bool, SiteError> {
+        if self.control.protection().is_some() {
+            return Ok(false);
+        }
+        let failed = |open: &Self, failure| open.error("looking at", path, failure);
+        let dir = self.at(&path.parent());
+        if !self.enter(&dir).map_err(|failure| failed(self, failure))? {
+            return Ok(false);
+        }
+        let lines = self.lines(&dir).map_err(|failure| failed(self, failure))?;
+        let line = lines.iter().flatten().find(|line| line.is_of(path.name()));
+        Ok(line.is_some_and(|line| line.has_mode(self.settings.file_mode)))
     }
 }

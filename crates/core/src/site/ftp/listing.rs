@@ -10,6 +10,8 @@ use crate::site::{Entry, EntryKind};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Line {
     pub(super) entry: Entry,
+    /// Who may do what, as in `rw-r--r--`.
+    rights: String,
     /// The name; of a link, with what it leads to behind it.
     shown: String,
     is_link: bool,
@@ -40,7 +42,14 @@ impl Line {
             _ => return None,
         };
         let entry = Entry { kind, size: size.parse().ok()? };
-        Some(Self { entry, shown, is_link: mode.starts_with('l') })
+        let rights = mode.get(1..10)?.to_owned();
+        Some(Self { entry, rights, shown, is_link: mode.starts_with('l') })
+    }
+
+    /// Returns whether it has exactly this mode.
+    pub(super) fn has_mode(&self, mode: u32) -> bool {
+        let right = |(at, right)| if mode >> (8 - at) & 1 == 1 { right } else { '-' };
+        self.rights == "rwxrwxrwx".chars().enumerate().map(right).collect::<String>()
     }
 
     /// Returns whether the line is about this name.
@@ -116,6 +125,8 @@ mod tests {
         );
         let dir = line("drwxr-xr-x    3 65534    65534        4096 Nov 21 10:09 .");
         assert_eq!(dir, (EntryKind::Directory, 4096, ".".into()));
+        let file = Line::parse("-rw-r--r--    1 0        0               5 Nov 21 10:09 target").unwrap();
+        assert!(file.has_mode(0o644) && !file.has_mode(0o640) && !file.has_mode(0o600));
         let link =
             Line::parse("lrwxrwxrwx    1 0        0               6 Nov 21 10:09 link -> a -> b").unwrap();
         assert_eq!((link.entry.kind, link.name()), (EntryKind::Other, "link"));

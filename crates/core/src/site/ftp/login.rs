@@ -77,8 +77,13 @@ pub(super) fn log_in(settings: &FtpSettings) -> Result<Login, SiteError> {
     };
     let patience = Patience::Until(deadline);
     authenticate(&mut control, settings, patience)?;
-    let features = prepare_session(&mut control, tls.is_some(), patience)
-        .map_err(|failure| control.error("preparing the session", failure))?;
+    let features = match prepare_session(&mut control, tls.is_some(), patience) {
+        Ok(features) => features,
+        Err(failure) => {
+            let failure = control.doubt(failure);
+            return Err(control.error("preparing the session", failure));
+        }
+    };
     Ok(Login { control, tls, greeting, features })
 }
 
@@ -211,12 +216,15 @@ fn authenticate(control: &mut Control, settings: &FtpSettings, patience: Patienc
     match outcome {
         Ok(reply) if reply.is_done() => Ok(()),
         Ok(reply) => {
-            control.give_up();
             let kind = match reply.code / 100 {
                 // It may be busy, and refuse everybody for the moment.
                 4 => SiteErrorKind::Disconnected,
+                // Whom it refuses may try another password, unless it ends the connection as well: it has too many
+                // (ProFTPD), or the line was cut and it has heard half a password.
+                _ if control.is_heard().is_err() => SiteErrorKind::Disconnected,
                 _ => SiteErrorKind::Auth,
             };
+            control.give_up();
             Err(control.error_of(kind, &doing, Failure::Refused(reply)))
         }
         Err(failure) => Err(control.error(&doing, failure)),

@@ -36,6 +36,7 @@ impl Open {
             return match self.look(&path.parent())? {
                 None | Some(Entry { kind: EntryKind::File, .. }) => Ok(None),
                 Some(_) => {
+                    self.control.confirm().map_err(|failure| failed(self, failure))?;
                     let text = format!(
                         "looking at {path} at site {}: its directory cannot be entered",
                         self.control.peer
@@ -59,12 +60,19 @@ impl Open {
             if reply.is_done() {
                 let facts = reply.inner().iter().find_map(|line| Facts::parse(line));
                 return match facts {
+                    Some(facts) if facts.name.rsplit('/').next() != Some(path.name()) => {
+                        self.control.confirm()?;
+                        Err(Failure::Garbled("its facts are about another name"))
+                    }
                     Some(facts) => Ok(Some(facts.entry)),
                     None => Err(Failure::Garbled("its facts cannot be read")),
                 };
             }
             if !reply.is_unknown() {
-                return if is_absence(reply.code) { Ok(None) } else { Err(Failure::Refused(reply)) };
+                return match is_absence(reply.code) {
+                    true => Ok(None),
+                    false => Err(self.control.doubt(Failure::Refused(reply))),
+                };
             }
         }
         if !is_listed {
@@ -72,10 +80,13 @@ impl Open {
         }
         let reply = self.control.ask("SIZE", &at)?;
         match reply.text().trim().parse() {
-            Ok(size) if reply.is_done() => Ok(Some(Entry { kind: EntryKind::File, size })),
+            Ok(size) if reply.is_done() => {
+                self.control.confirm()?;
+                Ok(Some(Entry { kind: EntryKind::File, size }))
+            }
             // The listing has said that it is not there, and a server without this command has no more to say.
             _ if is_absence(reply.code) || reply.is_unknown() => Ok(None),
-            _ => Err(Failure::Refused(reply)),
+            _ => Err(self.control.doubt(Failure::Refused(reply))),
         }
     }
 
@@ -88,7 +99,7 @@ impl Open {
         self.entered = reply.is_done().then(|| dir.to_owned());
         match reply.is_done() || is_absence(reply.code) {
             true => Ok(reply.is_done()),
-            false => Err(Failure::Refused(reply)),
+            false => Err(self.control.doubt(Failure::Refused(reply))),
         }
     }
 

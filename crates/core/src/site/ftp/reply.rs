@@ -55,6 +55,11 @@ impl Reply {
         matches!(self.code, code::UNRECOGNISED | code::NOT_IMPLEMENTED | code::NOT_FOR_ARGUMENT)
     }
 
+    /// Returns whether it is about a connection for data that failed, while the one for commands is as it was.
+    pub(super) fn is_about_data(&self) -> bool {
+        matches!(self.code, code::NO_DATA_CONNECTION | code::ABORTED)
+    }
+
     /// Returns the last line, which is the whole answer in most cases.
     pub(super) fn text(&self) -> &str {
         self.lines.last().map_or("", String::as_str)

@@ -48,7 +48,10 @@ impl Open {
             BasePath::Absolute(base) => base.clone(),
             BasePath::Home(below) => {
                 let doing = "asking for the login directory";
-                let home = control.done("PWD", "").map_err(|failure| control.error(doing, failure))?;
+                let home = control.done("PWD", "").map_err(|failure| {
+                    let failure = control.doubt(failure);
+                    control.error(doing, failure)
+                })?;
                 let home = quoted_path(home.text())
                     .filter(|home| home.starts_with('/') && !home.contains(foreign::is_unsafe))
                     .ok_or_else(|| {
@@ -76,6 +79,8 @@ impl Open {
                 Ok(open)
             }
             Ok(false) => {
+                let failed = |open: &Self, failure| open.control.error("looking at the base", failure);
+                open.control.confirm().map_err(|failure| failed(&open, failure))?;
                 let base = foreign::escape(&base);
                 let text = format!(
                     "looking at the base {base} of site {}: it cannot be entered; correct the url or have it made",
@@ -83,7 +88,10 @@ impl Open {
                 );
                 Err(SiteError::new(SiteErrorKind::Configuration, text))
             }
-            Err(failure) => Err(open.control.error("looking at the base", failure)),
+            Err(failure) => {
+                let failure = open.control.doubt(failure);
+                Err(open.control.error("looking at the base", failure))
+            }
         }
     }
 
@@ -97,6 +105,16 @@ impl Open {
     /// Returns the absolute path of one below the base.
     pub(super) fn at(&self, path: &RemotePath) -> String {
         join(&self.base, path.as_str())
+    }
+
+    /// Returns the name of a path in the directory that holds it, after going there, so that of a name that was cut the
+    /// beginning is in the same directory. If there is no going there it is the absolute path.
+    pub(super) fn name_within(&mut self, path: &RemotePath) -> Result<String, Failure> {
+        Ok(match self.enter(&self.at(&path.parent()))? {
+            // With a dot in front, since some servers take a tilde for somebody's home.
+            true => format!("./{}", path.name()),
+            false => self.at(path),
+        })
     }
 
     pub(super) fn error(&self, doing: &str, path: &RemotePath, failure: Failure) -> SiteError {
@@ -168,7 +186,7 @@ impl Session for Open {
             if self.enter(&at).map_err(|failure| failed(self, failure))? {
                 continue;
             }
-            let failure = Failure::Refused(reply);
+            let failure = self.control.doubt(Failure::Refused(reply));
             let kind = match self.look(&dir)? {
                 Some(_) => SiteErrorKind::NotRegular,
                 None if failure.is_vague() => SiteErrorKind::Permission,
@@ -195,6 +213,10 @@ impl Session for Open {
         match self.store(path, from, there, source, progress) {
             Ok(sent) => self.settle(path, from + sent).map(|()| sent),
             Err(Ended::NotBegun(failure)) if from > 0 && failure.is_objection() => {
+                let failure = self.control.doubt(failure);
+                if !failure.is_objection() {
+                    return Err(self.error("writing", path, failure));
+                }
                 let doing = format!("going on with {path}");
                 Err(self.control.error_of(SiteErrorKind::Unsupported, &doing, failure))
             }
@@ -251,16 +273,20 @@ impl Session for Open {
 
     fn rename_blindly(&mut self, from: &RemotePath, to: &RemotePath) -> Result<(), SiteError> {
         let doing = format!("renaming {from} to {to}");
-        let (old, new) = (self.at(from), self.at(to));
         let failed = |open: &Self, failure| open.control.error(&doing, failure);
+        let (mut old, mut new) = (self.at(from), self.at(to));
+        if from.parent() == to.parent() {
+            old = self.name_within(from).map_err(|failure| failed(self, failure))?;
+            new = self.name_within(to).map_err(|failure| failed(self, failure))?;
+        }
         let mut reply = self.control.ask("RNFR", &old).map_err(|failure| failed(self, failure))?;
         if reply.wants_more() {
             reply = self.control.ask("RNTO", &new).map_err(|failure| failed(self, failure))?;
             if reply.is_done() {
-                return Ok(());
+                return self.control.confirm().map_err(|failure| failed(self, failure));
             }
         }
-        let failure = Failure::Refused(reply);
+        let failure = self.control.doubt(Failure::Refused(reply));
         if !failure.is_vague() {
             return Err(failed(self, failure));
         }
@@ -283,7 +309,7 @@ impl Session for Open {
         if reply.is_done() {
             return Ok(());
         }
-        let failure = Failure::Refused(reply);
+        let failure = self.control.doubt(Failure::Refused(reply));
         if !failure.is_vague() {
             return Err(self.error("removing", path, failure));
         }

@@ -195,6 +195,29 @@ fn a_refused_password_is_not_repeated() {
 }
 
 #[test]
+fn a_password_that_was_cut_has_not_been_refused() {
+    let ftpd = Ftpd::start(Kind::ProFtpd, Security::Plain);
+    let relay = Relay::start(ftpd.addr(), Fault::LoseAfter("USER upload\r\nPASS can".len() as u64));
+    let err = fails(through(&ftpd, relay.addr().port()));
+    assert_eq!(err.kind, SiteErrorKind::Disconnected, "{err:?}");
+    assert!(err.source.is_some_and(|said| said.to_string().contains("530 ")));
+}
+
+#[test]
+fn a_connection_for_data_that_fails_is_not_that_for_commands() {
+    let ftpd = Ftpd::start(Kind::Vsftpd, Security::Plain);
+    let relay = FtpRelay::start(ftpd.addr(), Fault::None);
+    let mut session = connect(through(&ftpd, relay.addr().port()));
+    for answer in ["425 cannot open it", "426 it broke"] {
+        relay.answer("STOR", answer);
+        let err = put(session.as_mut(), "x", b"hello").unwrap_err();
+        assert_eq!(err.kind, SiteErrorKind::Protocol, "{answer}: {err:?}");
+        assert!(err.to_string().contains("its connection for data failed"), "{err}");
+        assert_eq!(session.stat(&path("x")).unwrap(), None, "the session goes on");
+    }
+}
+
+#[test]
 fn a_password_that_the_server_repeats_is_not_told() {
     let ftpd = Ftpd::start(Kind::Vsftpd, Security::Plain);
     let relay = FtpRelay::start(ftpd.addr(), Fault::None);
