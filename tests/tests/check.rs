@@ -35,6 +35,24 @@ fn known(bench: &Bench) -> Value {
 }
 
 #[test]
+fn the_limit_in_force_is_shown() {
+    // Whatever the day and the time are, one of the two is in force until the other.
+    let bench =
+        Bench::builder().set_site("bandwidth_limit", vec!["Mon 00:00 3 MiB/s", "Thu 00:00 5 MiB/s"]).build();
+    let lines = ["3 MiB/s until Thu 00:00", "5 MiB/s until Mon 00:00"];
+    let is_in = |text: &str| {
+        lines.iter().any(|line| text.contains(&format!("bandwidth_limit of site bench: now {line}")))
+    };
+    for run in [
+        bench.upload(&["check"]).expect(0),
+        bench.upload(&["run", "--dry-run"]).expect(0),
+        bench.manage(&["config"]).expect(0),
+    ] {
+        assert!(is_in(&run.stdout), "{run:?}");
+    }
+}
+
+#[test]
 fn what_a_directory_can_do_is_told_and_kept() {
     let bench = Bench::builder().build();
     bench.manage(&["check"]);

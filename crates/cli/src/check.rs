@@ -90,6 +90,9 @@ impl Checks {
         };
         let called = called(config, configured);
         let is_well = self.take(&called, look()).is_some();
+        if let Some(limit) = parts::limit(configured) {
+            self.note(&limit);
+        }
         let outage = spool.and_then(|spool| Some((spool, spool.outage(&configured.name)?)));
         match outage {
             Some((spool, _)) if is_well => {

@@ -12,11 +12,12 @@ use intraware_core::config::{Backend, Config, Links, SiteConfig, TlsBegin, Verif
 use intraware_core::deliver::Verify;
 use intraware_core::exit::Fault;
 use intraware_core::fingerprint::{LinkPolicy, TreePolicy};
-use intraware_core::run::RunContext;
+use intraware_core::run::{RunContext, SystemClock};
 use intraware_core::secret::{Secret, SecretSource, netrc, read_private_file};
 use intraware_core::sign::{KeyPolicy, SigningKey};
 use intraware_core::site::{
-    Credential, Directory, Ftp, FtpSettings, Link, Pool, Protection, Sftp, SftpSettings, Site, SiteUrl,
+    Credential, Directory, Ftp, FtpSettings, Limited, Limiter, Link, Pool, Protection, Sftp, SftpSettings,
+    Site, SiteUrl,
 };
 use intraware_core::sites::{Contact, Destination, Role, Roles};
 use intraware_core::spool::Spool;
@@ -24,7 +25,7 @@ use intraware_core::store::RecordStore;
 use intraware_core::store::salesforce::{SalesforceSettings, SalesforceStore};
 use intraware_core::store::sqlite::SqliteStore;
 
-use crate::environment::variable;
+use crate::environment::{time_zone, variable};
 use crate::failure::Failure;
 
 /// The mode of directories made at a site, before the server's umask.
@@ -93,6 +94,24 @@ pub fn contacts<'p>(destinations: &[Destination<'_>], pools: &'p [Pool<'p>]) -> 
 
 /// Makes a site.
 pub fn site(site: &SiteConfig) -> Result<Box<dyn Site>, Failure> {
+    let unlimited = unlimited(site)?;
+    Ok(match site.bandwidth_limit.is_off() {
+        true => unlimited,
+        false => Box::new(Limited::new(unlimited, limiter(site))),
+    })
+}
+
+fn limiter(site: &SiteConfig) -> Limiter {
+    Limiter::new(site.bandwidth_limit.clone(), time_zone(), Arc::new(SystemClock))
+}
+
+/// Returns a line about a site that has a limit: what is in force now.
+pub fn limit(site: &SiteConfig) -> Option<String> {
+    let in_force = || format!("bandwidth_limit of site {}: now {}", site.name, limiter(site).in_force());
+    (!site.bandwidth_limit.is_off()).then(in_force)
+}
+
+fn unlimited(site: &SiteConfig) -> Result<Box<dyn Site>, Failure> {
     match &site.url {
         SiteUrl::Directory(base) => Ok(Box::new(Directory {
             name: site.name.clone(),

@@ -24,6 +24,7 @@ use std::time::Duration;
 pub use self::problem::{ConfigErrors, Problem};
 use self::reader::Reader;
 use self::written::Written;
+use crate::bandwidth::Timetable;
 use crate::foreign;
 use crate::secret::SecretSource;
 use crate::site::{SiteUrl, Trust};
@@ -240,6 +241,8 @@ pub struct SiteConfig {
     pub io_timeout: Duration,
     /// The slowest that a transfer may be, in bytes a second.
     pub min_rate: u64,
+    /// How fast it may be sent to, and when.
+    pub bandwidth_limit: Timetable,
     /// The mode of delivered files.
     pub file_mode: u32,
     /// Whether the server may be asked to compute digests.

@@ -10,6 +10,7 @@
 //! names used here are the ones defined there.
 
 pub mod archive;
+pub mod bandwidth;
 pub mod breaker;
 pub mod build_dir;
 pub mod config;

@@ -24,6 +24,7 @@
 pub(crate) mod conformance;
 mod directory;
 mod ftp;
+mod limited;
 mod link;
 mod pace;
 mod path;
@@ -38,6 +39,7 @@ use std::io::{Read, Write};
 
 pub use directory::Directory;
 pub use ftp::{Ftp, FtpSettings, Protection, Trust};
+pub use limited::{Limited, Limiter};
 pub use link::Link;
 pub use path::{PathError, Place, RemotePath};
 pub use pieces::Pieces;

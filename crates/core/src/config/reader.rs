@@ -14,6 +14,7 @@ use super::problem::Problem;
 use super::rules::{self, Rule};
 use super::written::{Found, Written};
 use super::{Entry, Origin};
+use crate::bandwidth::{RATE_FORM, Rate, TIMETABLE_FORM, Timetable, Unclear};
 use crate::foreign;
 use crate::secret::SecretSource;
 
@@ -200,6 +201,30 @@ impl<'i> Reader<'i> {
         let value = self.value(key).and_then(shown).unwrap_or_default();
         self.enter(key, value);
         list
+    }
+
+    /// Reads a rate, or a list of times with the rates that begin then.
+    pub(super) fn timetable(&mut self, key: &'static str) -> Timetable {
+        let read = match self.ask(key) {
+            None => Ok(Timetable::always(Rate::OFF)),
+            Some(DeValue::String(text)) => {
+                Rate::parse(text).map(Timetable::always).ok_or_else(|| RATE_FORM.to_owned())
+            }
+            Some(DeValue::Array(items)) => {
+                let texts: Option<Vec<&str>> = items.iter().map(|item| item.get_ref().as_str()).collect();
+                Timetable::parse(texts.unwrap_or_default()).map_err(|unclear| match unclear {
+                    Unclear::Entry => TIMETABLE_FORM.to_owned(),
+                    Unclear::Twice(when) => format!("must not say two things about {when}"),
+                })
+            }
+            Some(_) => Err(TIMETABLE_FORM.to_owned()),
+        };
+        let value = self.value(key).and_then(shown).unwrap_or_default();
+        self.enter(key, value);
+        read.unwrap_or_else(|allowed| {
+            self.refuse(key, allowed);
+            Timetable::always(Rate::OFF)
+        })
     }
 
     /// Reads where a secret comes from. What stands there is shown to nobody until it is known to be

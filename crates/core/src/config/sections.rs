@@ -279,6 +279,7 @@ fn site(from: &mut Reader<'_>) -> SiteConfig {
         connect_timeout: seconds(from, "site.connect_timeout_s"),
         io_timeout: seconds(from, "site.io_timeout_s"),
         min_rate: from.number("site.min_rate_kib", 1..=1 << 20) * 1024,
+        bandwidth_limit: from.timetable("site.bandwidth_limit"),
         file_mode: from.required("site.file_mode", rules::file_mode, 0),
     };
     let has_password = site.password.is_some() || site.netrc.is_some();

@@ -133,6 +133,31 @@ fn all_problems_are_told_at_once_each_with_line_key_value_and_what_is_allowed() 
 }
 
 #[test]
+fn a_limit_is_a_rate_or_a_timetable() {
+    let with = |limit: &str| {
+        SALESFORCE.replace("private_key =", &format!("bandwidth_limit = {limit}, private_key ="))
+    };
+    let site = |limit: &str| Config::parse(&with(limit), "c.toml").unwrap().sites.remove(0).bandwidth_limit;
+    let always = |text| Timetable::always(crate::bandwidth::Rate::parse(text).unwrap());
+    assert!(site("\"off\"").is_off());
+    assert_eq!(site("\"20 MiB/s\""), always("20 MiB/s"));
+    let timetable = Timetable::parse(["08:00 2 MiB/s", "18:00 off"]).unwrap();
+    assert_eq!(site("[\"08:00 2 MiB/s\", \"18:00 off\"]"), timetable);
+    for (limit, allowed) in [
+        ("\"20 MB/s\"", "= \"20 MB/s\": must be a rate from \"1 KiB/s\""),
+        ("\"\"", "must be a rate"),
+        ("20", "= 20: must be a rate such as"),
+        ("[]", "= []: must be a rate such as"),
+        ("[\"20 MiB/s\"]", "or a list of times and rates such as"),
+        ("[\"08:00 off\", 3]", "or a list of times and rates such as"),
+        ("[\"08:00 off\", \"Mon-Wed 08:00 1 MiB/s\"]", "must not say two things about Mon 08:00"),
+    ] {
+        let found = problems(&with(limit)).join("\n");
+        assert!(found.contains("site.bandwidth_limit") && found.contains(allowed), "{found}");
+    }
+}
+
+#[test]
 fn unknown_keys_suggest_the_nearest_wherever_they_are() {
     assert!(problem("[spool]\nbuild_root = []").contains("did you mean spool.build_roots?"));
     assert!(problem("[records.value]\nerror = \"E\"").contains("did you mean records.values?"));

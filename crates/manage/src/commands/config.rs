@@ -3,7 +3,7 @@
 use clap::Args;
 use intraware_cli::common::Common;
 use intraware_cli::failure::Failure;
-use intraware_cli::{output, table};
+use intraware_cli::{output, parts, table};
 use intraware_core::config::{Entry, Origin};
 use intraware_core::exit;
 use intraware_core::foreign;
@@ -32,5 +32,8 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure>
     };
     let rows = config.entries().iter().map(row).collect();
     output::text(table::columns(&["KEY", "VALUE", "FROM"], rows))?;
+    for limit in config.sites.iter().filter_map(parts::limit) {
+        output::text(limit)?;
+    }
     Ok(exit::OK)
 }

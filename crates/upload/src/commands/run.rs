@@ -50,7 +50,10 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure>
         if arguments.json {
             output::json(&plan)?
         } else {
-            output::text(&plan)?
+            output::text(&plan)?;
+            for limit in config.sites.iter().filter_map(parts::limit) {
+                output::text(limit)?;
+            }
         }
         return Ok(exit::OK);
     }
