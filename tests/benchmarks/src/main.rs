@@ -25,6 +25,7 @@ mod summary;
 mod table;
 mod tree;
 mod trials;
+mod tupkg;
 
 use std::process::ExitCode;
 
@@ -49,6 +50,8 @@ enum Part {
     Trials(trials::Arguments),
     /// Make one package of the fragments of many machines, against tar
     Assemble(assemble::Arguments),
+    /// Send a package over the tupkg protocol, against scp
+    Tupkg(tupkg::Arguments),
     /// Measure one command
     #[command(hide = true)]
     Measure(apart::Arguments),
@@ -60,6 +63,7 @@ fn main() -> ExitCode {
         Some(Part::Delivery(arguments)) => delivery::run(&arguments),
         Some(Part::Trials(arguments)) => trials::run(&arguments),
         Some(Part::Assemble(arguments)) => assemble::run(&arguments),
+        Some(Part::Tupkg(arguments)) => tupkg::run(&arguments),
         Some(Part::Measure(arguments)) => apart::run(&arguments),
         None => everything(),
     };
@@ -77,5 +81,6 @@ fn everything() -> Result<bool, failure::Failure> {
     let staging = staging::run(&staging::Arguments::default())?;
     let delivery = delivery::run(&delivery::Arguments::default())?;
     let assemble = assemble::run(&assemble::Arguments::default())?;
-    Ok(trials::run(&trials::Arguments::default())? && staging && delivery && assemble)
+    let trials = trials::run(&trials::Arguments::default())?;
+    Ok(tupkg::run(&tupkg::Arguments::default())? && staging && delivery && trials && assemble)
 }

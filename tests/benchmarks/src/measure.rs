@@ -114,8 +114,13 @@ impl Meter {
 
 /// Runs a command outside of any measurement and returns what it says on standard output.
 pub(crate) fn output(command: &mut Command) -> Result<String, Failure> {
+    output_from(command, Stdio::null())
+}
+
+/// The same, with something on standard input.
+pub(crate) fn output_from(command: &mut Command, stdin: impl Into<Stdio>) -> Result<String, Failure> {
     let shown = shown(command);
-    let output = command.stdin(Stdio::null()).output().doing(|| format!("cannot start {shown}"))?;
+    let output = command.stdin(stdin).output().doing(|| format!("cannot start {shown}"))?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
         return Err(Failure::new(format!("{shown} ended with {}: {}", output.status, said.trim_end())));

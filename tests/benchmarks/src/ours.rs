@@ -151,7 +151,8 @@ pub(crate) fn program(name: &str) -> PathBuf {
     std::env::current_exe().map_or_else(|_| name.into(), |this| this.with_file_name(name))
 }
 
-fn write_private(path: &Path, content: &[u8]) -> Result<(), Failure> {
+/// Writes a file that only its owner can read.
+pub(crate) fn write_private(path: &Path, content: &[u8]) -> Result<(), Failure> {
     fs::write(path, content)
         .and_then(|()| fs::set_permissions(path, Permissions::from_mode(0o600)))
         .doing(|| format!("cannot write {}", path.display()))
