@@ -168,74 +168,29 @@ impl Settings {
     }
 
     fn check(&self, path: &Path) -> Result<(), SettingsError> {
-        let refuse = |key, value: String, allowed| {
+        let refuse = |(key, value, allowed): Wrong| {
             Err(SettingsError::Value { file: shown::path(path), key, value, allowed })
         };
-        let limits = &self.limits;
-        let counts = [
-            ("limits.sessions", limits.sessions, 10_000),
-            ("limits.sessions_per_account", limits.sessions_per_account, 10_000),
-            ("limits.logins", limits.logins, 10_000),
-            ("limits.logins_per_address", limits.logins_per_address, 10_000),
-            ("limits.packages", limits.packages, 1000),
-            ("limits.files", limits.files, 100_000),
-            ("limits.failures", limits.failures, 1000),
-        ];
-        for (key, value, most) in counts {
-            if !(1..=most).contains(&value) {
-                return refuse(
-                    key,
-                    value.to_string(),
-                    "at least 1, and at most 10000 (packages and failures 1000, files 100000)",
-                );
-            }
-        }
-        let times = [
-            ("limits.login_s", limits.login_s),
-            ("limits.idle_s", limits.idle_s),
-            ("limits.total_s", limits.total_s),
-            ("limits.rate_over_s", limits.rate_over_s),
-            ("limits.failures_s", limits.failures_s),
-            ("limits.hook_s", limits.hook_s),
-        ];
-        for (key, value) in times {
-            if !(1..=10_000_000).contains(&value) {
-                return refuse(key, value.to_string(), "seconds, from 1 to 10000000");
-            }
-        }
-        for (key, value) in [("limits.quota", &limits.quota), ("limits.keep_free", &limits.keep_free)] {
-            if crate::accounts::bytes(value).is_none() {
-                return refuse(key, format!("{value:?}"), "bytes, with K, M, G or T behind the number");
-            }
+        if let Some(wrong) = self.limits.wrong() {
+            return refuse(wrong);
         }
         if self.mode().is_none() {
-            return refuse(
-                "file_mode",
-                format!("{:?}", self.file_mode),
-                "octal digits up to 0777, with 0600 among them",
-            );
+            let value = format!("{:?}", self.file_mode);
+            return refuse(("file_mode", value, "octal digits up to 0777, with 0600 among them"));
         }
         if self.names.is_empty() || self.names.iter().any(|end| !end.starts_with('.') || end.len() > 64) {
-            return refuse(
-                "names",
-                format!("{:?}", self.names),
-                "at least one ending, each beginning with a dot",
-            );
+            let value = format!("{:?}", self.names);
+            return refuse(("names", value, "at least one ending, each beginning with a dot"));
         }
         if self.certificate.is_some() != self.key.is_some() {
-            return refuse(
-                "certificate",
-                "without key, or the other way round".to_owned(),
-                "given together with key",
-            );
+            let value = "without key, or the other way round".to_owned();
+            return refuse(("certificate", value, "given together with key"));
         }
         let is_far = self.listen.iter().any(|address| !address.ip().is_loopback());
         if self.certificate.is_none() && is_far && !self.allow_plaintext {
-            return refuse(
-                "certificate",
-                "none".to_owned(),
-                "given with key, unless it listens on loopback addresses only or allow_plaintext is true",
-            );
+            let allowed =
+                "given with key, unless it listens on loopback addresses only or allow_plaintext is true";
+            return refuse(("certificate", "none".to_owned(), allowed));
         }
         Ok(())
     }
@@ -246,7 +201,44 @@ impl Settings {
     }
 }
 
+/// A key, what it says, and what it may say.
+type Wrong = (&'static str, String, &'static str);
+
 impl Limits {
+    /// Returns what is not allowed, if anything.
+    fn wrong(&self) -> Option<Wrong> {
+        const COUNT: &str = "at least 1, and at most 10000 (packages and failures 1000, files 100000)";
+        let counts = [
+            ("limits.sessions", self.sessions, 10_000),
+            ("limits.sessions_per_account", self.sessions_per_account, 10_000),
+            ("limits.logins", self.logins, 10_000),
+            ("limits.logins_per_address", self.logins_per_address, 10_000),
+            ("limits.packages", self.packages, 1000),
+            ("limits.files", self.files, 100_000),
+            ("limits.failures", self.failures, 1000),
+        ];
+        let times = [
+            ("limits.login_s", self.login_s),
+            ("limits.idle_s", self.idle_s),
+            ("limits.total_s", self.total_s),
+            ("limits.rate_over_s", self.rate_over_s),
+            ("limits.failures_s", self.failures_s),
+            ("limits.stop_s", self.stop_s),
+            ("limits.hook_s", self.hook_s),
+        ];
+        let sizes = [("limits.quota", &self.quota), ("limits.keep_free", &self.keep_free)];
+        let count = counts.into_iter().find(|(_, value, most)| !(1..=*most).contains(value));
+        let time = times.into_iter().find(|(_, value)| !(1..=10_000_000).contains(value));
+        let size = sizes.into_iter().find(|(_, value)| crate::accounts::bytes(value).is_none());
+        let pause = self.failure_pause_ms;
+        None.or(count.map(|(key, value, _)| (key, value.to_string(), COUNT)))
+            .or(time.map(|(key, value)| (key, value.to_string(), "seconds, from 1 to 10000000")))
+            .or(size.map(|(key, value)| {
+                (key, format!("{value:?}"), "bytes, with K, M, G or T behind the number")
+            }))
+            .or((pause > 60_000).then(|| ("limits.failure_pause_ms", pause.to_string(), "at most 60000")))
+    }
+
     pub(crate) fn quota(&self) -> u64 {
         crate::accounts::bytes(&self.quota).unwrap_or(0)
     }
