@@ -65,7 +65,7 @@ fn a_build_is_delivered_to_every_site_and_completed_when_it_is_right_at_all() {
     let plan = bench.upload(&["run", "--dry-run"]).expect(0).stdout;
     assert!(plan.contains(" bytes as blast/5.1/p7/p7.tar.gz to mirror and bench"), "{plan}");
     let plan = bench.upload(&["run", "--dry-run", "--json"]).expect(0).json();
-    assert_eq!(plan["jobs"][0]["verdict"], json!({ "do": "deliver", "to": ["mirror", "bench"] }));
+    assert_eq!(plan["jobs"][0]["verdict"], json!({ "do": "deliver", "to": ["mirror", "bench"], "then": [] }));
     bench.upload(&["run"]).expect_silence();
     let receipts = receipts(&bench, &bench.spool_listing().sent);
     let sites: Vec<_> =
@@ -133,7 +133,7 @@ fn each_site_takes_the_builds_that_its_pattern_matches_and_one_that_none_takes_i
     bench.add_build("other", "forge/5.1/other", fill);
     bench.add_build("none", "forge/5.2/none", fill);
     let [first, second, third] = bench.cycle();
-    first.expect(1).complains(&["none", "no site takes forge/5.2/none", "`builds`"]);
+    first.expect(1).complains(&["none", "no required site takes forge/5.2/none", "`builds`"]);
     second.expect_silence();
     // The first failure costs no pause.
     third.expect(1);
@@ -147,7 +147,7 @@ fn each_site_takes_the_builds_that_its_pattern_matches_and_one_that_none_takes_i
         assert_eq!(bench.status(name).0, "Completed", "{name}");
     }
     let (status, detail) = bench.status("none");
-    assert!(status == "Error" && detail.contains("no site takes"), "{status}: {detail}");
+    assert!(status == "Error" && detail.contains("no required site takes"), "{status}: {detail}");
     // What was correct is the build, so it goes out as soon as the configuration is.
     bench.set_site("builds", "");
     bench.manage(&["run", "--build", "none"]).expect(0);
@@ -185,4 +185,70 @@ fn upload_killed_between_the_renames_at_two_sites_is_gone_on_with() {
     }
     assert_eq!(between, 1);
     assert_same(&mirror, &bench.site_file(""));
+}
+
+/// A bench with a directory as its own site, and a mirror that may lag and cannot be written to.
+fn with_a_lagging_mirror() -> (Bench, PathBuf) {
+    let mut bench = Bench::builder().build();
+    let mirror = bench.add_site("mirror");
+    bench.set_other_site("mirror", "required", false);
+    fs::rename(&mirror, bench.path("away")).expect("the mirror goes away");
+    bench.add_build("p7", "blast/p7", fill);
+    (bench, mirror)
+}
+
+#[test]
+fn a_site_that_may_lag_delays_nothing_and_is_caught_up() {
+    let (bench, mirror) = with_a_lagging_mirror();
+    bench.manage(&["run"]).expect_silence();
+    let plan = bench.upload(&["run", "--dry-run"]).expect(0).stdout;
+    assert!(plan.contains(" to bench, and then to mirror"), "{plan}");
+    // A warning, and no more.
+    bench.upload(&["run"]).expect(0).complains(&["WARN", "site mirror lags, all others have it"]);
+    bench.manage(&["run"]).expect_silence();
+    assert_eq!(bench.status("p7").0, "Completed");
+    assert_eq!(bench.spool_listing().counts(), [0, 0, 1, 0, 0], "the payload is kept for the mirror");
+    let status = bench.manage(&["status"]).expect(0).stdout;
+    assert!(status.contains("mirror lags") && status.contains("site mirror is left alone"), "{status}");
+    let why = bench.manage(&["why", "p7"]).expect(0).stdout;
+    assert!(
+        why.contains("mirror may get it until 20") && why.contains("1 failed deliveries to mirror"),
+        "{why}"
+    );
+    fs::rename(bench.path("away"), &mirror).expect("the mirror is back");
+    bench.upload(&["run"]).expect_silence();
+    assert_same(&mirror, &bench.site_file(""));
+    bench.manage(&["run"]).expect_silence();
+    bench.assert_delivered("p7");
+    assert_eq!(bench.spool_listing().counts(), [0, 0, 0, 1, 0]);
+    assert_eq!(files(&bench.path("spool/released")).len(), 2, "it is released at both");
+    bench.deliver();
+}
+
+#[test]
+fn a_site_that_lags_too_long_is_given_up_once_and_loudly() {
+    let (mut bench, _) = with_a_lagging_mirror();
+    bench.manage(&["run"]).expect_silence();
+    bench.upload(&["run"]).expect(0);
+    bench.manage(&["run"]).expect_silence();
+    assert_eq!(bench.spool_listing().counts(), [0, 0, 1, 0, 0]);
+    bench.set("spool.keep_days", 0);
+    bench.manage(&["run"]).expect(1).complains(&["p7", "site mirror did not get it within spool.keep_days"]);
+    bench.manage(&["run"]).expect_silence();
+    assert_eq!(bench.status("p7").0, "Completed");
+}
+
+#[test]
+fn a_site_that_may_lag_gets_it_in_the_same_run_and_never_before_the_others() {
+    let mut bench = Bench::builder().build();
+    let mirror = bench.add_site("mirror");
+    bench.set_other_site("mirror", "required", false);
+    bench.add_build("p7", "blast/p7", fill);
+    bench.manage(&["run"]).expect_silence();
+    assert!(files(&mirror).is_empty(), "nothing is there yet");
+    bench.upload(&["run"]).expect_silence();
+    assert_same(&mirror, &bench.site_file(""));
+    bench.manage(&["run"]).expect_silence();
+    bench.assert_delivered("p7");
+    assert_eq!(bench.spool_listing().counts(), [0, 0, 0, 1, 0]);
 }

@@ -17,9 +17,9 @@ use intraware_core::secret::{Secret, SecretSource, netrc, read_private_file};
 use intraware_core::sign::{KeyPolicy, SigningKey};
 use intraware_core::site::{
     Credential, Directory, Ftp, FtpSettings, Limited, Limiter, Link, Pool, Protection, Sftp, SftpSettings,
-    Site, SiteUrl,
+    Site, SiteErrorKind, SiteUrl,
 };
-use intraware_core::sites::{Contact, Destination, Role, Roles};
+use intraware_core::sites::{Contact, Destination, Role, Roles, Unusable};
 use intraware_core::spool::Spool;
 use intraware_core::store::RecordStore;
 use intraware_core::store::salesforce::{SalesforceSettings, SalesforceStore};
@@ -58,7 +58,11 @@ pub fn store(config: &Config, permission: Permission) -> Result<Box<dyn RecordSt
 
 /// Returns what the sites are for.
 pub fn roles(config: &Config) -> Roles {
-    let role = |site: &SiteConfig| Role { name: site.name.clone(), builds: site.builds.clone() };
+    let role = |site: &SiteConfig| Role {
+        name: site.name.clone(),
+        builds: site.builds.clone(),
+        is_required: site.is_required,
+    };
     Roles(config.sites.iter().map(role).collect())
 }
 
@@ -74,10 +78,23 @@ pub fn destinations<'a>(
         let known = spool.capabilities(&configured.name);
         let given = known.and_then(|known| known.most_connections()).unwrap_or(usize::MAX);
         let connections = configured.connections.min(given);
-        let site = Box::new(Guarded::new(site(configured)?, spool, context, caution));
+        let site: Box<dyn Site> = match site(configured) {
+            Ok(site) => Box::new(Guarded::new(site, spool, context, caution)),
+            // What goes to the others goes on.
+            Err(failure) if config.sites.len() > 1 => Box::new(unusable(configured, failure)),
+            Err(failure) => return Err(failure),
+        };
         Ok(Destination { site, verify: verify(configured), connections })
     };
     config.sites.iter().map(destination).collect()
+}
+
+fn unusable(site: &SiteConfig, failure: Failure) -> Unusable {
+    let kind = match failure.fault {
+        Some(Fault::Access) => SiteErrorKind::Permission,
+        _ => SiteErrorKind::Configuration,
+    };
+    Unusable { name: site.name.clone(), kind, reason: failure.message }
 }
 
 /// Makes a pool of one connection to each site.

@@ -20,6 +20,7 @@ pub fn print(outcomes: &[Outcome], json: bool) -> Result<(), Failure> {
             End::Yielded { reason } => {
                 tracing::info!("{name} ({}): left to the next run: {reason}", outcome.record);
             }
+            End::Lags { reason } => tracing::warn!("{name} ({}): {reason}", outcome.record),
             End::Failed { reason, .. } => tracing::error!("{name} ({}): {reason}", outcome.record),
             End::NotTried { reason, .. } => {
                 tracing::warn!("{name} ({}): not tried: {reason}", outcome.record)
@@ -39,6 +40,7 @@ pub fn print(outcomes: &[Outcome], json: bool) -> Result<(), Failure> {
         let (result, detail) = match &outcome.end {
             End::Done => ("ok", outcome.done.join("; ")),
             End::Yielded { reason } => ("next run", reason.clone()),
+            End::Lags { reason } => ("a site lags", reason.clone()),
             End::Failed { reason, .. } => ("failed", reason.clone()),
             End::NotTried { reason, .. } => ("not tried", reason.clone()),
         };

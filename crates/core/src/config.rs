@@ -213,6 +213,8 @@ pub struct SiteConfig {
     pub name: String,
     /// Which builds it takes.
     pub builds: Builds,
+    /// Whether a build is not completed before it is there.
+    pub is_required: bool,
     /// Its base: `sftp://…`, `ftps://…`, `ftp://…` or `file:///…`.
     pub url: SiteUrl,
     /// When TLS begins at an ftps site.

@@ -178,6 +178,10 @@ pub enum Step {
         place: Place,
         /// At which sites.
         at: Names,
+        /// Sites that may lag: it is released there as well, with whatever comes there later.
+        also: Names,
+        /// Those of them that lag: the payload is kept for them.
+        lagging: Names,
         /// How its bytes were verified at the least.
         verified_by: Strength,
     },
@@ -185,6 +189,8 @@ pub enum Step {
     Retire {
         /// The job.
         job: Box<Job>,
+        /// Sites that never got it, and will not.
+        without: Names,
     },
     /// Makes the record Error.
     Fail {
@@ -218,7 +224,7 @@ impl Step {
         match self {
             Self::Adopt { job, .. }
             | Self::HandOver { job, .. }
-            | Self::Retire { job }
+            | Self::Retire { job, .. }
             | Self::Park { job, .. } => Some(job),
             Self::Confirm { job, .. } => job.as_deref(),
             Self::Prepare { .. } | Self::Fail { .. } => None,
@@ -236,6 +242,15 @@ pub enum Rest {
     DoNotRelease,
     /// The record is Completed, and so is everything else.
     Completed,
+    /// The record is Completed, and sites that may lag do.
+    Lagging {
+        /// Which.
+        sites: Names,
+        /// Until when the payload is kept for them.
+        until: Timestamp,
+        /// Why, as far as is known, for each.
+        reasons: Vec<String>,
+    },
     /// The record has a status that is none of the configured ones.
     UnknownStatus,
     /// The configured selection does not take the record: its build type, its path, or another field.

@@ -29,6 +29,11 @@ pub enum End {
         /// What moved.
         reason: String,
     },
+    /// A site that may lag still does; all that is required is done.
+    Lags {
+        /// Which, and why.
+        reason: String,
+    },
     /// It failed.
     Failed {
         /// What has to happen.
@@ -54,7 +59,7 @@ impl End {
     /// Returns what has to happen, if anything has.
     pub fn fault(&self) -> Option<Fault> {
         match self {
-            Self::Done | Self::Yielded { .. } => None,
+            Self::Done | Self::Yielded { .. } | Self::Lags { .. } => None,
             Self::Failed { fault, .. } | Self::NotTried { fault, .. } => Some(*fault),
         }
     }

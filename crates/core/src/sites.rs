@@ -1,6 +1,7 @@
 //! The configured sites: which builds each takes, and what it takes part in.
 //!
 //! A payload goes to every required site that takes its build, and is shown at none before it is proven at all of them.
+//! Sites that are not required get it afterwards: they delay nothing, and what they lack is kept for them for a while.
 //! Which those are follows from the configuration and from where the build lies, each time anew: a job says nothing of
 //! sites until it has receipts.
 
@@ -10,7 +11,8 @@ use regex::RegexBuilder;
 use serde::{Serialize, Serializer};
 
 use crate::deliver::Verify;
-use crate::site::{Link, Place, Site};
+use crate::site::{Link, Place, Session, Site, SiteError, SiteErrorKind};
+use crate::spool::Job;
 
 /// The most memory that a pattern may take, compiled, in bytes.
 const PATTERN_MAX: usize = 1 << 20;
@@ -58,6 +60,8 @@ pub struct Role {
     pub name: String,
     /// Which builds it takes.
     pub builds: Builds,
+    /// Whether a build is not completed before it is there.
+    pub is_required: bool,
 }
 
 /// What the sites are for, in the order of the configuration.
@@ -67,15 +71,35 @@ pub struct Roles(pub Vec<Role>);
 impl Roles {
     /// Returns the sites that a payload must reach before it is shown at any; none if no site takes its build.
     pub fn required(&self, place: &Place) -> Names {
-        let taking = self.0.iter().filter(|role| role.builds.take(place));
-        Names { names: taking.map(|role| role.name.clone()).collect(), is_only: self.0.len() == 1 }
+        self.names(|role| role.is_required && role.builds.take(place))
+    }
+
+    /// Returns the sites that get a payload afterwards, and may lag.
+    pub fn optional(&self, place: &Place) -> Names {
+        self.names(|role| !role.is_required && role.builds.take(place))
+    }
+
+    /// Returns the sites that lag with a job that was delivered to the required ones.
+    pub fn lagging(&self, job: &Job) -> Names {
+        let optional = self.optional(&job.manifest.place);
+        self.names(|role| optional.iter().any(|name| name == role.name) && job.receipt(&role.name).is_none())
+    }
+
+    /// Returns whether there is a site that may lag.
+    pub fn has_optional(&self) -> bool {
+        self.0.iter().any(|role| !role.is_required)
+    }
+
+    fn names(&self, is_meant: impl Fn(&Role) -> bool) -> Names {
+        let meant = self.0.iter().filter(|role| is_meant(role));
+        Names { names: meant.map(|role| role.name.clone()).collect(), is_only: self.0.len() == 1 }
     }
 }
 
 /// Returns why a build goes nowhere.
 pub fn no_site(place: &Place) -> String {
     format!(
-        "no site takes {}: none of their `builds` matches that path; correct them, or the path",
+        "no required site takes {}: none of their `builds` matches that path; correct them, or the path",
         place.dir()
     )
 }
@@ -92,6 +116,12 @@ impl Names {
     /// Returns the names.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.names.iter().map(String::as_str)
+    }
+
+    /// Returns those of them that are meant.
+    pub fn filter(&self, is_meant: impl Fn(&str) -> bool) -> Self {
+        let names = self.names.iter().filter(|name| is_meant(name)).cloned().collect();
+        Self { names, is_only: self.is_only }
     }
 
     /// Returns whether there is none.
@@ -127,6 +157,26 @@ pub struct Destination<'s> {
     pub connections: usize,
 }
 
+/// A site that cannot be used from here, because a secret of it cannot be read for example. Other sites are not concerned.
+pub struct Unusable {
+    /// Its name.
+    pub name: String,
+    /// What kind of failure it is.
+    pub kind: SiteErrorKind,
+    /// Why.
+    pub reason: String,
+}
+
+impl Site for Unusable {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn connect(&self) -> Result<Box<dyn Session>, SiteError> {
+        Err(SiteError::new(self.kind, self.reason.clone()))
+    }
+}
+
 /// A site as `manage` needs it: one connection, made when it is needed.
 pub struct Contact<'s> {
     /// The connection.
@@ -147,7 +197,7 @@ mod tests {
     use super::*;
 
     fn role(name: &str, pattern: &str) -> Role {
-        Role { name: name.into(), builds: Builds::matching(pattern).unwrap() }
+        Role { name: name.into(), builds: Builds::matching(pattern).unwrap(), is_required: true }
     }
 
     fn place(path: &str) -> Place {
@@ -164,6 +214,11 @@ mod tests {
         let one = Roles(vec![role("blast", "^blast/")]);
         assert_eq!(one.required(&place("blast/p1")).to_string(), "the site");
         assert!(one.required(&place("forge/p1")).is_empty());
+        let lags = Roles(vec![role("a", ""), Role { is_required: false, ..role("b", "^blast/") }]);
+        let both =
+            |path: &str| (lags.required(&place(path)).to_string(), lags.optional(&place(path)).to_string());
+        assert_eq!(both("blast/p1"), ("a".to_owned(), "b".to_owned()));
+        assert_eq!(both("forge/p1"), ("a".to_owned(), String::new()));
     }
 
     #[test]

@@ -18,6 +18,8 @@ use crate::spool::{Found, Hold, Job, Outage, Room, Spool, SpoolError};
 pub struct Snapshot {
     /// The jobs in the upload area.
     pub jobs: Vec<Job>,
+    /// The jobs that were sent, and that sites which may lag do not have.
+    pub lagging: Vec<Job>,
     /// What operators hold.
     pub holds: BTreeMap<RecordId, Hold>,
     /// The job locks that somebody holds.
@@ -42,12 +44,19 @@ impl Snapshot {
                 }
             }
         }
-        if jobs.is_empty() {
+        let mut lagging = Vec::new();
+        if roles.has_optional() {
+            lagging.extend(spool.list(Room::Sent)?.into_iter().filter_map(|found| match found {
+                Found::Job(job) if job.has_payload && !roles.lagging(&job).is_empty() => Some(*job),
+                Found::Job(_) | Found::Unreadable(_) => None,
+            }));
+        }
+        if jobs.is_empty() && lagging.is_empty() {
             return Ok(Self::default());
         }
         let holds = spool.notes::<Hold>()?.into_iter().map(|hold| (hold.record.clone(), hold)).collect();
-        let records: Vec<RecordId> = jobs.iter().map(|job| job.id.record.clone()).collect();
-        Ok(Self { busy: busy(spool, &records), jobs, holds, outages: outages(spool, roles) })
+        let records: Vec<RecordId> = jobs.iter().chain(&lagging).map(|job| job.id.record.clone()).collect();
+        Ok(Self { lagging, busy: busy(spool, &records), jobs, holds, outages: outages(spool, roles) })
     }
 }
 

@@ -244,6 +244,12 @@ fn sites(from: &mut Reader<'_>) -> Vec<SiteConfig> {
         if sites[..i].iter().any(|other| other.name.eq_ignore_ascii_case(&site.name)) {
             from.refuse("site.name", "must not be the name of another site");
         }
+        if i == 0 && sites.iter().all(|site| !site.is_required) {
+            from.refuse(
+                "site.required",
+                "must be true for one site at least, or no build would be completed",
+            );
+        }
         if sites[..i].iter().any(|other| other.url == site.url) {
             from.refuse("site.url", "must not be the place of another site");
         }
@@ -264,6 +270,7 @@ fn site(from: &mut Reader<'_>) -> SiteConfig {
     let site = SiteConfig {
         name: from.required("site.name", rules::word, String::new()),
         builds: builds(from),
+        is_required: from.flag("site.required"),
         url: site_url(from),
         tls: from.choice("site.tls", &[("explicit", TlsBegin::Explicit), ("implicit", TlsBegin::Implicit)]),
         trust: trust(from),

@@ -97,6 +97,7 @@ fn the_defaults_are_those_of_the_design() {
     assert_eq!(site.connections, 8);
     assert_eq!((site.connect_timeout.as_secs(), site.io_timeout.as_secs()), (20, 60));
     assert_eq!(site.min_rate, 1024);
+    assert!(site.is_required);
     assert!(site.exec_hash && !site.agent && site.password.is_none());
     assert_eq!((site.tls, &site.trust), (TlsBegin::Explicit, &Trust::Authorities(None)));
 }
@@ -204,6 +205,13 @@ fn several_sites_have_values_of_their_own_and_each_problem_says_where() {
     assert!(has("site[1].connections", "2") && has("site[2].connections", "8"), "{:?}", config.entries());
     assert!(has("site[2].builds", "\"^blast/\""));
     let sqlite = "[records]\nbackend = \"sqlite\"\n";
+    let none = problems(&format!("{sqlite}[[site]]\nurl = \"file:///x\"\nrequired = false\n"));
+    assert_eq!(
+        none,
+        [
+            "c.toml:5: site.required = false: must be true for one site at least, or no build would be completed"
+        ]
+    );
     let wrong = "[[site]]\nurl = \"file:///x\"\nbuilds = \"(\"\n[[site]]\nname = \"Intraware\"\nurl = \"sftp://u@h/x\"\n\
                  conections = 1\n[[site]]\nname = \"c\"\nurl = \"file:///x\"\n";
     let expected = [

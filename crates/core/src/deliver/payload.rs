@@ -34,6 +34,13 @@ pub struct Staged {
     stood: Standing,
 }
 
+impl Staged {
+    /// Returns whether it stood at its final name already.
+    pub fn is_final(self) -> bool {
+        matches!(self.stood, Standing::Same(_))
+    }
+}
+
 /// Brings the payload in the open local file `payload` to the site and proves it there (U2, U3); `progress` hears how
 /// many of its bytes are at the site. It gets its final name by [`commit`].
 ///

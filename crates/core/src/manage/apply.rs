@@ -22,7 +22,7 @@ use crate::retry;
 use crate::run::{RunContext, Stopped};
 use crate::sign::{KeyError, SigningKey};
 use crate::site::{SiteError, SiteErrorKind};
-use crate::sites::Contact;
+use crate::sites::{Contact, Names};
 use crate::spool::{Job, NoteKey, ParkKind, Parked, Retry, Spool, SpoolError};
 use crate::store::{RecordStore, StoreError, WriteError, WriteRefusal};
 use crate::txlog::{Subject, TxLog, chain};
@@ -149,6 +149,11 @@ enum Trouble {
     Build { reason: String, seen: String },
     #[error("{0}")]
     NoRoom(String),
+    /// Said once, and nothing more comes of it.
+    #[error(
+        "site {0} did not get it within spool.keep_days and will not; have it copied there from another site"
+    )]
+    GivenUp(Names),
     /// It concerns one of several sites.
     #[error("at site {site}")]
     At { site: String, source: Box<Trouble> },
@@ -248,8 +253,17 @@ impl Run<'_, '_> {
                 self.verify_signature(&job, work)?;
                 self.hand_over(&job, &to, work).map_err(|trouble| trouble.of_build(&job))
             }
-            Step::Confirm { job, place, at, .. } => self.confirm(job.as_deref(), &place, &at, work),
-            Step::Retire { job } => self.retire(&job, work),
+            Step::Confirm { job, place, at, also, lagging, .. } => {
+                self.confirm(job.as_deref(), &place, &at, &also, work)?;
+                match job.filter(|job| job.has_payload && lagging.is_empty()) {
+                    Some(job) => self.retire(&job, work),
+                    None => Ok(()),
+                }
+            }
+            Step::Retire { job, without } => {
+                self.retire(&job, work)?;
+                if without.is_empty() { Ok(()) } else { Err(Trouble::GivenUp(without)) }
+            }
             Step::Fail { reason, seen } => Err(Trouble::Build { reason, seen }),
             Step::Park { job, kind, reason } => self.park(&job, kind, &reason, work),
         }
@@ -365,7 +379,7 @@ fn fault_of(trouble: &Trouble) -> Option<Fault> {
         Trouble::Archive(error) => Some(error.fault()),
         Trouble::NoKey(error) => Some(error.fault),
         Trouble::Sign(error) => Some(error.fault()),
-        Trouble::Build { .. } => Some(Fault::Build),
+        Trouble::Build { .. } | Trouble::GivenUp(_) => Some(Fault::Build),
         Trouble::NoRoom(_) => Some(Fault::Spool),
         Trouble::At { source, .. } => fault_of(source),
     }

@@ -9,7 +9,7 @@ use super::Snapshot;
 use super::gather::{GatherError, read_owners, read_spool};
 use crate::lock::{self, Held};
 use crate::record::{Record, RecordId, Status};
-use crate::sites::Roles;
+use crate::sites::{Names, Roles};
 use crate::spool::{Job, JobId, Outage, ParkKind, Room, Spool, Unreadable};
 use crate::store::{RecordStore, Usage};
 
@@ -47,6 +47,8 @@ pub struct Line {
     pub delivered: Option<Timestamp>,
     /// The last error: of the record, the last delivery, or why the job is parked.
     pub last_error: Option<String>,
+    /// Which sites lag with it, if some may and do.
+    pub lagging: Names,
     /// When it is tried again, if it waits for that.
     pub next_try: Option<Timestamp>,
     /// Why an operator holds it, if one does.
@@ -70,7 +72,7 @@ pub fn overview(store: &mut dyn RecordStore, spool: &Spool, roles: &Roles) -> Re
     records.extend(seen.records.iter().map(|record| (&record.id, Some(record))));
     let mut builds: Vec<Line> = records
         .into_iter()
-        .map(|(id, record)| line(id, record, jobs.get(id).map_or(&[][..], Vec::as_slice), &seen))
+        .map(|(id, record)| line(id, record, jobs.get(id).map_or(&[][..], Vec::as_slice), &seen, roles))
         .collect();
     builds.sort_by(|a, b| (&a.name, &a.record).cmp(&(&b.name, &b.record)));
     Ok(Overview {
@@ -83,7 +85,7 @@ pub fn overview(store: &mut dyn RecordStore, spool: &Spool, roles: &Roles) -> Re
     })
 }
 
-fn line(id: &RecordId, record: Option<&Record>, jobs: &[&Job], seen: &Snapshot) -> Line {
+fn line(id: &RecordId, record: Option<&Record>, jobs: &[&Job], seen: &Snapshot, roles: &Roles) -> Line {
     // Of several, the one that is in the flow; of those, the one that came furthest.
     let job = jobs.iter().max_by_key(|job| (job.room != Room::Parked, job.room)).copied();
     let retry = seen.retries.get(id);
@@ -105,6 +107,10 @@ fn line(id: &RecordId, record: Option<&Record>, jobs: &[&Job], seen: &Snapshot) 
         job: job.map(|job| job.id.clone()),
         delivered: job.and_then(Job::delivered),
         last_error: errors.into_iter().flatten().next(),
+        lagging: match job {
+            Some(job) if job.room == Room::Sent && job.has_payload => roles.lagging(job),
+            _ => Names::default(),
+        },
         next_try: in_error
             .and(retry)
             .map(|retry| retry.next_try)

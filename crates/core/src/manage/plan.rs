@@ -16,7 +16,7 @@ use crate::exit::Fault;
 use crate::record::{Record, RecordId, Status};
 use crate::site::Place;
 use crate::sites::{Names, Roles, no_site};
-use crate::spool::{Flaw, Job, ParkKind, Release, Room, Unreadable};
+use crate::spool::{Attempts, Flaw, Job, ParkKind, Release, Room, Unreadable};
 
 /// What the configuration and the command line say about planning.
 #[derive(Debug, Clone)]
@@ -249,8 +249,11 @@ impl Case<'_> {
     fn decide_by_site(&self, job: Option<&Job>) -> Decision {
         match self.seen.views.get(&self.record.id) {
             Some(View::Right { place, at, verified_by }) => {
+                let roles = &self.policy.roles;
+                let (also, at, verified_by) = (roles.optional(place), at.clone(), *verified_by);
+                let lagging = job.map(|job| roles.lagging(job)).unwrap_or_default();
                 let (job, place) = (job.map(|job| Box::new(job.clone())), place.clone());
-                (vec![Step::Confirm { job, place, at: at.clone(), verified_by: *verified_by }], None)
+                (vec![Step::Confirm { job, place, at, also, lagging, verified_by }], None)
             }
             Some(View::Wrong { reason }) => {
                 let reason = match job {
@@ -286,9 +289,15 @@ impl Case<'_> {
         let others = self.live().filter(|job| job.room != Room::Sent || !is_described(self.record, job));
         let mut steps = self.park(others, ParkKind::Stale, "the record is Completed");
         let own = self.jobs.iter().find(|job| job.room == Room::Sent && is_described(self.record, job));
-        if let Some(job) = own.filter(|job| job.has_payload) {
-            steps.push(Step::Retire { job: Box::new((*job).clone()) });
+        let Some(job) = own.filter(|job| job.has_payload) else { return (steps, Some(Rest::Completed)) };
+        let sites = self.policy.roles.lagging(job);
+        let until = kept_until(job, self.policy.keep);
+        if !sites.is_empty() && self.now < until {
+            let why = |(site, failed): (&String, &Attempts)| format!("{site}: {}", failed.error);
+            let reasons = job.lags.iter().map(why).collect();
+            return (steps, Some(Rest::Lagging { sites, until, reasons }));
         }
+        steps.push(Step::Retire { job: Box::new((*job).clone()), without: sites });
         (steps, Some(Rest::Completed))
     }
 
@@ -353,6 +362,12 @@ impl Case<'_> {
             release.record, release.at
         ))
     }
+}
+
+/// Returns until when a payload is kept for sites that may lag.
+fn kept_until(job: &Job, keep: SignedDuration) -> Timestamp {
+    let first = job.receipts.iter().map(|receipt| receipt.delivered).min().unwrap_or(Timestamp::UNIX_EPOCH);
+    first.saturating_add(keep).unwrap_or(Timestamp::MAX)
 }
 
 fn rest(rest: Rest) -> Decision {

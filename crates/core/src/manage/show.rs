@@ -53,12 +53,19 @@ impl Display for Step {
                     job.id, job.room, job.manifest.place
                 )
             }
-            Self::Confirm { place, at, verified_by, .. } => write!(
-                f,
-                "{place} is whole at {at} (verified by {verified_by}): set Completed and Ready for Intraware File Association"
-            ),
-            Self::Retire { job } => {
-                write!(f, "remove the delivered payload of job {} from the spool", job.id)
+            Self::Confirm { place, at, lagging, verified_by, .. } => {
+                write!(
+                    f,
+                    "{place} is whole at {at} (verified by {verified_by}): set Completed and Ready for Intraware File Association"
+                )?;
+                if lagging.is_empty() { Ok(()) } else { write!(f, ", and keep the payload for {lagging}") }
+            }
+            Self::Retire { job, without } => {
+                write!(f, "remove the delivered payload of job {} from the spool", job.id)?;
+                match without.is_empty() {
+                    true => Ok(()),
+                    false => write!(f, ", and give up {without}, which did not get it in time"),
+                }
             }
             Self::Fail { reason, .. } => write!(f, "set Error: {reason}"),
             Self::Park { job, reason, .. } => write!(f, "park job {} from {}: {reason}", job.id, job.room),
@@ -72,6 +79,10 @@ impl Display for Rest {
             Self::Held(hold) => write!(f, "nothing, it is {hold} (`manage release` lets it go)"),
             Self::DoNotRelease => f.write_str("nothing, the record is on Do Not Release"),
             Self::Completed => f.write_str("nothing more, it is delivered and released"),
+            Self::Lagging { sites, until, reasons } => {
+                write!(f, "nothing more, it is delivered and released; {sites} may get it until {until:.0}")?;
+                reasons.iter().try_for_each(|reason| write!(f, "; {}", tame(reason)))
+            }
             Self::NotSelected => f.write_str(
                 "nothing, the selection does not take it: its build type, its path, or a field of records.filter",
             ),

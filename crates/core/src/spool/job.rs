@@ -7,9 +7,11 @@
 //!   manifest.json                      everything known about it; written last
 //!   attempts.json                      failed tries to deliver it
 //!   receipt.json                       how it was delivered and verified, at each site
+//!   lags.json                          failed tries to deliver it to sites that may lag
 //!   parked.json                        why it was taken out of the flow
 //! ```
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
@@ -177,6 +179,8 @@ pub struct Job {
     pub receipts: Vec<Receipt>,
     /// How its delivery failed, if it did.
     pub attempts: Option<Attempts>,
+    /// How its delivery to sites that may lag failed, by their names.
+    pub lags: BTreeMap<String, Attempts>,
     /// Why it was parked, if it was.
     pub parked: Option<Parked>,
 }
@@ -233,6 +237,7 @@ pub struct Unreadable {
 const MANIFEST: &str = "manifest.json";
 pub(super) const RECEIPT: &str = "receipt.json";
 pub(super) const ATTEMPTS: &str = "attempts.json";
+pub(super) const LAGS: &str = "lags.json";
 pub(super) const PARKED: &str = "parked.json";
 
 /// Reads the entry `name` of the room at `dir`; `None` if it was moved away since it was listed.
@@ -333,6 +338,10 @@ fn read_job(dir: &Path, room: Room, name: &str, id: &JobId) -> Result<Job, Troub
         has_payload,
         receipts,
         attempts: durable::read_json(&dir.join(ATTEMPTS))?,
+        lags: match path(LAGS) {
+            Some(path) => durable::read_json(&path)?.unwrap_or_default(),
+            None => BTreeMap::new(),
+        },
         parked: durable::read_json(&dir.join(PARKED))?,
         manifest,
     })

@@ -1,5 +1,6 @@
 //! The changes of the spool: each is one rename, and what had to be on disk before it is.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -159,6 +160,18 @@ impl Spool {
         Ok(Job { receipts, ..sent })
     }
 
+    /// Writes that one more site has a job that was sent.
+    pub fn add_receipt(&self, job: &mut Job, receipt: Receipt) -> Result<(), SpoolError> {
+        job.receipts.retain(|other| other.site != receipt.site);
+        job.receipts.push(receipt);
+        self.put_receipts(job, &job.receipts)
+    }
+
+    /// Writes how a job's delivery to sites that may lag has failed.
+    pub fn put_lags(&self, job: &Job) -> Result<(), SpoolError> {
+        durable::write_json(&self.job_dir(job), job::LAGS, &job.lags)
+    }
+
     /// Writes which sites have a job.
     fn put_receipts(&self, job: &Job, receipts: &[Receipt]) -> Result<(), SpoolError> {
         durable::write_json(&self.job_dir(job), job::RECEIPT, &Written::of(receipts))
@@ -167,13 +180,13 @@ impl Spool {
     /// Brings a job that was sent, waits to be sent, or was parked back to staged, to be handed over anew.
     pub fn bring_back(&self, job: &Job, context: &RunContext, lock: &mut Lock) -> Result<Job, SpoolError> {
         let dir = self.job_dir(job);
-        for name in [job::RECEIPT, job::ATTEMPTS] {
+        for name in [job::RECEIPT, job::ATTEMPTS, job::LAGS] {
             remove_if_there(&dir.join(name))?;
         }
         let staged = self.transfer(job, Room::Staged, context, lock)?;
         // Only now: a parked job without its reason would be kept for ever.
         remove_if_there(&self.job_dir(&staged).join(job::PARKED))?;
-        Ok(Job { receipts: Vec::new(), attempts: None, parked: None, ..staged })
+        Ok(Job { receipts: Vec::new(), attempts: None, lags: BTreeMap::new(), parked: None, ..staged })
     }
 
     /// Takes a job out of the flow.

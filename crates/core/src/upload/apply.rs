@@ -11,6 +11,7 @@
 //! The lock saves two uploaders from sending the same bytes; that they do not harm each other follows from the
 //! names at the site, which carry the generation, and from the rename that does not overwrite.
 
+mod catch_up;
 mod transfer;
 
 use std::collections::VecDeque;
@@ -46,11 +47,21 @@ pub fn apply(uploader: &Uploader<'_>, plan: Plan) -> Vec<Outcome> {
     let mut queue = VecDeque::new();
     for (index, JobPlan { job, verdict }) in plan.jobs.into_iter().enumerate() {
         match verdict {
-            Verdict::Deliver { to } => queue.push_back(Task { index, sites: uploader.indices(&to), job }),
+            Verdict::Deliver { to, then } => {
+                let (sites, then) = (uploader.indices(&to), uploader.indices(&then));
+                queue.push_back(Task { index, job, sites, then });
+            }
+            Verdict::CatchUp { to } => {
+                queue.push_back(Task { index, job, sites: uploader.indices(&to), then: Vec::new() });
+            }
             Verdict::NoSite { reason } => {
                 outcomes.push((index, outcome(&job, End::Failed { fault: Fault::Configuration, reason })));
             }
-            Verdict::Held(_) | Verdict::NotDue { .. } | Verdict::SiteRests(_) | Verdict::InUse { .. } => {}
+            Verdict::Lags { .. }
+            | Verdict::Held(_)
+            | Verdict::NotDue { .. }
+            | Verdict::SiteRests(_)
+            | Verdict::InUse { .. } => {}
         }
     }
     let connections = uploader.destinations.iter().map(|destination| destination.connections).sum();
@@ -84,9 +95,12 @@ pub fn apply(uploader: &Uploader<'_>, plan: Plan) -> Vec<Outcome> {
 struct Task {
     /// Its place in the plan.
     index: usize,
+    /// What is to be delivered; one that was sent is to be delivered to more sites.
     job: Job,
     /// Where it goes, by places in [`Uploader::destinations`].
     sites: Vec<usize>,
+    /// Where it goes when it is there.
+    then: Vec<usize>,
 }
 
 /// What the workers of a run share.
@@ -199,7 +213,18 @@ impl Worker<'_> {
         loop {
             let next = guard(&self.run.queue).pop_front();
             let Some(task) = next else { return };
+            if task.job.room == Room::Sent {
+                let outcomes = self.catch_up(&task);
+                guard(&self.run.outcomes).extend(outcomes);
+                continue;
+            }
             let outcome = self.deliver(&task);
+            if outcome.end == End::Done && !task.then.is_empty() {
+                // After all that is required.
+                let job = Job { room: Room::Sent, ..task.job.clone() };
+                let later = Task { index: task.index, job, sites: task.then.clone(), then: Vec::new() };
+                guard(&self.run.queue).push_back(later);
+            }
             self.run.tally.add(1, 0);
             guard(&self.run.outcomes).push((task.index, outcome));
         }

@@ -9,7 +9,7 @@ use super::Snapshot;
 use crate::foreign::{escape, tame};
 use crate::lock::Held;
 use crate::sites::{Names, Roles, no_site};
-use crate::spool::{Hold, Job, Outage};
+use crate::spool::{Hold, Job, Outage, Room};
 
 /// What an upload will do, in order.
 #[derive(Debug, Clone, Serialize)]
@@ -35,6 +35,18 @@ pub enum Verdict {
     Deliver {
         /// To these sites; at least one.
         to: Names,
+        /// And then to these, which may lag.
+        then: Names,
+    },
+    /// Delivers what was sent before to sites that lag.
+    CatchUp {
+        /// To these sites; at least one.
+        to: Names,
+    },
+    /// Leaves it: what was sent before is not tried again yet at the sites that lag.
+    Lags {
+        /// Which, until when, and why, for each.
+        reasons: Vec<String>,
     },
     /// Fails: there is no site that takes it.
     NoSite {
@@ -63,7 +75,7 @@ pub enum Verdict {
 ///
 /// The most urgent comes first, then the oldest. A job asked for by name does not wait for a pause to be over.
 pub fn plan(seen: Snapshot, roles: &Roles, wanted: &[String], now: Timestamp) -> Plan {
-    let Snapshot { jobs, holds, busy, outages } = seen;
+    let Snapshot { jobs, lagging, holds, busy, outages } = seen;
     let is_wanted = |job: &Job| {
         let names = [job.id.to_string(), job.id.record.to_string(), job.manifest.name.clone()];
         wanted.is_empty() || wanted.iter().any(|word| names.contains(word))
@@ -84,22 +96,61 @@ pub fn plan(seen: Snapshot, roles: &Roles, wanted: &[String], now: Timestamp) ->
         } else if to.is_empty() {
             Verdict::NoSite { reason: no_site(&job.manifest.place) }
         } else {
-            Verdict::Deliver { to }
+            Verdict::Deliver { to, then: roles.optional(&job.manifest.place) }
+        };
+        JobPlan { job, verdict }
+    };
+    let judge_lagging = |job: Job| {
+        let verdict = if let Some(hold) = holds.get(&job.id.record) {
+            Verdict::Held(hold.clone())
+        } else if let Some(holder) = busy.get(&job.id.record) {
+            Verdict::InUse { holder: holder.clone() }
+        } else {
+            let wait = |site: &str| match wanted.is_empty() {
+                true => why_to_wait(&job, site, outages.get(site), now),
+                false => None,
+            };
+            let lagging = roles.lagging(&job);
+            let to = lagging.filter(|site| wait(site).is_none());
+            match to.is_empty() {
+                true => Verdict::Lags { reasons: lagging.iter().filter_map(wait).collect() },
+                false => Verdict::CatchUp { to },
+            }
         };
         JobPlan { job, verdict }
     };
     let mut jobs: Vec<JobPlan> = jobs.into_iter().filter(is_wanted).map(judge).collect();
+    jobs.extend(lagging.into_iter().filter(is_wanted).map(judge_lagging));
     jobs.sort_by_key(|p| {
         let manifest = &p.job.manifest;
-        (manifest.priority.unwrap_or(i64::MAX), manifest.created, p.job.id.clone())
+        // What lags delays nothing.
+        let is_sent = p.job.room == Room::Sent;
+        (is_sent, manifest.priority.unwrap_or(i64::MAX), manifest.created, p.job.id.clone())
     });
     Plan { jobs }
+}
+
+/// Returns why a site that lags is not tried now, if so.
+fn why_to_wait(job: &Job, site: &str, outage: Option<&Outage>, now: Timestamp) -> Option<String> {
+    if let Some(outage) = outage.filter(|outage| now < outage.next_try) {
+        return Some(outage.to_string());
+    }
+    let failed = job.lags.get(site).filter(|failed| now < failed.next_try)?;
+    let (next_try, error) = (failed.next_try, tame(&failed.error));
+    Some(format!("site {} lags, and is not tried before {next_try:.0}: {error}", escape(site)))
 }
 
 impl Plan {
     /// Returns whether there is anything to do; otherwise no site is needed.
     pub fn does_something(&self) -> bool {
-        self.jobs.iter().any(|job| matches!(job.verdict, Verdict::Deliver { .. } | Verdict::NoSite { .. }))
+        self.jobs.iter().any(|job| match job.verdict {
+            Verdict::Deliver { .. } | Verdict::CatchUp { .. } | Verdict::NoSite { .. } => true,
+            Verdict::Lags { .. }
+            | Verdict::Held(_)
+            | Verdict::NotDue { .. }
+            | Verdict::SiteRests(_)
+            | Verdict::InUse { .. } => false,
+        })
     }
 }
 
@@ -117,10 +168,17 @@ impl fmt::Display for JobPlan {
         let manifest = &self.job.manifest;
         write!(f, "{} ({}): ", escape(&manifest.name), self.job.id)?;
         match &self.verdict {
-            Verdict::Deliver { to } => {
+            Verdict::Deliver { to, then } => {
                 write!(f, "deliver {} bytes as {}", manifest.digests.size, manifest.place)?;
-                if to.must_be_told() { write!(f, " to {to}") } else { Ok(()) }
+                if to.must_be_told() {
+                    write!(f, " to {to}")?;
+                }
+                if then.is_empty() { Ok(()) } else { write!(f, ", and then to {then}") }
             }
+            Verdict::CatchUp { to } => {
+                write!(f, "deliver {} bytes as {} to {to} as well", manifest.digests.size, manifest.place)
+            }
+            Verdict::Lags { reasons } => write!(f, "nothing, {}", reasons.join("; ")),
             Verdict::NoSite { reason } => f.write_str(reason),
             Verdict::Held(hold) => write!(f, "nothing, it is {hold}"),
             Verdict::NotDue { next_try, reason } => {

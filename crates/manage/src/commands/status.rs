@@ -65,6 +65,7 @@ fn row(line: &Line) -> Vec<String> {
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
     let held = line.hold.as_ref().map(|reason| format!("held: {}", tame(reason)));
     let holder = line.holder.as_ref().map(|holder| format!("in use by {holder}"));
+    let lags = (!line.lagging.is_empty()).then(|| format!("{} lags", escape(&line.lagging.to_string())));
     let error = line.last_error.as_ref().map(tame);
     vec![
         escape(&line.name),
@@ -73,6 +74,6 @@ fn row(line: &Line) -> Vec<String> {
         or_dash(line.room.map(|room| room.to_string())),
         or_dash(line.delivered.map(|at| format!("{at:.0}"))),
         or_dash(line.next_try.map(|at| format!("{at:.0}"))),
-        or_dash(held.or(holder).or(error)),
+        or_dash(held.or(holder).or(error).or(lags)),
     ]
 }

@@ -85,6 +85,11 @@ fn whereabouts(job: &Job) -> String {
             tame(&attempts.error)
         ));
     }
+    for (site, failed) in &job.lags {
+        let (count, next) = (failed.count, failed.next_try);
+        let (site, error) = (escape(site), tame(&failed.error));
+        text.push_str(&format!(", {count} failed deliveries to {site} ({error}), next not before {next:.0}"));
+    }
     if let Some(parked) = &job.parked {
         text.push_str(&format!(", parked {:.0}: {}", parked.at, tame(&parked.reason)));
     }
@@ -108,6 +113,7 @@ fn advice(build: &BuildPlan) -> String {
         }
         Some(Rest::NotDue { .. }) => format!("manage retry {id}"),
         Some(Rest::Waiting { job, .. }) => format!("upload run --job {job}"),
+        Some(Rest::Lagging { .. }) => format!("nothing does; upload goes on, or now: upload run --job {id}"),
         Some(Rest::SiteRests { .. }) => "upload check, once the site is well again".to_owned(),
         Some(Rest::InUse { .. }) => "wait for that process, or end it".to_owned(),
         Some(Rest::CannotLook { .. }) => "see manage check".to_owned(),

@@ -37,7 +37,9 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure>
 fn row(planned: &JobPlan) -> Vec<String> {
     let job = &planned.job;
     let state = match &planned.verdict {
-        Verdict::Deliver { to } if to.must_be_told() => format!("waits, for {to}"),
+        Verdict::CatchUp { to } => format!("sent, {to} lags"),
+        Verdict::Lags { reasons } => format!("sent; {}", reasons.join("; ")),
+        Verdict::Deliver { to, .. } if to.must_be_told() => format!("waits, for {to}"),
         Verdict::Deliver { .. } => "waits".to_owned(),
         Verdict::NoSite { .. } => "waits, no site takes it".to_owned(),
         Verdict::Held(hold) => hold.to_string(),

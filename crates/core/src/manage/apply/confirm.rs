@@ -18,6 +18,7 @@ impl Run<'_, '_> {
         job: Option<&Job>,
         place: &Place,
         at: &Names,
+        also: &Names,
         work: &mut Work,
     ) -> Result<(), Trouble> {
         let manager = &mut self.manager;
@@ -25,7 +26,7 @@ impl Run<'_, '_> {
         let record = work.record.id.to_string();
         let subject = Subject { record: &record, job: &id };
         let mut new = Vec::new();
-        for site in at.iter() {
+        for site in at.iter().chain(also.iter()) {
             let key = Release::key_of(site, place);
             if manager.spool.note::<Release>(&key)?.is_some() {
                 continue;
@@ -62,10 +63,7 @@ impl Run<'_, '_> {
             "verified {place} at {at}, set Completed and Ready for Intraware File Association"
         ));
         manager.spool.remove_note::<Retry>(&NoteKey::from(&work.record.id))?;
-        match job.filter(|job| job.has_payload) {
-            Some(job) => self.retire(job, work),
-            None => Ok(()),
-        }
+        Ok(())
     }
 
     /// Removes the payload of a completed build from the spool (C4); until then it was the second whole copy.

@@ -21,6 +21,7 @@ fn roles(sites: &[(&str, &str)]) -> Roles {
     let role = |(name, pattern): &(&str, &str)| Role {
         name: (*name).to_owned(),
         builds: Builds::matching(pattern).unwrap(),
+        is_required: *name != "mirror2",
     };
     Roles(sites.iter().map(role).collect())
 }
@@ -97,8 +98,29 @@ fn job(name: &str, content: &str, room: Room) -> Job {
         manifest,
         has_payload: true,
         receipts: Vec::new(),
+        lags: BTreeMap::new(),
         attempts: None,
         parked: None,
+    }
+}
+
+fn receipt() -> Receipt {
+    let delivery = Delivered {
+        verified_by: Strength::ServerHash,
+        resumed_from: 0,
+        sent: 1,
+        adopted: false,
+        moved_aside: None,
+    };
+    Receipt {
+        format: 1,
+        site: "intraware".into(),
+        peer: "sshd".into(),
+        path: Place::of_build(b"blast/p7").unwrap().payload(),
+        delivery,
+        delivered: now(),
+        host: "ebb".into(),
+        run: "x".into(),
     }
 }
 
@@ -157,6 +179,7 @@ fn short(build: &BuildPlan) -> String {
         Rest::NotDue { .. } => "not due",
         Rest::Waiting { .. } => "waiting",
         Rest::InUse { .. } => "in use",
+        Rest::Lagging { .. } => "lagging",
         Rest::SiteRests { .. } => "site rests",
         Rest::CannotLook { .. } => "cannot look",
         Rest::NewerFormat { .. } => "newer format",
@@ -178,13 +201,37 @@ fn a_build_goes_to_the_sites_that_take_it_and_one_that_none_takes_is_an_error() 
     );
     assert!(plan_of(&empty, &policy()).contains("put the sidecars to the site, "));
     let other = Policy { roles: roles(&[("forge", "^forge/")]), ..policy() };
-    let nowhere =
-        "no site takes blast/p7: none of their `builds` matches that path; correct them, or the path";
+    let nowhere = "no required site takes blast/p7: none of their `builds` matches that path; correct them, or the path";
     assert_eq!(short(&plan(&empty, &other, now()).builds[0]), format!("fail: {nowhere}"));
     // What was prepared before the configuration changed waits; the record stays as it is.
     let staged = seen(vec![owner("r1", Status::InProcess, "a")], vec![job("r1", "a", Room::Staged)]);
     assert_eq!(short(&plan(&staged, &other, now()).builds[0]), "cannot look");
     assert!(plan_of(&staged, &other).contains(nowhere));
+}
+
+#[test]
+fn a_payload_is_kept_for_a_site_that_may_lag_and_no_longer_than_papers_are() {
+    let policy = Policy { roles: roles(&[("intraware", ""), ("mirror2", "")]), ..policy() };
+    let receipt = |site: &str| Receipt { site: site.into(), ..receipt() };
+    let sent = |sites: &[&str]| {
+        let receipts = sites.iter().map(|site| receipt(site)).collect();
+        Job { receipts, ..job("r1", "a", Room::Sent) }
+    };
+    let decide = |job: Job, status: Status, now: Timestamp| {
+        let mut seen = seen(vec![owner("r1", status, "a")], vec![job]);
+        seen.views.insert(id("r1"), right());
+        plan(&seen, &policy, now).builds[0].clone()
+    };
+    let confirm = decide(sent(&["intraware"]), Status::InProcess, now()).to_string();
+    assert!(confirm.ends_with("Association, and keep the payload for mirror2"), "{confirm}");
+    assert_eq!(short(&decide(sent(&["intraware"]), Status::Completed, now())), "lagging");
+    assert_eq!(
+        short(&decide(sent(&["intraware", "mirror2"]), Status::Completed, now())),
+        "retire, completed"
+    );
+    let later = now().saturating_add(policy.keep).unwrap();
+    let given_up = decide(sent(&["intraware"]), Status::Completed, later).to_string();
+    assert!(given_up.contains("and give up mirror2, which did not get it in time"), "{given_up}");
 }
 
 #[test]
@@ -416,23 +463,7 @@ fn orphans_are_parked_only_when_all_records_were_read() {
 #[test]
 fn what_is_kept_for_reference_is_removed_in_the_end() {
     let old = now() - SignedDuration::from_hours(24 * 31);
-    let delivery = Delivered {
-        verified_by: Strength::ServerHash,
-        resumed_from: 0,
-        sent: 1,
-        adopted: false,
-        moved_aside: None,
-    };
-    let receipt = Receipt {
-        format: 1,
-        site: "intraware".into(),
-        peer: "sshd".into(),
-        path: Place::of_build(b"blast/p7").unwrap().payload(),
-        delivery,
-        delivered: old,
-        host: "ebb".into(),
-        run: "x".into(),
-    };
+    let receipt = Receipt { delivered: old, ..receipt() };
     let sent = Job { has_payload: false, receipts: vec![receipt], ..job("r1", "a", Room::Sent) };
     let unfinished = Job { has_payload: true, ..sent.clone() };
     let mut aside = parked(ParkKind::Stale, "b");

@@ -18,12 +18,12 @@ use crate::spool::{Attempts, Job, Receipt, Spool, SpoolError};
 use crate::txlog::{Subject, chain};
 
 /// A payload that is verified at one of its sites.
-struct Ready {
+pub(super) struct Ready {
     /// The site's place in [`Uploader::destinations`].
     site: usize,
-    staged: Staged,
+    pub(super) staged: Staged,
     /// What was known of releases there before.
-    released: Released,
+    pub(super) released: Released,
 }
 
 impl<'r> Worker<'r> {
@@ -56,7 +56,7 @@ impl<'r> Worker<'r> {
     }
 
     /// Copies and verifies (U2, U3).
-    fn stage(&mut self, job: &Job, site: usize, payload: &File) -> Result<Ready, Trouble> {
+    pub(super) fn stage(&mut self, job: &Job, site: usize, payload: &File) -> Result<Ready, Trouble> {
         let run = self.run;
         let Uploader { spool, destinations, log, context, .. } = *run.uploader;
         let to = &destinations[site];
@@ -92,7 +92,7 @@ impl<'r> Worker<'r> {
     }
 
     /// Gives it its name (U4).
-    fn commit(&mut self, job: &Job, ready: Ready, lock: &mut Lock) -> Result<Receipt, Trouble> {
+    pub(super) fn commit(&mut self, job: &Job, ready: Ready, lock: &mut Lock) -> Result<Receipt, Trouble> {
         let Ready { site, staged, released } = ready;
         let run = self.run;
         let Uploader { spool, destinations, log, context, .. } = *run.uploader;
@@ -134,7 +134,7 @@ impl<'r> Worker<'r> {
     }
 
     /// Returns the connection to a site, after giving back one to another.
-    fn link_to(&mut self, site: usize) -> &mut Link<'r> {
+    pub(super) fn link_to(&mut self, site: usize) -> &mut Link<'r> {
         if self.link.as_ref().is_some_and(|(of, _)| *of != site) {
             self.link = None;
         }
@@ -164,7 +164,7 @@ impl<'r> Worker<'r> {
 
 impl Run<'_> {
     /// Says of which site a trouble is, if there are several.
-    fn told(&self, site: usize, trouble: Trouble) -> Trouble {
+    pub(super) fn told(&self, site: usize, trouble: Trouble) -> Trouble {
         match self.uploader.destinations {
             [_] => trouble,
             all => Trouble::At { site: all[site].site.name().to_owned(), source: Box::new(trouble) },
@@ -178,7 +178,7 @@ impl Run<'_> {
         }
     }
 
-    fn summary(&self, place: &Place, receipt: &Receipt) -> String {
+    pub(super) fn summary(&self, place: &Place, receipt: &Receipt) -> String {
         let text = summary(place, &receipt.delivery);
         match self.uploader.destinations {
             [_] => text,

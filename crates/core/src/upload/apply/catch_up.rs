@@ -1,0 +1,109 @@
+//! What was sent, to the sites that may lag.
+//!
+//! It is done after all that is required, and nothing that goes wrong here concerns anything else: it is noted in the
+//! job, with pauses that grow, and said as a warning. Each site is on its own. The sidecars go there right before
+//! the payload is shown, as `manage` puts them to required sites.
+
+use std::fs::File;
+
+use super::{End, Outcome, Task, Trouble, Uploader, Worker, fault_of, guard, outcome};
+use crate::deliver::{self, Released};
+use crate::lock::{Lock, LockError};
+use crate::retry;
+use crate::spool::{Attempts, Found, Job, Room};
+use crate::txlog::chain;
+
+impl Worker<'_> {
+    /// Delivers a job that was sent to more sites; returns what there is to say about each.
+    pub(super) fn catch_up(&mut self, task: &Task) -> Vec<(usize, Outcome)> {
+        let told = |end| (task.index, outcome(&task.job, end));
+        if let Some((fault, reason)) = guard(&self.run.closed).clone() {
+            return vec![told(End::NotTried { fault, reason })];
+        }
+        match self.catch_up_under_lock(task) {
+            Ok(outcomes) => outcomes.into_iter().map(|outcome| (task.index, outcome)).collect(),
+            Err(trouble) => vec![told(self.judge(&trouble))],
+        }
+    }
+
+    fn catch_up_under_lock(&mut self, task: &Task) -> Result<Vec<Outcome>, Trouble> {
+        let Uploader { spool, context, .. } = *self.run.uploader;
+        context.stop.check()?;
+        let mut lock = match Lock::take(&spool.job_lock(&task.job.id.record), context) {
+            Err(busy @ LockError::Busy(_)) => return Err(Trouble::Moved(busy.to_string())),
+            taken => taken?,
+        };
+        let there = spool.list(Room::Sent)?.into_iter().find_map(|found| match found {
+            Found::Job(found) if found.id == task.job.id && found.has_payload => Some(*found),
+            Found::Job(_) | Found::Unreadable(_) => None,
+        });
+        let mut job = there.ok_or_else(|| Trouble::Moved("it is not kept any more".to_owned()))?;
+        if let Some(hold) = spool.hold(&job.id.record)? {
+            return Err(Trouble::Moved(hold.to_string()));
+        }
+        let payload = spool.open_payload(&job)?;
+        let mut outcomes = Vec::new();
+        for &site in &task.sites {
+            // A site that could not be connected to before in this run is not waited for; that was said.
+            if self.run.pools[site].refusal().is_some() {
+                continue;
+            }
+            let delivered = self.catch_up_at(site, &mut job, &payload, &mut lock);
+            outcomes.push(match delivered {
+                Ok(done) => Outcome { done: vec![done], ..outcome(&job, End::Done) },
+                Err(trouble) => {
+                    let end = self.lags(site, &mut job, trouble)?;
+                    outcome(&job, end)
+                }
+            });
+        }
+        Ok(outcomes)
+    }
+
+    fn catch_up_at(
+        &mut self,
+        site: usize,
+        job: &mut Job,
+        payload: &File,
+        lock: &mut Lock,
+    ) -> Result<String, Trouble> {
+        let run = self.run;
+        let spool = run.uploader.spool;
+        let ready = self.stage(job, site, payload).map_err(|trouble| run.told(site, trouble))?;
+        // What customers have stays as it is.
+        if !(ready.staged.is_final() && ready.released != Released::Never) {
+            let sidecars = spool.sidecars(job)?;
+            let session = self.link_to(site).open().map_err(Trouble::Connect)?;
+            deliver::put_sidecars(session, &job.manifest.place, job.id.generation, &sidecars)
+                .map_err(|error| run.told(site, error.into()))?;
+        }
+        let receipt = self.commit(job, ready, lock).map_err(|trouble| run.told(site, trouble))?;
+        let done = run.summary(&job.manifest.place, &receipt);
+        if job.lags.remove(&receipt.site).is_some() {
+            spool.put_lags(job)?;
+        }
+        spool.add_receipt(job, receipt)?;
+        Ok(done)
+    }
+
+    /// Notes that a site still lags, and returns what is to be said. What is not the site's own trouble ends it all.
+    fn lags(&mut self, site: usize, job: &mut Job, trouble: Trouble) -> Result<End, Trouble> {
+        let Uploader { spool, destinations, context, .. } = *self.run.uploader;
+        let is_of_site = matches!(trouble.itself(), Trouble::Connect(_));
+        let (Trouble::Site(_) | Trouble::Deliver(_) | Trouble::Connect(_)) = trouble.itself() else {
+            return Err(trouble);
+        };
+        let Some(fault) = fault_of(&trouble) else { return Err(trouble) };
+        self.judge(&trouble);
+        let (now, name) = (context.now(), destinations[site].site.name().to_owned());
+        let count = job.lags.get(&name).map_or(0, |before| before.count).saturating_add(1);
+        // A site that cannot be connected to pauses for all jobs at once (`breaker`).
+        let next_try =
+            if is_of_site { now } else { retry::next_try(count, now, &format!("{} {name}", job.id)) };
+        let (error, host) = (chain(&trouble), context.identity.host.clone());
+        let reason = format!("site {name} lags, all others have it: {error}");
+        job.lags.insert(name, Attempts { count, next_try, at: now, host, fault, error });
+        spool.put_lags(job)?;
+        Ok(End::Lags { reason })
+    }
+}
