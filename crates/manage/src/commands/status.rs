@@ -65,7 +65,7 @@ fn row(line: &Line) -> Vec<String> {
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
     let held = line.hold.as_ref().map(|reason| format!("held: {}", tame(reason)));
     let holder = line.holder.as_ref().map(|holder| format!("in use by {holder}"));
-    let lags = (!line.lagging.is_empty()).then(|| format!("{} lags", escape(&line.lagging.to_string())));
+    let lags = (!line.lagging.is_empty()).then(|| format!("{} lags", escape(line.lagging.to_string())));
     let error = line.last_error.as_ref().map(tame);
     vec![
         escape(&line.name),
