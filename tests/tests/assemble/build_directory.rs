@@ -9,15 +9,15 @@ use intraware_tests::{Bench, Packages};
 
 /// Makes what a machine builds.
 fn build(dir: &Path, machine: &str) {
-    fs::create_dir_all(dir.join("bin")).unwrap();
-    fs::write(dir.join("README"), "the same everywhere\n").unwrap();
-    fs::write(dir.join("descpkg"), format!("built on {machine}\n")).unwrap();
+    fs::create_dir_all(dir.join("bin")).expect("a build on disk");
+    fs::write(dir.join("README"), "the same everywhere\n").expect("a build on disk");
+    fs::write(dir.join("descpkg"), format!("built on {machine}\n")).expect("a build on disk");
     let tool = dir.join(format!("bin/tool.{machine}"));
-    fs::write(&tool, format!("#!/bin/sh\necho {machine}\n")).unwrap();
-    fs::set_permissions(&tool, fs::Permissions::from_mode(0o755)).unwrap();
-    symlink(format!("tool.{machine}"), dir.join(format!("bin/{machine}"))).unwrap();
-    fs::write(dir.join(format!("{}.txt", "long-".repeat(40))), "a long name").unwrap();
-    fs::write(dir.join(format!("bin/\u{e9} & <{machine}>")), "an odd name").unwrap();
+    fs::write(&tool, format!("#!/bin/sh\necho {machine}\n")).expect("a build on disk");
+    fs::set_permissions(&tool, fs::Permissions::from_mode(0o755)).expect("a build on disk");
+    symlink(format!("tool.{machine}"), dir.join(format!("bin/{machine}"))).expect("a build on disk");
+    fs::write(dir.join(format!("{}.txt", "long-".repeat(40))), "a long name").expect("a build on disk");
+    fs::write(dir.join(format!("bin/\u{e9} & <{machine}>")), "an odd name").expect("a build on disk");
 }
 
 #[test]

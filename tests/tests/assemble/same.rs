@@ -25,7 +25,8 @@ fn assembled(order: &[&str], threads: &str) -> Vec<String> {
         packages.put(machine, archive);
     }
     packages.assemble(&["--mergeErrors", "--threads", threads]).expect(0);
-    let list = fs::read_to_string(packages.root().join("foo/1.0/built.files.packageAssembly.xml")).unwrap();
+    let list =
+        fs::read_to_string(packages.root().join("foo/1.0/built.files.packageAssembly.xml")).expect("a list");
     let mut all = packages.target();
     all.push(list);
     all
