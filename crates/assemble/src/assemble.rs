@@ -93,7 +93,10 @@ fn lock_path(request: &Request) -> PathBuf {
 }
 
 fn lock(request: &Request, context: &RunContext) -> Result<Lock, AssembleError> {
-    let locked = |source: LockError| AssembleError::Locked { package: request.package.to_string(), source };
+    let locked = |source: LockError| AssembleError::Locked {
+        package: request.package.to_string(),
+        source: source.into(),
+    };
     Lock::take(&lock_path(request), context).map_err(locked)
 }
 
@@ -174,12 +177,15 @@ fn in_partial(
     }
     assembled.warnings.extend(judged.notes);
     (assembled.conflicts, assembled.dead_links) = (judged.conflicts, judged.dead);
-    if !request.merge_errors && !(assembled.conflicts.is_empty() && assembled.dead_links.is_empty()) {
+    let agree = assembled.conflicts.is_empty() && assembled.dead_links.is_empty();
+    if !request.merge_errors && !agree {
         return Err(AssembleError::Conflicts { conflicts: assembled.conflicts, dead: assembled.dead_links });
     }
     make(request, context, tell, &partial, &merged, &parts)?;
-    lock.confirm()
-        .map_err(|source| AssembleError::Locked { package: request.package.to_string(), source })?;
+    lock.confirm().map_err(|source| AssembleError::Locked {
+        package: request.package.to_string(),
+        source: source.into(),
+    })?;
     match target::publish(&partial, dir, request.package.version(), request.predelete) {
         Ok(Published::Done) => tell(Step::Published(foreign::path(&target).to_string())),
         Ok(Published::Exists) => return Err(exists()),

@@ -234,7 +234,8 @@ fn header_of(kind: EntryType, mode: u32, mtime: u64, size: u64) -> Header {
     header.set_mode(mode);
     header.set_mtime(mtime);
     header.set_size(size);
-    (header.set_uid(0), header.set_gid(0));
+    header.set_uid(0);
+    header.set_gid(0);
     header
 }
 

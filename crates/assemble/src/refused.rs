@@ -117,7 +117,7 @@ pub enum AssembleError {
         /// Name and version.
         package: String,
         /// By whom, or why not.
-        source: LockError,
+        source: Box<LockError>,
     },
     /// The file system failed.
     #[error("cannot {doing} {path}")]
