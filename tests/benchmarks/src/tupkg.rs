@@ -141,7 +141,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, Failure> {
     };
     let all = [bar(Tool::Tls, TLS_RATIO), bar(Tool::Plain, PLAIN_RATIO)];
     let others = runs.values().flatten().map(|took| took.others).fold(0.0, f64::max);
-    let words = "Both digest what comes: ours before it says PASS, scp never. Ours is on the disk by then.";
+    let words = "Before it says PASS our server has digested what came and flushed it to the disk; scp's does neither.";
     Ok(bars::conclude(words, &all, others, options))
 }
 
