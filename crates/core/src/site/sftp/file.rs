@@ -6,7 +6,7 @@ use super::link::Failure;
 use super::packet::{Attributes, Handle, Request, open, status};
 use super::session::Open;
 use super::subsystem::Asked;
-use super::transfer::{Broken, Lane, receive, send};
+use super::transfer::{Broken, Lane, Onwards, receive, send};
 use crate::site::{Entry, EntryKind, Pieces, RemotePath, Session as _, SiteError, SiteErrorKind};
 
 /// A disk that has less free space than this is full.
@@ -158,14 +158,48 @@ impl Open {
         })
     }
 
+    /// Cuts a file to `size` bytes.
+    pub(super) fn cut(&mut self, path: &RemotePath, size: u64) -> Result<(), SiteError> {
+        let (handle, _) = self.open("cutting", path, open::WRITE)?;
+        let attributes = Attributes::size(size);
+        if let Err(failure) = self.sftp.ask_done(&self.link, Request::Set { handle: &handle, attributes }) {
+            self.sftp.close(&handle);
+            // It let us open the file for writing, so it is not this file that it protects.
+            let kind = match failure.kind() {
+                SiteErrorKind::Permission => SiteErrorKind::Unsupported,
+                kind => kind,
+            };
+            return Err(self.link.error_of(kind, &format!("cutting {path}"), failure));
+        }
+        // Nothing more is written; this has it flushed and closed.
+        let mut nothing = Onwards { at: size, source: &mut std::io::empty() };
+        let lanes = vec![Lane::new(&mut self.sftp, &handle)];
+        match send(&self.link, &mut self.hasher, lanes, &mut nothing, &mut |_| ()) {
+            Ok(is_flushed) => {
+                self.is_flushed = is_flushed;
+                Ok(())
+            }
+            Err(broken) => Err(self.put_error(path, broken)),
+        }
+    }
+
+    /// Explains why a file of `size` bytes could not be hashed, if that is the file's fault.
+    pub(super) fn look_for_hash(&mut self, path: &RemotePath, size: u64) -> Result<(), SiteError> {
+        match self.stat(path)? {
+            None => Err(self.refusal(SiteErrorKind::NotFound, "hashing", path, status::NO_SUCH_FILE)),
+            Some(Entry { kind: EntryKind::File, size: length }) if length != size => {
+                let text =
+                    format!("hashing {size} bytes of {path} at site {}: it has {length}", self.link.peer);
+                Err(SiteError::new(SiteErrorKind::Protocol, format!("{text}; look again")))
+            }
+            Some(Entry { kind: EntryKind::File, .. }) => Ok(()),
+            Some(_) => Err(self.refusal(SiteErrorKind::NotRegular, "hashing", path, status::FAILURE)),
+        }
+    }
+
     /// Opens a regular file. What stands at the name is looked at before, because a server opens links and waits for
     /// the other end of a pipe; and the opened file is looked at again.
-    pub(super) fn open(
-        &mut self,
-        doing: &str,
-        path: &RemotePath,
-        how: u32,
-    ) -> Result<(Handle, Attributes), SiteError> {
+    fn open(&mut self, doing: &str, path: &RemotePath, how: u32) -> Result<(Handle, Attributes), SiteError> {
         if self.stat(path)?.is_some_and(|entry| entry.kind != EntryKind::File) {
             return Err(self.refusal(SiteErrorKind::NotRegular, doing, path, status::FAILURE));
         }
@@ -185,7 +219,7 @@ impl Open {
     }
 
     /// Makes an error of a put that has ended early.
-    pub(super) fn put_error(&mut self, path: &RemotePath, broken: Broken) -> SiteError {
+    fn put_error(&mut self, path: &RemotePath, broken: Broken) -> SiteError {
         match broken {
             Broken::Site(failure) => self.write_error(path, failure),
             Broken::Local(err) => source_error("reading", path, err),

@@ -9,9 +9,9 @@ use std::io::{Read, Write};
 use super::file::Put;
 use super::hash::Hasher;
 use super::link::{Failure, Link};
-use super::packet::{self, Answer, Attributes, Request, open, status};
+use super::packet::{self, Answer, Attributes, Request, status};
 use super::subsystem::Subsystem;
-use super::transfer::{Lane, Onwards, send};
+use super::transfer::Onwards;
 use super::{BasePath, SftpSettings};
 use crate::digest::Sha256Hex;
 use crate::foreign;
@@ -137,20 +137,6 @@ impl Open {
             Some(Ok(_)) => Ok(Attributes { size: Some(0), mode: Some(0) }),
             Some(Err(failure)) if failure.kind().is_dead() => Err(failure),
             Some(Err(_)) | None => looked,
-        }
-    }
-
-    /// Explains why a file of `size` bytes could not be hashed, if that is the file's fault.
-    fn look_for_hash(&mut self, path: &RemotePath, size: u64) -> Result<(), SiteError> {
-        match self.stat(path)? {
-            None => Err(self.refusal(SiteErrorKind::NotFound, "hashing", path, status::NO_SUCH_FILE)),
-            Some(Entry { kind: EntryKind::File, size: length }) if length != size => {
-                let text =
-                    format!("hashing {size} bytes of {path} at site {}: it has {length}", self.link.peer);
-                Err(SiteError::new(SiteErrorKind::Protocol, format!("{text}; look again")))
-            }
-            Some(Entry { kind: EntryKind::File, .. }) => Ok(()),
-            Some(_) => Err(self.refusal(SiteErrorKind::NotRegular, "hashing", path, status::FAILURE)),
         }
     }
 }
@@ -293,27 +279,7 @@ impl Session for Open {
     }
 
     fn truncate(&mut self, path: &RemotePath, size: u64) -> Result<(), SiteError> {
-        let (handle, _) = self.open("cutting", path, open::WRITE)?;
-        let attributes = Attributes::size(size);
-        if let Err(failure) = self.sftp.ask_done(&self.link, Request::Set { handle: &handle, attributes }) {
-            self.sftp.close(&handle);
-            // It let us open the file for writing, so it is not this file that it protects.
-            let kind = match failure.kind() {
-                SiteErrorKind::Permission => SiteErrorKind::Unsupported,
-                kind => kind,
-            };
-            return Err(self.link.error_of(kind, &format!("cutting {path}"), failure));
-        }
-        // Nothing more is written; this has it flushed and closed.
-        let mut nothing = Onwards { at: size, source: &mut std::io::empty() };
-        let lanes = vec![Lane::new(&mut self.sftp, &handle)];
-        match send(&self.link, &mut self.hasher, lanes, &mut nothing, &mut |_| ()) {
-            Ok(is_flushed) => {
-                self.is_flushed = is_flushed;
-                Ok(())
-            }
-            Err(broken) => Err(self.put_error(path, broken)),
-        }
+        self.cut(path, size)
     }
 
     fn rename_new(&mut self, from: &RemotePath, to: &RemotePath) -> Result<(), SiteError> {

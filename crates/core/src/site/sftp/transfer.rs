@@ -153,8 +153,13 @@ impl Writing<'_> {
         let longest = self.lanes.iter().map(|lane| lane.sftp.longest_write).min().unwrap_or(0);
         let mut piece = vec![0; longest];
         let mut acknowledged = 0;
-        self.say(0, pieces, &mut piece)?;
-        while !self.under_way.is_empty() {
+        loop {
+            if self.under_way.is_empty() {
+                self.say(0, pieces, &mut piece)?;
+                if self.is_read {
+                    return Ok(());
+                }
+            }
             let link = self.link;
             match link.drive(pace.patience(), || self.step())? {
                 Moved::Room(lane) => {
@@ -171,11 +176,13 @@ impl Writing<'_> {
                 Moved::Refused(_) => return Err(garbled(self.link).into()),
             }
         }
-        Ok(())
     }
 
     /// Says the next piece on a lane.
     fn say(&mut self, lane: usize, pieces: &mut dyn Pieces, piece: &mut [u8]) -> Result<(), Broken> {
+        if self.is_read {
+            return Ok(());
+        }
         let (from, len) = pieces.next(piece).map_err(Broken::Local)?;
         if len == 0 {
             // Each lane flushes what it has written itself.
@@ -197,8 +204,9 @@ impl Writing<'_> {
             for (index, lane) in self.lanes.iter_mut().enumerate() {
                 // Nothing else may be done before half a packet is whole: that error ends the step.
                 let is_out = lane.sftp.push(self.link)?;
-                if is_out && !self.is_read && lane.bytes < UNDER_WAY {
-                    return Ok(Moved::Room(index));
+                // What was acknowledged counts before more is said, so that nobody hears of it late.
+                if lane.sftp.has_arrived() {
+                    lane.sftp.pull(self.link)?;
                 }
                 let mut said = self.under_way.iter_mut();
                 if let Some(first) = said.find(|said| said.lane == index && !said.is_acknowledged)
@@ -210,6 +218,9 @@ impl Writing<'_> {
                     first.is_acknowledged = true;
                     lane.bytes -= first.len;
                     return Ok(Moved::Acknowledged(first.len));
+                }
+                if is_out && !self.is_read && lane.bytes < UNDER_WAY {
+                    return Ok(Moved::Room(index));
                 }
                 match lane.sftp.pull(self.link) {
                     Err(failure) if failure.is_pending() => wait = wait.or(Some(failure)),
