@@ -66,6 +66,8 @@ fn s0_46_upload_stops_keeps_its_part_and_is_resumed() {
         let upload = bench.spawn_upload(&["run"]);
         let part = wait_for(&bench.site_file(""), ".part");
         stop(upload, signal);
+        // What was under way must not arrive in between.
+        bench.sshd().kill_connections();
         let there = fs::metadata(&part).expect("what came over is kept").len();
         assert!((1_000_000..SIZE).contains(&there), "{there} bytes are there");
         assert_eq!(bench.spool_listing().counts(), [0, 2, 0, 0, 0]);
