@@ -55,7 +55,6 @@ fn check_peer(
             .method_pref(MethodType::HostKey, &algorithms)
             .map_err(|err| link.error("choosing host key algorithms", err.into()))?;
     }
-    prefer_fast_ciphers(link).map_err(|err| link.error("choosing ciphers", err.into()))?;
     let mut ssh = link.ssh.clone();
     link.drive(Patience::Until(deadline), || Ok(ssh.handshake()?))
         .map_err(|failure| link.error("exchanging keys", failure))?;
@@ -69,16 +68,6 @@ fn check_peer(
     link.give_up();
     let text = format!("checking the host key of site {}: {verdict}; no login was tried", link.peer);
     Err(SiteError::new(SiteErrorKind::HostKey, text))
-}
-
-/// Puts the ciphers first for which processors have instructions; all are as good otherwise.
-fn prefer_fast_ciphers(link: &Link) -> Result<(), ssh2::Error> {
-    for method in [MethodType::CryptCs, MethodType::CryptSc] {
-        let mut ciphers = link.ssh.supported_algs(method)?;
-        ciphers.sort_by_key(|cipher| !cipher.contains("-gcm@"));
-        link.ssh.method_pref(method, &ciphers.join(","))?;
-    }
-    Ok(())
 }
 
 fn untrusted(verdict: Verdict, offered: &str, file: &Path) -> String {
