@@ -21,6 +21,9 @@ use crate::site::probe::{
     Rewriting, Stat,
 };
 
+mod notes;
+mod opening;
+
 /// A clock that stands still.
 struct At(Timestamp);
 
@@ -188,89 +191,6 @@ fn attempts() -> Attempts {
 
 fn parked(kind: ParkKind) -> Parked {
     Parked { kind, reason: "because".into(), at: now(), host: "ebb".into() }
-}
-
-fn refusal(root: &Path, single_host: bool) -> (Fault, String) {
-    let error = Spool::open(root, single_host).unwrap_err();
-    (error.fault, error.message)
-}
-
-#[test]
-fn init_makes_what_is_missing_and_nothing_else_and_only_for_its_owner() {
-    let dir = tempfile::tempdir().unwrap();
-    let root = dir.path().join("deep/spool");
-    let made = Spool::init(&root, now()).unwrap();
-    assert_eq!(made.len(), DIRECTORIES.len() + 1, "{made:?}");
-    for name in DIRECTORIES {
-        assert_eq!(fs::metadata(root.join(name)).unwrap().permissions().mode() & 0o777, 0o700, "{name}");
-    }
-    fs::remove_dir(root.join("sent")).unwrap();
-    let marker = fs::read(root.join(MARKER)).unwrap();
-    assert_eq!(Spool::init(&root, now() + SignedDuration::from_hours(1)).unwrap(), ["sent/"]);
-    assert_eq!(fs::read(root.join(MARKER)).unwrap(), marker);
-    assert!(Spool::init(&root, now()).unwrap().is_empty());
-    Spool::open(&root, true).unwrap();
-}
-
-#[test]
-fn s0_04_an_unmounted_disk_is_not_an_empty_spool() {
-    let dir = tempfile::tempdir().unwrap();
-    for name in DIRECTORIES {
-        fs::create_dir(dir.path().join(name)).unwrap();
-    }
-    let (fault, message) = refusal(dir.path(), true);
-    assert_eq!(fault, Fault::Spool);
-    assert!(
-        message.contains("intraware-spool.json is missing") && message.contains("`manage init`"),
-        "{message}"
-    );
-    let (fault, message) = refusal(&dir.path().join("nowhere"), true);
-    assert_eq!(fault, Fault::Spool);
-    assert!(message.contains("no spool at"), "{message}");
-}
-
-#[test]
-fn a_spool_of_a_later_version_is_left_alone() {
-    let world = World::new();
-    let marker = Marker { format: FORMAT + 1, created: now() };
-    durable::write_json(world.dir.path(), MARKER, &marker).unwrap();
-    let (fault, message) = refusal(world.dir.path(), true);
-    assert_eq!(fault, Fault::Configuration);
-    assert!(message.contains("has format 2, this program knows 1"), "{message}");
-    fs::write(world.dir.path().join(MARKER), "{").unwrap();
-    assert_eq!(refusal(world.dir.path(), true).0, Fault::Spool);
-}
-
-#[test]
-fn a_spool_that_is_not_whole_is_refused() {
-    let world = World::new();
-    fs::remove_dir(world.dir.path().join("sent")).unwrap();
-    assert_eq!(refusal(world.dir.path(), true).0, Fault::Spool);
-    // Not even a link to a directory on the same file system: renames would go astray when it changes.
-    symlink(world.dir.path().join("work"), world.dir.path().join("sent")).unwrap();
-    let (fault, message) = refusal(world.dir.path(), true);
-    assert_eq!(fault, Fault::Spool);
-    assert!(message.ends_with("sent is not a directory; repair it with `manage init`"), "{message}");
-}
-
-#[test]
-fn s0_04_a_room_on_another_file_system_is_refused() {
-    let world = World::new();
-    let _disk = SmallDisk::mount(&world.dir.path().join("upload"), 65_536);
-    let (fault, message) = refusal(world.dir.path(), true);
-    assert_eq!(fault, Fault::Configuration);
-    assert!(message.contains("upload is on another file system than the spool"), "{message}");
-}
-
-#[test]
-fn s0_15_locks_that_no_other_host_sees_are_refused_unless_there_is_no_other_host() {
-    let world = World::new();
-    let (fault, message) = refusal(world.dir.path(), false);
-    assert_eq!(fault, Fault::Configuration);
-    assert!(
-        message.contains("do not reach other hosts") && message.contains("spool.single_host = true"),
-        "{message}"
-    );
 }
 
 #[test]
@@ -551,113 +471,6 @@ fn what_dead_runs_left_is_found_and_what_may_be_under_way_only_when_old() {
     all.iter().for_each(|path| world.spool.remove_leftover(path).unwrap());
     assert!(found(25).is_empty());
     assert!(root.join("retry/r1.json").exists());
-}
-
-#[test]
-fn a_note_is_there_until_it_is_removed() {
-    let world = World::new();
-    let hold = Hold {
-        record: "r1".parse().unwrap(),
-        reason: "wrong licence".into(),
-        since: now(),
-        host: "ebb".into(),
-    };
-    let key = hold.key();
-    assert_eq!(world.spool.note::<Hold>(&key).unwrap(), None);
-    world.spool.put_note(&hold).unwrap();
-    let changed = Hold { reason: "still wrong".into(), ..hold };
-    world.spool.put_note(&changed).unwrap();
-    assert_eq!(world.spool.note::<Hold>(&key).unwrap(), Some(changed.clone()));
-    assert_eq!(world.spool.notes::<Hold>().unwrap(), [changed]);
-    assert!(world.spool.remove_note::<Hold>(&key).unwrap());
-    assert!(!world.spool.remove_note::<Hold>(&key).unwrap());
-    assert!(world.spool.notes::<Hold>().unwrap().is_empty());
-}
-
-#[test]
-fn s0_10_a_hold_that_cannot_be_read_is_not_taken_for_none() {
-    let world = World::new();
-    fs::write(world.dir.path().join("holds/r1.json"), "{").unwrap();
-    fs::write(world.dir.path().join("retry/r2.json"), "{").unwrap();
-    let holds = world.spool.notes::<Hold>().unwrap();
-    assert!(holds.len() == 1 && holds[0].record.as_str() == "r1", "{holds:?}");
-    assert!(world.spool.notes::<Retry>().unwrap().is_empty());
-    assert_eq!(
-        world.spool.note::<Hold>(&NoteKey::from(&"r1".parse().unwrap())).unwrap_err().fault,
-        Fault::Spool
-    );
-}
-
-#[test]
-fn a_release_is_known_by_site_and_place() {
-    let place = Place::of_build(b"blast/p7").unwrap();
-    let key = Release::key_of("intraware", &place);
-    assert_eq!(key, Release::key_of("intraware", &place));
-    assert_ne!(key, Release::key_of("mirror", &place));
-    assert_ne!(key, Release::key_of("intraware", &Place::of_build(b"blast/p8").unwrap()));
-}
-
-fn capabilities(site: &str) -> Capabilities {
-    Capabilities {
-        format: FORMAT_OF_CAPABILITIES,
-        site: site.into(),
-        peer: "sftp, SSH-2.0-x".into(),
-        at: now(),
-        host: "ebb".into(),
-        answer_us: 400,
-        abilities: Abilities {
-            stat: Stat::Right,
-            reads: Reading::Right,
-            hashes: Hashing::Nothing,
-            appends: true,
-            rewrites: Rewriting::Keeps,
-            writes_ahead: false,
-            cuts: false,
-            flushes: false,
-            renames: Renaming::Guarded,
-            keeps: true,
-            tells_space: false,
-            longest_name: 143,
-            takes_unicode: true,
-            connections: Connections::AtMost(3),
-        },
-    }
-}
-
-#[test]
-fn what_is_known_of_a_site_is_kept_under_any_name() {
-    let world = World::new();
-    for name in ["intraware", "../mirror 2/ü"] {
-        assert_eq!(world.spool.capabilities(name), None);
-        let found = capabilities(name);
-        world.spool.keep_capabilities(&found).unwrap();
-        assert_eq!(world.spool.capabilities(name), Some(found.clone()));
-        let again = Capabilities { peer: "sftp, SSH-2.0-y".into(), ..found };
-        world.spool.keep_capabilities(&again).unwrap();
-        assert_eq!(world.spool.capabilities(name), Some(again));
-    }
-    assert_eq!(fs::read_dir(world.dir.path().join("sites")).unwrap().count(), 2);
-}
-
-#[test]
-fn what_is_known_of_a_site_and_cannot_be_understood_counts_as_nothing() {
-    let world = World::new();
-    let found = capabilities("intraware");
-    world.spool.keep_capabilities(&found).unwrap();
-    let path =
-        world.dir.path().join("sites").join(&durable::names(&world.dir.path().join("sites")).unwrap()[0]);
-    let text = fs::read_to_string(&path).unwrap();
-    for damaged in ["", "{", "{}", &text[..text.len() / 2], &text.replace("guarded", "unheard-of")] {
-        fs::write(&path, damaged).unwrap();
-        assert_eq!(world.spool.capabilities("intraware"), None, "{damaged}");
-        world.spool.keep_capabilities(&found).unwrap();
-        assert_eq!(world.spool.capabilities("intraware"), Some(found.clone()));
-    }
-    let newer = text.replace("\"format\": 1", "\"format\": 2");
-    fs::write(&path, &newer).unwrap();
-    assert_eq!(world.spool.capabilities("intraware"), None);
-    assert_eq!(world.spool.keep_capabilities(&found).unwrap_err().fault, Fault::Configuration);
-    assert_eq!(fs::read_to_string(&path).unwrap(), newer);
 }
 
 #[test]

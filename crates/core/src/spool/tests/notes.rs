@@ -1,0 +1,110 @@
+//! What people and programs have noted: holds, releases, and what a site can do.
+
+use super::*;
+
+#[test]
+fn a_note_is_there_until_it_is_removed() {
+    let world = World::new();
+    let hold = Hold {
+        record: "r1".parse().unwrap(),
+        reason: "wrong licence".into(),
+        since: now(),
+        host: "ebb".into(),
+    };
+    let key = hold.key();
+    assert_eq!(world.spool.note::<Hold>(&key).unwrap(), None);
+    world.spool.put_note(&hold).unwrap();
+    let changed = Hold { reason: "still wrong".into(), ..hold };
+    world.spool.put_note(&changed).unwrap();
+    assert_eq!(world.spool.note::<Hold>(&key).unwrap(), Some(changed.clone()));
+    assert_eq!(world.spool.notes::<Hold>().unwrap(), [changed]);
+    assert!(world.spool.remove_note::<Hold>(&key).unwrap());
+    assert!(!world.spool.remove_note::<Hold>(&key).unwrap());
+    assert!(world.spool.notes::<Hold>().unwrap().is_empty());
+}
+
+#[test]
+fn s0_10_a_hold_that_cannot_be_read_is_not_taken_for_none() {
+    let world = World::new();
+    fs::write(world.dir.path().join("holds/r1.json"), "{").unwrap();
+    fs::write(world.dir.path().join("retry/r2.json"), "{").unwrap();
+    let holds = world.spool.notes::<Hold>().unwrap();
+    assert!(holds.len() == 1 && holds[0].record.as_str() == "r1", "{holds:?}");
+    assert!(world.spool.notes::<Retry>().unwrap().is_empty());
+    assert_eq!(
+        world.spool.note::<Hold>(&NoteKey::from(&"r1".parse().unwrap())).unwrap_err().fault,
+        Fault::Spool
+    );
+}
+
+#[test]
+fn a_release_is_known_by_site_and_place() {
+    let place = Place::of_build(b"blast/p7").unwrap();
+    let key = Release::key_of("intraware", &place);
+    assert_eq!(key, Release::key_of("intraware", &place));
+    assert_ne!(key, Release::key_of("mirror", &place));
+    assert_ne!(key, Release::key_of("intraware", &Place::of_build(b"blast/p8").unwrap()));
+}
+
+fn capabilities(site: &str) -> Capabilities {
+    Capabilities {
+        format: FORMAT_OF_CAPABILITIES,
+        site: site.into(),
+        peer: "sftp, SSH-2.0-x".into(),
+        at: now(),
+        host: "ebb".into(),
+        answer_us: 400,
+        abilities: Abilities {
+            stat: Stat::Right,
+            reads: Reading::Right,
+            hashes: Hashing::Nothing,
+            appends: true,
+            rewrites: Rewriting::Keeps,
+            writes_ahead: false,
+            cuts: false,
+            flushes: false,
+            renames: Renaming::Guarded,
+            keeps: true,
+            tells_space: false,
+            longest_name: 143,
+            takes_unicode: true,
+            connections: Connections::AtMost(3),
+        },
+    }
+}
+
+#[test]
+fn what_is_known_of_a_site_is_kept_under_any_name() {
+    let world = World::new();
+    for name in ["intraware", "../mirror 2/ü"] {
+        assert_eq!(world.spool.capabilities(name), None);
+        let found = capabilities(name);
+        world.spool.keep_capabilities(&found).unwrap();
+        assert_eq!(world.spool.capabilities(name), Some(found.clone()));
+        let again = Capabilities { peer: "sftp, SSH-2.0-y".into(), ..found };
+        world.spool.keep_capabilities(&again).unwrap();
+        assert_eq!(world.spool.capabilities(name), Some(again));
+    }
+    assert_eq!(fs::read_dir(world.dir.path().join("sites")).unwrap().count(), 2);
+}
+
+#[test]
+fn what_is_known_of_a_site_and_cannot_be_understood_counts_as_nothing() {
+    let world = World::new();
+    let found = capabilities("intraware");
+    world.spool.keep_capabilities(&found).unwrap();
+    let path =
+        world.dir.path().join("sites").join(&durable::names(&world.dir.path().join("sites")).unwrap()[0]);
+    let text = fs::read_to_string(&path).unwrap();
+    for damaged in ["", "{", "{}", &text[..text.len() / 2], &text.replace("guarded", "unheard-of")] {
+        fs::write(&path, damaged).unwrap();
+        assert_eq!(world.spool.capabilities("intraware"), None, "{damaged}");
+        world.spool.keep_capabilities(&found).unwrap();
+        assert_eq!(world.spool.capabilities("intraware"), Some(found.clone()));
+    }
+    let newer = text.replace("\"format\": 1", "\"format\": 2");
+    fs::write(&path, &newer).unwrap();
+    assert_eq!(world.spool.capabilities("intraware"), None);
+    assert_eq!(world.spool.keep_capabilities(&found).unwrap_err().fault, Fault::Configuration);
+    assert_eq!(fs::read_to_string(&path).unwrap(), newer);
+}
