@@ -32,6 +32,8 @@ mod pieces;
 mod pool;
 pub mod probe;
 mod reach;
+#[cfg(test)]
+pub(crate) mod servers;
 mod sftp;
 mod url;
 

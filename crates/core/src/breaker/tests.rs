@@ -1,16 +1,15 @@
 //! The breaker before real servers: what it costs a site that is away, and what its hosts are told.
 
 use std::fs;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use intraware_test_support::relay::{Fault, Relay};
 use intraware_test_support::sshd::{Access, Sshd};
 
 use super::*;
 use crate::run::{Clock, Identity, NoProgress, Stop};
-use crate::site::{BasePath, Credential, Sftp, SftpSettings};
+use crate::site::Sftp;
+use crate::site::servers::{sftp_settings, through};
 
 /// A clock that is moved by hand.
 #[derive(Clone)]
@@ -29,7 +28,7 @@ struct World {
     clock: ByHand,
     sshd: Sshd,
     relay: Relay,
-    known_hosts: PathBuf,
+    site: Sftp,
 }
 
 const RUN: Caution = Caution { skips_pause: false, only_looks: false };
@@ -42,12 +41,8 @@ impl World {
         let spool = Spool::open(dir.path(), true).unwrap();
         let sshd = Sshd::start(Access::SftpOnly);
         let relay = Relay::start(sshd.addr(), Fault::None);
-        let known_hosts = dir.path().join("known_hosts");
-        let known = fs::read_to_string(sshd.known_hosts()).unwrap();
-        let port = |port: u16| format!("[127.0.0.1]:{port}");
-        fs::write(&known_hosts, known.replace(&port(sshd.addr().port()), &port(relay.addr().port())))
-            .unwrap();
-        Self { _dir: dir, spool, clock, sshd, relay, known_hosts }
+        let site = Sftp::new(through(sftp_settings(&sshd), &relay));
+        Self { _dir: dir, spool, clock, sshd, relay, site }
     }
 
     fn later(&self, minutes: i64) {
@@ -80,22 +75,7 @@ impl World {
             stop: Stop::default(),
             progress: Arc::new(NoProgress),
         };
-        let site = Box::new(Sftp::new(SftpSettings {
-            name: "intraware".into(),
-            host: "127.0.0.1".into(),
-            port: self.relay.addr().port(),
-            user: self.sshd.user().into(),
-            base: BasePath::Absolute(self.sshd.base()),
-            known_hosts: self.known_hosts.clone(),
-            credentials: vec![Credential::Key { file: self.sshd.client_key(), passphrase: None }],
-            connect_timeout: Duration::from_secs(20),
-            io_timeout: Duration::from_secs(20),
-            min_rate: 1024,
-            file_mode: 0o644,
-            dir_mode: 0o755,
-            exec_hash: true,
-        }));
-        Guarded::new(site, &self.spool, &context, caution).connect().err()
+        Guarded::new(Box::new(self.site.clone()), &self.spool, &context, caution).connect().err()
     }
 
     fn outage(&self) -> Option<(u32, String)> {

@@ -14,12 +14,11 @@ use intraware_test_support::sshd::{Access, Sshd};
 
 use super::*;
 use crate::digest::Digester;
-use crate::secret::Secret;
 use crate::sidecar::{SidecarKind, Sidecars};
 use crate::site::conformance::noise;
+use crate::site::servers::{ftp_settings, mod_sftp_settings, sftp_settings, through};
 use crate::site::{
-    BasePath, Credential, Directory, Ftp, FtpSettings, Protection, Session, Sftp, SftpSettings, Site,
-    SiteErrorKind, Trust,
+    Directory, Ftp, FtpSettings, Protection, Session, Sftp, SftpSettings, Site, SiteErrorKind,
 };
 
 mod cut_lines;
@@ -47,38 +46,6 @@ enum Keep {
     Ftpd { _ftpd: Box<Ftpd> },
 }
 
-fn sftp(sshd: &Sshd, port: u16, known_hosts: PathBuf) -> Sftp {
-    Sftp::new(sftp_settings(sshd, port, known_hosts))
-}
-
-fn sftp_settings(sshd: &Sshd, port: u16, known_hosts: PathBuf) -> SftpSettings {
-    SftpSettings {
-        name: "intraware".into(),
-        host: "127.0.0.1".into(),
-        port,
-        user: sshd.user().into(),
-        base: BasePath::Absolute(sshd.base()),
-        known_hosts,
-        credentials: vec![Credential::Key { file: sshd.client_key(), passphrase: None }],
-        connect_timeout: Duration::from_secs(20),
-        io_timeout: Duration::from_secs(20),
-        min_rate: 1024,
-        file_mode: 0o644,
-        dir_mode: 0o755,
-        exec_hash: true,
-    }
-}
-
-/// Returns a file that has the server's keys under the relay's address.
-fn known_hosts_of(sshd: &Sshd, relay: &Relay) -> PathBuf {
-    let known_hosts = sshd.known_hosts().with_file_name("known_hosts.relay");
-    let address = |port: u16| format!("[127.0.0.1]:{port}");
-    let lines = fs::read_to_string(sshd.known_hosts()).unwrap();
-    let lines = lines.replace(&address(sshd.addr().port()), &address(relay.addr().port()));
-    fs::write(&known_hosts, lines).unwrap();
-    known_hosts
-}
-
 fn directory() -> World {
     let dir = tempfile::tempdir().unwrap();
     let base = dir.path().to_owned();
@@ -89,7 +56,7 @@ fn directory() -> World {
 
 fn server(access: Access) -> World {
     let sshd = Box::new(Sshd::start(access));
-    let site = Box::new(sftp(&sshd, sshd.addr().port(), sshd.known_hosts()));
+    let site = Box::new(Sftp::new(sftp_settings(&sshd)));
     let (what, strength) = match access {
         Access::Shell => ("openssh", Strength::ServerHash),
         Access::SftpOnly => ("openssh without commands", Strength::ReadBack),
@@ -99,27 +66,6 @@ fn server(access: Access) -> World {
     World { what, site, base: sshd.root(), strength, _keep: Keep::Sshd { _sshd: sshd } }
 }
 
-fn ftp(ftpd: &Ftpd) -> Ftp {
-    Ftp::new(ftp_settings(ftpd))
-}
-
-fn ftp_settings(ftpd: &Ftpd) -> FtpSettings {
-    let trust = Trust::Authorities(Some(ftpd.certificates().authority()));
-    FtpSettings {
-        name: "intraware".into(),
-        host: "127.0.0.1".into(),
-        port: ftpd.addr().port(),
-        user: ftpd.user().into(),
-        password: Secret::new(ftpd.password()),
-        base: BasePath::Absolute(ftpd.base()),
-        protection: Protection::Explicit(trust),
-        connect_timeout: Duration::from_secs(20),
-        io_timeout: Duration::from_secs(20),
-        min_rate: 1024,
-        file_mode: 0o644,
-    }
-}
-
 fn ftps(kind: Kind) -> World {
     let ftpd = Box::new(Ftpd::start(kind, Security::Explicit));
     let (what, strength) = match kind {
@@ -127,7 +73,7 @@ fn ftps(kind: Kind) -> World {
         Kind::Vsftpd => ("vsftpd over ftps", Strength::ReadBack),
         Kind::PureFtpd => ("pure-ftpd over ftps", Strength::ReadBack),
     };
-    let (site, base) = (Box::new(ftp(&ftpd)), ftpd.root());
+    let (site, base) = (Box::new(Ftp::new(ftp_settings(&ftpd))), ftpd.root());
     World { what, site, base, strength, _keep: Keep::Ftpd { _ftpd: ftpd } }
 }
 

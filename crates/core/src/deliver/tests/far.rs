@@ -19,7 +19,7 @@ impl Far {
     fn new() -> Self {
         let sshd = Sshd::start(Access::Shell);
         let relay = Relay::start(sshd.addr(), LineFault::Delay(Duration::from_millis(10)));
-        let settings = sftp_settings(&sshd, relay.addr().port(), known_hosts_of(&sshd, &relay));
+        let settings = through(sftp_settings(&sshd), &relay);
         let site = Sftp::new(SftpSettings { io_timeout: Duration::from_secs(2), ..settings });
         Self { sshd, relay, site }
     }

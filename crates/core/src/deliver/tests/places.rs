@@ -88,43 +88,21 @@ impl Line {
             Server::Ssh(access) => {
                 let sshd = Box::new(Sshd::start(access));
                 let control = Relay::start(sshd.addr(), LineFault::None);
-                let settings = sftp_settings(&sshd, control.addr().port(), known_hosts_of(&sshd, &control));
+                let settings = through(sftp_settings(&sshd), &control);
                 Self::over_sftp(control, settings, sshd.root(), Running::Ssh(sshd))
             }
             Server::ModSftp => {
                 let server = Box::new(ModSftp::start(""));
                 let control = Relay::start(server.addr(), LineFault::None);
-                let known_hosts = server.known_hosts().with_file_name("known_hosts.relay");
-                let lines = fs::read_to_string(server.known_hosts()).unwrap();
-                let (old, new) = (server.addr().port(), control.addr().port());
-                fs::write(&known_hosts, lines.replace(&format!(":{old} "), &format!(":{new} "))).unwrap();
-                let settings = SftpSettings {
-                    name: "intraware".into(),
-                    host: "127.0.0.1".into(),
-                    port: new,
-                    user: server.user().into(),
-                    base: BasePath::Absolute(server.root().display().to_string()),
-                    known_hosts,
-                    credentials: vec![Credential::Key { file: server.client_key(), passphrase: None }],
-                    connect_timeout: Duration::from_secs(20),
-                    io_timeout: Duration::from_secs(20),
-                    min_rate: 1024,
-                    file_mode: 0o644,
-                    dir_mode: 0o755,
-                    exec_hash: true,
-                };
+                let settings = through(mod_sftp_settings(&server), &control);
                 Self::over_sftp(control, settings, server.root(), Running::ModSftp(server))
             }
             Server::Ftp(kind, security) => {
                 let data = Relay::to_namesakes(IpAddr::V4(NAMESAKE));
                 let ftpd = Box::new(Ftpd::start_behind(data.addr().port(), kind, security));
                 let control = Relay::start(ftpd.addr(), LineFault::None);
-                let protection = match security {
-                    Security::Plain => Protection::None,
-                    _ => ftp_settings(&ftpd).protection,
-                };
                 let port = control.addr().port();
-                let patient = FtpSettings { protection, port, ..ftp_settings(&ftpd) };
+                let patient = FtpSettings { port, ..ftp_settings(&ftpd) };
                 let hasty =
                     FtpSettings { connect_timeout: IO_TIMEOUT, io_timeout: IO_TIMEOUT, ..patient.clone() };
                 Self {

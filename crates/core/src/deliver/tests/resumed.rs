@@ -52,7 +52,7 @@ fn a_site_that_takes_no_file_from_the_middle_gets_it_from_the_beginning() {
         for at in part.ancestors().take_while(|at| *at != ftpd.root()) {
             chown(at, Some(65_534), Some(65_534)).unwrap();
         }
-        let delivered = payload.deliver(ftp(&ftpd).connect().unwrap().as_mut()).unwrap();
+        let delivered = payload.deliver(Ftp::new(ftp_settings(&ftpd)).connect().unwrap().as_mut()).unwrap();
         assert_eq!((delivered.resumed_from, delivered.sent), (0, SIZE as u64));
         let at = ftpd.root().join(payload.place.payload().as_str());
         assert!(fs::read(&at).unwrap() == payload.bytes);
@@ -126,7 +126,7 @@ fn s0_46_a_delivery_over_ftp_with_data_cut_at_any_byte_is_completed_by_the_next(
 fn s0_46_a_delivery_cut_at_any_byte_is_completed_by_the_next() {
     let sshd = Sshd::start(Access::Shell);
     let relay = Relay::start(sshd.addr(), LineFault::None);
-    let site = sftp(&sshd, relay.addr().port(), known_hosts_of(&sshd, &relay));
+    let site = Sftp::new(through(sftp_settings(&sshd), &relay));
     let payload = Payload::noise();
     let at = sshd.root().join(payload.place.payload().as_str());
     payload.deliver(site.connect().unwrap().as_mut()).unwrap();

@@ -12,6 +12,7 @@ use intraware_test_support::sshd::{Access, Sshd};
 
 use super::*;
 use crate::site::conformance::{Hashes, Subject, conformance, noise};
+use crate::site::servers::ftp_settings as settings;
 use crate::site::{RemotePath, SiteErrorKind};
 
 mod line;
@@ -22,27 +23,6 @@ const SHORT: Duration = Duration::from_millis(1_500);
 
 /// How long anything else may take on a loaded machine; less than the time allowed where nothing is to run out.
 const LATE: Duration = Duration::from_secs(15);
-
-fn settings(ftpd: &Ftpd) -> FtpSettings {
-    let trust = Trust::Authorities(Some(ftpd.certificates().authority()));
-    FtpSettings {
-        name: "intraware".into(),
-        host: "127.0.0.1".into(),
-        port: ftpd.addr().port(),
-        user: ftpd.user().into(),
-        password: Secret::new(ftpd.password()),
-        base: BasePath::Absolute(ftpd.base()),
-        protection: match ftpd.security() {
-            Security::Plain => Protection::None,
-            Security::Explicit => Protection::Explicit(trust),
-            Security::Implicit => Protection::Implicit(trust),
-        },
-        connect_timeout: Duration::from_secs(20),
-        io_timeout: Duration::from_secs(20),
-        min_rate: 1024,
-        file_mode: 0o640,
-    }
-}
 
 fn keeps_the_contract(kind: Kind, securities: &[Security]) {
     for &security in securities {

@@ -8,11 +8,9 @@ use intraware_test_support::sshd::{Access, Sshd};
 use jiff::Timestamp;
 
 use super::*;
-use crate::secret::Secret;
 use crate::site::conformance::noise;
-use crate::site::{
-    BasePath, Credential, Directory, Ftp, FtpSettings, Protection, Sftp, SftpSettings, SiteErrorKind,
-};
+use crate::site::servers::{ftp_settings, sftp_settings, through};
+use crate::site::{Directory, Ftp, FtpSettings, Sftp, SftpSettings, SiteErrorKind};
 
 const MIB: usize = 1 << 20;
 
@@ -35,53 +33,6 @@ fn limited(site: impl Site + 'static, entries: &[&str], clock: &Arc<Told>) -> Li
 
 fn always(site: impl Site + 'static, rate: &str) -> Limited {
     limited(site, &[&format!("00:00 {rate}")], &Arc::default())
-}
-
-fn sftp(sshd: &Sshd, relay: Option<&Relay>) -> Sftp {
-    Sftp::new(sftp_settings(sshd, relay))
-}
-
-fn sftp_settings(sshd: &Sshd, relay: Option<&Relay>) -> SftpSettings {
-    let port = relay.map_or(sshd.addr(), Relay::addr).port();
-    let known_hosts = sshd.known_hosts().with_file_name(format!("known_hosts.{port}"));
-    let lines = std::fs::read_to_string(sshd.known_hosts()).unwrap();
-    std::fs::write(&known_hosts, lines.replace(&format!("]:{} ", sshd.addr().port()), &format!("]:{port} ")))
-        .unwrap();
-    SftpSettings {
-        name: "intraware".into(),
-        host: "127.0.0.1".into(),
-        port,
-        user: sshd.user().into(),
-        base: BasePath::Absolute(sshd.base()),
-        known_hosts,
-        credentials: vec![Credential::Key { file: sshd.client_key(), passphrase: None }],
-        connect_timeout: Duration::from_secs(20),
-        io_timeout: Duration::from_secs(20),
-        min_rate: 1024,
-        file_mode: 0o644,
-        dir_mode: 0o755,
-        exec_hash: true,
-    }
-}
-
-fn ftp(ftpd: &Ftpd) -> Ftp {
-    Ftp::new(ftp_settings(ftpd))
-}
-
-fn ftp_settings(ftpd: &Ftpd) -> FtpSettings {
-    FtpSettings {
-        name: "intraware".into(),
-        host: "127.0.0.1".into(),
-        port: ftpd.addr().port(),
-        user: ftpd.user().into(),
-        password: Secret::new(ftpd.password()),
-        base: BasePath::Absolute(ftpd.base()),
-        protection: Protection::None,
-        connect_timeout: Duration::from_secs(20),
-        io_timeout: Duration::from_secs(20),
-        min_rate: 1024,
-        file_mode: 0o644,
-    }
 }
 
 fn path(text: &str) -> RemotePath {
@@ -108,9 +59,9 @@ fn what_is_sent_and_read_back_keeps_to_the_rate_at_each_kind_of_site() {
     let rate = 4 * MIB;
     let sites = [
         ("a directory", always(directory, "4 MiB/s")),
-        ("openssh", always(sftp(&sshd, None), "4 MiB/s")),
-        ("openssh far away", always(sftp(&sshd, Some(&far)), "4 MiB/s")),
-        ("vsftpd", always(ftp(&ftpd), "4 MiB/s")),
+        ("openssh", always(Sftp::new(sftp_settings(&sshd)), "4 MiB/s")),
+        ("openssh far away", always(Sftp::new(through(sftp_settings(&sshd), &far)), "4 MiB/s")),
+        ("vsftpd", always(Ftp::new(ftp_settings(&ftpd)), "4 MiB/s")),
     ];
     let bytes = noise(10 * MIB);
     thread::scope(|scope| {
@@ -139,7 +90,7 @@ fn what_is_sent_and_read_back_keeps_to_the_rate_at_each_kind_of_site() {
 #[test]
 fn several_connections_share_one_limit_and_get_the_same() {
     let sshd = Sshd::start(Access::Shell);
-    let site = always(sftp(&sshd, None), "6 MiB/s");
+    let site = always(Sftp::new(sftp_settings(&sshd)), "6 MiB/s");
     let bytes = noise(6 * MIB);
     let sessions: Vec<_> = (0..3).map(|_| site.connect().unwrap()).collect();
     let begin = Instant::now();
@@ -164,7 +115,7 @@ fn a_boundary_counts_in_the_middle_of_a_transfer() {
     let sshd = Sshd::start(Access::Shell);
     let clock = Arc::new(Told::default());
     let entries = ["00:00 2 MiB/s", "08:00 8 MiB/s", "18:00 off"];
-    let site = limited(sftp(&sshd, None), &entries, &clock);
+    let site = limited(Sftp::new(sftp_settings(&sshd)), &entries, &clock);
     let bytes = noise(44 * MIB);
     let mut session = site.connect().unwrap();
     let begin = Instant::now();
@@ -194,7 +145,7 @@ fn a_limit_below_the_slowest_rate_is_no_stall() {
     let sshd = Sshd::start(Access::Shell);
     let ftpd = Ftpd::start(Kind::Vsftpd, Security::Plain);
     let (io_timeout, min_rate) = (Duration::from_secs(1), MIB as u64);
-    let over_sftp = Sftp::new(SftpSettings { io_timeout, min_rate, ..sftp_settings(&sshd, None) });
+    let over_sftp = Sftp::new(SftpSettings { io_timeout, min_rate, ..sftp_settings(&sshd) });
     let over_ftp = Ftp::new(FtpSettings { io_timeout, min_rate, ..ftp_settings(&ftpd) });
     let bytes = noise(300 << 10);
     let sites: [Box<dyn Site>; 2] = [Box::new(over_sftp), Box::new(over_ftp)];

@@ -1,11 +1,10 @@
 //! What the probe finds out about real servers and a directory, and what it leaves there: nothing.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
 
 use intraware_test_support::disk::SmallDisk;
 use intraware_test_support::ftpd::{Ftpd, Kind, Security};
@@ -15,8 +14,8 @@ use intraware_test_support::sshd::{Access, Sshd};
 
 use super::*;
 use crate::run::{Clock, Identity, NoProgress, Stop};
-use crate::secret::Secret;
-use crate::site::{BasePath, Credential, Directory, Ftp, FtpSettings, Protection, Sftp, SftpSettings, Trust};
+use crate::site::servers::{ftp_settings, mod_sftp_settings, sftp_settings, through};
+use crate::site::{Directory, Ftp, Sftp};
 
 /// A clock that stands still.
 struct At(Timestamp);
@@ -37,54 +36,6 @@ fn context() -> RunContext {
     };
     let clock = Arc::new(At("2026-11-21T12:00:00Z".parse().unwrap()));
     RunContext { identity, clock, stop: Stop::default(), progress: Arc::new(NoProgress) }
-}
-
-fn sftp(port: u16, user: &str, base: String, known_hosts: PathBuf, key: PathBuf) -> SftpSettings {
-    SftpSettings {
-        name: "intraware".into(),
-        host: "127.0.0.1".into(),
-        port,
-        user: user.into(),
-        base: BasePath::Absolute(base),
-        known_hosts,
-        credentials: vec![Credential::Key { file: key, passphrase: None }],
-        connect_timeout: Duration::from_secs(20),
-        io_timeout: Duration::from_secs(20),
-        min_rate: 1024,
-        file_mode: 0o640,
-        dir_mode: 0o750,
-        exec_hash: true,
-    }
-}
-
-fn openssh(sshd: &Sshd) -> SftpSettings {
-    sftp(sshd.addr().port(), sshd.user(), sshd.base(), sshd.known_hosts(), sshd.client_key())
-}
-
-fn mod_sftp(server: &ModSftp) -> Sftp {
-    let base = server.root().to_str().unwrap().to_owned();
-    Sftp::new(sftp(server.addr().port(), server.user(), base, server.known_hosts(), server.client_key()))
-}
-
-fn ftp(ftpd: &Ftpd) -> Ftp {
-    let trust = Trust::Authorities(Some(ftpd.certificates().authority()));
-    Ftp::new(FtpSettings {
-        name: "intraware".into(),
-        host: "127.0.0.1".into(),
-        port: ftpd.addr().port(),
-        user: ftpd.user().into(),
-        password: Secret::new(ftpd.password()),
-        base: BasePath::Absolute(ftpd.base()),
-        protection: match ftpd.security() {
-            Security::Plain => Protection::None,
-            Security::Explicit => Protection::Explicit(trust),
-            Security::Implicit => Protection::Implicit(trust),
-        },
-        connect_timeout: Duration::from_secs(20),
-        io_timeout: Duration::from_secs(20),
-        min_rate: 1024,
-        file_mode: 0o640,
-    })
 }
 
 /// What a site can do that lacks nothing, asked for three connections.
@@ -155,22 +106,26 @@ fn what_openssh_can_do_depends_on_what_the_account_may() {
         (Access::Bare, bare),
     ] {
         let sshd = Sshd::start(access);
-        finds(&Sftp::new(openssh(&sshd)), &sshd.root(), &expected);
+        finds(&Sftp::new(sftp_settings(&sshd)), &sshd.root(), &expected);
     }
     // A command needs a session besides the one that the files go over.
     let sshd = Sshd::start(Access::Shell);
     sshd.configure("MaxSessions 1");
-    finds(&Sftp::new(openssh(&sshd)), &sshd.root(), &without_commands);
+    finds(&Sftp::new(sftp_settings(&sshd)), &sshd.root(), &without_commands);
 }
 
 #[test]
 fn what_proftpd_can_do_over_sftp() {
     let can = Abilities { hashes: Hashing::Nothing, ..everything() };
     let server = ModSftp::start("");
-    finds(&mod_sftp(&server), &server.root(), &can);
+    finds(&Sftp::new(mod_sftp_settings(&server)), &server.root(), &can);
     // Names of more than 150 bytes are refused.
     let server = ModSftp::start("SFTPExtensions -fsync\nPathDenyFilter \"/[^/]{151,}$\"");
-    finds(&mod_sftp(&server), &server.root(), &Abilities { flushes: false, longest_name: 150, ..can });
+    finds(
+        &Sftp::new(mod_sftp_settings(&server)),
+        &server.root(),
+        &Abilities { flushes: false, longest_name: 150, ..can },
+    );
 }
 
 #[test]
@@ -182,7 +137,7 @@ fn what_ftp_servers_can_do() {
         (Kind::PureFtpd, Security::Explicit, Abilities { rewrites: Rewriting::Cuts, ..over_ftp() }),
     ] {
         let ftpd = Ftpd::start(kind, security);
-        finds(&ftp(&ftpd), &ftpd.root(), &expected);
+        finds(&Ftp::new(ftp_settings(&ftpd)), &ftpd.root(), &expected);
     }
 }
 
@@ -193,14 +148,14 @@ fn what_is_not_allowed_is_found_out() {
     ftpd.configure("AllowStoreRestart off\n<Limit APPE>\nDenyAll\n</Limit>");
     let expected =
         Abilities { hashes: Hashing::Files, appends: false, rewrites: Rewriting::Refused, ..over_ftp() };
-    finds(&ftp(&ftpd), &ftpd.root(), &expected);
+    finds(&Ftp::new(ftp_settings(&ftpd)), &ftpd.root(), &expected);
 }
 
 #[test]
 fn a_site_that_gives_nothing_back_can_be_used_only_if_size_is_enough() {
     let ftpd = Ftpd::start(Kind::Vsftpd, Security::Plain);
     ftpd.configure("download_enable=NO");
-    let found = probe(&ftp(&ftpd), 1, &context()).unwrap().abilities;
+    let found = probe(&Ftp::new(ftp_settings(&ftpd)), 1, &context()).unwrap().abilities;
     let expected = Abilities { reads: Reading::Withheld, connections: Connections::AtLeast(1), ..over_ftp() };
     assert_eq!(found, expected);
     assert!(found.obstacles(true).len() == 1 && found.obstacles(true)[0].contains("verify = \"size\""));
@@ -211,12 +166,14 @@ fn a_site_that_gives_nothing_back_can_be_used_only_if_size_is_enough() {
 fn files_that_cannot_be_renamed_or_removed_are_no_site() {
     let ftpd = Ftpd::start(Kind::ProFtpd, Security::Plain);
     ftpd.configure("<Limit RNFR>\nDenyAll\n</Limit>");
-    let found = probe(&ftp(&ftpd), 1, &context()).unwrap().abilities;
+    let found = probe(&Ftp::new(ftp_settings(&ftpd)), 1, &context()).unwrap().abilities;
     assert_eq!(found.renames, Renaming::Impossible);
     assert!(found.obstacles(false).len() == 1 && found.obstacles(false)[0].contains("cannot be renamed"));
     assert_eq!(names(&ftpd.root()), [""; 0]);
     ftpd.configure("<Limit DELE>\nDenyAll\n</Limit>");
-    let ProbeError::Site(err) = probe(&ftp(&ftpd), 1, &context()).unwrap_err() else { panic!("no stop") };
+    let ProbeError::Site(err) = probe(&Ftp::new(ftp_settings(&ftpd)), 1, &context()).unwrap_err() else {
+        panic!("no stop")
+    };
     assert!(err.kind == SiteErrorKind::Permission && err.message.contains("removing"), "{err:?}");
     assert_eq!(names(&ftpd.root()).len(), 1, "it has not gone on");
 }
@@ -236,7 +193,7 @@ fn a_site_that_takes_files_away_is_found_out() {
             thread::yield_now();
         }
     });
-    let found = probe(&Sftp::new(openssh(&sshd)), 3, &context());
+    let found = probe(&Sftp::new(sftp_settings(&sshd)), 3, &context());
     ended.store(true, Ordering::SeqCst);
     taker.join().unwrap();
     let found = found.unwrap().abilities;
@@ -248,7 +205,7 @@ fn a_site_that_takes_files_away_is_found_out() {
 fn as_many_connections_are_found_as_the_site_takes() {
     let sshd = Sshd::start(Access::SftpOnly);
     sshd.limit_connections(2);
-    let site = Sftp::new(openssh(&sshd));
+    let site = Sftp::new(sftp_settings(&sshd));
     let found = probe(&site, 8, &context()).unwrap();
     assert_eq!((found.abilities.connections, found.most_connections()), (Connections::AtMost(2), Some(2)));
     sshd.limit_connections(usize::MAX);
@@ -256,7 +213,7 @@ fn as_many_connections_are_found_as_the_site_takes() {
     assert_eq!((found.abilities.connections, found.most_connections()), (Connections::AtLeast(8), None));
     let ftpd = Ftpd::start(Kind::Vsftpd, Security::Explicit);
     ftpd.limit_connections(3);
-    assert_eq!(probe(&ftp(&ftpd), 8, &context()).unwrap().most_connections(), Some(3));
+    assert_eq!(probe(&Ftp::new(ftp_settings(&ftpd)), 8, &context()).unwrap().most_connections(), Some(3));
     assert_eq!(names(&ftpd.root()), [""; 0]);
 }
 
@@ -265,12 +222,7 @@ fn a_cut_connection_leaves_nothing() {
     let sshd = Sshd::start(Access::SftpOnly);
     for after in [20_000, 60_000, 106_000] {
         let relay = Relay::start(sshd.addr(), LineFault::CutAfter(after));
-        let known_hosts = sshd.known_hosts().with_file_name("known_hosts.relay");
-        let lines = fs::read_to_string(sshd.known_hosts()).unwrap();
-        let port = |port: u16| format!("]:{port} ");
-        fs::write(&known_hosts, lines.replace(&port(sshd.addr().port()), &port(relay.addr().port())))
-            .unwrap();
-        let site = Sftp::new(SftpSettings { port: relay.addr().port(), known_hosts, ..openssh(&sshd) });
+        let site = Sftp::new(through(sftp_settings(&sshd), &relay));
         let ProbeError::Site(err) = probe(&site, 1, &context()).unwrap_err() else { panic!("no stop") };
         assert_eq!(err.kind, SiteErrorKind::Disconnected, "{after}: {err:?}");
         assert_eq!(relay.accepted(), 2);
@@ -290,7 +242,7 @@ fn what_dead_probes_have_left_is_removed_and_nothing_else() {
     for name in left.iter().chain(&others) {
         fs::write(sshd.root().join(name), "x").unwrap();
     }
-    probe(&Sftp::new(openssh(&sshd)), 1, &context()).unwrap();
+    probe(&Sftp::new(sftp_settings(&sshd)), 1, &context()).unwrap();
     let mut found = names(&sshd.root());
     found.sort();
     assert_eq!(found, [others[1], others[0], others[2]]);
@@ -301,7 +253,7 @@ fn a_run_that_is_asked_to_stop_leaves_nothing() {
     let sshd = Sshd::start(Access::SftpOnly);
     let context = context();
     context.stop.flag().store(true, Ordering::SeqCst);
-    let stopped = probe(&Sftp::new(openssh(&sshd)), 3, &context).unwrap_err();
+    let stopped = probe(&Sftp::new(sftp_settings(&sshd)), 3, &context).unwrap_err();
     assert!(matches!(stopped, ProbeError::Stopped(_)) && stopped.fault() == Fault::TryLater);
     assert_eq!(names(&sshd.root()), [""; 0]);
 }
@@ -310,7 +262,7 @@ fn a_run_that_is_asked_to_stop_leaves_nothing() {
 fn a_full_disk_is_no_answer() {
     let sshd = Sshd::start(Access::SftpOnly);
     let disk = SmallDisk::mount(&sshd.root(), 64 << 10);
-    let ProbeError::Site(err) = probe(&Sftp::new(openssh(&sshd)), 1, &context()).unwrap_err() else {
+    let ProbeError::Site(err) = probe(&Sftp::new(sftp_settings(&sshd)), 1, &context()).unwrap_err() else {
         panic!("no stop")
     };
     assert_eq!(err.kind, SiteErrorKind::NoSpace, "{err:?}");

@@ -1,6 +1,5 @@
 //! The SFTP site against real OpenSSH servers, whole and with faults in between.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -10,6 +9,7 @@ use intraware_test_support::sshd::{Access, Sshd};
 
 use super::*;
 use crate::site::conformance::{Hashes, Subject, conformance, noise};
+use crate::site::servers::{mod_sftp_settings as at_proftpd, sftp_settings as settings, through};
 use crate::site::{RemotePath, SiteErrorKind};
 
 /// Long enough for a loaded machine to answer, short enough to wait for in a test.
@@ -18,56 +18,8 @@ const SHORT: Duration = Duration::from_millis(1_500);
 /// How long anything else may take on a loaded machine; less than the time allowed where nothing is to run out.
 const LATE: Duration = Duration::from_secs(15);
 
-fn settings(sshd: &Sshd) -> SftpSettings {
-    SftpSettings {
-        name: "intraware".into(),
-        host: "127.0.0.1".into(),
-        port: sshd.addr().port(),
-        user: sshd.user().into(),
-        base: BasePath::Absolute(sshd.base()),
-        known_hosts: sshd.known_hosts(),
-        credentials: vec![key(sshd.client_key())],
-        connect_timeout: Duration::from_secs(20),
-        io_timeout: Duration::from_secs(20),
-        min_rate: 1024,
-        file_mode: 0o640,
-        dir_mode: 0o750,
-        exec_hash: true,
-    }
-}
-
-fn at_proftpd(server: &ModSftp) -> SftpSettings {
-    SftpSettings {
-        name: "intraware".into(),
-        host: "127.0.0.1".into(),
-        port: server.addr().port(),
-        user: server.user().into(),
-        base: BasePath::Absolute(server.root().to_str().unwrap().into()),
-        known_hosts: server.known_hosts(),
-        credentials: vec![key(server.client_key())],
-        connect_timeout: Duration::from_secs(20),
-        io_timeout: Duration::from_secs(20),
-        min_rate: 1024,
-        file_mode: 0o640,
-        dir_mode: 0o750,
-        exec_hash: true,
-    }
-}
-
 fn key(file: PathBuf) -> Credential {
     Credential::Key { file, passphrase: None }
-}
-
-/// Returns the settings for reaching the server through a relay, whose address known_hosts then has to hold.
-fn through(sshd: &Sshd, relay: &Relay) -> SftpSettings {
-    let lines = std::fs::read_to_string(sshd.known_hosts()).unwrap();
-    let known_hosts = sshd.known_hosts().with_file_name("known_hosts.relay");
-    std::fs::write(&known_hosts, lines.replace(&bracketed(sshd.addr()), &bracketed(relay.addr()))).unwrap();
-    SftpSettings { port: relay.addr().port(), known_hosts, ..settings(sshd) }
-}
-
-fn bracketed(addr: SocketAddr) -> String {
-    format!("[{}]:{}", addr.ip(), addr.port())
 }
 
 fn fails(settings: SftpSettings) -> SiteError {
@@ -223,7 +175,7 @@ fn a_mute_server_is_given_up_in_time() {
     let sshd = Sshd::start(Access::Shell);
     let relay = Relay::start(sshd.addr(), Fault::Mute);
     let begin = Instant::now();
-    let err = fails(SftpSettings { connect_timeout: SHORT, ..through(&sshd, &relay) });
+    let err = fails(SftpSettings { connect_timeout: SHORT, ..through(settings(&sshd), &relay) });
     assert_eq!(err.kind, SiteErrorKind::Timeout);
     assert!(begin.elapsed() >= SHORT && begin.elapsed() < SHORT + LATE, "{:?}", begin.elapsed());
 }
@@ -232,7 +184,7 @@ fn a_mute_server_is_given_up_in_time() {
 fn the_time_to_connect_includes_that_to_find_the_base() {
     let sshd = Sshd::start(Access::Shell);
     let relay = Relay::start(sshd.addr(), Fault::None);
-    let settings = SftpSettings { connect_timeout: SHORT, ..through(&sshd, &relay) };
+    let settings = SftpSettings { connect_timeout: SHORT, ..through(settings(&sshd), &relay) };
     let session = Sftp::new(settings.clone()).connect().unwrap();
     let asked = relay.pieces();
     drop(session);
@@ -249,7 +201,7 @@ fn the_time_to_connect_includes_that_to_find_the_base() {
 fn a_stall_ends_the_session_in_time_and_for_good() {
     let sshd = Sshd::start(Access::Shell);
     let relay = Relay::start(sshd.addr(), Fault::StallAfter(1_000_000));
-    let site = Sftp::new(SftpSettings { io_timeout: SHORT, ..through(&sshd, &relay) });
+    let site = Sftp::new(SftpSettings { io_timeout: SHORT, ..through(settings(&sshd), &relay) });
     let mut session = site.connect().unwrap();
     let bytes = noise(8 << 20);
     let begin = Instant::now();
@@ -270,7 +222,7 @@ fn a_put_or_get_that_drips_is_given_up_in_time_though_something_is_always_heard(
     let sshd = Sshd::start(Access::Shell);
     let relay = Relay::start(sshd.addr(), Fault::None);
     let io_timeout = Duration::from_secs(1);
-    let site = Sftp::new(SftpSettings { io_timeout, min_rate: 1 << 20, ..through(&sshd, &relay) });
+    let site = Sftp::new(SftpSettings { io_timeout, min_rate: 1 << 20, ..through(settings(&sshd), &relay) });
     let bytes = noise(30 << 20);
     std::fs::write(sshd.root().join("there"), &bytes).unwrap();
     let given_up = |what: &str, fault: Fault, action: &mut dyn FnMut(&mut dyn Session) -> SiteError| {
@@ -296,7 +248,7 @@ fn a_put_or_get_that_drips_is_given_up_in_time_though_something_is_always_heard(
 fn a_connection_may_be_cut_at_any_byte() {
     let sshd = Sshd::start(Access::Shell);
     let relay = Relay::start(sshd.addr(), Fault::None);
-    let settings = through(&sshd, &relay);
+    let settings = through(settings(&sshd), &relay);
     let bytes = noise(3 << 20);
     let talk = || -> Result<(), SiteError> {
         // What the server of the last round has left, or would still do.
@@ -352,7 +304,7 @@ fn a_killed_server_is_noticed_at_once() {
 fn a_long_line_is_kept_full() {
     let sshd = Sshd::start(Access::Shell);
     let relay = Relay::start(sshd.addr(), Fault::Delay(Duration::from_millis(25)));
-    let mut session = Sftp::new(through(&sshd, &relay)).connect().unwrap();
+    let mut session = Sftp::new(through(settings(&sshd), &relay)).connect().unwrap();
     let bytes = noise(24 << 20);
     let begin = Instant::now();
     session.put(&path("x"), 0, &mut &bytes[..], &mut |_| ()).unwrap();
