@@ -48,10 +48,9 @@ pub(super) struct Subsystem {
 pub(super) struct Asked(u32);
 
 impl Subsystem {
-    /// Starts the subsystem.
+    /// Starts the subsystem. As OpenSSH's client does, it is greeted before the server has said that there is one.
     pub(super) fn start(link: &Link) -> Result<Self, Failure> {
-        let mut channel = link.ask(|| Ok(link.ssh.channel_session()?))?;
-        link.ask(|| Ok(channel.subsystem("sftp")?))?;
+        let channel = link.ask(|| Ok(link.ssh.channel_session()?))?;
         let mut this = Self {
             channel,
             out: packet::greeting(),
@@ -65,10 +64,31 @@ impl Subsystem {
             longest_read: USUAL as u32,
             longest_write: USUAL,
         };
+        this.request(link)?;
         let welcome = link.ask(|| this.hear_packet(link))?;
         this.extensions =
             packet::welcome(&welcome).ok_or(Failure::Garbled).inspect_err(|_| link.give_up())?;
         Ok(this)
+    }
+
+    /// Asks for the subsystem, and greets it once that is out.
+    fn request(&mut self, link: &Link) -> Result<(), Failure> {
+        let mut is_out = false;
+        link.ask(|| {
+            if is_out {
+                self.push(link)?;
+            }
+            let granted = self.channel.subsystem("sftp").map_err(Failure::from);
+            if let Err(failure) = &granted
+                && failure.is_pending()
+                && !link.is_sending()
+                && !is_out
+            {
+                is_out = true;
+                self.push(link)?;
+            }
+            granted
+        })
     }
 
     /// Asks how much may be read and written at a time, if the server tells.
