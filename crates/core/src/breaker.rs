@@ -14,6 +14,7 @@
 //! restarted must not cost an hour. A refused login does count each time.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -42,22 +43,30 @@ pub struct Guarded<'a> {
     spool: &'a Spool,
     context: &'a RunContext,
     caution: Caution,
-    has_connected: AtomicBool,
+    /// Whether it has accepted a login in this run.
+    is_there: AtomicBool,
 }
 
 impl<'a> Guarded<'a> {
     /// Guards a site.
     pub fn new(site: Box<dyn Site>, spool: &'a Spool, context: &'a RunContext, caution: Caution) -> Self {
-        Self { site, spool, context, caution, has_connected: AtomicBool::new(false) }
+        Self { site, spool, context, caution, is_there: AtomicBool::new(false) }
     }
 
     /// Tries, and counts a failure for the site.
-    fn attempt(&self, outage: Option<Outage>) -> Result<Box<dyn Session>, SiteError> {
+    fn attempt(
+        &self,
+        outage: Option<Outage>,
+        is_in: &mut dyn FnMut(Duration),
+    ) -> Result<Box<dyn Session>, SiteError> {
         let begun = self.context.now();
-        let connected = self.site.connect();
+        let connected = self.site.connect_and_tell(&mut |distance| {
+            self.is_there.store(true, Ordering::Relaxed);
+            is_in(distance);
+        });
         match &connected {
             Ok(_) => {
-                self.has_connected.store(true, Ordering::Relaxed);
+                self.is_there.store(true, Ordering::Relaxed);
                 if let Some(outage) = outage.filter(|_| !self.caution.only_looks) {
                     self.end(&outage);
                 }
@@ -103,9 +112,13 @@ impl<'a> Guarded<'a> {
     }
 
     /// Tries a site that was away, if nobody else does.
-    fn attempt_alone(&self, seen: Outage) -> Result<Box<dyn Session>, SiteError> {
+    fn attempt_alone(
+        &self,
+        seen: Outage,
+        is_in: &mut dyn FnMut(Duration),
+    ) -> Result<Box<dyn Session>, SiteError> {
         if self.caution.only_looks {
-            return self.attempt(Some(seen));
+            return self.attempt(Some(seen), is_in);
         }
         let _lock = match Lock::take(&self.spool.site_lock(self.name()), self.context) {
             Ok(lock) => Some(lock),
@@ -122,7 +135,7 @@ impl<'a> Guarded<'a> {
         // Under the lock: whoever had it before may have tried.
         match self.spool.outage(self.name()) {
             Some(outage) if self.is_resting(&outage) => Err(resting(&outage)),
-            outage => self.attempt(outage),
+            outage => self.attempt(outage, is_in),
         }
     }
 
@@ -136,14 +149,14 @@ impl Site for Guarded<'_> {
         self.site.name()
     }
 
-    fn connect(&self) -> Result<Box<dyn Session>, SiteError> {
-        if self.has_connected.load(Ordering::Relaxed) {
-            return self.site.connect();
+    fn connect_and_tell(&self, is_in: &mut dyn FnMut(Duration)) -> Result<Box<dyn Session>, SiteError> {
+        if self.is_there.load(Ordering::Relaxed) {
+            return self.site.connect_and_tell(is_in);
         }
         match self.spool.outage(self.name()) {
-            None => self.attempt(None),
+            None => self.attempt(None, is_in),
             Some(outage) if self.is_resting(&outage) => Err(resting(&outage)),
-            Some(outage) => self.attempt_alone(outage),
+            Some(outage) => self.attempt_alone(outage, is_in),
         }
     }
 }

@@ -27,6 +27,7 @@ use std::io;
 use serde::{Deserialize, Serialize};
 
 pub use inspect::{Expected, Inspect, PayloadView, SidecarView, SiteView, inspect};
+pub use lines::prepare;
 pub use payload::{Staged, commit, stage};
 pub use sidecars::put_sidecars;
 pub use standing::{Final, clear_final};

@@ -38,6 +38,7 @@ mod sftp;
 mod url;
 
 use std::io::{Read, Write};
+use std::time::Duration;
 
 pub use directory::Directory;
 pub use ftp::{Ftp, FtpSettings, Protection, Trust};
@@ -57,8 +58,14 @@ pub trait Site: Send + Sync {
     /// Returns the name from the configuration.
     fn name(&self) -> &str;
 
-    /// Opens a connection, checks who the peer is, and logs in.
-    fn connect(&self) -> Result<Box<dyn Session>, SiteError>;
+    /// Opens a connection, checks who the peer is, and logs in. A site that takes one file over several connections tells
+    /// `is_in`, as soon as the login is accepted, how long it takes to answer.
+    fn connect_and_tell(&self, is_in: &mut dyn FnMut(Duration)) -> Result<Box<dyn Session>, SiteError>;
+
+    /// Opens a connection, as [`Site::connect_and_tell`] does.
+    fn connect(&self) -> Result<Box<dyn Session>, SiteError> {
+        self.connect_and_tell(&mut |_| ())
+    }
 }
 
 /// One open connection to a site. Paths are relative to the site's base.

@@ -6,6 +6,7 @@
 //! sites until it has receipts.
 
 use std::fmt;
+use std::time::Duration;
 
 use regex::RegexBuilder;
 use serde::{Serialize, Serializer};
@@ -172,7 +173,7 @@ impl Site for Unusable {
         &self.name
     }
 
-    fn connect(&self) -> Result<Box<dyn Session>, SiteError> {
+    fn connect_and_tell(&self, _is_in: &mut dyn FnMut(Duration)) -> Result<Box<dyn Session>, SiteError> {
         Err(SiteError::new(self.kind, self.reason.clone()))
     }
 }

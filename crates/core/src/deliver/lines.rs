@@ -56,15 +56,14 @@ pub(super) enum Unsent {
 
 /// Has as many connections made as a payload of `size` bytes is worth at a site that takes `distance` to answer, while
 /// other things are asked there.
-pub(super) fn prepare<'s>(
-    scope: &'s Scope<'s, '_>,
-    pool: Option<&'s Pool<'_>>,
-    size: u64,
-    distance: Duration,
-) {
-    let Some(pool) = pool.filter(|_| distance >= FAR) else { return };
-    for line in 1..lines(size, pool) {
-        if Builder::new().name(format!("line {line}")).spawn_scoped(scope, || pool.add()).is_err() {
+pub fn prepare<'s>(scope: &'s Scope<'s, '_>, pool: &'s Pool<'_>, size: u64, distance: Duration) {
+    if distance < FAR {
+        return;
+    }
+    let enough = lines(size, pool);
+    for line in 1..enough {
+        let add = move || pool.add(enough);
+        if Builder::new().name(format!("line {line}")).spawn_scoped(scope, add).is_err() {
             break;
         }
     }

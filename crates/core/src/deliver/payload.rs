@@ -71,8 +71,11 @@ pub fn stage(
         Standing::Nothing | Standing::Other => refuse_if_released(delivery)?,
     }
     thread::scope(|scope| {
-        if stood == Standing::Nothing {
-            lines::prepare(scope, delivery.pool, digests.size, distance);
+        if let Some(pool) = delivery.pool
+            && stood == Standing::Nothing
+            && transfer.session.writes_anywhere()
+        {
+            lines::prepare(scope, pool, digests.size, distance);
         }
         let verified_by = transfer.bring(progress)?;
         Ok(transfer.staged(verified_by, stood))

@@ -1,5 +1,7 @@
 //! Somebody's hold on a connection: made when first needed, made anew when it broke, and given back in the end.
 
+use std::time::Duration;
+
 use super::{Pool, Session, Site, SiteError, SiteErrorKind};
 
 /// A connection of a pool that is made on demand, and goes back to the pool when this is dropped.
@@ -32,9 +34,17 @@ impl<'p> Link<'p> {
     /// Returns the connection; waits while the pool has lent as many as it may. After the pool has failed to have one
     /// at all, every call fails as that did.
     pub fn open(&mut self) -> Result<&mut (dyn Session + 'static), SiteError> {
+        self.open_and_tell(&mut |_| ())
+    }
+
+    /// Does the same; `is_in` hears of the login, if this connects ([`Site::connect_and_tell`]).
+    pub fn open_and_tell(
+        &mut self,
+        is_in: &mut dyn FnMut(Duration),
+    ) -> Result<&mut (dyn Session + 'static), SiteError> {
         let session = match self.session.take() {
             Some(session) => session,
-            None => self.pool.take()?,
+            None => self.pool.take(is_in)?,
         };
         Ok(self.session.insert(session).as_mut())
     }

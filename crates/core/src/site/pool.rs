@@ -1,6 +1,6 @@
 //! One run's connections to a site: made when they are needed, kept for whoever comes next, never more than allowed.
 //!
-//! Until one connection stands nobody tries a second, and when the first cannot be had nobody tries again: a run costs a
+//! Until one login is accepted nobody tries a second, and when the first cannot be had nobody tries again: a run costs a
 //! site that is away one attempt, not one for each build, and one that refuses the login is not asked again. A site
 //! that refuses a further connection is not asked for more than it has given; the run goes on with those.
 
@@ -26,7 +26,8 @@ struct State {
     open: usize,
     /// How many there may be.
     most: usize,
-    has_connected: bool,
+    /// Whether a login was accepted.
+    is_in: bool,
     refusal: Option<(SiteErrorKind, String)>,
 }
 
@@ -34,7 +35,7 @@ impl<'s> Pool<'s> {
     /// Makes a pool of at most `most` connections, at least one; nothing is connected yet.
     pub fn new(site: &'s dyn Site, most: usize) -> Self {
         let most = most.max(1);
-        let state = State { idle: Vec::new(), open: 0, most, has_connected: false, refusal: None };
+        let state = State { idle: Vec::new(), open: 0, most, is_in: false, refusal: None };
         Self { site, state: Mutex::new(state), changed: Condvar::new() }
     }
 
@@ -54,8 +55,9 @@ impl<'s> Pool<'s> {
         refusal.as_ref().map(|(kind, reason)| SiteError::new(*kind, reason.clone()))
     }
 
-    /// Lends a connection, which has to be given back or reported lost; waits while as many as there may be are lent.
-    pub(super) fn take(&self) -> Result<Box<dyn Session>, SiteError> {
+    /// Lends a connection, which has to be given back or reported lost; waits while as many as there may be are lent. If it
+    /// is made for this, `is_in` hears of the login ([`Site::connect_and_tell`]).
+    pub(super) fn take(&self, is_in: &mut dyn FnMut(Duration)) -> Result<Box<dyn Session>, SiteError> {
         let mut state = self.state();
         loop {
             if let Some((kind, reason)) = &state.refusal {
@@ -68,7 +70,7 @@ impl<'s> Pool<'s> {
                 state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             }
-            let connected = self.connect(state);
+            let connected = self.connect(state, is_in);
             state = self.state();
             if connected.is_ok() || state.refusal.is_some() {
                 return connected;
@@ -80,17 +82,18 @@ impl<'s> Pool<'s> {
     pub fn spare(&self) -> Option<Link<'_>> {
         let mut state = self.state();
         let session = match state.idle.pop() {
-            None if state.may_connect() => self.connect(state).ok(),
+            None if state.may_connect() => self.connect(state, &mut |_| ()).ok(),
             idle => idle,
         };
         session.map(|session| Link::of(self, session))
     }
 
-    /// Makes a further connection that will be needed, if there may be one.
-    pub fn add(&self) {
+    /// Makes a further connection that will be needed, if there may be one and there are not `enough`.
+    pub fn add(&self, enough: usize) {
         let state = self.state();
         if state.may_connect()
-            && let Ok(session) = self.connect(state)
+            && state.open < enough
+            && let Ok(session) = self.connect(state, &mut |_| ())
         {
             self.give_back(session);
         }
@@ -116,11 +119,19 @@ impl<'s> Pool<'s> {
 
     /// Makes a connection that is counted while it is being made. What a failure means is known before anybody else
     /// looks: the site would not have the only one, or gives no more than it has given.
-    fn connect(&self, mut state: MutexGuard<'_, State>) -> Result<Box<dyn Session>, SiteError> {
+    fn connect(
+        &self,
+        mut state: MutexGuard<'_, State>,
+        is_in: &mut dyn FnMut(Duration),
+    ) -> Result<Box<dyn Session>, SiteError> {
         state.open += 1;
         drop(state);
         let begin = Instant::now();
-        let connected = self.site.connect();
+        let connected = self.site.connect_and_tell(&mut |distance| {
+            self.state().is_in = true;
+            self.changed.notify_all();
+            is_in(distance);
+        });
         tracing::debug!(
             site = self.site.name(),
             ms = begin.elapsed().as_millis(),
@@ -129,7 +140,7 @@ impl<'s> Pool<'s> {
         );
         let mut state = self.state();
         match &connected {
-            Ok(_) => state.has_connected = true,
+            Ok(_) => state.is_in = true,
             Err(error) => {
                 state.open -= 1;
                 if state.open == 0 {
@@ -151,6 +162,6 @@ impl<'s> Pool<'s> {
 
 impl State {
     fn may_connect(&self) -> bool {
-        self.has_connected && self.refusal.is_none() && self.open < self.most
+        self.is_in && self.refusal.is_none() && self.open < self.most
     }
 }

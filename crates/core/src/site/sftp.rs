@@ -96,8 +96,9 @@ impl Site for Sftp {
         &self.settings.name
     }
 
-    fn connect(&self) -> Result<Box<dyn Session>, SiteError> {
-        let link = login::log_in(&self.settings)?;
+    fn connect_and_tell(&self, is_in: &mut dyn FnMut(Duration)) -> Result<Box<dyn Session>, SiteError> {
+        let (link, distance) = login::log_in(&self.settings)?;
+        is_in(distance);
         Ok(Box::new(session::Open::begin(link, &self.settings)?))
     }
 }

@@ -1,5 +1,6 @@
 //! Large payloads to sites that are far away, and partial files with gaps.
 
+use std::thread;
 use std::time::Instant;
 
 use super::*;
@@ -57,6 +58,31 @@ fn a_large_payload_goes_over_several_connections_to_a_site_that_is_far_away() {
         assert_eq!(far.relay.accepted() - before, 1);
         far.assert_there(&payload);
     }
+}
+
+#[test]
+fn further_connections_are_made_from_the_first_login_on() {
+    let far = Far::new();
+    let pool = Pool::new(&far.site, 3);
+    let (mut told, mut seen) = (Vec::new(), 0);
+    let mut link = Link::new(&pool);
+    let opened = link.open_and_tell(&mut |distance| {
+        told.push(distance);
+        thread::scope(|scope| prepare(scope, &pool, LARGE as u64, distance));
+        seen = far.relay.accepted();
+    });
+    opened.unwrap();
+    assert!(matches!(told[..], [distance] if distance >= Duration::from_millis(15)), "{told:?}");
+    assert_eq!(seen, 3, "before the first connection was ready");
+    // Where enough are open already, none is added; and where the login is refused, nobody hears of one.
+    thread::scope(|scope| prepare(scope, &pool, LARGE as u64, told[0]));
+    assert_eq!(far.relay.accepted(), 3);
+    let stranger = Sftp::new(SftpSettings {
+        user: "nobody-here".into(),
+        ..through(sftp_settings(&far.sshd), &far.relay)
+    });
+    let pool = Pool::new(&stranger, 3);
+    Link::new(&pool).open_and_tell(&mut |_| panic!("nobody was let in")).err().unwrap();
 }
 
 #[test]

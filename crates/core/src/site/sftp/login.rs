@@ -4,7 +4,7 @@
 //! and only then does anything go out that a stranger must not have. There is no trust on first use.
 
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ssh2::MethodType;
 use zeroize::Zeroizing;
@@ -18,16 +18,22 @@ use crate::site::pace::Patience;
 use crate::site::reach::reach;
 use crate::site::{SiteError, SiteErrorKind};
 
-/// Connects, checks the peer, and logs in.
-pub(super) fn log_in(settings: &SftpSettings) -> Result<Link, SiteError> {
+/// Round trips in which libssh2 exchanges keys: for the banner, the key, and the service. What a socket takes to connect
+/// says less, since something in between may be what answers.
+const TRIPS: u32 = 3;
+
+/// Connects, checks the peer, and logs in. Returns how long the peer takes to answer, too.
+pub(super) fn log_in(settings: &SftpSettings) -> Result<(Link, Duration), SiteError> {
     let deadline = Instant::now() + settings.connect_timeout;
     let known = known_keys(settings)?;
     let peer = format!("{} ({}:{})", settings.name, foreign::escape(&settings.host), settings.port);
     let socket = reach(&settings.host, settings.port, &peer, deadline)?;
     let mut link = Link::new(socket, peer, settings.io_timeout, settings.min_rate, deadline)?;
+    let begin = Instant::now();
     check_peer(&mut link, &known, settings, deadline)?;
+    let distance = begin.elapsed() / TRIPS;
     authenticate(&link, settings, deadline)?;
-    Ok(link)
+    Ok((link, distance))
 }
 
 fn known_keys(settings: &SftpSettings) -> Result<KnownKeys, SiteError> {

@@ -5,6 +5,8 @@
 
 use std::cell::RefCell;
 use std::fs::File;
+use std::thread;
+use std::time::Duration;
 
 use super::{Run, Trouble, Uploader, Worker};
 use crate::deliver::{self, DeliverError, Delivered, Delivery, Released, Staged, Stop};
@@ -57,6 +59,19 @@ impl<'r> Worker<'r> {
 
     /// Copies and verifies (U2, U3).
     pub(super) fn stage(&mut self, job: &Job, site: usize, payload: &File) -> Result<Ready, Trouble> {
+        thread::scope(|scope| {
+            let (pool, size) = (&self.run.pools[site], job.manifest.digests.size);
+            self.stage_with(job, site, payload, &mut |distance| deliver::prepare(scope, pool, size, distance))
+        })
+    }
+
+    fn stage_with(
+        &mut self,
+        job: &Job,
+        site: usize,
+        payload: &File,
+        is_in: &mut dyn FnMut(Duration),
+    ) -> Result<Ready, Trouble> {
         let run = self.run;
         let Uploader { spool, destinations, log, context, .. } = *run.uploader;
         let to = &destinations[site];
@@ -65,7 +80,8 @@ impl<'r> Worker<'r> {
         let link = self.link_to(site);
         if link.is_closed() {
             let effect = format!("connect to {}", run.name_of(to));
-            log.record(subject, "U2", &effect, || link.open().map(|_| ())).map_err(Trouble::Connect)?;
+            let connected = log.record(subject, "U2", &effect, || link.open_and_tell(is_in).map(|_| ()));
+            connected.map_err(Trouble::Connect)?;
         }
         let session = link.open().map_err(Trouble::Connect)?;
         let released = spool.released(to.site.name(), job)?;
