@@ -13,6 +13,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use intraware_tests::support::dice::{Dice, noise};
+use intraware_tests::support::rounds::{number_from, say};
 use intraware_tests::support::sshd::Access;
 use intraware_tests::tree::Tree;
 use intraware_tests::{Bench, Builder, Program, Running, Spool, trace};
@@ -182,10 +184,9 @@ fn random_rounds(mut world: World, what: &str) {
         let seed = first.wrapping_add(round);
         say(format_args!("{what}: round {round}, INTRAWARE_KILL_SEED={seed}"));
         let mut dice = Dice(seed);
-        let builds: Vec<String> =
-            (0..=dice.below(3)).map(|_| world.add(dice.below(3_000_000) as usize)).collect();
+        let builds: Vec<String> = (0..=dice.below(3)).map(|_| world.add(dice.below(3_000_000))).collect();
         let order = [Program::Manage, Program::Upload, Program::Manage];
-        let undisturbed = dice.below(3) as usize;
+        let undisturbed = dice.below(3);
         order.iter().take(undisturbed).for_each(|program| world.run(*program));
         // Every fourth time the one that cleans up is killed as well.
         for _ in 0..=u64::from(dice.below(4) == 0) {
@@ -217,40 +218,4 @@ fn kill_at_random(world: &World, program: Program, dice: &mut Dice, usual: &mut 
         *usual = started.elapsed();
     }
     killed
-}
-
-/// Says how far a test is; cargo shows it when the test fails, or is asked not to capture it.
-#[expect(clippy::disallowed_macros, reason = "the seeds of a test are for who runs it")]
-fn say(what: std::fmt::Arguments<'_>) {
-    println!("{what}");
-}
-
-#[expect(clippy::disallowed_methods, reason = "how many rounds, and which, is said by who starts the test")]
-fn number_from(variable: &str) -> Option<u64> {
-    let text = std::env::var(variable).ok()?;
-    Some(text.parse().unwrap_or_else(|_| panic!("{variable}={text} is no number")))
-}
-
-/// Numbers that follow from a seed, by the splitmix64 method.
-struct Dice(u64);
-
-impl Dice {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, limit: u64) -> u64 {
-        self.next() % limit
-    }
-}
-
-/// Returns bytes that do not compress.
-fn noise(seed: u64, size: usize) -> Vec<u8> {
-    let mut dice = Dice(seed);
-    let mut bytes: Vec<u8> = (0..size.div_ceil(8)).flat_map(|_| dice.next().to_le_bytes()).collect();
-    bytes.truncate(size);
-    bytes
 }

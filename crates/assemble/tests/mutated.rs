@@ -8,6 +8,8 @@ use std::hash::{BuildHasher as _, RandomState};
 use intraware_assemble::list::{self, ListedKind};
 use intraware_assemble::names::MachineName;
 use intraware_assemble::{Limits, Refused, check_archive};
+use intraware_test_support::dice::Dice;
+use intraware_test_support::rounds::{number_from, say};
 
 const LIST: &str = include_str!("../../../fuzz/seeds/list/right.xml");
 
@@ -146,7 +148,7 @@ fn change(bytes: &mut Vec<u8>, dice: &mut Dice) {
     let end = (at + 1 + dice.below(16)).min(length);
     match dice.below(6) {
         0 => bytes[at] ^= 1 << dice.below(8),
-        1 => bytes[at] = dice.next() as u8,
+        1 => bytes[at] = dice.draw() as u8,
         2 => bytes[at] = [0, b' ', b'/', b'.', b'"', b'<', 0xff, b'0'][dice.below(8)],
         3 => drop(bytes.drain(at..end)),
         4 => {
@@ -211,35 +213,4 @@ fn seal(bytes: &mut Vec<u8>) {
     }
     bytes.resize(bytes.len().next_multiple_of(512), 0);
     bytes.extend_from_slice(&[0; 1024]);
-}
-
-/// Numbers that follow from a seed, by the splitmix64 method.
-struct Dice(u64);
-
-impl Dice {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, limit: usize) -> usize {
-        (self.next() % limit as u64) as usize
-    }
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "how many executions, and which, is said by who starts the test"
-)]
-fn number_from(variable: &str) -> Option<u64> {
-    let text = std::env::var(variable).ok()?;
-    Some(text.parse().unwrap_or_else(|_| panic!("{variable}={text} is no number")))
-}
-
-/// Says how far a test is; cargo shows it when the test fails, or is asked not to capture it.
-#[expect(clippy::disallowed_macros, reason = "seeds and counts are for who runs the test")]
-fn say(what: std::fmt::Arguments<'_>) {
-    println!("{what}");
 }

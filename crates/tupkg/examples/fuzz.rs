@@ -1,4 +1,4 @@
-//! `tests/fuzz`: broken messages for the parsers, by a driver that needs no nightly compiler.
+//! `tests/tupkg-fuzz`: broken messages for the parsers, by a driver that needs no nightly compiler.
 //!
 //! Each execution makes a message of one kind, in either dialect, breaks it in none to six places (bits, bytes, pieces taken out,
 //! doubled, swapped, fields of others, escapes, digits of numbers), and feeds it to a parser. Nobody may panic, and what is
@@ -15,6 +15,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Instant;
 
+use intraware_test_support::dice::Dice;
+use intraware_test_support::rounds::say;
 use tupkg::digest::Hex;
 use tupkg::secret::Secret;
 use tupkg::wire::form::Fields;
@@ -30,7 +32,7 @@ const LIMIT: usize = 8;
 
 fn main() -> ExitCode {
     let Some(options) = Options::parse(std::env::args().skip(1)) else {
-        say("usage: tests/fuzz [--executions N] [--seed N] [--threads N]");
+        say(format_args!("usage: tests/tupkg-fuzz [--executions N] [--seed N] [--threads N]"));
         return ExitCode::from(2);
     };
     let (done, accepted, failed) = (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
@@ -50,7 +52,7 @@ fn main() -> ExitCode {
                     match ended {
                         Ok(is_accepted) => accepted.fetch_add(u64::from(is_accepted), Ordering::Relaxed),
                         Err(_) => {
-                            say(&format!("broken by tests/fuzz --executions 1 --seed {seed}"));
+                            say(format_args!("broken by tests/tupkg-fuzz --executions 1 --seed {seed}"));
                             failed.store(true, Ordering::Relaxed);
                             return;
                         }
@@ -62,7 +64,7 @@ fn main() -> ExitCode {
     });
     let (done, accepted) = (done.into_inner(), accepted.into_inner());
     let took = begin.elapsed().as_secs_f64();
-    say(&format!(
+    say(format_args!(
         "{done} executions from seed {}, {accepted} of them accepted, in {took:.1} s",
         options.seed
     ));
@@ -93,34 +95,10 @@ impl Options {
     }
 }
 
-/// Numbers that follow from a seed, by the splitmix64 method.
-struct Dice(u64);
-
-impl Dice {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, limit: usize) -> usize {
-        (self.next() % limit.max(1) as u64) as usize
-    }
-
-    fn bytes(&mut self, most: usize) -> Vec<u8> {
-        let count = self.below(most + 1);
-        match self.below(3) {
-            0 => (0..count).map(|_| self.next() as u8).collect(),
-            _ => (0..count).map(|_| SIGNS[self.below(SIGNS.len())]).collect(),
-        }
-    }
-}
-
 /// Makes one message, breaks it, and feeds it; returns whether it was accepted.
 fn one(dice: &mut Dice) -> bool {
     // The seeds of neighbours are neighbours.
-    dice.0 = dice.next();
+    dice.0 = dice.draw();
     let announcement = announcement(dice);
     let has_sha256 = announcement.packages[0].sha256.is_some();
     match dice.below(7) {
@@ -141,16 +119,16 @@ fn announcement(dice: &mut Dice) -> Announcement {
     let count = 1 + dice.below(most);
     let package = |_| {
         let shift = dice.below(63);
-        let size = (dice.next() >> 1) >> shift;
-        let sum = dice.next().to_le_bytes();
+        let size = (dice.draw() >> 1) >> shift;
+        let sum = dice.draw().to_le_bytes();
         let sha256 = has_sha256.then(|| Hex(std::array::from_fn(|n| sum[n % 8])));
-        Announced { name: dice.bytes(24), size, md5: Hex(std::array::from_fn(|n| sum[7 - n % 8])), sha256 }
+        Announced { name: bytes(dice, 24), size, md5: Hex(std::array::from_fn(|n| sum[7 - n % 8])), sha256 }
     };
     Announcement { dialect, packages: (0..count).map(package).collect() }
 }
 
 fn frames(dice: &mut Dice) -> bool {
-    let message = dice.bytes(64);
+    let message = bytes(dice, 64);
     let mut bytes = Vec::new();
     frame::write(&mut bytes, &message).expect("a short message");
     let limit = dice.below(80);
@@ -171,7 +149,7 @@ fn frames(dice: &mut Dice) -> bool {
 }
 
 fn fields(dice: &mut Dice) -> bool {
-    let message = if dice.below(3) == 0 { dice.bytes(80) } else { announcement(dice).message().to_vec() };
+    let message = if dice.below(3) == 0 { bytes(dice, 80) } else { announcement(dice).message().to_vec() };
     let message = damaged(dice, message);
     let Ok(fields) = Fields::parse(&message) else { return false };
     let again = Fields::parse(&fields.message()).expect("what was accepted once");
@@ -180,7 +158,7 @@ fn fields(dice: &mut Dice) -> bool {
 }
 
 fn login(dice: &mut Dice) -> bool {
-    let login = Login { user: dice.bytes(20), password: Secret::new(dice.bytes(20)) };
+    let login = Login { user: bytes(dice, 20), password: Secret::new(bytes(dice, 20)) };
     assert_eq!(Login::parse(&login.message()).expect("a login"), login);
     let message = damaged(dice, login.message().to_vec());
     let Ok(read) = Login::parse(&message) else { return false };
@@ -208,7 +186,7 @@ fn announced(dice: &mut Dice, announcement: &Announcement, has_sha256: bool) -> 
 }
 
 fn held(dice: &mut Dice, announcement: &Announcement) -> bool {
-    let sizes = announcement.packages.iter().map(|package| dice.next() % (package.size + 1)).collect();
+    let sizes = announcement.packages.iter().map(|package| dice.draw() % (package.size + 1)).collect();
     let held = Held(sizes);
     let message = held.message(announcement).to_vec();
     assert_eq!(Held::parse(&message, announcement).expect("an answer"), held);
@@ -272,7 +250,7 @@ fn damaged(dice: &mut Dice, mut bytes: Vec<u8>) -> Vec<u8> {
             }
             1 if !bytes.is_empty() => {
                 let length = bytes.len();
-                bytes[at % length] = dice.next() as u8;
+                bytes[at % length] = dice.draw() as u8;
             }
             2 => drop(bytes.drain(from..to.min(from + 8))),
             3 => {
@@ -296,7 +274,11 @@ fn damaged(dice: &mut Dice, mut bytes: Vec<u8>) -> Vec<u8> {
     bytes
 }
 
-#[expect(clippy::disallowed_macros, reason = "this is a program")]
-fn say(what: &str) {
-    println!("{what}");
+/// Returns some bytes, `most` of them at the most.
+fn bytes(dice: &mut Dice, most: usize) -> Vec<u8> {
+    let count = dice.below(most + 1);
+    match dice.below(3) {
+        0 => (0..count).map(|_| dice.draw() as u8).collect(),
+        _ => (0..count).map(|_| SIGNS[dice.below(SIGNS.len())]).collect(),
+    }
 }

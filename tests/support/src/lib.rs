@@ -6,6 +6,7 @@
 
 pub mod certificate;
 pub mod delay_line;
+pub mod dice;
 pub mod disk;
 pub mod ftp_relay;
 pub mod ftpd;
@@ -14,6 +15,7 @@ mod inetd;
 pub mod proftpd;
 pub mod readers;
 pub mod relay;
+pub mod rounds;
 pub mod salesforce;
 pub mod sshd;
 pub mod unprivileged;

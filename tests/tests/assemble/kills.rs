@@ -4,6 +4,7 @@
 
 use std::time::{Duration, Instant};
 
+use intraware_tests::support::rounds::{number_from, say};
 use intraware_tests::{Packages, Running, trace};
 use rustix::process::Signal;
 
@@ -65,14 +66,14 @@ fn s3_31_s3_32_assemble_killed_at_any_durable_call() {
 
 #[test]
 fn s3_31_s3_32_random_kills_while_fragments_are_assembled() {
-    let rounds = rounds().unwrap_or(12);
+    let rounds = number_from("INTRAWARE_KILL_ROUNDS").unwrap_or(12);
     let whole = reference(100);
     let mut usual = Duration::from_millis(60);
     let (mut kills, mut stood) = (0, 0);
     for round in 0..rounds {
         let packages = packages(100);
         // Moments spread evenly over all of a run, and a little beyond its end.
-        let moment = usual.mul_f64(1.1 * (f64::from(round) + 0.5) / f64::from(rounds));
+        let moment = usual.mul_f64(1.1 * (round as f64 + 0.5) / rounds as f64);
         let started = Instant::now();
         let mut running = Running::start(packages.command(&["assemble", "foo", "1.0"]));
         if !running.ends_within(moment) {
@@ -96,16 +97,4 @@ fn reference(files: u32) -> Vec<String> {
     let packages = packages(files);
     packages.assemble(&[]).expect(0);
     packages.target()
-}
-
-#[expect(clippy::disallowed_methods, reason = "how many rounds is said by who starts the test")]
-fn rounds() -> Option<u32> {
-    let text = std::env::var("INTRAWARE_KILL_ROUNDS").ok()?;
-    Some(text.parse().unwrap_or_else(|_| panic!("INTRAWARE_KILL_ROUNDS={text} is no number")))
-}
-
-/// Says how far a test is; cargo shows it when the test fails, or is asked not to capture it.
-#[expect(clippy::disallowed_macros, reason = "the count of kills is for who runs the test")]
-fn say(what: std::fmt::Arguments<'_>) {
-    println!("{what}");
 }

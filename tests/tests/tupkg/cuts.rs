@@ -8,7 +8,9 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use intraware_tests::support::dice::Dice;
 use intraware_tests::support::relay::{Fault, Relay, Side};
+use intraware_tests::support::rounds::{number_from, say};
 use rustix::process::Signal;
 
 use crate::scene::{PATIENCE, Scene, Server, Tls, content};
@@ -70,13 +72,13 @@ impl Round {
         let tls = if dice.below(2) == 0 { Tls::Yes } else { Tls::No };
         // Every fifth time the server's words are cut and not the client's.
         let (side, at) = match dice.below(5) {
-            0 => (Side::Server, dice.below(1500)),
-            _ => (Side::Client, dice.below(size + 3000)),
+            0 => (Side::Server, dice.below(1500) as u64),
+            _ => (Side::Client, dice.below(size + 3000) as u64),
         };
         say(format_args!(
             "round {number}, INTRAWARE_TUPKG_SEED={seed}: {harm:?} at {at} of {size}, {side:?}, {tls:?}"
         ));
-        let (name, size) = (format!("{number}-{seed:x}.pkg.tar.xz"), usize::try_from(size).expect("a size"));
+        let name = format!("{number}-{seed:x}.pkg.tar.xz");
         Self { harm, tls, side, at, name, size, seed }
     }
 
@@ -144,28 +146,4 @@ fn one(scene: &Scene, server: &mut Server, harm: Harm, number: u64, dice: &mut D
     fs::remove_file(arrived).expect("a package");
     assert_eq!(scene.partial(), before, "round {number}: nothing is left of it");
     !is_through && from > 0
-}
-
-/// Says how far a test is; cargo shows it when the test fails, or is asked not to capture it.
-#[expect(clippy::disallowed_macros, reason = "the seeds of a test are for who runs it")]
-fn say(what: std::fmt::Arguments<'_>) {
-    println!("{what}");
-}
-
-#[expect(clippy::disallowed_methods, reason = "how many rounds, and which, is said by who starts the test")]
-fn number_from(variable: &str) -> Option<u64> {
-    let text = std::env::var(variable).ok()?;
-    Some(text.parse().unwrap_or_else(|_| panic!("{variable}={text} is no number")))
-}
-
-/// Numbers that follow from a seed, by the splitmix64 method.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % limit
-    }
 }

@@ -4,9 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use intraware_test_support::dice::Dice;
+
 use crate::failure::{Doing as _, Failure};
 use crate::ours::program;
-use crate::random::Random;
 use crate::{measure, say, tree};
 
 /// How many machines, and how many files each.
@@ -90,22 +91,22 @@ fn path(machine: u64, number: u64) -> String {
     }
 }
 
-fn random(machine: u64, number: u64) -> Random {
+fn dice(machine: u64, number: u64) -> Dice {
     let machine = if number < SHARED { 0 } else { machine };
-    Random::new(machine << 32 | number)
+    Dice(machine << 32 | number)
 }
 
 fn content_len(machine: u64, number: u64) -> usize {
-    random(machine, number).below(MOST)
+    dice(machine, number).below(MOST)
 }
 
 /// Returns lines that compress about as text does.
 fn content(machine: u64, number: u64) -> Vec<u8> {
-    let mut random = random(machine, number);
-    let length = random.below(MOST);
+    let mut dice = dice(machine, number);
+    let length = dice.below(MOST);
     let mut text = String::new();
     while text.len() < length {
-        let value = random.next();
+        let value = dice.draw();
         text += &format!(
             "symbol_{:03}(value, {:#06x}); /* {} */\n",
             value % 512,

@@ -7,9 +7,10 @@ use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use intraware_test_support::dice::Dice;
+
 use super::case::Load;
 use crate::failure::{Doing as _, Failure};
-use crate::random::Random;
 use crate::{say, tree};
 
 /// The files of a load.
@@ -68,11 +69,11 @@ impl Payloads {
 
 fn random(at: &Path, len: u64, seed: u64) -> io::Result<()> {
     let mut file = File::create(at)?;
-    let mut random = Random::new(seed);
+    let mut dice = Dice(seed);
     let mut buffer = vec![0; 1 << 20];
     let mut left = len;
     while left > 0 {
-        random.fill(&mut buffer);
+        dice.fill(&mut buffer);
         let n = usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()));
         file.write_all(&buffer[..n])?;
         left -= n as u64;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use intraware_test_support::dice::Dice;
 use intraware_test_support::relay::{Fault, Relay};
 
 use super::Tool;
@@ -17,7 +18,6 @@ use crate::delivery::payloads::Payloads;
 use crate::delivery::prepared::Prepared;
 use crate::failure::{Doing as _, Failure};
 use crate::ours::Key;
-use crate::random::Random;
 use crate::{process, tree};
 
 /// How long a run may take before it counts as hanging and is killed.
@@ -62,9 +62,9 @@ enum Shown {
 impl Trial {
     /// Returns trials of a payload of so many bytes, the same for the same seed.
     pub(super) fn all(count: u32, seed: u64, bytes: u64) -> Vec<Self> {
-        let mut random = Random::new(seed);
+        let mut dice = Dice(seed);
         let hows = [How::Cut, How::Kill, How::Corrupt].into_iter().cycle();
-        let trial = |(_, how)| Self { how, at: 1 + random.next() % (bytes - 1), changed: random.next() };
+        let trial = |(_, how)| Self { how, at: 1 + dice.draw() % (bytes - 1), changed: dice.draw() };
         (0..count).zip(hows).map(trial).collect()
     }
 }

@@ -5,8 +5,9 @@ use std::io::Write as _;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use intraware_test_support::dice::Dice;
+
 use crate::failure::{Doing as _, Failure};
-use crate::random::Random;
 
 const SMALL_FILE: usize = 1024;
 const FILES_A_DIRECTORY: usize = 100;
@@ -18,10 +19,10 @@ const TIME_S: u64 = 1_767_225_600;
 pub(super) fn random(at: &Path, len: u64) -> Result<(), Failure> {
     let doing = || format!("cannot write {}", at.display());
     let mut file = File::create(at).doing(doing)?;
-    let mut random = Random::new(1);
+    let mut dice = Dice(1);
     let mut buffer = vec![0; 1 << 20];
     for _ in 0..len / (1 << 20) {
-        random.fill(&mut buffer);
+        dice.fill(&mut buffer);
         file.write_all(&buffer).doing(doing)?;
     }
     file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(TIME_S)).doing(doing)
@@ -29,16 +30,16 @@ pub(super) fn random(at: &Path, len: u64) -> Result<(), Failure> {
 
 /// Writes small files of text, no two alike, a hundred in each directory.
 pub(super) fn small_files(at: &Path, directories: usize) -> Result<(), Failure> {
-    let mut random = Random::new(2);
+    let mut dice = Dice(2);
     let words: Vec<&str> = WORDS.split_whitespace().collect();
     for directory in 0..directories {
         let dir = at.join(format!("part-{directory:04}"));
         fs::create_dir(&dir).doing(|| format!("cannot make {}", dir.display()))?;
         for number in 0..FILES_A_DIRECTORY {
-            let path = dir.join(format!("{}-{number:02}.conf", words[random.below(words.len())]));
+            let path = dir.join(format!("{}-{number:02}.conf", words[dice.below(words.len())]));
             let mut write = || -> std::io::Result<()> {
                 let mut file = File::create(&path)?;
-                file.write_all(&text(&words, &mut random))?;
+                file.write_all(&text(&words, &mut dice))?;
                 file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(TIME_S))
             };
             write().doing(|| format!("cannot write {}", path.display()))?;
@@ -48,14 +49,14 @@ pub(super) fn small_files(at: &Path, directories: usize) -> Result<(), Failure> 
 }
 
 /// Returns what a file of settings and remarks looks like.
-fn text(words: &[&str], random: &mut Random) -> Vec<u8> {
+fn text(words: &[&str], dice: &mut Dice) -> Vec<u8> {
     let mut text = String::new();
     while text.len() < SMALL_FILE {
-        let mut word = || words[random.below(words.len())];
+        let mut word = || words[dice.below(words.len())];
         let line = match text.len() % 3 {
             0 => format!("# {} {} {} {} {} {} {}\n", word(), word(), word(), word(), word(), word(), word()),
             1 => format!("{}.{} = \"{}\"\n", word(), word(), word()),
-            _ => format!("{}_{} = {}\n", word(), word(), random.next() >> 40),
+            _ => format!("{}_{} = {}\n", word(), word(), dice.draw() >> 40),
         };
         text += &line;
     }
@@ -78,9 +79,9 @@ mod tests {
 
     #[test]
     fn small_files_are_text_of_one_kibibyte_and_no_two_alike() {
-        let mut random = Random::new(2);
+        let mut dice = Dice(2);
         let words: Vec<&str> = WORDS.split_whitespace().collect();
-        let [one, other] = [text(&words, &mut random), text(&words, &mut random)];
+        let [one, other] = [text(&words, &mut dice), text(&words, &mut dice)];
         assert_eq!([one.len(), other.len()], [1024, 1024]);
         assert!(one.iter().all(|byte| byte.is_ascii_graphic() || matches!(byte, b' ' | b'\n')));
         assert_ne!(one, other);

@@ -7,7 +7,7 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as 
 use std::path::{Path, PathBuf};
 
 use crate::failure::{Doing as _, Failure};
-use crate::random;
+use crate::hash;
 use crate::tree;
 
 const USR: &str = "/usr";
@@ -41,7 +41,7 @@ pub(super) fn image(at: &Path, most: u64) -> Result<(), Failure> {
             break;
         }
         let Some(content) = program(&path, len) else { continue };
-        if !seen.insert(random::hash(&content)) {
+        if !seen.insert(hash::of(&content)) {
             continue;
         }
         let content = &content[..content.len().min(usize::try_from(most - written).unwrap_or(usize::MAX))];
@@ -76,7 +76,7 @@ fn shuffled(dir: &Path) -> Result<Vec<(PathBuf, u64)>, Failure> {
         files.push((path.to_owned(), seen.len()));
         Ok(())
     })?;
-    files.sort_by_cached_key(|(path, _)| random::hash(path.as_os_str().as_encoded_bytes()));
+    files.sort_by_cached_key(|(path, _)| hash::of(path.as_os_str().as_encoded_bytes()));
     Ok(files)
 }
 
