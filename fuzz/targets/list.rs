@@ -7,7 +7,8 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     let _ = read(bytes, |entry| {
-        let is_below = entry.path.is_empty() || entry.path.split('/').all(|name| !matches!(name, "" | "." | ".."));
+        let is_below =
+            entry.path.is_empty() || entry.path.split('/').all(|name| !matches!(name, "" | "." | ".."));
         assert!(is_below && !entry.path.chars().any(char::is_control), "{entry:?}");
         if let ListedKind::Other(word) = &entry.kind {
             assert!(!word.chars().any(char::is_control), "{entry:?}");

@@ -11,6 +11,9 @@ use intraware_assemble::{Limits, Refused, check_archive};
 use intraware_test_support::dice::Dice;
 use intraware_test_support::rounds::{number_from, say};
 
+#[path = "../../../fuzz/seal.rs"]
+mod seal;
+
 const LIST: &str = include_str!("../../../fuzz/seeds/list/right.xml");
 
 /// What is put into lists.
@@ -104,7 +107,7 @@ fn s3_13_archives_changed_at_random_are_checked_or_refused() {
             }
         }
         if dice.below(8) > 0 {
-            seal(&mut bytes);
+            seal::seal(&mut bytes);
         }
         check_archive(&*bytes, &machine, &limits).map(drop)
     });
@@ -195,22 +198,4 @@ fn archive(like: tar::Header) -> Vec<u8> {
     builder.append_link(&mut header(tar::EntryType::Symlink, 0), "l<e", "d/f").expect("memory");
     builder.append_link(&mut header(tar::EntryType::Link, 0), "h", "d/f").expect("memory");
     builder.into_inner().expect("memory")
-}
-
-/// Makes the checksum of each header right, and adds the end.
-fn seal(bytes: &mut Vec<u8>) {
-    let mut at = 0;
-    while let Some(block) = bytes.get_mut(at..at + 512) {
-        if block.iter().all(|byte| *byte == 0) {
-            break;
-        }
-        block[148..156].fill(b' ');
-        let sum: u32 = block.iter().map(|byte| u32::from(*byte)).sum();
-        block[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
-        let digits = block[124..135].iter().filter(|byte| (b'0'..=b'7').contains(byte));
-        let size = digits.fold(0_usize, |size, digit| size.wrapping_mul(8) + usize::from(digit - b'0'));
-        at = at.saturating_add(512).saturating_add(size.div_ceil(512).saturating_mul(512));
-    }
-    bytes.resize(bytes.len().next_multiple_of(512), 0);
-    bytes.extend_from_slice(&[0; 1024]);
 }
