@@ -114,6 +114,32 @@ pub(crate) fn compare(a: &[u8], b: &[u8], hosts: &[&str]) -> Reason {
     SETS.iter().find(fits).map_or(Reason::Contents, |causes| Reason::Only(causes.to_vec()))
 }
 
+/// Returns the content with `mark` for each thing that `find` tells the length of. A thing begins where no word goes on, of
+/// such bytes as `is_word` says.
+fn marked(
+    content: &[u8],
+    mark: &[u8],
+    is_word: impl Fn(u8) -> bool,
+    find: impl Fn(&[u8]) -> Option<usize>,
+) -> Vec<u8> {
+    let mut out = Vec::with_capacity(content.len());
+    let mut at = 0;
+    while at < content.len() {
+        let begins = at == 0 || !is_word(content[at - 1]);
+        match begins.then(|| find(&content[at..])).flatten() {
+            Some(length) => {
+                out.extend_from_slice(mark);
+                at += length;
+            }
+            None => {
+                out.push(content[at]);
+                at += 1;
+            }
+        }
+    }
+    out
+}
+
 /// Returns text in which every line ends with LF.
 fn lines(text: &[u8], _hosts: &[&str]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());

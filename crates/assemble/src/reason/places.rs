@@ -5,24 +5,7 @@ const MARK: &[u8] = b"\x01place\x01";
 
 /// Returns the content with a mark for each absolute path of at least two names, and for each of `hosts` as a whole word.
 pub(super) fn without(content: &[u8], hosts: &[&str]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(content.len());
-    let mut at = 0;
-    while at < content.len() {
-        let begins = at == 0 || !is_word(content[at - 1]);
-        let rest = &content[at..];
-        let found = if begins { path(rest).or_else(|| host(rest, hosts)) } else { None };
-        match found {
-            Some(length) => {
-                out.extend_from_slice(MARK);
-                at += length;
-            }
-            None => {
-                out.push(content[at]);
-                at += 1;
-            }
-        }
-    }
-    out
+    super::marked(content, MARK, is_word, |rest| path(rest).or_else(|| host(rest, hosts)))
 }
 
 /// Returns the length of the path that `rest` begins with: `/a/b`, `C:\a\b`.

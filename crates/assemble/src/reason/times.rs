@@ -25,22 +25,7 @@ enum Atom {
 
 /// Returns the content with a mark for each time.
 pub(super) fn without(content: &[u8], _hosts: &[&str]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(content.len());
-    let mut at = 0;
-    while at < content.len() {
-        let begins = at == 0 || !content[at - 1].is_ascii_alphanumeric();
-        match begins.then(|| time(&content[at..])).flatten() {
-            Some(length) => {
-                out.extend_from_slice(MARK);
-                at += length;
-            }
-            None => {
-                out.push(content[at]);
-                at += 1;
-            }
-        }
-    }
-    out
+    super::marked(content, MARK, |byte| byte.is_ascii_alphanumeric(), time)
 }
 
 /// Returns the length of the time that `rest` begins with.
