@@ -11,9 +11,11 @@ mod ini;
 mod outcome;
 mod package;
 mod send;
+mod session;
 mod target;
 
 pub use outcome::{End, Failure, Outcome};
 pub use package::Check;
 pub use send::{Options, Progress, send};
+pub use session::{Server, Session, Transfer};
 pub use target::{Protection, Target, TargetError};

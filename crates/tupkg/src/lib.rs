@@ -8,6 +8,7 @@ pub mod accounts;
 pub mod client;
 pub mod digest;
 mod line;
+mod pace;
 mod private;
 pub mod secret;
 pub mod server;

@@ -10,7 +10,10 @@ use std::time::{Duration, Instant};
 
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, ServerConfig, ServerConnection, StreamOwned};
+use sha2::{Digest as _, Sha256};
 
+use crate::digest::{Hex, Sha256Sum};
+use crate::pace::Pace;
 use crate::wire;
 
 /// TLS reads 4 KiB at a time; behind this it asks the kernel less often.
@@ -79,9 +82,22 @@ impl Line {
         self.has_sha256
     }
 
+    /// Returns what TLS has come to: its version, and the SHA-256 of the server's certificate. Nothing without TLS.
+    pub(crate) fn protection(&self) -> Option<(String, Sha256Sum)> {
+        let Way::Client(tls) = &self.way else { return None };
+        let version = tls.conn.protocol_version().and_then(|version| version.as_str())?;
+        let certificate = tls.conn.peer_certificates()?.first()?;
+        Some((version.to_owned(), Hex(Sha256::digest(certificate).into())))
+    }
+
     /// Changes how long things may take from now on.
     pub(crate) fn limit(&mut self, limits: Limits) {
         self.timed().limits = limits;
+    }
+
+    /// Demands that what is written from now on goes at so many bytes a second, on average over so much time.
+    pub(crate) fn demand(&mut self, rate: u64, over: Duration) {
+        self.timed().pace = Some(Box::new(Pace::new(rate, over)));
     }
 
     /// Returns whether there are bytes of the other end that nobody has asked for. An end is none.
@@ -98,7 +114,12 @@ impl Line {
 
     /// Ends the connection so that the other end can read what was said last: what it still sends is taken for a
     /// moment, because unread bytes would make the kernel throw away what it has not delivered yet.
-    pub(crate) fn close(mut self) {
+    pub(crate) fn close(self) {
+        self.close_within(LAST_WORDS);
+    }
+
+    /// The same, for as long as the other end takes to end it too, and at most so long.
+    pub(crate) fn close_within(mut self, time: Duration) {
         let _ = match &mut self.way {
             Way::Plain(timed) => timed.flush(),
             Way::Server(tls) => {
@@ -111,7 +132,7 @@ impl Line {
             }
         };
         let timed = self.timed();
-        timed.limits = Limits { idle: LAST_WORDS, deadline: Some(Instant::now() + LAST_WORDS) };
+        timed.limits = Limits { idle: time, deadline: Some(Instant::now() + time) };
         if timed.tcp().shutdown(Shutdown::Write).is_err() {
             return;
         }
@@ -173,13 +194,18 @@ struct Timed {
     /// What the kernel was told last, for reading and for writing.
     told: [Duration; 2],
     waits: bool,
+    /// How fast it must be written to, if that matters.
+    pace: Option<Box<Pace>>,
+    /// A write has not ended in time, so that none will.
+    is_late: bool,
 }
 
 impl Timed {
     fn new(tcp: TcpStream, limits: Limits) -> io::Result<Self> {
         tcp.set_nodelay(true)?;
         let told = [Duration::ZERO; 2];
-        Ok(Self { reader: BufReader::with_capacity(BUFFER, tcp), limits, told, waits: true })
+        let reader = BufReader::with_capacity(BUFFER, tcp);
+        Ok(Self { reader, limits, told, waits: true, pace: None, is_late: false })
     }
 
     fn tcp(&self) -> &TcpStream {
@@ -242,17 +268,31 @@ impl Read for Timed {
     }
 }
 
+impl Timed {
+    /// Writes by `write`. TLS writes on after an error that it keeps to itself, so what was late once stays that.
+    fn written(&mut self, write: impl FnOnce(&mut TcpStream) -> io::Result<usize>) -> io::Result<usize> {
+        if self.is_late {
+            return Err(late());
+        }
+        self.tell(WRITE)?;
+        let begin = Instant::now();
+        let written = write(self.reader.get_mut()).map_err(|error| self.named(error));
+        let is_slow = match (&written, &mut self.pace) {
+            (Ok(count), Some(pace)) => !pace.moved(*count, begin.elapsed()),
+            _ => false,
+        };
+        self.is_late = is_slow || matches!(&written, Err(error) if error.kind() == ErrorKind::TimedOut);
+        if is_slow { Err(late()) } else { written }
+    }
+}
+
 impl Write for Timed {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.tell(WRITE)?;
-        let written = self.reader.get_mut().write(bytes);
-        written.map_err(|error| self.named(error))
+        self.written(|tcp| tcp.write(bytes))
     }
 
     fn write_vectored(&mut self, parts: &[io::IoSlice<'_>]) -> io::Result<usize> {
-        self.tell(WRITE)?;
-        let written = self.reader.get_mut().write_vectored(parts);
-        written.map_err(|error| self.named(error))
+        self.written(|tcp| tcp.write_vectored(parts))
     }
 
     fn flush(&mut self) -> io::Result<()> {

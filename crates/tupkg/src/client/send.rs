@@ -7,9 +7,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::batch::fitting;
-use super::conversation::{Broke, Sent, Server};
+use super::conversation::{Broke, Sent, converse};
 use super::outcome::{End, Failure, Outcome};
 use super::package::{Check, Package};
+use super::session::Server;
 use super::target::Target;
 use crate::shown;
 use crate::wire::Verdict;
@@ -139,7 +140,7 @@ fn end_all(items: &mut [Item], failure: &Arc<Failure>) {
 }
 
 struct Sending<'a> {
-    server: Server<'a>,
+    server: Server,
     target: &'a Target,
     items: &'a mut [Item],
     options: &'a Options,
@@ -210,7 +211,7 @@ impl Sending<'_> {
             self.progress.advance(done);
         };
         let begin = Instant::now();
-        let result = self.server.converse(&packages, &mut sent, self.stop, &mut advance);
+        let result = converse(&self.server, &packages, &mut sent, self.stop, &mut advance);
         self.progress.end();
         for (index, Sent { held, bytes }) in batch.iter().zip(sent) {
             let item = &mut self.items[*index];

@@ -45,6 +45,8 @@ pub struct Target {
     pub connect_time: Duration,
     /// How long nothing may be heard.
     pub idle: Duration,
+    /// How many bytes a second must go at least, on average over that time, if that matters.
+    pub min_rate: Option<u64>,
 }
 
 /// How a connection is protected.
@@ -106,14 +108,19 @@ impl Target {
     /// Returns the server's addresses. Without TLS, only such as are allowed.
     pub(super) fn addresses(&self) -> std::io::Result<Vec<SocketAddr>> {
         let found: Vec<SocketAddr> = (self.host.as_str(), self.port).to_socket_addrs()?.collect();
-        let is_far = || found.iter().any(|address| !address.ip().to_canonical().is_loopback());
+        self.allow(&found).map(|()| found)
+    }
+
+    /// Refuses addresses at which the password may not be said.
+    pub(super) fn allow(&self, addresses: &[SocketAddr]) -> std::io::Result<()> {
+        let is_far = || addresses.iter().any(|address| !address.ip().to_canonical().is_loopback());
         match self.protection {
             Protection::None { allowed: false } if is_far() => {
                 let what = "TLS is off, and the host is another one; the password would be sent in the clear. \
                             Set tls = yes, or allow_plaintext = yes";
                 Err(std::io::Error::new(std::io::ErrorKind::PermissionDenied, what))
             }
-            Protection::None { .. } | Protection::Tls(_) => Ok(found),
+            Protection::None { .. } | Protection::Tls(_) => Ok(()),
         }
     }
 
@@ -171,6 +178,7 @@ impl Keys<'_> {
             dialect,
             connect_time: Duration::from_secs(15),
             idle: Duration::from_secs(60),
+            min_rate: None,
         })
     }
 
