@@ -38,8 +38,8 @@ pub struct Caution {
 }
 
 /// A site that is left alone while it is away.
-pub struct Guarded<'a> {
-    site: Box<dyn Site>,
+pub struct Guarded<'a, S: ?Sized = dyn Session> {
+    site: Box<dyn Site<S>>,
     spool: &'a Spool,
     context: &'a RunContext,
     caution: Caution,
@@ -47,18 +47,14 @@ pub struct Guarded<'a> {
     is_there: AtomicBool,
 }
 
-impl<'a> Guarded<'a> {
+impl<'a, S: ?Sized> Guarded<'a, S> {
     /// Guards a site.
-    pub fn new(site: Box<dyn Site>, spool: &'a Spool, context: &'a RunContext, caution: Caution) -> Self {
+    pub fn new(site: Box<dyn Site<S>>, spool: &'a Spool, context: &'a RunContext, caution: Caution) -> Self {
         Self { site, spool, context, caution, is_there: AtomicBool::new(false) }
     }
 
     /// Tries, and counts a failure for the site.
-    fn attempt(
-        &self,
-        outage: Option<Outage>,
-        is_in: &mut dyn FnMut(Duration),
-    ) -> Result<Box<dyn Session>, SiteError> {
+    fn attempt(&self, outage: Option<Outage>, is_in: &mut dyn FnMut(Duration)) -> Result<Box<S>, SiteError> {
         let begun = self.context.now();
         let connected = self.site.connect_and_tell(&mut |distance| {
             self.is_there.store(true, Ordering::Relaxed);
@@ -112,11 +108,7 @@ impl<'a> Guarded<'a> {
     }
 
     /// Tries a site that was away, if nobody else does.
-    fn attempt_alone(
-        &self,
-        seen: Outage,
-        is_in: &mut dyn FnMut(Duration),
-    ) -> Result<Box<dyn Session>, SiteError> {
+    fn attempt_alone(&self, seen: Outage, is_in: &mut dyn FnMut(Duration)) -> Result<Box<S>, SiteError> {
         if self.caution.only_looks {
             return self.attempt(Some(seen), is_in);
         }
@@ -144,12 +136,16 @@ impl<'a> Guarded<'a> {
     }
 }
 
-impl Site for Guarded<'_> {
+impl<S: ?Sized> Site<S> for Guarded<'_, S> {
     fn name(&self) -> &str {
         self.site.name()
     }
 
-    fn connect_and_tell(&self, is_in: &mut dyn FnMut(Duration)) -> Result<Box<dyn Session>, SiteError> {
+    fn connect(&self) -> Result<Box<S>, SiteError> {
+        self.connect_and_tell(&mut |_| ())
+    }
+
+    fn connect_and_tell(&self, is_in: &mut dyn FnMut(Duration)) -> Result<Box<S>, SiteError> {
         if self.is_there.load(Ordering::Relaxed) {
             return self.site.connect_and_tell(is_in);
         }

@@ -53,18 +53,18 @@ pub use url::{BasePath, SiteUrl, UrlError};
 use crate::digest::Sha256Hex;
 use crate::exit::Fault;
 
-/// A place where payloads are delivered. Cheap to make; connects when asked.
-pub trait Site: Send + Sync {
+/// A place where payloads are delivered. Cheap to make; connects when asked. What its connections can do is `S`.
+pub trait Site<S: ?Sized = dyn Session>: Send + Sync {
     /// Returns the name from the configuration.
     fn name(&self) -> &str;
 
-    /// Opens a connection, checks who the peer is, and logs in. A site that takes one file over several connections tells
-    /// `is_in`, as soon as the login is accepted, how long it takes to answer.
-    fn connect_and_tell(&self, is_in: &mut dyn FnMut(Duration)) -> Result<Box<dyn Session>, SiteError>;
+    /// Opens a connection, checks who the peer is, and logs in.
+    fn connect(&self) -> Result<Box<S>, SiteError>;
 
-    /// Opens a connection, as [`Site::connect_and_tell`] does.
-    fn connect(&self) -> Result<Box<dyn Session>, SiteError> {
-        self.connect_and_tell(&mut |_| ())
+    /// Does the same. A site that takes one file over several connections tells `is_in`, as soon as the login is accepted,
+    /// how long it takes to answer.
+    fn connect_and_tell(&self, _is_in: &mut dyn FnMut(Duration)) -> Result<Box<S>, SiteError> {
+        self.connect()
     }
 }
 

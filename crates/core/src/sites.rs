@@ -6,13 +6,12 @@
 //! sites until it has receipts.
 
 use std::fmt;
-use std::time::Duration;
 
 use regex::RegexBuilder;
 use serde::{Serialize, Serializer};
 
 use crate::deliver::Verify;
-use crate::site::{Link, Place, Session, Site, SiteError, SiteErrorKind};
+use crate::site::{Link, Place, Site, SiteError, SiteErrorKind};
 use crate::spool::Job;
 
 /// The most memory that a pattern may take, compiled, in bytes.
@@ -168,12 +167,12 @@ pub struct Unusable {
     pub reason: String,
 }
 
-impl Site for Unusable {
+impl<S: ?Sized> Site<S> for Unusable {
     fn name(&self) -> &str {
         &self.name
     }
 
-    fn connect_and_tell(&self, _is_in: &mut dyn FnMut(Duration)) -> Result<Box<dyn Session>, SiteError> {
+    fn connect(&self) -> Result<Box<S>, SiteError> {
         Err(SiteError::new(self.kind, self.reason.clone()))
     }
 }

@@ -8,7 +8,6 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
-use std::time::Duration;
 
 use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
@@ -39,7 +38,7 @@ impl Site for Directory {
         &self.name
     }
 
-    fn connect_and_tell(&self, _is_in: &mut dyn FnMut(Duration)) -> Result<Box<dyn Session>, SiteError> {
+    fn connect(&self) -> Result<Box<dyn Session>, SiteError> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let base = fs::open(&self.base, flags, Mode::empty()).map_err(|errno| {
             let kind = match kind(errno) {

@@ -95,7 +95,7 @@ impl Site for Ftp {
         &self.settings.name
     }
 
-    fn connect_and_tell(&self, _is_in: &mut dyn FnMut(Duration)) -> Result<Box<dyn Session>, SiteError> {
+    fn connect(&self) -> Result<Box<dyn Session>, SiteError> {
         let login = login::log_in(&self.settings)?;
         Ok(Box::new(session::Open::begin(login, &self.settings)?))
     }

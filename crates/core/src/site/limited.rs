@@ -126,6 +126,10 @@ impl Site for Limited {
         self.site.name()
     }
 
+    fn connect(&self) -> Result<Box<dyn Session>, SiteError> {
+        self.connect_and_tell(&mut |_| ())
+    }
+
     fn connect_and_tell(&self, is_in: &mut dyn FnMut(Duration)) -> Result<Box<dyn Session>, SiteError> {
         let session = self.site.connect_and_tell(is_in)?;
         Ok(Box::new(Slowed { session, limiter: Arc::clone(&self.limiter) }))

@@ -13,15 +13,15 @@ use super::{Link, Session, Site, SiteError, SiteErrorKind};
 const TICK: Duration = Duration::from_millis(100);
 
 /// Connections to one site, for several threads.
-pub struct Pool<'s> {
-    site: &'s dyn Site,
-    state: Mutex<State>,
+pub struct Pool<'s, S: ?Sized = dyn Session> {
+    site: &'s dyn Site<S>,
+    state: Mutex<State<S>>,
     /// Something was given back, or is known now.
     changed: Condvar,
 }
 
-struct State {
-    idle: Vec<Box<dyn Session>>,
+struct State<S: ?Sized> {
+    idle: Vec<Box<S>>,
     /// How many there are: idle, lent, and being made.
     open: usize,
     /// How many there may be.
@@ -31,16 +31,16 @@ struct State {
     refusal: Option<(SiteErrorKind, String)>,
 }
 
-impl<'s> Pool<'s> {
+impl<'s, S: ?Sized> Pool<'s, S> {
     /// Makes a pool of at most `most` connections, at least one; nothing is connected yet.
-    pub fn new(site: &'s dyn Site, most: usize) -> Self {
+    pub fn new(site: &'s dyn Site<S>, most: usize) -> Self {
         let most = most.max(1);
         let state = State { idle: Vec::new(), open: 0, most, is_in: false, refusal: None };
         Self { site, state: Mutex::new(state), changed: Condvar::new() }
     }
 
     /// Returns the site.
-    pub fn site(&self) -> &'s dyn Site {
+    pub fn site(&self) -> &'s dyn Site<S> {
         self.site
     }
 
@@ -57,7 +57,7 @@ impl<'s> Pool<'s> {
 
     /// Lends a connection, which has to be given back or reported lost; waits while as many as there may be are lent. If it
     /// is made for this, `is_in` hears of the login ([`Site::connect_and_tell`]).
-    pub(super) fn take(&self, is_in: &mut dyn FnMut(Duration)) -> Result<Box<dyn Session>, SiteError> {
+    pub(super) fn take(&self, is_in: &mut dyn FnMut(Duration)) -> Result<Box<S>, SiteError> {
         let mut state = self.state();
         loop {
             if let Some((kind, reason)) = &state.refusal {
@@ -79,7 +79,7 @@ impl<'s> Pool<'s> {
     }
 
     /// Lends a connection that nobody needs otherwise, or returns `None` if there is none.
-    pub fn spare(&self) -> Option<Link<'_>> {
+    pub fn spare(&self) -> Option<Link<'_, S>> {
         let mut state = self.state();
         let session = match state.idle.pop() {
             None if state.may_connect() => self.connect(state, &mut |_| ()).ok(),
@@ -105,13 +105,13 @@ impl<'s> Pool<'s> {
     }
 
     /// Takes a connection back.
-    pub(super) fn give_back(&self, session: Box<dyn Session>) {
+    pub(super) fn give_back(&self, session: Box<S>) {
         self.state().idle.push(session);
         self.changed.notify_all();
     }
 
     /// Takes note that a connection is of no more use.
-    pub(super) fn lost(&self, session: Box<dyn Session>) {
+    pub(super) fn lost(&self, session: Box<S>) {
         drop(session);
         self.state().open -= 1;
         self.changed.notify_all();
@@ -121,9 +121,9 @@ impl<'s> Pool<'s> {
     /// looks: the site would not have the only one, or gives no more than it has given.
     fn connect(
         &self,
-        mut state: MutexGuard<'_, State>,
+        mut state: MutexGuard<'_, State<S>>,
         is_in: &mut dyn FnMut(Duration),
-    ) -> Result<Box<dyn Session>, SiteError> {
+    ) -> Result<Box<S>, SiteError> {
         state.open += 1;
         drop(state);
         let begin = Instant::now();
@@ -155,12 +155,12 @@ impl<'s> Pool<'s> {
         connected
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, State<S>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl<S: ?Sized> State<S> {
     fn may_connect(&self) -> bool {
         self.is_in && self.refusal.is_none() && self.open < self.most
     }

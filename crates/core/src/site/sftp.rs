@@ -96,6 +96,10 @@ impl Site for Sftp {
         &self.settings.name
     }
 
+    fn connect(&self) -> Result<Box<dyn Session>, SiteError> {
+        self.connect_and_tell(&mut |_| ())
+    }
+
     fn connect_and_tell(&self, is_in: &mut dyn FnMut(Duration)) -> Result<Box<dyn Session>, SiteError> {
         let (link, distance) = login::log_in(&self.settings)?;
         is_in(distance);
