@@ -64,6 +64,28 @@ fn s3_31_s3_32_assemble_killed_at_any_durable_call() {
     assert!(kills > 50, "only {kills} calls were found to kill it at");
 }
 
+/// A kill leaves to the kernel what it has not written to the disk yet, so only the order of the calls tells.
+#[test]
+fn s3_31_the_target_is_on_the_disk_before_it_gets_its_name_and_has_it_there_before_fragments_go() {
+    let packages = packages(1);
+    let changes =
+        "openat,write,mkdirat,symlinkat,renameat,renameat2,fchmod,fchmodat,syncfs,fsync,unlink,unlinkat";
+    let (run, calls) = trace::calls(packages.command(&["assemble", "foo", "1.0", "-q"]), changes);
+    run.expect(0);
+    let place = |from: usize, words: [&str; 2]| {
+        let found = calls[from..].iter().position(|call| words.iter().all(|word| call.contains(word)));
+        from + found.unwrap_or_else(|| panic!("there is no {words:?}: {calls:#?}"))
+    };
+    let flushed = place(0, ["syncfs(", ".partial."]);
+    let named = place(0, ["renameat2(", "\"1.0\""]);
+    let kept = place(named, ["fsync(", "/foo>"]);
+    let gone = place(0, ["unlink", "foo_1.0_ebb.tar.gz"]);
+    assert!(flushed < named && kept < gone, "{calls:#?}");
+    let changed =
+        calls[flushed..named].iter().find(|call| call.contains("/tree") && !call.contains("O_RDONLY"));
+    assert_eq!(changed, None, "changed behind the flush");
+}
+
 #[test]
 fn s3_31_s3_32_random_kills_while_fragments_are_assembled() {
     let rounds = number_from("INTRAWARE_KILL_ROUNDS").unwrap_or(12);
