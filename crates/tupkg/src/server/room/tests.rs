@@ -140,6 +140,36 @@ fn s4_20_s4_21_right_ones_come_to_incoming_once_and_wrong_ones_go() {
 }
 
 #[test]
+fn s4_20_one_right_digest_does_not_make_up_for_the_other() {
+    let scene = scene(|_| {});
+    let right = package("p.pkg.tar.gz", b"content");
+    let other = package("p.pkg.tar.gz", b"CONTENT");
+    let alone = Announced { sha256: None, ..right.clone() };
+    let wrong = [
+        Announced { md5: other.md5, ..right.clone() },
+        Announced { md5: other.md5, ..alone.clone() },
+        Announced { sha256: other.sha256, ..right },
+    ];
+    for announced in wrong {
+        assert_eq!(scene.send(&announced, b"content"), Verdict::Fail, "{announced:?}");
+    }
+    assert_eq!(scene.send(&alone, b"content"), Verdict::Pass);
+}
+
+#[test]
+fn s4_21_of_two_packages_of_one_name_under_way_the_first_one_stays() {
+    let scene = scene(|_| {});
+    let [one, other] = [b"content", b"CONTENT"].map(|content| package("p.pkg.tar.gz", content));
+    let mut late = scene.admit(std::slice::from_ref(&other)).unwrap().remove(0);
+    assert_eq!(scene.send(&one, b"content"), Verdict::Pass);
+    let mut file = late.open().unwrap();
+    io::Write::write_all(&mut file, b"CONTENT").unwrap();
+    let refused = late.settle(&file, other.md5, other.sha256).unwrap_err();
+    assert_eq!(refused.kind(), io::ErrorKind::AlreadyExists);
+    assert_eq!(fs::read(late.incoming_path()).unwrap(), b"content");
+}
+
+#[test]
 fn a_crash_between_link_and_removal_is_mended() {
     let scene = scene(|_| {});
     let right = package("p.pkg.tar.gz", b"content");
