@@ -1,10 +1,15 @@
 //! kill -9 of either end, cuts, resets, stalls and drips at random places: the next session goes on, sends at most 64 KiB
 //! of what had arrived again, and the bytes are right.
 //!
+//! What had arrived is counted outside of both programs. As long as the server lives, it is what the relay passed on. Where
+//! it is killed, it is what it took from the kernel: it is stopped first, so that nothing moves while that is asked.
+//!
 //! `tests/tupkg-cuts --rounds 200` makes as many rounds as wanted; here there are a few.
 
 use std::fs;
 use std::hash::{BuildHasher as _, RandomState};
+use std::net::SocketAddr;
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -82,6 +87,19 @@ impl Round {
         Self { harm, tls, side, at, name, size, seed }
     }
 
+    /// Returns how many bytes the server had at least when it was over with its session; `None` if nobody knows.
+    fn had(&self, relay: &Relay, left: Option<&Left>) -> Option<u64> {
+        match (self.harm, self.side) {
+            // What the relay was about to pass on may be lost when the other way is cut.
+            (Harm::Cut, Side::Client) => Some(relay.sent().min(self.at)),
+            // All that was passed arrives, because the relay stays, and the server takes it before it gives up.
+            (Harm::Stall | Harm::KillClient, _) => Some(relay.sent()),
+            (Harm::KillServer, _) => left?.taken,
+            // A reset throws away what is under way, and a drip ends by itself.
+            (Harm::Cut | Harm::Reset | Harm::Drip, _) => None,
+        }
+    }
+
     fn fault(&self) -> Fault {
         match self.harm {
             Harm::Cut => Fault::CutAfter(self.at),
@@ -92,17 +110,18 @@ impl Round {
         }
     }
 
-    /// Sends the package while the harm is done; returns whether the client is through, and how many bytes it has sent.
-    fn disturbed(&self, scene: &Scene, server: &mut Server) -> (bool, u64) {
-        let relay = Relay::counting(server.address(), self.fault(), self.side);
+    /// Sends the package while the harm is done; returns whether the client is through, and what was left of the server if it
+    /// was killed meanwhile.
+    fn disturbed(&self, scene: &Scene, server: &mut Server, relay: &Relay) -> (bool, Option<Left>) {
         let account = scene.account("disturbed", relay.addr(), self.tls, "");
+        let mut left = None;
         let mut client = scene.start_send(&account, &[&self.name, "--tries", "1"]);
         let begin = Instant::now();
         while client.is_alive() && begin.elapsed() < PATIENCE {
             let is_there = relay.sent() >= self.at;
             match self.harm {
                 Harm::KillServer if is_there => {
-                    server.signal(Signal::KILL);
+                    left = Some(Left::by(scene, server, relay));
                     // It notices by itself.
                     assert!(
                         client.ends_within(PATIENCE),
@@ -117,8 +136,40 @@ impl Round {
                 _ => thread::sleep(Duration::from_micros(200)),
             }
         }
-        (client.wait().status == 0, relay.sent())
+        (client.wait().status == 0, left)
     }
+}
+
+/// What a server that was killed had of the package.
+struct Left {
+    /// How many bytes it took from its connection, if that still stood.
+    taken: Option<u64>,
+    /// How many of the package are in its partial file.
+    written: u64,
+}
+
+impl Left {
+    /// Kills the server, and finds out what it had.
+    fn by(scene: &Scene, server: &Server, relay: &Relay) -> Self {
+        server.stop();
+        let taken = relay.ends().pop().and_then(|end| taken(server.address(), end));
+        let left = Self { taken, written: scene.partial() };
+        server.signal(Signal::KILL);
+        left
+    }
+}
+
+/// Returns how many bytes the process at `here` has taken from its connection to `there`: those that have come, without
+/// those that wait in the kernel.
+fn taken(here: SocketAddr, there: SocketAddr) -> Option<u64> {
+    let which = format!("src {here} and dst {there}");
+    let output = Command::new("ss").args(["-HtinO", &which]).output().expect("ss starts");
+    assert!(output.status.success(), "ss: {}", String::from_utf8_lossy(&output.stderr));
+    let line = String::from_utf8(output.stdout).expect("text");
+    let waiting = line.split_whitespace().nth(1)?.parse::<u64>().expect("a number");
+    let come = line.split_once("bytes_received:").map_or("0", |(_, rest)| rest);
+    let come = come.split_whitespace().next().expect("a number").parse::<u64>().expect("a number");
+    Some(come - waiting)
 }
 
 /// Makes one round; returns whether some of the package was there when it was gone on with.
@@ -126,20 +177,25 @@ fn one(scene: &Scene, server: &mut Server, harm: Harm, number: u64, dice: &mut D
     let round = Round::draw(harm, number, dice);
     scene.package(&round.name, round.size, round.seed);
     let before = scene.partial();
-    let (has_passed, sent) = round.disturbed(scene, server);
+    let relay = Relay::counting(server.address(), round.fault(), round.side);
+    let (has_passed, left) = round.disturbed(scene, server, &relay);
     if harm == Harm::KillServer {
         server.reap();
         let restarted = scene.serve();
         let _ = std::mem::replace(server, restarted);
     }
-    let account = scene.account("whole", server.address(), round.tls, "");
+    let further = Relay::start(server.address(), Fault::None);
+    let account = scene.account("whole", further.addr(), round.tls, "");
     // The server may not have noticed yet, and says that the package is under way.
     let ended = scene.send(&account, &[&round.name, "--json", "--tries", "50"]).expect(0).json();
-    let from = ended[0]["resumed_from"].as_u64().expect("a number");
-    let is_through = has_passed || from == round.size as u64;
-    if harm == Harm::Cut && round.side == Side::Client && !is_through {
-        // An orderly end: all that was passed has arrived.
-        assert!(from + WORDS + LOST >= sent.min(round.at), "{sent} bytes were passed, and {from} are there");
+    let (from, size) = (ended[0]["resumed_from"].as_u64().expect("a number"), round.size as u64);
+    assert!(further.sent() <= size - from + WORDS, "{} were sent of {size} from {from} on", further.sent());
+    let is_through = has_passed || from == size;
+    if !is_through && let Some(had) = round.had(&relay, left.as_ref()) {
+        assert!(from + WORDS + LOST >= had, "{had} bytes had arrived, and {from} are there");
+    }
+    if let Some(left) = left {
+        assert!(from >= left.written, "{} were in the file, and {from} are there", left.written);
     }
     let arrived = scene.path("root/incoming/u1").join(&round.name);
     assert!(fs::read(&arrived).expect("a package") == content(round.size, round.seed), "round {number}");

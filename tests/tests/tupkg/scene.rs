@@ -229,6 +229,21 @@ impl Server {
         kill_process(Pid::from_child(&self.child), signal).expect("a child");
     }
 
+    /// Stops it, and waits until none of its threads does anything more.
+    pub(crate) fn stop(&self) {
+        self.signal(Signal::STOP);
+        let tasks = PathBuf::from(format!("/proc/{}/task", self.child.id()));
+        let is_stopped = |task: fs::DirEntry| {
+            let stat = fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+            stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
+        };
+        let begin = Instant::now();
+        while !fs::read_dir(&tasks).expect("a process").flatten().all(is_stopped) {
+            assert!(begin.elapsed() < PATIENCE, "the server does not stop");
+            thread::sleep(Duration::from_micros(200));
+        }
+    }
+
     /// Kills it, and waits until it is dead.
     pub(crate) fn reap(&mut self) {
         // One that has ended is as dead as wanted.
