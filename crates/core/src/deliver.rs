@@ -9,8 +9,10 @@
 //! The two halves are apart, [`stage`] and [`commit`], because of a payload that goes to several sites: it is whole and
 //! proven at all of them before the first shows it.
 //!
-//! Relies on the contract of [`crate::site`]. Everything here may be repeated after any failure.
+//! Relies on the contract of [`crate::site`]. Everything here may be repeated after any failure. Where packages are only
+//! handed in, the same is done in another way ([`bring`], [`hand_in`]).
 
+mod desk;
 mod gaps;
 mod inspect;
 mod lines;
@@ -26,6 +28,7 @@ use std::io;
 
 use serde::{Deserialize, Serialize};
 
+pub use desk::{Ask, AtDesk, Brought, bring, check_local, hand_in};
 pub use inspect::{Expected, Inspect, PayloadView, SidecarView, SiteView, inspect};
 pub use lines::prepare;
 pub use payload::{Staged, commit, stage};
@@ -34,15 +37,17 @@ pub use standing::{Final, clear_final};
 
 use crate::digest::{Digests, Generation, Sha256Hex};
 use crate::exit::Fault;
-use crate::site::{Place, Pool, RemotePath, SiteError};
+use crate::site::{PackageNameError, Place, Pool, RemotePath, SiteError};
 
 /// How a payload must be verified at the site.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verify {
-    /// By a hash that the site computes, else by reading it back.
+    /// By a SHA-256 that the site computes, else by reading it back.
     Strong,
-    /// By a hash that the site computes, else by size.
+    /// By an MD5 that the site computes, or better: for sites where packages are handed in, and that know nothing else.
+    Md5,
+    /// By a SHA-256 that the site computes, else by size.
     Size,
 }
 
@@ -52,7 +57,9 @@ pub enum Verify {
 pub enum Strength {
     /// It has the right size.
     Size,
-    /// The site computed its hash.
+    /// The site computed its MD5, which tells faults and no intent.
+    Md5,
+    /// The site computed its SHA-256.
     ServerHash,
     /// It was read back and hashed here.
     ReadBack,
@@ -62,6 +69,7 @@ impl fmt::Display for Strength {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::ServerHash => "a hash computed by the site",
+            Self::Md5 => "an MD5 computed by the site",
             Self::ReadBack => "reading it back",
             Self::Size => "its size",
         })
@@ -165,6 +173,14 @@ pub enum DeliverError {
         "{0} cannot be verified: the site neither hashes nor gives it back; set verify = \"size\" for this site"
     )]
     Unverifiable(RemotePath),
+    /// The site knows MD5 alone, and that is not allowed to do.
+    #[error(
+        "{0} can be verified by MD5 alone: the site's server knows no SHA-256; have it updated, or set verify = \"md5\" for this site"
+    )]
+    Md5Only(RemotePath),
+    /// The site has no name for it.
+    #[error(transparent)]
+    Unnameable(#[from] PackageNameError),
     /// It was told to stop before the final name was given.
     #[error("{payload} did not get its name: {stop}")]
     Stopped {
@@ -188,9 +204,9 @@ impl DeliverError {
     pub fn fault(&self) -> Fault {
         match self {
             Self::Site(err) => err.kind.fault(),
-            Self::Conflict(_) | Self::NotRegular(_) | Self::Corrupt(_) => Fault::Build,
+            Self::Conflict(_) | Self::NotRegular(_) | Self::Corrupt(_) | Self::Unnameable(_) => Fault::Build,
             Self::NoSpace { .. } | Self::Stopped { .. } => Fault::TryLater,
-            Self::Unverifiable(_) => Fault::Configuration,
+            Self::Unverifiable(_) | Self::Md5Only(_) => Fault::Configuration,
             Self::Damaged { .. } | Self::Local { .. } => Fault::Spool,
         }
     }

@@ -1,7 +1,8 @@
 //! A delivery site: the trait that every kind implements, and its contract.
 //!
 //! A [`Site`] knows how to reach a place; a [`Session`] is one open connection to it. One conformance
-//! suite runs on every kind against the real thing. What a session must keep:
+//! suite runs on every kind against the real thing. A place where packages are only handed in has connections of another kind,
+//! with a contract of their own ([`tupkg`]). What a session must keep:
 //!
 //! - **Absence is a statement of the site.** [`Session::stat`] returns `None` only when the site
 //!   says that there is no such file; everything else is an error (invariant I3).
@@ -27,6 +28,7 @@ mod ftp;
 mod limited;
 mod link;
 mod pace;
+mod package;
 mod path;
 mod pieces;
 mod pool;
@@ -35,6 +37,7 @@ mod reach;
 #[cfg(test)]
 pub(crate) mod servers;
 mod sftp;
+pub mod tupkg;
 mod url;
 
 use std::io::{Read, Write};
@@ -44,16 +47,19 @@ pub use directory::Directory;
 pub use ftp::{Ftp, FtpSettings, Protection, Trust};
 pub use limited::{Limited, Limiter};
 pub use link::Link;
+pub use package::{PackageName, PackageNameError};
 pub use path::{PathError, Place, RemotePath};
 pub use pieces::Pieces;
 pub use pool::Pool;
 pub use sftp::{Credential, Sftp, SftpSettings};
+pub use tupkg::Desk;
 pub use url::{BasePath, SiteUrl, UrlError};
 
 use crate::digest::Sha256Hex;
 use crate::exit::Fault;
 
-/// A place where payloads are delivered. Cheap to make; connects when asked. What its connections can do is `S`.
+/// A place where payloads are delivered. Cheap to make; connects when asked. What its connections can do is `S`: most places
+/// let us look at files and rename them ([`Session`]); a few only take them over ([`Desk`]).
 pub trait Site<S: ?Sized = dyn Session>: Send + Sync {
     /// Returns the name from the configuration.
     fn name(&self) -> &str;
@@ -244,6 +250,8 @@ pub enum SiteErrorKind {
     Configuration,
     /// Nothing was tried: connecting failed before, and the pause is not over.
     Resting,
+    /// The peer has something else to do just now.
+    Busy,
 }
 
 /// What a session says that is of no more use since something else failed.
@@ -254,9 +262,12 @@ impl SiteErrorKind {
     pub fn fault(self) -> Fault {
         match self {
             Self::Unreachable => Fault::Unreachable,
-            Self::Timeout | Self::Disconnected | Self::NoSpace | Self::Protocol | Self::Resting => {
-                Fault::TryLater
-            }
+            Self::Timeout
+            | Self::Disconnected
+            | Self::NoSpace
+            | Self::Protocol
+            | Self::Resting
+            | Self::Busy => Fault::TryLater,
             Self::HostKey | Self::Auth | Self::Permission => Fault::Access,
             Self::Exists | Self::NotFound | Self::NotRegular => Fault::Build,
             Self::Unsupported | Self::Configuration => Fault::Configuration,
@@ -277,6 +288,7 @@ impl SiteErrorKind {
             Self::NotRegular => "a link, directory or device is in the way; look at it and remove it",
             Self::Unsupported => "the server cannot do that; it does not fit as a site",
             Self::Configuration => "the site's configuration does not fit; correct it",
+            Self::Busy => "the server has something else to do just now; try again later",
             Self::Unreachable
             | Self::HostKey
             | Self::Auth
@@ -299,7 +311,8 @@ impl SiteErrorKind {
             | Self::Protocol
             | Self::Source
             | Self::Configuration
-            | Self::Resting => false,
+            | Self::Resting
+            | Self::Busy => false,
         }
     }
 }

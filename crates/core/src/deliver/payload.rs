@@ -350,7 +350,9 @@ impl Transfer<'_> {
             Some(_) | None => return Ok(None),
         }
         let proof = match (hashed?, self.delivery.verify) {
-            (Proof::Untold, Verify::Strong) => by_reading(self.session, &self.part, size, sha256)?,
+            (Proof::Untold, Verify::Strong | Verify::Md5) => {
+                by_reading(self.session, &self.part, size, sha256)?
+            }
             (proof, _) => proof,
         };
         match (proof, self.delivery.verify) {
@@ -360,7 +362,9 @@ impl Transfer<'_> {
                 self.check_local()?;
                 Ok(Some(Strength::Size))
             }
-            (Proof::Untold, Verify::Strong) => Err(DeliverError::Unverifiable(self.part.clone())),
+            (Proof::Untold, Verify::Strong | Verify::Md5) => {
+                Err(DeliverError::Unverifiable(self.part.clone()))
+            }
         }
     }
 

@@ -78,7 +78,7 @@ pub(super) fn look(
             (Proof::Right(strength), _) => Ok(Standing::Same(strength)),
             (Proof::Wrong, _) => Ok(Standing::Other),
             (Proof::Untold, Verify::Size) => Ok(Standing::Same(Strength::Size)),
-            (Proof::Untold, Verify::Strong) => Err(DeliverError::Unverifiable(path)),
+            (Proof::Untold, Verify::Strong | Verify::Md5) => Err(DeliverError::Unverifiable(path)),
         },
     }
 }

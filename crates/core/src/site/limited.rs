@@ -247,6 +247,14 @@ impl Session for Slowed {
     }
 }
 
+/// Returns a source that is read no faster than the limiter allows, if there is one.
+pub(super) fn limited<'s>(source: &'s mut dyn Read, limiter: Option<&'s Limiter>) -> Box<dyn Read + 's> {
+    match limiter {
+        Some(limiter) => Box::new(Source { source, limiter, pending: None }),
+        None => Box::new(source),
+    }
+}
+
 /// What is sent.
 struct Source<'s> {
     source: &'s mut dyn Read,

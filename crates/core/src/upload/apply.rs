@@ -370,6 +370,8 @@ fn park_kind(trouble: &Trouble) -> Option<ParkKind> {
         | DeliverError::Site(_)
         | DeliverError::NoSpace { .. }
         | DeliverError::Unverifiable(_)
+        | DeliverError::Md5Only(_)
+        | DeliverError::Unnameable(_)
         | DeliverError::Stopped { .. }
         | DeliverError::Local { .. } => None,
     }

@@ -116,7 +116,7 @@ fn a_payload_that_the_site_loses_after_the_rename_is_seen_to_be_missing_and_deli
             see(),
             PayloadView::Right(match world.strength {
                 Strength::ServerHash => Strength::ServerHash,
-                Strength::ReadBack | Strength::Size => Strength::Size,
+                Strength::ReadBack | Strength::Md5 | Strength::Size => Strength::Size,
             })
         );
         cut(&at);
