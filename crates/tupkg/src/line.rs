@@ -115,11 +115,12 @@ impl Line {
     /// Ends the connection so that the other end can read what was said last: what it still sends is taken for a
     /// moment, because unread bytes would make the kernel throw away what it has not delivered yet.
     pub(crate) fn close(self) {
-        self.close_within(LAST_WORDS);
+        // Everything was said; whether the other end listens changes nothing.
+        let _ = self.close_within(LAST_WORDS);
     }
 
-    /// The same, for as long as the other end takes to end it too, and at most so long.
-    pub(crate) fn close_within(mut self, time: Duration) {
+    /// The same, for as long as the other end takes to end it too. If that is longer than this, it is an error.
+    pub(crate) fn close_within(mut self, time: Duration) -> io::Result<()> {
         let _ = match &mut self.way {
             Way::Plain(timed) => timed.flush(),
             Way::Server(tls) => {
@@ -133,16 +134,15 @@ impl Line {
         };
         let timed = self.timed();
         timed.limits = Limits { idle: time, deadline: Some(Instant::now() + time) };
-        if timed.tcp().shutdown(Shutdown::Write).is_err() {
-            return;
-        }
+        timed.tcp().shutdown(Shutdown::Write)?;
         let (mut buffer, mut taken) = ([0; 4096], 0);
-        while let Ok(count @ 1..) = timed.read(&mut buffer) {
-            taken += count;
-            if taken > LAST_BYTES {
-                return;
+        while taken <= LAST_BYTES {
+            match timed.read(&mut buffer)? {
+                0 => break,
+                count => taken += count,
             }
         }
+        Ok(())
     }
 
     fn timed(&mut self) -> &mut Timed {

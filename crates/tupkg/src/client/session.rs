@@ -169,9 +169,14 @@ impl Transfer {
     /// sent, and nobody else at work on it.
     pub fn leave(mut self) -> Result<(), Failure> {
         self.talk.line.flush().map_err(|error| self.why(error.into()))?;
-        let idle = self.talk.idle;
-        self.talk.line.close_within(idle);
-        Ok(())
+        let Talk { line, shown, idle, .. } = self.talk;
+        match line.close_within(idle) {
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+                Err(Failure::Broken(shown, error.into()))
+            }
+            // However it has ended it, it has.
+            Ok(()) | Err(_) => Ok(()),
+        }
     }
 
     /// Returns why nothing can be sent: the reason of a server that has stopped listening, if it says one.
