@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::builder::Builder;
+use crate::desk::Desk;
 use crate::key::Key;
 use crate::program::{Program, Run, Running};
 use crate::record;
@@ -51,6 +52,7 @@ pub(crate) enum Site {
     Directory(PathBuf),
     Sftp(Sshd),
     Ftp(Ftpd),
+    Desk(Desk),
 }
 
 impl Bench {
@@ -92,7 +94,9 @@ impl Bench {
     pub fn sshd(&self) -> &Sshd {
         match &self.site {
             Site::Sftp(sshd) => sshd,
-            Site::Directory(_) | Site::Ftp(_) => panic!("the site of this bench is no sshd"),
+            Site::Directory(_) | Site::Ftp(_) | Site::Desk(_) => {
+                panic!("the site of this bench is no sshd")
+            }
         }
     }
 
@@ -103,12 +107,31 @@ impl Bench {
     pub fn ftpd(&self) -> &Ftpd {
         match &self.site {
             Site::Ftp(ftpd) => ftpd,
-            Site::Directory(_) | Site::Sftp(_) => panic!("the site of this bench is no FTP server"),
+            Site::Directory(_) | Site::Sftp(_) | Site::Desk(_) => {
+                panic!("the site of this bench is no FTP server")
+            }
+        }
+    }
+
+    /// Returns the site's server.
+    ///
+    /// # Panics
+    /// If packages are not handed in at the site.
+    pub fn desk(&mut self) -> &mut Desk {
+        match &mut self.site {
+            Site::Desk(desk) => desk,
+            Site::Directory(_) | Site::Sftp(_) | Site::Ftp(_) => panic!("the site of this bench is no desk"),
         }
     }
 
     /// Puts a relay before the site's server and makes the programs go through it.
     pub fn relay(&mut self, fault: Fault) -> Relay {
+        if let Site::Desk(desk) = &self.site {
+            let relay = Relay::start(desk.address(), fault);
+            let url = desk.url(relay.addr());
+            self.set_site("url", url);
+            return relay;
+        }
         let relay = Relay::start(self.sshd().addr(), fault);
         let (there, here) = (self.sshd().addr().to_string(), relay.addr().to_string());
         // As known_hosts writes an address with a port.
@@ -134,6 +157,11 @@ impl Bench {
         self.write_configuration();
     }
 
+    /// Returns a value of the site.
+    pub fn site_value(&self, key: &str) -> Value {
+        self.configuration.site[key].clone()
+    }
+
     /// Takes a value of the site back.
     pub fn unset_site(&mut self, key: &str) {
         self.configuration.site.remove(key);
@@ -149,6 +177,14 @@ impl Bench {
         self.configuration.others.push(BTreeMap::from(values));
         self.write_configuration();
         base
+    }
+
+    /// Adds a server as a further site where packages are handed in, before the bench's own one in the configuration.
+    pub fn add_desk(&mut self, name: &str, settings: &str) -> Desk {
+        let desk = Desk::start(settings);
+        self.configuration.others.push(desk.values(name, &self.path("etc")));
+        self.write_configuration();
+        desk
     }
 
     /// Changes a value of a further site.
@@ -286,7 +322,13 @@ impl Bench {
             Site::Directory(base) => base.join(path),
             Site::Sftp(sshd) => sshd.root().join(path),
             Site::Ftp(ftpd) => ftpd.root().join(path),
+            Site::Desk(desk) => desk.incoming().join(path),
         }
+    }
+
+    /// Returns whether packages are only handed in at the site.
+    pub(crate) fn is_desk(&self) -> bool {
+        matches!(self.site, Site::Desk(_))
     }
 
     /// Returns what lies in the spool.

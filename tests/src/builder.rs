@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::bench::{Bench, Configuration, Site, Store};
+use crate::desk::Desk;
 use crate::key::Key;
 
 /// What a bench is to be. Without further words: SQLite, a directory as the site, an Ed25519 key.
@@ -19,6 +20,7 @@ use crate::key::Key;
 pub struct Builder {
     salesforce: bool,
     server: Option<Server>,
+    desk: String,
     key: Key,
     roots: usize,
     unprivileged: bool,
@@ -31,6 +33,7 @@ pub struct Builder {
 enum Server {
     Sshd(Access),
     Ftpd(Kind, Security),
+    Desk,
 }
 
 impl Default for Builder {
@@ -38,6 +41,7 @@ impl Default for Builder {
         Self {
             salesforce: false,
             server: None,
+            desk: String::new(),
             key: Key::Ed25519,
             roots: 1,
             unprivileged: false,
@@ -61,6 +65,11 @@ impl Builder {
     /// Delivers to a real FTP server, whose authority is trusted.
     pub fn ftpd(self, kind: Kind, security: Security) -> Self {
         Self { server: Some(Server::Ftpd(kind, security)), ..self }
+    }
+
+    /// Hands packages in at a server of the tupkg protocol, with these settings besides what it needs.
+    pub fn desk(self, settings: &str) -> Self {
+        Self { server: Some(Server::Desk), desk: settings.to_owned(), ..self }
     }
 
     /// Signs with a key of this kind.
@@ -178,6 +187,11 @@ impl Builder {
                 ];
                 (Site::Sftp(sshd), owned(values))
             }
+            Some(Server::Desk) => {
+                let desk = Desk::start(&self.desk);
+                let values = desk.values("bench", &dir.path().join("etc"));
+                (Site::Desk(desk), values)
+            }
             Some(Server::Ftpd(kind, security)) => {
                 let ftpd = Ftpd::start(kind, security);
                 let secret = dir.path().join("etc/site.secret");
@@ -200,7 +214,7 @@ fn owned<const N: usize>(values: [(&str, Value); N]) -> BTreeMap<String, Value> 
     values.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
-fn write_private(path: &Path, content: &[u8]) {
+pub(crate) fn write_private(path: &Path, content: &[u8]) {
     fs::write(path, content).expect("a private file");
     fs::set_permissions(path, Permissions::from_mode(0o600)).expect("chmod");
 }

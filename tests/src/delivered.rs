@@ -24,6 +24,9 @@ impl Bench {
         let path = Path::new(record["path"].as_str().expect("a record with a build path"));
         let below = self.build_roots().iter().find_map(|root| path.strip_prefix(root).ok());
         let below = below.expect("a build path below a build root");
+        if self.is_desk() {
+            return self.site_file(&format!("{}.tar.gz", below.to_string_lossy().replace('/', "@")));
+        }
         let own = below.file_name().and_then(|name| name.to_str()).expect("a build directory's name");
         self.site_file(&below.join(format!("{own}.tar.gz")).to_string_lossy())
     }

@@ -10,6 +10,7 @@
 mod bench;
 mod builder;
 mod delivered;
+mod desk;
 pub mod fragment;
 mod key;
 mod package;
@@ -22,6 +23,7 @@ pub mod tree;
 
 pub use bench::{BUILD, Bench};
 pub use builder::Builder;
+pub use desk::Desk;
 pub use intraware_test_support as support;
 pub use key::Key;
 pub use package::Packages;

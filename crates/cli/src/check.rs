@@ -1,14 +1,15 @@
 //! What `check` tries, for both programs: each thing for real, one line each, and the exit status of the gravest.
 
-use intraware_core::config::{Config, SiteConfig};
+use intraware_core::config::{Config, SiteConfig, Verification};
 use intraware_core::deliver::Verify;
 use intraware_core::exit::{self, Fault};
 use intraware_core::foreign;
 use intraware_core::lock::{Lock, LockError};
 use intraware_core::outcome;
 use intraware_core::run::RunContext;
-use intraware_core::site::RemotePath;
 use intraware_core::site::probe::probe;
+use intraware_core::site::{Desk, RemotePath, Site};
+use intraware_core::sites::Way;
 use intraware_core::spool::Spool;
 
 use crate::abilities::told;
@@ -79,7 +80,10 @@ impl Checks {
 
     fn site(&mut self, config: &Config, configured: &SiteConfig, spool: Option<&Spool>) -> bool {
         let look = || -> Result<((), String), Failure> {
-            let site = parts::site(configured)?;
+            let site = match parts::site(configured)? {
+                Way::Shelf(site) => site,
+                Way::Desk(site) => return desk(site.as_ref(), configured),
+            };
             let mut session = site.connect()?;
             let names = session.list(&RemotePath::base())?.len();
             let space = match session.free_space(&RemotePath::base())? {
@@ -112,7 +116,13 @@ impl Checks {
     /// time, and keeps it in the spool.
     pub fn probe(&mut self, config: &Config, site: &SiteConfig, spool: Option<&Spool>, context: &RunContext) {
         let called = called(config, site);
-        let probed = parts::site(site).and_then(|made| Ok(probe(made.as_ref(), site.connections, context)?));
+        let made = match parts::site(site) {
+            Ok(Way::Shelf(made)) => Ok(made),
+            // All that can be learned there was learned by logging in.
+            Ok(Way::Desk(_)) => return,
+            Err(failure) => Err(failure),
+        };
+        let probed = made.and_then(|made| Ok(probe(made.as_ref(), site.connections, context)?));
         let answered = probed.map(|found| {
             let answer = format!("answers in {:.1} ms", found.answer_us as f64 / 1000.0);
             (found, answer)
@@ -145,6 +155,28 @@ impl Checks {
         output::text(self.lines.join("\n"))?;
         Ok(outcome::gravest(&self.failed).map_or(exit::OK, Fault::exit_status))
     }
+}
+
+/// Connects to a site where packages are handed in, and logs in: what there is to say about it, or why nothing can be
+/// delivered there. Nothing is announced, so that nothing is left.
+fn desk(site: &dyn Site<Desk>, configured: &SiteConfig) -> Result<((), String), Failure> {
+    let session = site.connect()?;
+    if !session.has_sha256() && configured.verify == Verification::Strong {
+        let message = format!(
+            "{}: {}: its server knows no SHA-256; have it updated, or set verify = \"md5\" for this site",
+            site.name(),
+            session.peer()
+        );
+        return Err(Failure::new(Fault::Configuration, message));
+    }
+    Ok((
+        (),
+        format!(
+            "{}: {}, logged in; packages are handed in, nothing can be looked at",
+            site.name(),
+            session.peer()
+        ),
+    ))
 }
 
 /// Returns what a line about a site begins with; its name need not be said if it is the only one.

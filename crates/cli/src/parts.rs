@@ -15,11 +15,12 @@ use intraware_core::fingerprint::{LinkPolicy, TreePolicy};
 use intraware_core::run::{RunContext, SystemClock};
 use intraware_core::secret::{Secret, SecretSource, netrc, read_private_file};
 use intraware_core::sign::{KeyPolicy, SigningKey};
+use intraware_core::site::tupkg::{Tupkg, TupkgSettings};
 use intraware_core::site::{
     Credential, Directory, Ftp, FtpSettings, Limited, Limiter, Link, Pool, Protection, Sftp, SftpSettings,
     Site, SiteErrorKind, SiteUrl,
 };
-use intraware_core::sites::{Contact, Destination, Role, Roles, Unusable};
+use intraware_core::sites::{Contact, Destination, Role, Roles, Unusable, Way};
 use intraware_core::spool::Spool;
 use intraware_core::store::RecordStore;
 use intraware_core::store::salesforce::{SalesforceSettings, SalesforceStore};
@@ -62,6 +63,7 @@ pub fn roles(config: &Config) -> Roles {
         name: site.name.clone(),
         builds: site.builds.clone(),
         is_required: site.is_required,
+        is_desk: is_desk(site),
     };
     Roles(config.sites.iter().map(role).collect())
 }
@@ -78,13 +80,17 @@ pub fn destinations<'a>(
         let known = spool.capabilities(&configured.name);
         let given = known.and_then(|known| known.most_connections()).unwrap_or(usize::MAX);
         let connections = configured.connections.min(given);
-        let site: Box<dyn Site> = match site(configured) {
-            Ok(site) => Box::new(Guarded::new(site, spool, context, caution)),
+        let way = match site(configured) {
+            Ok(Way::Shelf(site)) => Way::Shelf(Box::new(Guarded::new(site, spool, context, caution))),
+            Ok(Way::Desk(site)) => Way::Desk(Box::new(Guarded::new(site, spool, context, caution))),
             // What goes to the others goes on.
-            Err(failure) if config.sites.len() > 1 => Box::new(unusable(configured, failure)),
+            Err(failure) if config.sites.len() > 1 && is_desk(configured) => {
+                Way::Desk(Box::new(unusable(configured, failure)))
+            }
+            Err(failure) if config.sites.len() > 1 => Way::Shelf(Box::new(unusable(configured, failure))),
             Err(failure) => return Err(failure),
         };
-        Ok(Destination { site, verify: verify(configured), connections })
+        Ok(Destination { way, verify: verify(configured), connections })
     };
     config.sites.iter().map(destination).collect()
 }
@@ -97,25 +103,54 @@ fn unusable(site: &SiteConfig, failure: Failure) -> Unusable {
     Unusable { name: site.name.clone(), kind, reason: failure.message }
 }
 
-/// Makes a pool of one connection to each site.
-pub fn pools<'d>(destinations: &'d [Destination<'_>]) -> Vec<Pool<'d>> {
-    destinations.iter().map(|to| Pool::new(to.site.as_ref(), 1)).collect()
+/// Returns whether packages are only handed in at a site.
+fn is_desk(site: &SiteConfig) -> bool {
+    matches!(site.url, SiteUrl::Tupkg { .. })
+}
+
+/// Makes a pool of one connection to each site that can be looked at.
+pub fn pools<'d>(destinations: &'d [Destination<'_>]) -> Vec<Option<Pool<'d>>> {
+    let pool = |to: &'d Destination<'_>| match &to.way {
+        Way::Shelf(site) => Some(Pool::new(site.as_ref(), 1)),
+        Way::Desk(_) => None,
+    };
+    destinations.iter().map(pool).collect()
 }
 
 /// Makes a contact of each of these sites and its pool.
-pub fn contacts<'p>(destinations: &[Destination<'_>], pools: &'p [Pool<'p>]) -> Vec<Contact<'p>> {
-    let contact =
-        |(to, pool): (&Destination<'_>, &'p Pool<'p>)| Contact { link: Link::new(pool), verify: to.verify };
+pub fn contacts<'p>(destinations: &[Destination<'_>], pools: &'p [Option<Pool<'p>>]) -> Vec<Contact<'p>> {
+    let contact = |(to, pool): (&Destination<'_>, &'p Option<Pool<'p>>)| match pool {
+        Some(pool) => Contact::Shelf { link: Link::new(pool), verify: to.verify },
+        None => Contact::Desk { name: to.name().to_owned() },
+    };
     destinations.iter().zip(pools).map(contact).collect()
 }
 
 /// Makes a site.
-pub fn site(site: &SiteConfig) -> Result<Box<dyn Site>, Failure> {
-    let unlimited = unlimited(site)?;
-    Ok(match site.bandwidth_limit.is_off() {
-        true => unlimited,
-        false => Box::new(Limited::new(unlimited, limiter(site))),
-    })
+pub fn site(site: &SiteConfig) -> Result<Way<'static>, Failure> {
+    let limiter = (!site.bandwidth_limit.is_off()).then(|| limiter(site));
+    if let SiteUrl::Tupkg { user, host, port, is_secure } = &site.url {
+        let (user, password) = account(site, host, user.as_deref())?;
+        let settings = TupkgSettings {
+            name: site.name.clone(),
+            host: host.clone(),
+            port: *port,
+            user,
+            password,
+            trust: is_secure.then(|| site.trust.clone()),
+            allow_plaintext: site.allow_plaintext,
+            dialect: site.dialect,
+            connect_timeout: site.connect_timeout,
+            io_timeout: site.io_timeout,
+            min_rate: site.min_rate,
+        };
+        return Ok(Way::Desk(Box::new(Tupkg::new(settings, limiter))));
+    }
+    let shelf = shelf(site)?;
+    Ok(Way::Shelf(match limiter {
+        None => shelf,
+        Some(limiter) => Box::new(Limited::new(shelf, limiter)),
+    }))
 }
 
 fn limiter(site: &SiteConfig) -> Limiter {
@@ -128,8 +163,12 @@ pub fn limit(site: &SiteConfig) -> Option<String> {
     (!site.bandwidth_limit.is_off()).then(in_force)
 }
 
-fn unlimited(site: &SiteConfig) -> Result<Box<dyn Site>, Failure> {
+fn shelf(site: &SiteConfig) -> Result<Box<dyn Site>, Failure> {
     match &site.url {
+        SiteUrl::Tupkg { .. } => {
+            let message = format!("site {}: packages are only handed in there", site.name);
+            Err(Failure::new(Fault::Bug, message))
+        }
         SiteUrl::Directory(base) => Ok(Box::new(Directory {
             name: site.name.clone(),
             base: base.clone(),
@@ -216,6 +255,7 @@ fn credentials(site: &SiteConfig, host: &str, user: &str) -> Result<Vec<Credenti
 pub fn verify(site: &SiteConfig) -> Verify {
     match site.verify {
         Verification::Size => Verify::Size,
+        Verification::Md5 => Verify::Md5,
         Verification::Strong => Verify::Strong,
     }
 }

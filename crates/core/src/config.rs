@@ -27,6 +27,7 @@ use self::written::Written;
 use crate::bandwidth::Timetable;
 use crate::foreign;
 use crate::secret::SecretSource;
+use crate::site::tupkg::Dialect;
 use crate::site::{SiteUrl, Trust};
 use crate::sites::Builds;
 use crate::store::values::Values;
@@ -215,12 +216,16 @@ pub struct SiteConfig {
     pub builds: Builds,
     /// Whether a build is not completed before it is there.
     pub is_required: bool,
-    /// Its base: `sftp://…`, `ftps://…`, `ftp://…` or `file:///…`.
+    /// Where it is: `sftp://…`, `ftps://…`, `ftp://…`, `tupkgs://…`, `tupkg://…` or `file:///…`.
     pub url: SiteUrl,
     /// When TLS begins at an ftps site.
     pub tls: TlsBegin,
-    /// How an ftps server proves who it is.
+    /// How an ftps or tupkgs server proves who it is.
     pub trust: Trust,
+    /// Whether what is said to a tupkg server on another host may be read on the way.
+    pub allow_plaintext: bool,
+    /// What a tupkg server speaks.
+    pub dialect: Dialect,
     /// The server keys that are trusted.
     pub known_hosts: PathBuf,
     /// The private key to log in with.
@@ -265,6 +270,8 @@ pub enum TlsBegin {
 pub enum Verification {
     /// By its SHA-256: the server's, or else that of the bytes read back.
     Strong,
+    /// By its MD5, where a tupkg server knows no SHA-256.
+    Md5,
     /// By its size alone.
     Size,
 }

@@ -11,7 +11,7 @@ use regex::RegexBuilder;
 use serde::{Serialize, Serializer};
 
 use crate::deliver::Verify;
-use crate::site::{Link, Place, Site, SiteError, SiteErrorKind};
+use crate::site::{Desk, Link, PackageName, Place, Site, SiteError, SiteErrorKind};
 use crate::spool::Job;
 
 /// The most memory that a pattern may take, compiled, in bytes.
@@ -62,6 +62,8 @@ pub struct Role {
     pub builds: Builds,
     /// Whether a build is not completed before it is there.
     pub is_required: bool,
+    /// Whether packages are only handed in there.
+    pub is_desk: bool,
 }
 
 /// What the sites are for, in the order of the configuration.
@@ -79,6 +81,13 @@ impl Roles {
         self.names(|role| !role.is_required && role.builds.take(place))
     }
 
+    /// Returns why a payload has no name at a required site where it must have another than elsewhere, if so.
+    pub fn unnameable(&self, place: &Place) -> Option<String> {
+        let desk = self.0.iter().find(|role| role.is_required && role.is_desk && role.builds.take(place))?;
+        let error = PackageName::of(place).err()?;
+        Some(if self.0.len() == 1 { error.to_string() } else { format!("at site {}: {error}", desk.name) })
+    }
+
     /// Returns the sites that lag with a job that was delivered to the required ones.
     pub fn lagging(&self, job: &Job) -> Names {
         let optional = self.optional(&job.manifest.place);
@@ -91,8 +100,9 @@ impl Roles {
     }
 
     fn names(&self, is_meant: impl Fn(&Role) -> bool) -> Names {
-        let meant = self.0.iter().filter(|role| is_meant(role));
-        Names { names: meant.map(|role| role.name.clone()).collect(), is_only: self.0.len() == 1 }
+        let meant = || self.0.iter().filter(|role| is_meant(role)).map(|role| role.name.clone());
+        let desks = meant().filter(|name| self.0.iter().any(|role| role.is_desk && role.name == *name));
+        Names { names: meant().collect(), desks: desks.collect(), is_only: self.0.len() == 1 }
     }
 }
 
@@ -108,6 +118,8 @@ pub fn no_site(place: &Place) -> String {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Names {
     names: Vec<String>,
+    /// Those of them where packages are only handed in.
+    desks: Vec<String>,
     /// There is no other site, so that its name need not be said.
     is_only: bool,
 }
@@ -121,7 +133,17 @@ impl Names {
     /// Returns those of them that are meant.
     pub fn filter(&self, is_meant: impl Fn(&str) -> bool) -> Self {
         let names = self.names.iter().filter(|name| is_meant(name)).cloned().collect();
-        Self { names, is_only: self.is_only }
+        Self { names, ..self.clone() }
+    }
+
+    /// Returns those of them where files can be put before their payload.
+    pub fn shelves(&self) -> Self {
+        self.filter(|name| !self.desks.iter().any(|desk| desk == name))
+    }
+
+    /// Returns those of them where packages are only handed in.
+    pub fn desks(&self) -> Self {
+        self.filter(|name| self.desks.iter().any(|desk| desk == name))
     }
 
     /// Returns whether there is none.
@@ -150,11 +172,29 @@ impl Serialize for Names {
 /// A site as a delivery needs it.
 pub struct Destination<'s> {
     /// The site.
-    pub site: Box<dyn Site + 's>,
+    pub way: Way<'s>,
     /// How strongly a delivery there must be verified.
     pub verify: Verify,
     /// How many connections to it may be open at the same time.
     pub connections: usize,
+}
+
+/// How things get to a site.
+pub enum Way<'s> {
+    /// Files are put there, looked at and renamed.
+    Shelf(Box<dyn Site + 's>),
+    /// Packages are handed in there.
+    Desk(Box<dyn Site<Desk> + 's>),
+}
+
+impl Destination<'_> {
+    /// Returns the site's name.
+    pub fn name(&self) -> &str {
+        match &self.way {
+            Way::Shelf(site) => site.name(),
+            Way::Desk(site) => site.name(),
+        }
+    }
 }
 
 /// A site that cannot be used from here, because a secret of it cannot be read for example. Other sites are not concerned.
@@ -177,18 +217,29 @@ impl<S: ?Sized> Site<S> for Unusable {
     }
 }
 
-/// A site as `manage` needs it: one connection, made when it is needed.
-pub struct Contact<'s> {
-    /// The connection.
-    pub link: Link<'s>,
-    /// How strongly a payload there must be verified.
-    pub verify: Verify,
+/// A site as `manage` needs it.
+pub enum Contact<'s> {
+    /// Files there can be looked at.
+    Shelf {
+        /// The only connection, made when it is needed.
+        link: Link<'s>,
+        /// How strongly a payload there must be verified.
+        verify: Verify,
+    },
+    /// What was handed in cannot be looked at: the receipt counts.
+    Desk {
+        /// The site's name.
+        name: String,
+    },
 }
 
 impl Contact<'_> {
     /// Returns the site's name.
     pub fn name(&self) -> &str {
-        self.link.site().name()
+        match self {
+            Self::Shelf { link, .. } => link.site().name(),
+            Self::Desk { name } => name,
+        }
     }
 }
 
@@ -197,7 +248,12 @@ mod tests {
     use super::*;
 
     fn role(name: &str, pattern: &str) -> Role {
-        Role { name: name.into(), builds: Builds::matching(pattern).unwrap(), is_required: true }
+        Role {
+            name: name.into(),
+            builds: Builds::matching(pattern).unwrap(),
+            is_required: true,
+            is_desk: false,
+        }
     }
 
     fn place(path: &str) -> Place {

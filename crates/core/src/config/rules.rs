@@ -93,10 +93,12 @@ pub(super) fn site_url(text: &str) -> Result<SiteUrl, &'static str> {
         Err(UrlError::Password(_)) => {
             Err("must not hold a password; set password = { file = \"…\" } in [[site]]")
         }
-        Err(UrlError::NotYet(..)) => {
-            Err("must be an sftp://, ftps://, ftp:// or file:// site; others are not supported yet")
+        Err(UrlError::NoPath(_)) => {
+            Err("must end behind the host, tupkgs://USER@HOST:PORT, since a tupkg server has no directories")
         }
-        Err(_) => Err("must be sftp://USER@HOST:PORT/PATH, the same with ftps:// or ftp://, or file:///PATH"),
+        Err(_) => Err(
+            "must be sftp://USER@HOST:PORT/PATH, the same with ftps:// or ftp://, tupkgs://USER@HOST:PORT, or file:///PATH",
+        ),
     }
 }
 
@@ -214,7 +216,15 @@ mod tests {
     fn a_site_url_names_a_scheme_and_a_path_and_no_password() {
         accepts(
             site_url,
-            &["sftp://u@h:22/in", "sftp://u@h/~/in", "file:///tmp/site", "ftps://h/in", "ftp://u@h/"],
+            &[
+                "sftp://u@h:22/in",
+                "sftp://u@h/~/in",
+                "file:///tmp/site",
+                "ftps://h/in",
+                "ftp://u@h/",
+                "tupkgs://u@h",
+                "tupkg://h:1034/",
+            ],
         );
         refuses(
             site_url,
@@ -225,6 +235,7 @@ mod tests {
                 "file://host/in",
                 "ftp:///in",
                 "tupkg://u@h/in",
+                "tupkgs:///",
                 "/in",
                 "",
                 "file:/x",

@@ -13,6 +13,7 @@ use super::{
     SalesforceConfig, SigningConfig, SiteConfig, SpoolConfig, TlsBegin, Verification,
 };
 use crate::secret::SecretSource;
+use crate::site::tupkg::{Dialect, is_here};
 use crate::site::{SiteUrl, Trust};
 use crate::sites::Builds;
 use crate::store::values::Values;
@@ -267,11 +268,16 @@ fn builds(from: &mut Reader<'_>) -> Builds {
 }
 
 fn site(from: &mut Reader<'_>) -> SiteConfig {
+    let name = from.required("site.name", rules::word, String::new());
+    let (builds, is_required) = (builds(from), from.flag("site.required"));
+    let (url, allow_plaintext) = site_url(from);
     let site = SiteConfig {
-        name: from.required("site.name", rules::word, String::new()),
-        builds: builds(from),
-        is_required: from.flag("site.required"),
-        url: site_url(from),
+        name,
+        builds,
+        is_required,
+        url,
+        allow_plaintext,
+        dialect: from.choice("site.dialect", &[("readme", Dialect::Readme), ("2004", Dialect::Y2004)]),
         tls: from.choice("site.tls", &[("explicit", TlsBegin::Explicit), ("implicit", TlsBegin::Implicit)]),
         trust: trust(from),
         known_hosts: from.path("site.known_hosts"),
@@ -281,7 +287,7 @@ fn site(from: &mut Reader<'_>) -> SiteConfig {
         password: from.secret("site.password"),
         netrc: from.optional("site.netrc", rules::absolute),
         connections: from.number("site.connections", 1..=64) as usize,
-        verify: from.choice("site.verify", &[("strong", Verification::Strong), ("size", Verification::Size)]),
+        verify: verify(from),
         exec_hash: from.flag("site.exec_hash"),
         connect_timeout: seconds(from, "site.connect_timeout_s"),
         io_timeout: seconds(from, "site.io_timeout_s"),
@@ -289,6 +295,42 @@ fn site(from: &mut Reader<'_>) -> SiteConfig {
         bandwidth_limit: from.timetable("site.bandwidth_limit"),
         file_mode: from.required("site.file_mode", rules::file_mode, 0),
     };
+    login(from, &site);
+    check_verify(from, &site);
+    site
+}
+
+fn verify(from: &mut Reader<'_>) -> Verification {
+    let choices =
+        [("strong", Verification::Strong), ("md5", Verification::Md5), ("size", Verification::Size)];
+    from.choice("site.verify", &choices)
+}
+
+/// Demands of `verify` what a site can do.
+fn check_verify(from: &mut Reader<'_>, site: &SiteConfig) {
+    let is_tupkg = matches!(site.url, SiteUrl::Tupkg { .. });
+    match site.verify {
+        Verification::Md5 if !is_tupkg => {
+            from.refuse("site.verify", "must be \"strong\" or \"size\"; \"md5\" is for tupkg sites");
+        }
+        Verification::Size if is_tupkg => {
+            from.refuse(
+                "site.verify",
+                "must be \"strong\" or \"md5\" for a tupkg site, which always compares one of them",
+            );
+        }
+        Verification::Strong if is_tupkg && site.dialect == Dialect::Y2004 => {
+            from.refuse(
+                "site.verify",
+                "must be \"md5\" with dialect = \"2004\", whose servers know no SHA-256",
+            );
+        }
+        Verification::Strong | Verification::Md5 | Verification::Size => {}
+    }
+}
+
+/// Demands what is needed to log in.
+fn login(from: &mut Reader<'_>, site: &SiteConfig) {
     let has_password = site.password.is_some() || site.netrc.is_some();
     match &site.url {
         SiteUrl::Sftp { .. } if site.private_key.is_none() && !site.agent && !has_password => {
@@ -297,10 +339,16 @@ fn site(from: &mut Reader<'_>) -> SiteConfig {
         SiteUrl::Ftp { .. } if !has_password => {
             from.demand("site.password", "must be set for an ftps or ftp site, or else netrc");
         }
+        SiteUrl::Tupkg { .. } if !has_password => {
+            from.demand("site.password", "must be set for a tupkgs or tupkg site, or else netrc");
+        }
         SiteUrl::Ftp { user: None, .. } if site.netrc.is_none() => {
             from.refuse("site.url", "must name the account, ftps://USER@HOST/PATH, unless netrc does");
         }
-        SiteUrl::Sftp { .. } | SiteUrl::Ftp { .. } | SiteUrl::Directory(_) => {}
+        SiteUrl::Tupkg { user: None, .. } if site.netrc.is_none() => {
+            from.refuse("site.url", "must name the account, tupkgs://USER@HOST, unless netrc does");
+        }
+        SiteUrl::Sftp { .. } | SiteUrl::Ftp { .. } | SiteUrl::Tupkg { .. } | SiteUrl::Directory(_) => {}
     }
     if site.netrc.is_some() && site.password.is_some() {
         from.demand("site.netrc", "holds the password, so password must not be set as well");
@@ -308,10 +356,10 @@ fn site(from: &mut Reader<'_>) -> SiteConfig {
     if site.passphrase.is_some() && site.private_key.is_none() {
         from.demand("site.passphrase", "is the passphrase of private_key, which is not set");
     }
-    site
 }
 
-fn site_url(from: &mut Reader<'_>) -> SiteUrl {
+/// Reads where a site is, and whether plaintext is allowed on the way there.
+fn site_url(from: &mut Reader<'_>) -> (SiteUrl, bool) {
     let url = from.required("site.url", rules::site_url, SiteUrl::Directory(PathBuf::new()));
     let allows_plaintext = from.flag("site.allow_plaintext");
     if matches!(url, SiteUrl::Ftp { is_secure: false, .. }) && !allows_plaintext {
@@ -319,7 +367,15 @@ fn site_url(from: &mut Reader<'_>) -> SiteUrl {
                        delivered; set allow_plaintext = true if it must be";
         from.refuse("site.url", allowed);
     }
-    url
+    if let SiteUrl::Tupkg { host, is_secure: false, .. } = &url
+        && !is_here(host)
+        && !allows_plaintext
+    {
+        let allowed = "must be tupkgs://, since with tupkg:// everybody on the way to another host can read the password and \
+                       change what is delivered; set allow_plaintext = true if it must be";
+        from.refuse("site.url", allowed);
+    }
+    (url, allows_plaintext)
 }
 
 fn trust(from: &mut Reader<'_>) -> Trust {

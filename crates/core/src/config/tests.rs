@@ -115,7 +115,7 @@ fn the_example_for_sqlite_is_complete_and_its_every_beginning_is_refused() {
 #[test]
 fn all_problems_are_told_at_once_each_with_line_key_value_and_what_is_allowed() {
     let text = "[spool]\nrooot = \"/x\"\nkeep_days = -1\nbuild_roots = [\"builds\"]\nsingle_host = \"yes\"\n\
-                [records]\nbackend = \"oracle\"\n[archive]\nlevel = 13\n[[site]]\nurl = \"tupkg://h/\"\nmin_rate_kib = 0\n\
+                [records]\nbackend = \"oracle\"\n[archive]\nlevel = 13\n[[site]]\nurl = \"tupkg://h/in\"\nmin_rate_kib = 0\n\
                 [records.salesforce]\napi_version = \"66\"\n";
     let expected = [
         "c.toml:2: spool.rooot: is not a known key; did you mean spool.root?",
@@ -124,7 +124,7 @@ fn all_problems_are_told_at_once_each_with_line_key_value_and_what_is_allowed() 
         "c.toml:5: spool.single_host = \"yes\": must be true or false",
         "c.toml:7: records.backend = \"oracle\": must be \"salesforce\" or \"sqlite\"",
         "c.toml:9: archive.level = 13: must be a whole number from 1 to 12",
-        "c.toml:11: site.url = \"tupkg://h/\": must be an sftp://, ftps://, ftp:// or file:// site; others are not supported yet",
+        "c.toml:11: site.url = \"tupkg://h/in\": must end behind the host, tupkgs://USER@HOST:PORT, since a tupkg server has no directories",
         "c.toml:12: site.min_rate_kib = 0: must be a whole number from 1 to 1048576",
         "c.toml:14: records.salesforce.api_version = \"66\": must be a version from \"31.0\" on, such as \"66.0\"",
         "c.toml: records.salesforce.client_id: must be set for auth = \"jwt-bearer\"",

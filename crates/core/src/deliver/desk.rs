@@ -60,6 +60,13 @@ pub struct Brought {
     is_there: bool,
 }
 
+impl Brought {
+    /// Returns how many bytes are known to be there.
+    pub fn there(&self) -> u64 {
+        self.resumed_from.unwrap_or_default() + self.sent
+    }
+}
+
 /// Brings all of a payload but its last byte; `progress` hears how many bytes are there. Returns `None` if the desk had it
 /// whole and wrong, and has thrown it away.
 pub fn bring(
@@ -81,6 +88,7 @@ pub fn bring(
     let held = handing.held()[0];
     if held == size {
         let is_right = handing.verdicts()?.first() == Some(&true);
+        progress(held);
         return Ok(is_right.then_some(Brought { resumed_from: Some(held), sent: 0, is_there: true }));
     }
     if held > 0 {

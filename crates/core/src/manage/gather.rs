@@ -1,7 +1,8 @@
 //! Looks at everything a plan depends on, and changes nothing.
 //!
 //! Records first, then the spool, then the build directories of what is to be prepared, then the sites for what should
-//! have been delivered. A site is connected to only if there is something to confirm at it.
+//! have been delivered. A site is connected to only if there is something to confirm at it. Where packages are handed in
+//! nothing can be looked at: there the receipt counts, and what has none is not there.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +16,7 @@ use crate::fingerprint::survey;
 use crate::record::{Record, RecordId, Status};
 use crate::run::{RunContext, Stopped};
 use crate::sidecar::{SidecarKind, Sidecars};
-use crate::site::{Place, SiteError, SiteErrorKind};
+use crate::site::{Link, Place, SiteError, SiteErrorKind};
 use crate::sites::{Contact, Names, Roles, no_site};
 use crate::spool::{Found, Hold, Job, Note, Release, Retry, Room, Spool, SpoolError};
 use crate::store::{RecordStore, StoreError};
@@ -246,23 +247,34 @@ fn look_at_site(
     expected: &Expected<'_>,
     job: Option<&Job>,
 ) -> Result<Strength, View> {
-    let look = |contact: &mut Contact<'_>| -> Result<deliver::SiteView, SiteError> {
-        let session = contact.link.open()?;
-        deliver::inspect(session, place, expected)
+    let link = match contact {
+        Contact::Shelf { link, .. } => link,
+        Contact::Desk { name } => return look_at_receipt(job, name),
     };
-    match look(contact) {
+    let look = |link: &mut Link<'_>| -> Result<deliver::SiteView, SiteError> {
+        deliver::inspect(link.open()?, place, expected)
+    };
+    match look(link) {
         Err(error) => {
-            contact.link.heard(error.kind);
+            link.heard(error.kind);
             if error.kind == SiteErrorKind::Resting {
                 return Err(View::Resting { reason: error.message });
             }
             Err(View::Unknown { fault: error.kind.fault(), reason: chain(&error) })
         }
         Ok(view) => match wrong(&view, job.is_some()) {
-            None => Ok(strength(&view, job, contact.name())),
+            None => Ok(strength(&view, job, link.site().name())),
             Some(reason) => Err(View::Wrong { reason }),
         },
     }
+}
+
+/// Returns how strongly the server of a desk has verified a payload, by its receipt.
+fn look_at_receipt(job: Option<&Job>, site: &str) -> Result<Strength, View> {
+    let receipt = job.and_then(|job| job.receipt(site)).map(|receipt| receipt.delivery.verified_by);
+    receipt.ok_or_else(|| View::Wrong {
+        reason: "there is no receipt of it, and nothing there can be looked at".to_owned(),
+    })
 }
 
 impl View {

@@ -174,7 +174,7 @@ impl Case<'_> {
         };
         let fingerprint = survey.fingerprint.to_string();
         let to = self.policy.roles.required(place);
-        let nowhere = to.is_empty().then(|| no_site(place));
+        let nowhere = to.is_empty().then(|| no_site(place)).or_else(|| self.policy.roles.unnameable(place));
         let trouble = nowhere.or_else(|| self.collision()).or_else(|| self.foreign_release(place, &to));
         if let Some(reason) = trouble.or_else(|| self.known_conflict(&fingerprint)) {
             return self.unless_pausing(&reason, || self.fail(reason.clone(), reason.clone()));

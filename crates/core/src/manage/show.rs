@@ -4,6 +4,7 @@ use std::fmt::{self, Display, Formatter};
 
 use super::{BuildPlan, Chore, Plan, Rest, Step};
 use crate::foreign::{escape, tame};
+use crate::sites::Names;
 
 impl Display for Plan {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -38,19 +39,25 @@ impl Display for Step {
         match self {
             Self::Prepare { place, to, files, bytes, .. } => write!(
                 f,
-                "archive {files} entries ({bytes} bytes), sign, stage, set In Process, put the sidecars to {to}, \
-                 queue for upload as {place}"
+                "archive {files} entries ({bytes} bytes), sign, stage, set In Process, {}queue for upload as {place}",
+                sidecars(to)
             ),
             Self::Adopt { job, to } => write!(
                 f,
-                "take over job {} from {}, set In Process, put the sidecars to {to}, queue for upload as {}",
-                job.id, job.room, job.manifest.place
+                "take over job {} from {}, set In Process, {}queue for upload as {}",
+                job.id,
+                job.room,
+                sidecars(to),
+                job.manifest.place
             ),
             Self::HandOver { job, to } => {
                 write!(
                     f,
-                    "go on with job {} from {}: put the sidecars to {to}, queue for upload as {}",
-                    job.id, job.room, job.manifest.place
+                    "go on with job {} from {}: {}queue for upload as {}",
+                    job.id,
+                    job.room,
+                    sidecars(to),
+                    job.manifest.place
                 )
             }
             Self::Confirm { place, at, lagging, verified_by, .. } => {
@@ -71,6 +78,12 @@ impl Display for Step {
             Self::Park { job, reason, .. } => write!(f, "park job {} from {}: {reason}", job.id, job.room),
         }
     }
+}
+
+/// Returns the words for the sidecars, which do not come before their payload where packages are handed in.
+fn sidecars(to: &Names) -> String {
+    let shelves = to.shelves();
+    if shelves.is_empty() { String::new() } else { format!("put the sidecars to {shelves}, ") }
 }
 
 impl Display for Rest {

@@ -19,6 +19,7 @@
 mod failure;
 
 use std::io::{ErrorKind, Read};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -103,6 +104,12 @@ pub struct Handing {
     limiter: Option<Arc<Limiter>>,
 }
 
+/// Returns whether a host is this one, as far as its name tells.
+pub(crate) fn is_here(host: &str) -> bool {
+    host.eq_ignore_ascii_case("localhost")
+        || host.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback())
+}
+
 impl Tupkg {
     /// Makes a site; nothing is connected yet. With a limiter all connections together are no faster than it allows.
     pub fn new(settings: TupkgSettings, limiter: Option<Limiter>) -> Self {
@@ -159,6 +166,11 @@ impl Desk {
     /// Returns whether the server compares the SHA-256 of what comes, besides its MD5.
     pub fn has_sha256(&self) -> bool {
         self.has_sha256
+    }
+
+    /// Returns whether an announcement was made, so that the connection is of no more use.
+    pub fn is_used(&self) -> bool {
+        self.session.is_none()
     }
 
     /// Announces packages. Those that have come in before, or are there whole, are not sent any more.

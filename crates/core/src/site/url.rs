@@ -1,7 +1,7 @@
 //! The URL that says where a site is: `sftp://user@host:port/dir`, `sftp://user@host/~/dir`, `ftps://user@host/dir`,
-//! `ftp://user@host/dir`, `file:///dir`.
+//! `ftp://user@host/dir`, `tupkgs://user@host`, `tupkg://user@host`, `file:///dir`.
 //!
-//! A path is absolute; after `/~/` it is relative to the login directory. Percent-encoding is undone. A password
+//! A path is absolute; after `/~/` it is relative to the login directory. A tupkg server has none. Percent-encoding is undone. A password
 //! has no place in a URL, because configuration files are shown and copied; there are secrets for that.
 
 use std::path::PathBuf;
@@ -36,6 +36,17 @@ pub enum SiteUrl {
         /// Whether TLS protects it.
         is_secure: bool,
     },
+    /// A tupkg server, where packages are handed in.
+    Tupkg {
+        /// The account; a netrc file may name it instead.
+        user: Option<String>,
+        /// A host name or an address without brackets.
+        host: String,
+        /// The port; 443 or 80 if the URL names none.
+        port: u16,
+        /// Whether TLS protects it.
+        is_secure: bool,
+    },
     /// A directory on this host.
     Directory(PathBuf),
 }
@@ -53,11 +64,11 @@ pub enum BasePath {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UrlError {
     /// There is no scheme, or one that no site has.
-    #[error("site url {0} has no known scheme; use sftp://, ftps:// or file://")]
+    #[error("site url {0} has no known scheme; use sftp://, ftps://, tupkgs:// or file://")]
     Scheme(String),
-    /// A scheme that a site may have some day.
-    #[error("site url {0}: {1} is not supported yet; use sftp://, ftps:// or file://")]
-    NotYet(String, &'static str),
+    /// There is a path where there are no directories.
+    #[error("site url {0} has a path; a tupkg server has no directories, so end it behind the host")]
+    NoPath(String),
     /// There is a password in it.
     #[error("site url {0} holds a password; remove it there and configure it as a secret")]
     Password(String),
@@ -106,7 +117,15 @@ impl FromStr for SiteUrl {
                 BasePath::Home(_) => Err(UrlError::Path(shown())),
             },
             "file" => Err(UrlError::Host(shown())),
-            "tupkg" => Err(UrlError::NotYet(shown(), "tupkg")),
+            scheme @ ("tupkg" | "tupkgs") => {
+                let Authority { user, host, port } = self::authority(text, authority)?;
+                if !matches!(path, "" | "/") {
+                    return Err(UrlError::NoPath(shown()));
+                }
+                let is_secure = scheme == "tupkgs";
+                let port = port.unwrap_or(if is_secure { 443 } else { 80 });
+                Ok(Self::Tupkg { user, host, port, is_secure })
+            }
             _ => Err(UrlError::Scheme(shown())),
         }
     }
@@ -197,6 +216,10 @@ mod tests {
         SiteUrl::Ftp { user: user.map(str::to_owned), host: "h".into(), port, base, is_secure }
     }
 
+    fn tupkg(user: Option<&str>, port: u16, is_secure: bool) -> SiteUrl {
+        SiteUrl::Tupkg { user: user.map(str::to_owned), host: "h".into(), port, is_secure }
+    }
+
     #[test]
     fn s0_46_urls_of_sites_are_taken_apart() {
         let absolute = |dir: &str| BasePath::Absolute(dir.to_owned());
@@ -213,6 +236,9 @@ mod tests {
             ("file:///srv/site", SiteUrl::Directory("/srv/site".into())),
             ("ftps://u@h/in", ftp(Some("u"), None, absolute("/in"), true)),
             ("FTP://h:2121/~/in", ftp(None, Some(2121), home("in"), false)),
+            ("tupkgs://u@h", tupkg(Some("u"), 443, true)),
+            ("TUPKGS://u%40v@h:1034/", tupkg(Some("u@v"), 1034, true)),
+            ("tupkg://h", tupkg(None, 80, false)),
         ] {
             assert_eq!(text.parse(), Ok(url), "{text}");
         }
@@ -221,7 +247,8 @@ mod tests {
     #[test]
     fn what_is_wrong_with_a_url_is_said() {
         let said = |text: &str| text.parse::<SiteUrl>().expect_err(text);
-        assert!(matches!(said("tupkg://h/x"), UrlError::NotYet(_, "tupkg")));
+        assert!(matches!(said("tupkg://h/x"), UrlError::NoPath(_)));
+        assert!(matches!(said("tupkgs://u@h/~/"), UrlError::NoPath(_)));
         assert!(matches!(said("/srv/site"), UrlError::Scheme(_)));
         assert!(matches!(said("sftp://u@/x"), UrlError::Host(_)));
         assert!(matches!(said("sftp://u@-oProxy/x"), UrlError::Host(_)));

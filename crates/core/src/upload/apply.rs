@@ -4,7 +4,8 @@
 //! with large payloads. The most urgent jobs are begun first.
 //!
 //! A job goes to its sites one after the other, twice: first it is copied and verified at all of them, then it gets its
-//! name at each ([`transfer`]). Whoever delivers has one connection at a time, and gives it back before taking one to
+//! name at each ([`transfer`]); where packages are handed in, it is first brought but for its last byte, and then that is
+//! sent, before any other site shows the payload ([`hand_in`]). Whoever delivers has one connection at a time, and gives it back before taking one to
 //! another site: so nobody waits for a connection that somebody has who waits for his. When a site fails, what the
 //! others have got under temporary names stays there, and the next run only proves it.
 //!
@@ -12,7 +13,9 @@
 //! names at the site, which carry the generation, and from the rename that does not overwrite.
 
 mod catch_up;
+mod hand_in;
 mod transfer;
+mod ways;
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -24,10 +27,11 @@ use crate::exit::Fault;
 use crate::lock::{Lock, LockError};
 use crate::outcome::{End, Outcome};
 use crate::run::{Amount, Progress, RunContext, Stopped};
-use crate::site::{Link, Pool, SiteError, SiteErrorKind};
-use crate::sites::{Destination, Names};
+use crate::site::{SiteError, SiteErrorKind};
+use crate::sites::{Destination, Names, Way};
 use crate::spool::{Found, Job, ParkKind, Parked, Room, Spool, SpoolError};
 use crate::txlog::{Subject, TxLog};
+use ways::{Line, Lines};
 
 /// What delivering needs.
 pub struct Uploader<'a> {
@@ -69,7 +73,7 @@ pub fn apply(uploader: &Uploader<'_>, plan: Plan) -> Vec<Outcome> {
     let tally = Tally::begin(uploader.context, &queue);
     let run = Run {
         uploader,
-        pools: uploader.destinations.iter().map(|to| Pool::new(to.site.as_ref(), to.connections)).collect(),
+        lines: uploader.destinations.iter().map(Lines::to).collect(),
         queue: Mutex::new(queue),
         closed: Mutex::new(None),
         outcomes: Mutex::new(outcomes),
@@ -83,7 +87,7 @@ pub fn apply(uploader: &Uploader<'_>, plan: Plan) -> Vec<Outcome> {
                 break;
             }
         }
-        Worker { run: &run, link: None }.work();
+        Worker { run: &run, line: None }.work();
     });
     uploader.context.progress.end();
     let mut outcomes = run.outcomes.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -107,7 +111,7 @@ struct Task {
 struct Run<'a> {
     uploader: &'a Uploader<'a>,
     /// The connections to each destination.
-    pools: Vec<Pool<'a>>,
+    lines: Vec<Lines<'a>>,
     /// The jobs that nobody has begun.
     queue: Mutex<VecDeque<Task>>,
     /// Why no further job is tried, once that is so.
@@ -123,12 +127,12 @@ impl Run<'_> {
         loop {
             let next = guard(&self.queue).front().and_then(|task| task.sites.first().copied());
             let Some(site) = next else { return };
-            let pool = &self.pools[site];
-            match pool.spare() {
-                Some(link) => return Worker { run: self, link: Some((site, link)) }.work(),
+            let lines = &self.lines[site];
+            match lines.spare() {
+                Some(line) => return Worker { run: self, line: Some((site, line)) }.work(),
                 // Nothing is to be had there: the job is only told so, and must not keep those behind it waiting.
-                None if pool.refusal().is_some() => return Worker { run: self, link: None }.work(),
-                None => pool.wait(),
+                None if lines.refusal().is_some() => return Worker { run: self, line: None }.work(),
+                None => lines.wait(),
             }
         }
     }
@@ -138,7 +142,7 @@ impl Run<'_> {
 struct Worker<'r> {
     run: &'r Run<'r>,
     /// The only connection it may have, and to which destination.
-    link: Option<(usize, Link<'r>)>,
+    line: Option<(usize, Line<'r>)>,
 }
 
 /// How far a run has come with all its payloads together.
@@ -236,7 +240,7 @@ impl Worker<'_> {
             return outcome(job, End::NotTried { fault, reason });
         }
         // What is known to be away is not waited for, and nothing is sent elsewhere that must wait for it.
-        if let Some(refusal) = sites.iter().find_map(|site| self.run.pools[*site].refusal()) {
+        if let Some(refusal) = sites.iter().find_map(|site| self.run.lines[*site].refusal()) {
             let (kind, reason) = (refusal.kind, refusal.message);
             return outcome(
                 job,
@@ -305,8 +309,8 @@ impl Worker<'_> {
     /// Says how a job ended, and whether the run goes on with the others.
     fn judge(&mut self, trouble: &Trouble) -> End {
         let Run { uploader, closed, .. } = self.run;
-        if let (Some(kind), Some((_, link))) = (site_kind(trouble), &mut self.link) {
-            link.heard(kind);
+        if let (Some(kind), Some((_, line))) = (site_kind(trouble), &mut self.line) {
+            line.heard(kind);
         }
         if let Err(stopped) = uploader.context.stop.check() {
             let (fault, reason) = (Fault::TryLater, stopped.to_string());
@@ -325,10 +329,13 @@ impl Worker<'_> {
 }
 
 impl Uploader<'_> {
-    /// Returns the places of sites in [`Self::destinations`].
+    /// Returns the places of sites in [`Self::destinations`], those where packages are handed in last: there, nothing is
+    /// under way while others have their turn.
     fn indices(&self, names: &Names) -> Vec<usize> {
-        let place = |name| self.destinations.iter().position(|to| to.site.name() == name);
-        names.iter().filter_map(place).collect()
+        let place = |name| self.destinations.iter().position(|to| to.name() == name);
+        let mut sites: Vec<usize> = names.iter().filter_map(place).collect();
+        sites.sort_by_key(|site| matches!(self.destinations[*site].way, Way::Desk(_)));
+        sites
     }
 }
 

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::Snapshot;
 use crate::foreign::{escape, tame};
 use crate::lock::Held;
+use crate::site::{PackageName, Place};
 use crate::sites::{Names, Roles, no_site};
 use crate::spool::{Hold, Job, Outage, Room};
 
@@ -163,6 +164,15 @@ impl fmt::Display for Plan {
     }
 }
 
+/// Says by which name a payload is handed in where it has another than elsewhere.
+fn tell_desks(f: &mut fmt::Formatter<'_>, to: &Names, place: &Place) -> fmt::Result {
+    let desks = to.desks();
+    match PackageName::of(place) {
+        Ok(name) if !desks.is_empty() => write!(f, ", handed in at {desks} as {}", name.as_str()),
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
 impl fmt::Display for JobPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let manifest = &self.job.manifest;
@@ -173,10 +183,12 @@ impl fmt::Display for JobPlan {
                 if to.must_be_told() {
                     write!(f, " to {to}")?;
                 }
+                tell_desks(f, to, &manifest.place)?;
                 if then.is_empty() { Ok(()) } else { write!(f, ", and then to {then}") }
             }
             Verdict::CatchUp { to } => {
-                write!(f, "deliver {} bytes as {} to {to} as well", manifest.digests.size, manifest.place)
+                write!(f, "deliver {} bytes as {} to {to} as well", manifest.digests.size, manifest.place)?;
+                tell_desks(f, to, &manifest.place)
             }
             Verdict::Lags { reasons } => write!(f, "nothing, {}", reasons.join("; ")),
             Verdict::NoSite { reason } => f.write_str(reason),

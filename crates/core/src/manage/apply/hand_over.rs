@@ -1,9 +1,10 @@
 //! From a staged job to a payload in the upload area: own, sidecars, queue (M5 to M7).
 
 use super::{Run, Trouble, Work};
-use crate::deliver::{self, DeliverError, Final, Released};
+use crate::deliver::{self, DeliverError, Final, Released, Verify};
 use crate::record::{Change, Status};
 use crate::sidecar::{SidecarKind, Sidecars};
+use crate::site::{Link, SiteError, SiteErrorKind};
 use crate::sites::{Contact, Names};
 use crate::spool::{Job, ParkKind, Room};
 use crate::store::{WriteError, WriteRefusal};
@@ -60,14 +61,16 @@ impl Run<'_, '_> {
         let place = &job.manifest.place;
         let mut without = Vec::new();
         for site in self.places_of(to) {
+            if self.is_desk(site) {
+                // What lies there is the server's business, and its sidecars come with the payload.
+                if self.released(job, site)?.is_of_other(job.id.generation) {
+                    return Err(self.conflict(job, site, work)?);
+                }
+                continue;
+            }
             let found = self.clear_final(job, site, subject).map_err(|trouble| self.told(site, trouble))?;
             match found {
-                Final::Conflict => {
-                    let conflict = DeliverError::Conflict(place.payload()).into();
-                    let reason = chain(&self.told(site, conflict));
-                    self.park(job, ParkKind::Conflict, &reason, work)?;
-                    return Err(Trouble::Build { reason, seen: job.manifest.fingerprint.clone() });
-                }
+                Final::Conflict => return Err(self.conflict(job, site, work)?),
                 Final::Same(_) if self.released(job, site)? != Released::Never => {
                     let kept = self.keep_released_sidecars(job, site, subject);
                     kept.map_err(|trouble| self.told(site, trouble))?;
@@ -81,7 +84,10 @@ impl Run<'_, '_> {
             let put = self.put_sidecars(job, &sidecars, site, subject);
             put.map_err(|trouble| self.told(site, trouble))?;
         }
-        work.done.push(format!("put the sidecars to {to}"));
+        let shelves = to.shelves();
+        if !shelves.is_empty() {
+            work.done.push(format!("put the sidecars to {shelves}"));
+        }
         let manager = &mut self.manager;
         manager.lock.confirm()?;
         let lock = work.lock()?;
@@ -126,13 +132,13 @@ impl Run<'_, '_> {
         let released = self.released(job, site)?;
         let manager = &mut self.manager;
         let place = &job.manifest.place;
-        let Contact { link, verify } = &mut manager.contacts[site];
+        let (link, verify) = shelf(&mut manager.contacts[site])?;
         let session = link.open()?;
         let log = manager.log;
         log.record(subject, "M6", &format!("make the directory {} at the site", place.dir()), || {
             session.make_dirs(place.dir())
         })?;
-        let found = deliver::clear_final(session, place, &job.manifest.digests, released, *verify)?;
+        let found = deliver::clear_final(session, place, &job.manifest.digests, released, verify)?;
         if let Final::MovedAside(to) = &found {
             log.note(subject, "M6", &format!("moved what stood at {place} and was never released to {to}"));
         }
@@ -147,8 +153,7 @@ impl Run<'_, '_> {
         subject: Subject<'_>,
     ) -> Result<usize, Trouble> {
         let place = &job.manifest.place;
-        let contact = &mut self.manager.contacts[site];
-        let session = contact.link.open()?;
+        let session = shelf(&mut self.manager.contacts[site])?.0.open()?;
         let put = || deliver::put_sidecars(session, place, job.id.generation, sidecars);
         Ok(self.manager.log.record(
             subject,
@@ -156,6 +161,18 @@ impl Run<'_, '_> {
             &format!("put the sidecars of {place} to the site"),
             put,
         )?)
+    }
+
+    fn is_desk(&self, site: usize) -> bool {
+        matches!(self.manager.contacts[site], Contact::Desk { .. })
+    }
+
+    /// Takes a job out of the flow whose place another generation has that was released, and returns what to say.
+    fn conflict(&mut self, job: &Job, site: usize, work: &mut Work) -> Result<Trouble, Trouble> {
+        let conflict = DeliverError::Conflict(job.manifest.place.payload()).into();
+        let reason = chain(&self.told(site, conflict));
+        self.park(job, ParkKind::Conflict, &reason, work)?;
+        Ok(Trouble::Build { reason, seen: job.manifest.fingerprint.clone() })
     }
 
     fn released(&self, job: &Job, site: usize) -> Result<Released, Trouble> {
@@ -170,8 +187,10 @@ impl Run<'_, '_> {
 
     /// Says of which site a trouble is, if there are several, and drops a connection that is of no more use.
     fn told(&mut self, site: usize, trouble: Trouble) -> Trouble {
-        if let Trouble::Site(error) | Trouble::Deliver(DeliverError::Site(error)) = &trouble {
-            self.manager.contacts[site].link.heard(error.kind);
+        if let Trouble::Site(error) | Trouble::Deliver(DeliverError::Site(error)) = &trouble
+            && let Contact::Shelf { link, .. } = &mut self.manager.contacts[site]
+        {
+            link.heard(error.kind);
         }
         match &*self.manager.contacts {
             [_] => trouble,
@@ -191,7 +210,7 @@ impl Run<'_, '_> {
         let key = self.manager.key.as_ref().map_err(Clone::clone)?;
         let path = job.manifest.place.sidecar(SidecarKind::Signature);
         let mut theirs = Vec::new();
-        self.manager.contacts[site].link.open()?.get(&path, 0, &mut theirs)?;
+        shelf(&mut self.manager.contacts[site])?.0.open()?.get(&path, 0, &mut theirs)?;
         if theirs == ours.get(SidecarKind::Signature) {
             return Ok(());
         }
@@ -203,5 +222,16 @@ impl Run<'_, '_> {
         let spool = self.manager.spool;
         let effect = "take over the signature that was released";
         Ok(self.manager.log.record(subject, "M6", effect, || spool.replace_signature(job, &theirs))?)
+    }
+}
+
+/// Returns the connection to a site whose files can be looked at, and how strongly a payload there must be verified.
+fn shelf<'c, 's>(contact: &'c mut Contact<'s>) -> Result<(&'c mut Link<'s>, Verify), SiteError> {
+    match contact {
+        Contact::Shelf { link, verify } => Ok((link, *verify)),
+        Contact::Desk { name } => {
+            let text = format!("site {name} lets nobody look at what it has");
+            Err(SiteError::new(SiteErrorKind::Unsupported, text))
+        }
     }
 }

@@ -24,6 +24,7 @@ fn roles(sites: &[(&str, &str)]) -> Roles {
         name: (*name).to_owned(),
         builds: Builds::matching(pattern).unwrap(),
         is_required: *name != "mirror2",
+        is_desk: false,
     };
     Roles(sites.iter().map(role).collect())
 }

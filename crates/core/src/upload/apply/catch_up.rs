@@ -6,14 +6,16 @@
 
 use std::fs::File;
 
-use super::{End, Outcome, Task, Trouble, Uploader, Worker, fault_of, guard, outcome};
+use super::hand_in::DeskOf;
+use super::transfer::Shelf;
+use super::{End, Lines, Outcome, Task, Trouble, Uploader, Worker, fault_of, guard, outcome};
 use crate::deliver::{self, Released};
 use crate::lock::{Lock, LockError};
 use crate::retry;
-use crate::spool::{Attempts, Found, Job, Room};
+use crate::spool::{Attempts, Found, Job, Receipt, Room};
 use crate::txlog::chain;
 
-impl Worker<'_> {
+impl<'r> Worker<'r> {
     /// Delivers a job that was sent to more sites; returns what there is to say about each.
     pub(super) fn catch_up(&mut self, task: &Task) -> Vec<(usize, Outcome)> {
         let told = |end| (task.index, outcome(&task.job, end));
@@ -45,7 +47,7 @@ impl Worker<'_> {
         let mut outcomes = Vec::new();
         for &site in &task.sites {
             // A site that could not be connected to before in this run is not waited for; that was said.
-            if self.run.pools[site].refusal().is_some() {
+            if self.run.lines[site].refusal().is_some() {
                 continue;
             }
             let delivered = self.catch_up_at(site, &mut job, &payload, &mut lock);
@@ -69,21 +71,37 @@ impl Worker<'_> {
     ) -> Result<String, Trouble> {
         let run = self.run;
         let spool = run.uploader.spool;
-        let ready = self.stage(job, site, payload).map_err(|trouble| run.told(site, trouble))?;
-        // What customers have stays as it is.
-        if !(ready.staged.is_final() && ready.released != Released::Never) {
-            let sidecars = spool.sidecars(job)?;
-            let session = self.link_to(site).open().map_err(Trouble::Connect)?;
-            deliver::put_sidecars(session, &job.manifest.place, job.id.generation, &sidecars)
-                .map_err(|error| run.told(site, error.into()))?;
-        }
-        let receipt = self.commit(job, ready, lock).map_err(|trouble| run.told(site, trouble))?;
-        let done = run.summary(&job.manifest.place, &receipt);
+        let receipt = match &run.lines[site] {
+            Lines::Shelf(pool) => self.lay_down(Shelf { site, pool }, job, payload, lock),
+            Lines::Desk(pool) => {
+                let brought = self.bring(job, DeskOf { site, pool }, payload);
+                brought.and_then(|ready| self.hand_in(job, ready, payload, lock))
+            }
+        };
+        let receipt = receipt.map_err(|trouble| run.told(site, trouble))?;
+        let done = run.summary(&receipt);
         if job.lags.remove(&receipt.site).is_some() {
             spool.put_lags(job)?;
         }
         spool.add_receipt(job, receipt)?;
         Ok(done)
+    }
+
+    fn lay_down(
+        &mut self,
+        shelf: Shelf<'r>,
+        job: &Job,
+        payload: &File,
+        lock: &mut Lock,
+    ) -> Result<Receipt, Trouble> {
+        let ready = self.stage(job, shelf, payload)?;
+        // What customers have stays as it is.
+        if !(ready.staged.is_final() && ready.released != Released::Never) {
+            let sidecars = self.run.uploader.spool.sidecars(job)?;
+            let session = self.link_to(shelf).open().map_err(Trouble::Connect)?;
+            deliver::put_sidecars(session, &job.manifest.place, job.id.generation, &sidecars)?;
+        }
+        self.commit(job, ready, lock)
     }
 
     /// Notes that a site still lags, and returns what is to be said. What is not the site's own trouble ends it all.
@@ -95,7 +113,7 @@ impl Worker<'_> {
         };
         let Some(fault) = fault_of(&trouble) else { return Err(trouble) };
         self.judge(&trouble);
-        let (now, name) = (context.now(), destinations[site].site.name().to_owned());
+        let (now, name) = (context.now(), destinations[site].name().to_owned());
         let count = job.lags.get(&name).map_or(0, |before| before.count).saturating_add(1);
         // A site that cannot be connected to pauses for all jobs at once (`breaker`).
         let next_try =

@@ -8,21 +8,28 @@ use std::fs::File;
 use std::thread;
 use std::time::Duration;
 
-use super::{Run, Trouble, Uploader, Worker};
+use super::hand_in::DeskOf;
+use super::{Lines, Run, Trouble, Uploader, Worker};
 use crate::deliver::{self, DeliverError, Delivered, Delivery, Released, Staged, Stop};
 use crate::exit::Fault;
 use crate::lock::Lock;
 use crate::retry;
 use crate::run::RunContext;
-use crate::site::{Link, Place};
-use crate::sites::Destination;
+use crate::site::{Pool, RemotePath};
 use crate::spool::{Attempts, Job, Receipt, Spool, SpoolError};
 use crate::txlog::{Subject, chain};
 
+/// A site whose files can be looked at.
+#[derive(Clone, Copy)]
+pub(super) struct Shelf<'r> {
+    /// Its place in [`Uploader::destinations`].
+    pub(super) site: usize,
+    pub(super) pool: &'r Pool<'r>,
+}
+
 /// A payload that is verified at one of its sites.
-pub(super) struct Ready {
-    /// The site's place in [`Uploader::destinations`].
-    site: usize,
+pub(super) struct Ready<'r> {
+    shelf: Shelf<'r>,
     pub(super) staged: Staged,
     /// What was known of releases there before.
     pub(super) released: Released,
@@ -36,17 +43,30 @@ impl<'r> Worker<'r> {
         sites: &[usize],
         lock: &mut Lock,
     ) -> Result<Vec<String>, Trouble> {
-        let payload = self.run.uploader.spool.open_payload(job)?;
-        let mut ready = Vec::new();
+        let run = self.run;
+        let payload = run.uploader.spool.open_payload(job)?;
+        let (mut staged, mut brought) = (Vec::new(), Vec::new());
         for &site in sites {
-            ready.push(self.stage(job, site, &payload).map_err(|trouble| self.run.told(site, trouble))?);
+            let told = |trouble| run.told(site, trouble);
+            match &run.lines[site] {
+                Lines::Shelf(pool) => {
+                    staged.push((site, self.stage(job, Shelf { site, pool }, &payload).map_err(told)?));
+                }
+                Lines::Desk(pool) => {
+                    brought.push((site, self.bring(job, DeskOf { site, pool }, &payload).map_err(told)?));
+                }
+            }
         }
         let mut receipts = Vec::new();
-        for ready in ready {
-            let site = ready.site;
-            receipts.push(self.commit(job, ready, lock).map_err(|trouble| self.run.told(site, trouble))?);
+        // A desk proves the payload only now; what it says there, the others do not show yet.
+        for (site, ready) in brought {
+            let handed_in = self.hand_in(job, ready, &payload, lock);
+            receipts.push(handed_in.map_err(|trouble| run.told(site, trouble))?);
         }
-        let done = receipts.iter().map(|receipt| self.run.summary(&job.manifest.place, receipt)).collect();
+        for (site, ready) in staged {
+            receipts.push(self.commit(job, ready, lock).map_err(|trouble| run.told(site, trouble))?);
+        }
+        let done = receipts.iter().map(|receipt| run.summary(receipt)).collect();
         let Uploader { spool, log, context, .. } = *self.run.uploader;
         log.record(
             subject(job, &job.id.to_string()),
@@ -58,33 +78,40 @@ impl<'r> Worker<'r> {
     }
 
     /// Copies and verifies (U2, U3).
-    pub(super) fn stage(&mut self, job: &Job, site: usize, payload: &File) -> Result<Ready, Trouble> {
+    pub(super) fn stage(
+        &mut self,
+        job: &Job,
+        shelf: Shelf<'r>,
+        payload: &File,
+    ) -> Result<Ready<'r>, Trouble> {
         thread::scope(|scope| {
-            let (pool, size) = (&self.run.pools[site], job.manifest.digests.size);
-            self.stage_with(job, site, payload, &mut |distance| deliver::prepare(scope, pool, size, distance))
+            let size = job.manifest.digests.size;
+            let mut is_in = |distance| deliver::prepare(scope, shelf.pool, size, distance);
+            self.stage_with(job, shelf, payload, &mut is_in)
         })
     }
 
     fn stage_with(
         &mut self,
         job: &Job,
-        site: usize,
+        shelf: Shelf<'r>,
         payload: &File,
         is_in: &mut dyn FnMut(Duration),
-    ) -> Result<Ready, Trouble> {
+    ) -> Result<Ready<'r>, Trouble> {
         let run = self.run;
         let Uploader { spool, destinations, log, context, .. } = *run.uploader;
+        let Shelf { site, pool } = shelf;
         let to = &destinations[site];
         let id = job.id.to_string();
         let subject = subject(job, &id);
-        let link = self.link_to(site);
+        let link = self.link_to(shelf);
         if link.is_closed() {
-            let effect = format!("connect to {}", run.name_of(to));
+            let effect = format!("connect to {}", run.called(site));
             let connected = log.record(subject, "U2", &effect, || link.open_and_tell(is_in).map(|_| ()));
             connected.map_err(Trouble::Connect)?;
         }
         let session = link.open().map_err(Trouble::Connect)?;
-        let released = spool.released(to.site.name(), job)?;
+        let released = spool.released(to.name(), job)?;
         let go_on = || go_on(context);
         let delivery = Delivery {
             place: &job.manifest.place,
@@ -92,10 +119,10 @@ impl<'r> Worker<'r> {
             verify: to.verify,
             released,
             go_on: &go_on,
-            pool: Some(&run.pools[site]),
+            pool: Some(pool),
             may_commit: &|| Ok(()),
         };
-        let effect = format!("bring {} to {}", job.manifest.place, run.name_of(to));
+        let effect = format!("bring {} to {}", job.manifest.place, run.called(site));
         let staged = log.record(subject, "U2", &effect, || {
             let mut told = 0;
             deliver::stage(session, &delivery, payload, &mut |bytes| {
@@ -104,18 +131,23 @@ impl<'r> Worker<'r> {
                 told = told.max(bytes);
             })
         })?;
-        Ok(Ready { site, staged, released })
+        Ok(Ready { shelf, staged, released })
     }
 
     /// Gives it its name (U4).
-    pub(super) fn commit(&mut self, job: &Job, ready: Ready, lock: &mut Lock) -> Result<Receipt, Trouble> {
-        let Ready { site, staged, released } = ready;
+    pub(super) fn commit(
+        &mut self,
+        job: &Job,
+        ready: Ready<'r>,
+        lock: &mut Lock,
+    ) -> Result<Receipt, Trouble> {
+        let Ready { shelf, staged, released } = ready;
         let run = self.run;
         let Uploader { spool, destinations, log, context, .. } = *run.uploader;
-        let to = &destinations[site];
+        let to = &destinations[shelf.site];
         let id = job.id.to_string();
         let subject = subject(job, &id);
-        let session = self.link_to(site).open().map_err(Trouble::Connect)?;
+        let session = self.link_to(shelf).open().map_err(Trouble::Connect)?;
         let held = RefCell::new(&mut *lock);
         let go_on = || go_on(context);
         let delivery = Delivery {
@@ -126,7 +158,7 @@ impl<'r> Worker<'r> {
             go_on: &go_on,
             pool: None,
             may_commit: &|| {
-                may_commit(spool, to.site.name(), job, released)?;
+                may_commit(spool, to.name(), job, released)?;
                 log.note(subject, "U3", "the whole of it is verified under its .part name");
                 held.borrow_mut().confirm().map_err(|e| Stop(chain(&e)))
             },
@@ -139,7 +171,7 @@ impl<'r> Worker<'r> {
         }
         Ok(Receipt {
             format: 1,
-            site: to.site.name().to_owned(),
+            site: to.name().to_owned(),
             delivery: delivered?,
             peer: session.peer(),
             path: job.manifest.place.payload(),
@@ -147,16 +179,6 @@ impl<'r> Worker<'r> {
             host: context.identity.host.clone(),
             run: context.identity.run.clone(),
         })
-    }
-
-    /// Returns the connection to a site, after giving back one to another.
-    pub(super) fn link_to(&mut self, site: usize) -> &mut Link<'r> {
-        if self.link.as_ref().is_some_and(|(of, _)| *of != site) {
-            self.link = None;
-        }
-        let run = self.run;
-        let (_, link) = self.link.get_or_insert_with(|| (site, Link::new(&run.pools[site])));
-        link
     }
 
     /// Notes a failed try in the job, so that `status` and `why` can tell, and pauses if trying on does harm.
@@ -183,19 +205,20 @@ impl Run<'_> {
     pub(super) fn told(&self, site: usize, trouble: Trouble) -> Trouble {
         match self.uploader.destinations {
             [_] => trouble,
-            all => Trouble::At { site: all[site].site.name().to_owned(), source: Box::new(trouble) },
+            all => Trouble::At { site: all[site].name().to_owned(), source: Box::new(trouble) },
         }
     }
 
-    fn name_of(&self, to: &Destination<'_>) -> String {
+    /// Returns what a site is called in the log.
+    pub(super) fn called(&self, site: usize) -> String {
         match self.uploader.destinations {
             [_] => "the site".to_owned(),
-            _ => to.site.name().to_owned(),
+            all => all[site].name().to_owned(),
         }
     }
 
-    pub(super) fn summary(&self, place: &Place, receipt: &Receipt) -> String {
-        let text = summary(place, &receipt.delivery);
+    pub(super) fn summary(&self, receipt: &Receipt) -> String {
+        let text = summary(&receipt.path, &receipt.delivery);
         match self.uploader.destinations {
             [_] => text,
             _ => format!("{}: {text}", receipt.site),
@@ -203,17 +226,17 @@ impl Run<'_> {
     }
 }
 
-fn subject<'s>(job: &'s Job, id: &'s str) -> Subject<'s> {
+pub(super) fn subject<'s>(job: &'s Job, id: &'s str) -> Subject<'s> {
     Subject { record: job.id.record.as_str(), job: id }
 }
 
-fn go_on(context: &RunContext) -> Result<(), Stop> {
+pub(super) fn go_on(context: &RunContext) -> Result<(), Stop> {
     context.stop.check().map_err(|e| Stop(e.to_string()))
 }
 
 /// Refuses the final rename if the build is held by now, or if something was released under that name since the
 /// transfer began, with `before` being what was known then.
-fn may_commit(spool: &Spool, site: &str, job: &Job, before: Released) -> Result<(), Stop> {
+pub(super) fn may_commit(spool: &Spool, site: &str, job: &Job, before: Released) -> Result<(), Stop> {
     let unsure = |error: SpoolError| Stop(chain(&error));
     if let Some(hold) = spool.hold(&job.id.record).map_err(unsure)? {
         return Err(Stop(hold.to_string()));
@@ -224,7 +247,7 @@ fn may_commit(spool: &Spool, site: &str, job: &Job, before: Released) -> Result<
     Ok(())
 }
 
-fn summary(place: &Place, delivery: &Delivered) -> String {
+fn summary(place: &RemotePath, delivery: &Delivered) -> String {
     if delivery.adopted {
         return format!("{place} already stood at the site, verified by {}", delivery.verified_by);
     }
