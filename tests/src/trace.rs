@@ -3,8 +3,11 @@
 //! strace sees what the kernel is asked for, not what the program believes it does. It can also kill the program as it
 //! enters its n-th call of a kind: the call is then not made, and everything before it was.
 
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::program::{Run, Running};
 
@@ -51,6 +54,26 @@ pub fn calls(command: Command, names: &str) -> (Run, Vec<String>) {
     let run = Running::start(under_strace(command, &options)).wait();
     let text = std::fs::read_to_string(log.path()).expect("what strace has written");
     (run, text.lines().map(str::to_owned).collect())
+}
+
+/// Watches a running process and all its threads until `during` is over, and returns the same lines.
+pub fn calls_of(process: u32, names: &str, during: impl FnOnce()) -> Vec<String> {
+    let log = tempfile::NamedTempFile::new().expect("a temporary file");
+    let (only, process) = (format!("trace={names}"), process.to_string());
+    let mut watch = Command::new(STRACE);
+    watch
+        .args(["-f", "-y", "-s", "256", "-e", &only, "-e", "signal=none", "-p", &process, "-o"])
+        .arg(log.path());
+    let mut strace = watch.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().expect("strace starts");
+    // Kept to the end: it tells of each new thread, and would die of nobody reading that.
+    let mut said = BufReader::new(strace.stderr.take().expect("a pipe")).lines();
+    let first = said.next().expect("it says what it does").expect("text");
+    assert!(first.contains("attached"), "{first}");
+    during();
+    kill_process(Pid::from_child(&strace), Signal::INT).expect("a child");
+    strace.wait().expect("strace ends");
+    let text = std::fs::read_to_string(log.path()).expect("what strace has written");
+    text.lines().map(str::to_owned).collect()
 }
 
 /// Returns the command line of `command` under strace, in the same directory and environment.

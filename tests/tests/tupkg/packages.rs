@@ -4,6 +4,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
+use intraware_tests::trace;
+
 use crate::raw::{Raw, announce, md5};
 use crate::scene::{PASSWORD, Scene, Tls, USER, content, private};
 
@@ -215,4 +217,28 @@ fn s4_07_s4_21_what_was_stored_is_not_stored_twice_and_never_replaced() {
     ]);
     assert_eq!(scene.incoming(), ["u1/p.pkg.tar.xz", "u1/q.pkg.tar.xz"]);
     assert!(fs::read(scene.path("root/incoming/u1/p.pkg.tar.xz")).expect("a package") == content(1000, 2));
+}
+
+/// A kill leaves to the kernel what it has not written to the disk yet, so only the order of the calls tells.
+#[test]
+fn s4_20_s4_21_a_package_is_on_the_disk_before_it_has_its_name_and_the_name_before_pass_is_said() {
+    let scene = Scene::new("");
+    let server = scene.serve();
+    scene.package("p.pkg.tar.xz", 100_000, 1);
+    let account = scene.account("account", server.address(), Tls::No, "");
+    let calls = trace::calls_of(server.id(), "write,fsync,link,linkat,sendto", || {
+        scene.send(&account, &["p.pkg.tar.xz"]).expect(0);
+    });
+    let last = |words: [&str; 2]| {
+        let found = calls.iter().rposition(|call| words.iter().all(|word| call.contains(word)));
+        found.unwrap_or_else(|| panic!("there is no {words:?}: {calls:#?}"))
+    };
+    let order = [
+        last(["write(", "/partial/"]),
+        last(["fsync(", "/partial/"]),
+        last(["link", "/incoming/u1/p.pkg.tar.xz"]),
+        last(["fsync(", "/incoming/u1>"]),
+        last(["sendto(", "PASS"]),
+    ];
+    assert!(order.is_sorted(), "{order:?}: {calls:#?}");
 }

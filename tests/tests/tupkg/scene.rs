@@ -225,6 +225,10 @@ impl Server {
         }
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).expect("a child");
     }
@@ -232,7 +236,7 @@ impl Server {
     /// Stops it, and waits until none of its threads does anything more.
     pub(crate) fn stop(&self) {
         self.signal(Signal::STOP);
-        let tasks = PathBuf::from(format!("/proc/{}/task", self.child.id()));
+        let tasks = PathBuf::from(format!("/proc/{}/task", self.id()));
         let is_stopped = |task: fs::DirEntry| {
             let stat = fs::read_to_string(task.path().join("stat")).unwrap_or_default();
             stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
@@ -259,7 +263,7 @@ impl Server {
 
     /// Returns the most memory that it had, in MiB.
     pub(crate) fn peak_mib(&self) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("a process");
+        let status = fs::read_to_string(format!("/proc/{}/status", self.id())).expect("a process");
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a line");
         line.split_whitespace().next().and_then(|kib| kib.parse::<u64>().ok()).expect("a number") / 1024
     }
