@@ -386,11 +386,32 @@ fn what_cannot_be_is_refused_with_the_configuration() {
 }
 
 #[test]
-fn desks_are_several() {
+fn without_a_receipt_of_the_desk_nothing_is_completed() {
+    let mut bench = Bench::builder().build();
+    bench.add_build("p7", "blast/p7", small);
+    bench.manage(&["run"]).expect_silence();
+    bench.upload(&["run"]).expect_silence();
+    let desk = bench.add_desk("desk", "");
+    let says = "there is no receipt of it, and nothing there can be looked at (site desk)";
+    bench.manage(&["run"]).expect(1).complains(&["p7", says]);
+    assert_eq!(bench.record("p7")["released"], false);
+    bench.deliver();
+    bench.assert_delivered("p7");
+    assert_eq!(desk.names(), names("blast@p7.tar.gz"));
+}
+
+#[test]
+fn of_two_desks_none_shows_what_the_other_has_not_got() {
     let mut bench = Bench::builder().desk("").build();
     let second = bench.add_desk("second", "");
     bench.add_build("p7", "p7", fill);
-    bench.deliver();
+    bench.manage(&["run"]).expect_silence();
+    bench.desk().stop();
+    bench.upload(&["run"]).expect(69).complains(&["p7", "at site bench"]);
+    assert_eq!((second.names().len(), second.partial().len()), (0, 1), "it has all but the last byte");
+    bench.desk().start_again();
+    bench.upload(&["run", "--job", "p7"]).expect(0);
+    bench.manage(&["run"]).expect_silence();
     bench.assert_delivered("p7");
     assert_eq!(second.names(), bench.desk().names());
 }
