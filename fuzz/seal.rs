@@ -3,7 +3,7 @@
 /// Makes the checksum of each header right, and adds the end.
 ///
 /// Without it, nearly all that is changed at random would end at the first header's checksum.
-pub fn seal(bytes: &mut Vec<u8>) {
+pub(crate) fn seal(bytes: &mut Vec<u8>) {
     let mut at = 0;
     while let Some(block) = bytes.get_mut(at..at + 512) {
         if block.iter().all(|byte| *byte == 0) {
