@@ -1,18 +1,14 @@
 //! Takes the bytes of packages: to the disk as they come, and through the digests beside that.
 //!
 //! No more than one buffer is between the connection and the file, so that a killed server loses no more than that. The
-//! digests of a large package are computed by a second thread, for one core is not enough for both. The disk begins to
-//! write while the rest comes, so that little is left of that when the whole is there and must be on it.
+//! digests of a large package are computed by a second thread, for one core is not enough for both.
 
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
-use std::num::NonZeroU64;
 use std::os::unix::fs::FileExt as _;
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
-
-use rustix::fs::{Advice, fadvise};
 
 use super::room::Slot;
 use crate::digest::{Digests, Md5Sum, Sha256Sum};
@@ -24,9 +20,6 @@ const BUFFER: usize = 64 << 10;
 const LARGE: u64 = 4 << 20;
 /// How many buffers may wait for the digests.
 const WAITING: usize = 8;
-
-/// The disk is given so many bytes at a time.
-const STRETCH: u64 = 16 << 20;
 
 /// Why a package's bytes are not all there.
 #[derive(Debug, thiserror::Error)]
@@ -83,7 +76,6 @@ pub(super) struct Received {
 pub(super) fn receive(line: &mut Line, slot: &Slot, pace: &mut Pace) -> Result<Received, ReceiveError> {
     let mut file = slot.open().map_err(ReceiveError::File)?;
     let mut hashing = Hashing::begin(slot, &file).map_err(ReceiveError::File)?;
-    let mut disk = Disk { begun: slot.held, written: slot.held };
     let mut left = slot.rest();
     let mut buffer = vec![0; BUFFER];
     while left > 0 {
@@ -96,29 +88,10 @@ pub(super) fn receive(line: &mut Line, slot: &Slot, pace: &mut Pace) -> Result<R
         pace.add(count)?;
         file.write_all(&buffer[..count]).map_err(ReceiveError::File)?;
         left -= count as u64;
-        disk.add(&file, count);
         buffer = hashing.update(buffer, count);
     }
     let (md5, sha256) = hashing.finish().map_err(ReceiveError::File)?;
     Ok(Received { file, md5, sha256 })
-}
-
-/// Up to where a file is written, and up to where the disk has begun to write it.
-struct Disk {
-    begun: u64,
-    written: u64,
-}
-
-impl Disk {
-    fn add(&mut self, file: &File, bytes: usize) {
-        self.written += bytes as u64;
-        if let Some(stretch) = NonZeroU64::new(self.written - self.begun).filter(|n| n.get() >= STRETCH) {
-            // Linux begins to write what is not to be kept in memory; that it may forget it then does no harm. A system that
-            // does not take this advice writes it all in the end.
-            let _ = fadvise(file, self.begun, Some(stretch), Advice::DontNeed);
-            self.begun = self.written;
-        }
-    }
 }
 
 /// Computes digests, here or beside.
