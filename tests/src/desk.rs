@@ -107,10 +107,12 @@ impl Desk {
         if self.incoming().exists() { crate::spool::names(&self.incoming()) } else { Vec::new() }
     }
 
-    /// Returns the partial packages.
+    /// Returns the partial packages, the longest first: where a cut is noticed late, sidecars were announced as well.
     pub fn partial(&self) -> Vec<PathBuf> {
         let entries = fs::read_dir(self.dir.path().join("root/accounts/u1/partial")).into_iter().flatten();
-        entries.map(|entry| entry.expect("an entry").path()).collect()
+        let mut files: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
+        files.sort_by_key(|file| std::cmp::Reverse(fs::metadata(file).expect("a partial package").len()));
+        files
     }
 
     /// Returns what it has said since it was started.

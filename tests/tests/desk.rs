@@ -82,7 +82,7 @@ fn s4_13_s4_19_a_cut_is_gone_on_behind_and_until_its_last_byte_nothing_is_to_be_
     let relay = bench.relay(Fault::CutAfter(2 << 20));
     bench.add_build("p7", "p7", fill);
     bench.manage(&["run"]).expect_silence();
-    bench.upload(&["run"]).expect(75).complains(&["p7", "at site bench"]);
+    bench.upload(&["run"]).expect(75).complains(&["p7 (1)"]);
     assert!(bench.desk().names().is_empty(), "{:?}", bench.desk().names());
     bench.desk().wait_for("has closed the connection");
     let partial = bench.desk().partial();
@@ -407,7 +407,7 @@ fn of_two_desks_none_shows_what_the_other_has_not_got() {
     bench.add_build("p7", "p7", fill);
     bench.manage(&["run"]).expect_silence();
     bench.desk().stop();
-    bench.upload(&["run"]).expect(69).complains(&["p7", "at site bench"]);
+    bench.upload(&["run"]).expect(69).complains(&["p7 (1)"]);
     assert_eq!((second.names().len(), second.partial().len()), (0, 1), "it has all but the last byte");
     bench.desk().start_again();
     bench.upload(&["run", "--job", "p7"]).expect(0);

@@ -128,11 +128,20 @@ pub fn hand_in(
     packages.push(what.package());
     let mut handing = desk.announce(&packages)?;
     let held = handing.held().to_vec();
+    let from = held.last().copied().unwrap_or_default();
+    if from < brought.there() {
+        // The end of a connection that was cut looks like that of a session. Sidecars do not go before the payload is there.
+        let text = format!(
+            "{}: of {} bytes that were brought {from} are there; try again later",
+            what.path(),
+            brought.there()
+        );
+        return Err(SiteError::new(SiteErrorKind::Disconnected, text).into());
+    }
     for ((_, content), held) in what.sidecars.iter().zip(&held) {
         let rest = usize::try_from(*held).ok().and_then(|held| content.get(held..)).unwrap_or_default();
         handing.send(&mut &rest[..], &mut |_| ())?;
     }
-    let from = held.last().copied().unwrap_or_default();
     let sent = brought.sent + what.send(&mut handing, payload, from..what.digests.size, ask, progress)?;
     let verdicts = handing.verdicts()?;
     match verdicts.split_last() {
