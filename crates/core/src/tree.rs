@@ -11,11 +11,8 @@
 //! A walk can be split into several, each over some of the names in the build directory itself, for as many threads.
 //! Where it may be split is fixed by the number of those names ([`PARTS`]), so that what is computed over a part comes
 //! out the same whoever walks it.
-//!
-//! That no link leads out of the unpacked build is decided by its text alone: leading `..` may climb
-//! as far as the build directory, since no directory of the walk is behind a link, and after the
-//! first name there may be none, since that name may itself be a link to a shallower place.
 
+mod link;
 mod meta;
 mod names;
 mod totals;
@@ -27,6 +24,7 @@ use std::sync::Arc;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
+pub use link::{LinkPolicy, leads_out};
 pub use meta::Meta;
 use names::Names;
 pub use totals::Totals;
@@ -52,16 +50,6 @@ impl Default for TreePolicy {
     fn default() -> Self {
         Self { links: LinkPolicy::Reject, max_payload: 512 << 30, max_entries: 4_000_000, max_depth: 512 }
     }
-}
-
-/// What happens to links that are absolute or lead out of the build.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum LinkPolicy {
-    /// The build is refused.
-    Reject,
-    /// They are delivered as they are, with a warning.
-    Keep,
 }
 
 /// How many parts of about as many names the names in the build directory itself are in.
@@ -388,22 +376,6 @@ const SUBDIRECTORY: OFlags = OFlags::RDONLY
     .union(OFlags::NOFOLLOW)
     .union(OFlags::CLOEXEC)
     .union(OFlags::NONBLOCK);
-
-/// Returns why a link in a directory `depth` levels below the build directory could lead out of it.
-pub fn leads_out(target: &[u8], depth: usize) -> Option<&'static str> {
-    if target.starts_with(b"/") {
-        return Some("is absolute");
-    }
-    let mut names = target.split(|&b| b == b'/').filter(|name| !name.is_empty() && *name != b".").peekable();
-    let mut climbed = 0;
-    while names.next_if_eq(&b"..".as_slice()).is_some() {
-        climbed += 1;
-    }
-    if climbed > depth {
-        return Some("leads out of the build");
-    }
-    names.any(|name| name == b"..").then_some("has \"..\" after a name, which may lead out of the build")
-}
 
 #[cfg(test)]
 pub(crate) mod sample;

@@ -4,6 +4,9 @@
 //! nothing that somebody puts below the base can lead out of it. The file system's own guarantees are
 //! what the contract asks for; only the time that a call takes is the kernel's, not ours.
 
+#[cfg(test)]
+mod tests;
+
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -357,65 +360,5 @@ fn advice(kind: SiteErrorKind) -> &'static str {
         SiteErrorKind::Exists => "look at what stands there",
         SiteErrorKind::NotFound => "look whether somebody removed it",
         _ => "look at the file system and its mount",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::site::conformance::{Subject, conformance};
-
-    fn subject(dir: &tempfile::TempDir) -> Subject {
-        let site =
-            Directory { name: "dir".into(), base: dir.path().into(), file_mode: 0o640, dir_mode: 0o750 };
-        Subject::new(site, dir.path())
-    }
-
-    #[test]
-    fn s0_46_a_directory_keeps_the_contract_of_a_site() {
-        let dir = tempfile::tempdir().unwrap();
-        conformance(&subject(&dir));
-    }
-
-    #[test]
-    fn a_link_below_the_base_leads_nowhere() {
-        let (dir, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        std::os::unix::fs::symlink(outside.path(), dir.path().join("out")).unwrap();
-        let mut session = subject(&dir).site.connect().unwrap();
-        let path = RemotePath::new("out/x").unwrap();
-        let err = session.put(&path, 0, &mut &b"x"[..], &mut |_| ()).unwrap_err();
-        assert_eq!(err.kind, SiteErrorKind::NotRegular);
-        assert_eq!(session.make_dirs(&path).unwrap_err().kind, SiteErrorKind::NotRegular);
-        assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 0);
-    }
-
-    #[test]
-    fn a_rename_by_link_refuses_a_taken_name_and_finishes_an_interrupted_one() {
-        let dir = tempfile::tempdir().unwrap();
-        for name in ["a", "b"] {
-            std::fs::write(dir.path().join(name), name).unwrap();
-        }
-        let fd: OwnedFd = File::open(dir.path()).unwrap().into();
-        let open = Open {
-            site: Directory { name: "dir".into(), base: dir.path().into(), file_mode: 0, dir_mode: 0 },
-            base: fd,
-        };
-        let base = &open.base;
-        assert_eq!(open.link_and_unlink((base, "a"), (base, "b")), Err(Errno::EXIST));
-        assert_eq!(std::fs::read(dir.path().join("b")).unwrap(), b"b");
-        std::fs::hard_link(dir.path().join("a"), dir.path().join("c")).unwrap();
-        open.link_and_unlink((base, "a"), (base, "c")).unwrap();
-        assert!(!dir.path().join("a").exists() && dir.path().join("c").exists());
-    }
-
-    #[test]
-    fn a_base_that_is_not_there_is_a_matter_of_configuration() {
-        let site = Directory {
-            name: "dir".into(),
-            base: "/nonexistent/base".into(),
-            file_mode: 0o644,
-            dir_mode: 0o755,
-        };
-        assert_eq!(site.connect().err().unwrap().kind, SiteErrorKind::Configuration);
     }
 }

@@ -12,6 +12,8 @@ use crate::sites::{Builds, Role};
 use crate::spool::{Attempts, Hold, JobId, Manifest, Parked, Receipt, Retry};
 
 mod chores;
+mod jobs;
+mod places;
 
 const PATH: &str = "/builds/blast/p7";
 
@@ -196,68 +198,6 @@ fn chores_of(seen: &Snapshot) -> Vec<String> {
 }
 
 #[test]
-fn a_build_goes_to_the_sites_that_take_it_and_one_that_none_takes_is_an_error() {
-    let two = Policy { roles: roles(&[("intraware", "^blast/"), ("mirror", "")]), ..policy() };
-    let plan_of = |seen: &Snapshot, policy: &Policy| plan(seen, policy, now()).builds[0].to_string();
-    let mut empty = seen(vec![record("r1", Status::Empty)], vec![]);
-    empty.sources.insert(id("r1"), found("a"));
-    assert!(
-        plan_of(&empty, &two).contains("put the sidecars to intraware and mirror, "),
-        "{}",
-        plan_of(&empty, &two)
-    );
-    assert!(plan_of(&empty, &policy()).contains("put the sidecars to the site, "));
-    let other = Policy { roles: roles(&[("forge", "^forge/")]), ..policy() };
-    let nowhere = "no required site takes blast/p7: none of their `builds` matches that path; correct them, or the path";
-    assert_eq!(short(&plan(&empty, &other, now()).builds[0]), format!("fail: {nowhere}"));
-    // What was prepared before the configuration changed waits; the record stays as it is.
-    let staged = seen(vec![owner("r1", Status::InProcess, "a")], vec![job("r1", "a", Room::Staged)]);
-    assert_eq!(short(&plan(&staged, &other, now()).builds[0]), "cannot look");
-    assert!(plan_of(&staged, &other).contains(nowhere));
-}
-
-#[test]
-fn a_payload_is_kept_for_a_site_that_may_lag_and_no_longer_than_papers_are() {
-    let policy = Policy { roles: roles(&[("intraware", ""), ("mirror2", "")]), ..policy() };
-    let receipt = |site: &str| Receipt { site: site.into(), ..receipt() };
-    let sent = |sites: &[&str]| {
-        let receipts = sites.iter().map(|site| receipt(site)).collect();
-        Job { receipts, ..job("r1", "a", Room::Sent) }
-    };
-    let decide = |job: Job, status: Status, now: Timestamp| {
-        let mut seen = seen(vec![owner("r1", status, "a")], vec![job]);
-        seen.views.insert(id("r1"), right());
-        plan(&seen, &policy, now).builds[0].clone()
-    };
-    let confirm = decide(sent(&["intraware"]), Status::InProcess, now()).to_string();
-    assert!(confirm.ends_with("Association, and keep the payload for mirror2"), "{confirm}");
-    assert_eq!(short(&decide(sent(&["intraware"]), Status::Completed, now())), "lagging");
-    assert_eq!(
-        short(&decide(sent(&["intraware", "mirror2"]), Status::Completed, now())),
-        "retire, completed"
-    );
-    let later = now().saturating_add(policy.keep).unwrap();
-    let given_up = decide(sent(&["intraware"]), Status::Completed, later).to_string();
-    assert!(given_up.contains("and give up mirror2, which did not get it in time"), "{given_up}");
-}
-
-#[test]
-fn a_place_that_was_released_for_another_record_at_one_site_is_taken() {
-    let two = Policy { roles: roles(&[("intraware", ""), ("mirror", "")]), ..policy() };
-    let mut seen = seen(vec![record("r1", Status::Empty)], vec![]);
-    seen.sources.insert(id("r1"), found("a"));
-    let place = Place::of_build(b"blast/p7").unwrap();
-    let release = Release { site: "mirror".into(), place, record: id("r2"), generation: None, at: now() };
-    seen.releases.insert(crate::spool::Note::key(&release), release);
-    assert!(
-        short(&plan(&seen, &two, now()).builds[0]).starts_with("fail: blast/p7"),
-        "{:?}",
-        plan(&seen, &two, now())
-    );
-    assert_eq!(short(&plan(&seen, &policy(), now()).builds[0]), "prepare");
-}
-
-#[test]
 fn s0_06_s0_07_empty_and_error_builds_are_prepared() {
     for status in [Status::Empty, Status::Error] {
         let mut seen = seen(vec![record("r1", status)], vec![]);
@@ -307,60 +247,6 @@ fn s0_09_s0_10_completed_and_held_builds_get_no_payload_to_the_site() {
 }
 
 #[test]
-fn nothing_is_moved_under_the_hands_of_an_uploader() {
-    let mut seen = seen(vec![owner("r1", Status::DoNotRelease, "a")], vec![job("r1", "a", Room::Upload)]);
-    seen.busy.insert(id("r1"), Held(None));
-    assert_eq!(decide(&seen), "in use");
-}
-
-#[test]
-fn a_staged_job_of_an_in_process_build_is_handed_over() {
-    let seen = seen(vec![owner("r1", Status::InProcess, "a")], vec![job("r1", "a", Room::Staged)]);
-    assert_eq!(decide(&seen), "hand over from staged");
-}
-
-#[test]
-fn jobs_are_looked_for_in_flow_order_and_other_generations_are_parked() {
-    let jobs = vec![job("r1", "a", Room::Sent), job("r1", "a", Room::Upload), job("r1", "b", Room::Upload)];
-    let mut seen = seen(vec![owner("r1", Status::InProcess, "a")], jobs);
-    seen.views.insert(id("r1"), right());
-    assert_eq!(decide(&seen), "park Stale from upload, waiting");
-}
-
-#[test]
-fn a_job_of_the_same_directory_is_adopted_and_one_of_another_state_of_it_is_parked() {
-    for room in [Room::Staged, Room::Upload, Room::Sent] {
-        let mut seen = seen(vec![record("r1", Status::Error)], vec![job("r1", "a", room)]);
-        seen.sources.insert(id("r1"), found("a"));
-        assert_eq!(decide(&seen), format!("adopt from {room}"));
-        seen.sources.insert(id("r1"), found("b"));
-        assert_eq!(decide(&seen), format!("park Stale from {room}, prepare"));
-    }
-}
-
-#[test]
-fn a_parked_job_comes_back_only_when_the_reason_has_gone() {
-    for (kind, expected) in [
-        (ParkKind::Held, "hand over from parked"),
-        (ParkKind::Stale, "hand over from parked"),
-        (ParkKind::Conflict, "fail: because"),
-        (ParkKind::Damaged, "fail: because"),
-    ] {
-        let seen = seen(vec![owner("r1", Status::InProcess, "a")], vec![parked(kind, "a")]);
-        assert_eq!(decide(&seen), expected, "{kind:?}");
-    }
-}
-
-#[test]
-fn a_job_with_the_records_digests_from_another_path_is_not_the_records() {
-    let mut moved = owner("r1", Status::InProcess, "a");
-    moved.build_path = Some("/builds/blast/p8".into());
-    let mut seen = seen(vec![moved], vec![job("r1", "a", Room::Sent)]);
-    seen.views.insert(id("r1"), View::Wrong { reason: "nothing there".into() });
-    assert!(decide(&seen).starts_with("park Stale from sent, fail: payload lost"));
-}
-
-#[test]
 fn s0_29_a_failed_build_is_tried_again_after_a_pause_or_at_once_when_it_changes_or_is_named() {
     let mut seen = seen(vec![record("r1", Status::Error)], vec![]);
     let reason = "Build Not Found".to_owned();
@@ -396,38 +282,6 @@ fn an_operators_hold_stops_everything() {
     seen.holds
         .insert(id("r1"), Hold { record: id("r1"), reason: "wait".into(), since: now(), host: "ebb".into() });
     assert_eq!(decide(&seen), "held");
-}
-
-#[test]
-fn two_records_with_one_place_at_the_site_do_not_race() {
-    let mut seen = seen(vec![record("r2", Status::Empty), record("r1", Status::Empty)], vec![]);
-    for (name, dir) in [("r1", "blast/p7"), ("r2", "blast/P7")] {
-        seen.sources.insert(id(name), found("a"));
-        seen.places.insert(id(name), Place::of_build(dir.as_bytes()).unwrap());
-    }
-    let builds = plan(&seen, &policy(), now()).builds;
-    let of = |name: &str| short(builds.iter().find(|b| b.record.id == id(name)).unwrap());
-    assert_eq!(of("r1"), "prepare");
-    assert!(of("r2").starts_with("fail: record r1 is delivered to the same place"));
-    seen.records[0].status = Status::InProcess;
-    let builds = plan(&seen, &policy(), now()).builds;
-    assert!(builds.iter().any(|b| b.record.id == id("r1") && short(b).starts_with("fail: record r2")));
-}
-
-#[test]
-fn a_path_released_for_another_record_is_never_used_again() {
-    let mut seen = seen(vec![record("r1", Status::Empty)], vec![]);
-    seen.sources.insert(id("r1"), found("a"));
-    let place = Place::of_build(b"blast/p7").unwrap();
-    let release = Release {
-        site: "intraware".into(),
-        place: place.clone(),
-        record: id("r9"),
-        generation: Some(digests("z").generation()),
-        at: now(),
-    };
-    seen.releases.insert(Release::key_of("intraware", &place), release);
-    assert!(decide(&seen).starts_with("fail: blast/p7/p7.tar.gz was released for record r9"));
 }
 
 #[test]
@@ -479,39 +333,6 @@ fn a_record_that_the_selection_does_not_take_is_not_touched_even_if_named() {
     assert_eq!(decide(&seen), "not selected");
     seen.incomplete = Some((Fault::TryLater, "a page was lost".into()));
     assert_eq!(decide(&seen), "cannot look");
-}
-
-#[test]
-fn a_record_that_was_not_named_is_still_in_the_way() {
-    let mut seen = seen(vec![record("r1", Status::Error), owner("r2", Status::InProcess, "b")], vec![]);
-    for name in ["r1", "r2"] {
-        seen.sources.insert(id(name), found("a"));
-        seen.places.insert(id(name), Place::of_build(b"blast/p7").unwrap());
-    }
-    seen.named = Some([id("r1")].into());
-    assert!(decide(&seen).starts_with("fail: record r2 is delivered to the same place"));
-    seen.records.pop();
-    seen.jobs.push(job("r2", "b", Room::Upload));
-    assert!(decide(&seen).starts_with("fail: record r2 is delivered to the same place"));
-}
-
-#[test]
-fn a_job_that_cannot_be_read_is_not_a_job_that_is_missing() {
-    let unread = Unreadable {
-        room: Room::Upload,
-        dir_name: job("r1", "a", Room::Upload).dir_name,
-        id: Some(job("r1", "a", Room::Upload).id),
-        flaw: Flaw::Unread,
-        reason: "too many open files".into(),
-    };
-    let mut seen = seen(vec![owner("r1", Status::InProcess, "a")], vec![]);
-    seen.views.insert(id("r1"), View::Wrong { reason: "nothing there".into() });
-    seen.unreadable.push(unread);
-    assert_eq!(decide(&seen), "cannot look");
-    assert!(chores_of(&seen).is_empty());
-    seen.unreadable[0].flaw = Flaw::Damaged;
-    assert_eq!(decide(&seen), "cannot look");
-    assert!(chores_of(&seen)[0].starts_with("park upload/"));
 }
 
 #[test]
