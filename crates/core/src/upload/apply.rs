@@ -31,7 +31,7 @@ use crate::site::{SiteError, SiteErrorKind};
 use crate::sites::{Destination, Names, Way};
 use crate::spool::{Found, Job, ParkKind, Parked, Room, Spool, SpoolError};
 use crate::txlog::{Subject, TxLog};
-use ways::{Line, Lines};
+use ways::{Held, Lines};
 
 /// What delivering needs.
 pub struct Uploader<'a> {
@@ -87,7 +87,7 @@ pub fn apply(uploader: &Uploader<'_>, plan: Plan) -> Vec<Outcome> {
                 break;
             }
         }
-        Worker { run: &run, line: None }.work();
+        Worker { run: &run, held: Held::default() }.work();
     });
     uploader.context.progress.end();
     let mut outcomes = run.outcomes.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -128,10 +128,12 @@ impl Run<'_> {
             let next = guard(&self.queue).front().and_then(|task| task.sites.first().copied());
             let Some(site) = next else { return };
             let lines = &self.lines[site];
-            match lines.spare() {
-                Some(line) => return Worker { run: self, line: Some((site, line)) }.work(),
+            match lines.spare(site) {
+                Some(held) => return Worker { run: self, held }.work(),
                 // Nothing is to be had there: the job is only told so, and must not keep those behind it waiting.
-                None if lines.refusal().is_some() => return Worker { run: self, line: None }.work(),
+                None if lines.refusal().is_some() => {
+                    return Worker { run: self, held: Held::default() }.work();
+                }
                 None => lines.wait(),
             }
         }
@@ -142,7 +144,7 @@ impl Run<'_> {
 struct Worker<'r> {
     run: &'r Run<'r>,
     /// The only connection it may have, and to which destination.
-    line: Option<(usize, Line<'r>)>,
+    held: Held<'r>,
 }
 
 /// How far a run has come with all its payloads together.
@@ -309,8 +311,8 @@ impl Worker<'_> {
     /// Says how a job ended, and whether the run goes on with the others.
     fn judge(&mut self, trouble: &Trouble) -> End {
         let Run { uploader, closed, .. } = self.run;
-        if let (Some(kind), Some((_, line))) = (site_kind(trouble), &mut self.line) {
-            line.heard(kind);
+        if let Some(kind) = site_kind(trouble) {
+            self.held.heard(kind);
         }
         if let Err(stopped) = uploader.context.stop.check() {
             let (fault, reason) = (Fault::TryLater, stopped.to_string());

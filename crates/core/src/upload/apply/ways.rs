@@ -12,10 +12,11 @@ pub(super) enum Lines<'a> {
     Desk(Pool<'a, Desk>),
 }
 
-/// A connection to one destination.
-pub(super) enum Line<'r> {
-    Shelf(Link<'r>),
-    Desk(Link<'r, Desk>),
+/// What a worker holds: one connection at most, and to which destination.
+#[derive(Default)]
+pub(super) struct Held<'r> {
+    shelf: Option<(usize, Link<'r>)>,
+    desk: Option<(usize, Link<'r, Desk>)>,
 }
 
 impl<'a> Lines<'a> {
@@ -34,11 +35,11 @@ impl<'a> Lines<'a> {
         }
     }
 
-    /// Lends a connection that nobody needs otherwise, if there is one.
-    pub(super) fn spare(&self) -> Option<Line<'_>> {
+    /// Lends a connection to this destination, which is `site`, that nobody needs otherwise, if there is one.
+    pub(super) fn spare(&self, site: usize) -> Option<Held<'_>> {
         match self {
-            Self::Shelf(pool) => pool.spare().map(Line::Shelf),
-            Self::Desk(pool) => pool.spare().map(Line::Desk),
+            Self::Shelf(pool) => pool.spare().map(|link| Held { shelf: Some((site, link)), desk: None }),
+            Self::Desk(pool) => pool.spare().map(|link| Held { shelf: None, desk: Some((site, link)) }),
         }
     }
 
@@ -51,51 +52,51 @@ impl<'a> Lines<'a> {
     }
 }
 
-impl Line<'_> {
+impl Held<'_> {
     /// Hears of a failure; a connection that is of no more use is dropped.
     pub(super) fn heard(&mut self, kind: SiteErrorKind) {
-        match self {
-            Self::Shelf(link) => link.heard(kind),
-            // One that was used is of no more use whatever came of it.
-            Self::Desk(link) => link.end(),
+        if let Some((_, link)) = &mut self.shelf {
+            link.heard(kind);
         }
+        // One that was used is of no more use whatever came of it.
+        self.end_desk();
     }
-}
 
-impl Line<'_> {
-    /// Gives a connection back. A desk waits a moment only for somebody who has logged in, so its connection ends.
-    fn let_go<T>(line: Option<(usize, Self)>) -> Option<T> {
-        if let Some((_, Self::Desk(mut link))) = line {
+    /// Ends a connection to a desk, which waits a moment only for somebody who has logged in.
+    fn end_desk(&mut self) {
+        if let Some((_, link)) = &mut self.desk {
             link.end();
         }
-        None
     }
 }
 
 impl<'r> Worker<'r> {
     /// Returns the connection to a site whose files can be looked at, after giving back one to another.
     pub(super) fn link_to(&mut self, Shelf { site, pool }: Shelf<'r>) -> &mut Link<'r> {
-        let kept = match self.line.take() {
-            Some((of, Line::Shelf(link))) if of == site => Some(link),
-            other => Line::let_go(other),
-        };
-        let link = kept.unwrap_or_else(|| Link::new(pool));
-        match &mut self.line.insert((site, Line::Shelf(link))).1 {
-            Line::Shelf(link) => link,
-            Line::Desk(_) => unreachable!("this is what was put there"),
-        }
+        self.held.end_desk();
+        self.held.desk = None;
+        link_of(&mut self.held.shelf, site, pool)
     }
 
     /// Returns the connection to a desk, after giving back one to another site.
     pub(super) fn desk_at(&mut self, DeskOf { site, pool }: DeskOf<'r>) -> &mut Link<'r, Desk> {
-        let kept = match self.line.take() {
-            Some((of, Line::Desk(link))) if of == site => Some(link),
-            other => Line::let_go(other),
-        };
-        let link = kept.unwrap_or_else(|| Link::new(pool));
-        match &mut self.line.insert((site, Line::Desk(link))).1 {
-            Line::Desk(link) => link,
-            Line::Shelf(_) => unreachable!("this is what was put there"),
+        self.held.shelf = None;
+        if self.held.desk.as_ref().is_some_and(|(of, _)| *of != site) {
+            self.held.end_desk();
         }
+        link_of(&mut self.held.desk, site, pool)
     }
+}
+
+/// Returns what is held if it leads to this site, or else something that will.
+fn link_of<'h, 'r, S: ?Sized>(
+    held: &'h mut Option<(usize, Link<'r, S>)>,
+    site: usize,
+    pool: &'r Pool<'r, S>,
+) -> &'h mut Link<'r, S> {
+    if held.as_ref().is_some_and(|(of, _)| *of != site) {
+        *held = None;
+    }
+    let (_, link) = held.get_or_insert_with(|| (site, Link::new(pool)));
+    link
 }
