@@ -3,11 +3,13 @@
 //! Each read or write waits at most as long as is said ([`Limits::idle`]), and all of them together end at a moment
 //! ([`Limits::deadline`]). This holds below TLS, so that a handshake that comes in byte by byte ends as well.
 
+use std::fs::File;
 use std::io::{self, BufReader, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rustix::io::Errno;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, ServerConfig, ServerConnection, StreamOwned};
 use sha2::{Digest as _, Sha256};
@@ -31,6 +33,10 @@ pub(crate) struct Limits {
     /// When everything ends.
     pub(crate) deadline: Option<Instant>,
 }
+
+/// Errors of `sendfile` that are not about the connection: a signal came, or the file cannot be sent like that, or not be
+/// read.
+const NOT_OF_THE_LINE: [Errno; 5] = [Errno::INTR, Errno::INVAL, Errno::NOSYS, Errno::IO, Errno::STALE];
 
 /// A connection.
 pub(crate) struct Line {
@@ -98,6 +104,18 @@ impl Line {
     /// Demands that what is written from now on goes at so many bytes a second, on average over so much time.
     pub(crate) fn demand(&mut self, rate: u64, over: Duration) {
         self.timed().pace = Some(Box::new(Pace::new(rate, over)));
+    }
+
+    /// Sends bytes of a file without taking them out of the kernel, and returns how many; at the file's end none. Returns
+    /// nothing where they have to be read and written instead: under TLS, where the time to read them must not count
+    /// ([`demand`](Self::demand)), and where that tells what is wrong with the file.
+    pub(crate) fn send_file(&mut self, file: &File, mut at: u64, count: usize) -> io::Result<Option<usize>> {
+        let Way::Plain(timed @ Timed { pace: None, .. }) = &mut self.way else { return Ok(None) };
+        let sent = timed.written(|tcp| Ok(rustix::fs::sendfile(tcp, file, Some(&mut at), count)?));
+        match sent.as_ref().map_err(Errno::from_io_error) {
+            Err(Some(errno)) if NOT_OF_THE_LINE.contains(&errno) => Ok(None),
+            _ => sent.map(Some),
+        }
     }
 
     /// Returns whether there are bytes of the other end that nobody has asked for. An end is none.

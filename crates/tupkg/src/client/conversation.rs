@@ -1,6 +1,5 @@
 //! The session of several packages that lie in files.
 
-use std::io::{Read as _, Seek as _, SeekFrom};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::outcome::Failure;
@@ -68,25 +67,22 @@ fn pour(
     stop: &AtomicBool,
     progress: &mut dyn FnMut(u64),
 ) -> Result<(), Failure> {
-    let mut file = &package.file;
-    file.seek(SeekFrom::Start(sent.held)).map_err(Failure::Read)?;
-    let mut left = package.announced.size - sent.held;
-    progress(sent.held);
+    let Package { file, announced } = package;
+    let mut at = sent.held;
+    progress(at);
     let mut buffer = vec![0; BUFFER];
-    while left > 0 {
+    while at < announced.size {
         if stop.load(Ordering::Relaxed) {
             return Err(Failure::Stopped);
         }
-        let room = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-        let count = match file.read(&mut buffer[..room]) {
-            Ok(0) => return Err(Failure::Changed),
-            Ok(count) => count,
-            Err(error) => return Err(Failure::Read(error)),
-        };
-        transfer.send(&buffer[..count])?;
-        left -= count as u64;
-        sent.bytes += count as u64;
-        progress(count as u64);
+        let room = buffer.len().min(usize::try_from(announced.size - at).unwrap_or(usize::MAX));
+        let count = transfer.send_file(file, at, &mut buffer[..room])? as u64;
+        if count == 0 {
+            return Err(Failure::Changed);
+        }
+        at += count;
+        sent.bytes += count;
+        progress(count);
     }
     Ok(())
 }

@@ -3,8 +3,10 @@
 //! Each step is a value that the one before leads to, so that none can be left out. A session that is left before its end
 //! ([`Transfer::leave`]) is no failure: what the server has got it keeps, and the next session goes on from there.
 
+use std::fs::File;
 use std::io::{self, Write as _};
 use std::net::TcpStream;
+use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -148,6 +150,18 @@ impl Transfer {
     /// Sends the next bytes: of each package what the server lacks, one after the other.
     pub fn send(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         self.talk.line.write_all(bytes).map_err(|error| self.why(error.into()))
+    }
+
+    /// The same for bytes of a file that begin at `at`, at most as many as the buffer holds. Returns how many were sent; none
+    /// if the file ends there. What the buffer holds afterwards is of no meaning.
+    pub(super) fn send_file(&mut self, file: &File, at: u64, buffer: &mut [u8]) -> Result<usize, Failure> {
+        let sent = self.talk.line.send_file(file, at, buffer.len());
+        if let Some(count) = sent.map_err(|error| self.why(error.into()))? {
+            return Ok(count);
+        }
+        let count = file.read_at(buffer, at).map_err(Failure::Read)?;
+        self.send(&buffer[..count])?;
+        Ok(count)
     }
 
     /// Hears what the server has found out about each package, when all was sent.

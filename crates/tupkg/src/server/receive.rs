@@ -1,14 +1,18 @@
 //! Takes the bytes of packages: to the disk as they come, and through the digests beside that.
 //!
 //! No more than one buffer is between the connection and the file, so that a killed server loses no more than that. The
-//! digests of a large package are computed by a second thread, for one core is not enough for both.
+//! digests of a large package are computed by a second thread, for one core is not enough for both. The disk begins to
+//! write such a package while it comes in, so that little is left to be flushed when it is there.
 
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
+use std::num::NonZeroU64;
 use std::os::unix::fs::FileExt as _;
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
+
+use rustix::fs::{Advice, fadvise};
 
 use super::room::Slot;
 use crate::digest::{Digests, Md5Sum, Sha256Sum};
@@ -18,6 +22,8 @@ use crate::line::Line;
 const BUFFER: usize = 64 << 10;
 /// Packages of this size and more get a second thread.
 const LARGE: u64 = 4 << 20;
+/// After how many bytes the disk is told to write them.
+const WRITTEN: u64 = 16 << 20;
 /// How many buffers may wait for the digests.
 const WAITING: usize = 8;
 
@@ -78,6 +84,7 @@ pub(super) fn receive(line: &mut Line, slot: &Slot, pace: &mut Pace) -> Result<R
     let mut hashing = Hashing::begin(slot, &file).map_err(ReceiveError::File)?;
     let mut left = slot.rest();
     let mut buffer = vec![0; BUFFER];
+    let mut unwritten = 0;
     while left > 0 {
         let room = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
         let count = match line.read(&mut buffer[..room]) {
@@ -88,10 +95,22 @@ pub(super) fn receive(line: &mut Line, slot: &Slot, pace: &mut Pace) -> Result<R
         pace.add(count)?;
         file.write_all(&buffer[..count]).map_err(ReceiveError::File)?;
         left -= count as u64;
+        unwritten += count as u64;
+        if unwritten >= WRITTEN {
+            begin_to_write(&file, slot.announced.size - left - unwritten, unwritten);
+            unwritten = 0;
+        }
         buffer = hashing.update(buffer, count);
     }
     let (md5, sha256) = hashing.finish().map_err(ReceiveError::File)?;
     Ok(Received { file, md5, sha256 })
+}
+
+/// Tells the disk to write bytes, and does not wait for it. The kernel does so when it hears that nobody needs them, see
+/// `posix_fadvise(2)`; what it has not written yet it keeps all the same.
+fn begin_to_write(file: &File, at: u64, bytes: u64) {
+    // It is advice. The flush before the package is named fails if they cannot be written.
+    let _ = fadvise(file, at, NonZeroU64::new(bytes), Advice::DontNeed);
 }
 
 /// Computes digests, here or beside.
