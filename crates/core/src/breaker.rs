@@ -21,7 +21,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::lock::{Lock, LockError};
 use crate::retry;
 use crate::run::RunContext;
-use crate::site::{Session, Site, SiteError, SiteErrorKind};
+use crate::site::{Arrival, Session, Site, SiteError, SiteErrorKind};
 use crate::spool::{Outage, Spool};
 use crate::txlog::chain;
 
@@ -43,7 +43,7 @@ pub struct Guarded<'a, S: ?Sized = dyn Session> {
     spool: &'a Spool,
     context: &'a RunContext,
     caution: Caution,
-    /// Whether it has accepted a login in this run.
+    /// Whether it has shown itself in this run: connections after that say nothing new.
     is_there: AtomicBool,
 }
 
@@ -54,15 +54,12 @@ impl<'a, S: ?Sized> Guarded<'a, S> {
     }
 
     /// Tries, and counts a failure for the site.
-    fn attempt(&self, outage: Option<Outage>, is_in: &mut dyn FnMut(Duration)) -> Result<Box<S>, SiteError> {
+    fn attempt(&self, outage: Option<Outage>, arrival: &mut dyn Arrival) -> Result<Box<S>, SiteError> {
         let begun = self.context.now();
-        let connected = self.site.connect_and_tell(&mut |distance| {
-            self.is_there.store(true, Ordering::Relaxed);
-            is_in(distance);
-        });
+        let connected = self.site.connect_and_tell(&mut Seen { is_there: &self.is_there, arrival });
+        self.is_there.store(connected.is_ok(), Ordering::Relaxed);
         match &connected {
             Ok(_) => {
-                self.is_there.store(true, Ordering::Relaxed);
                 if let Some(outage) = outage.filter(|_| !self.caution.only_looks) {
                     self.end(&outage);
                 }
@@ -108,9 +105,9 @@ impl<'a, S: ?Sized> Guarded<'a, S> {
     }
 
     /// Tries a site that was away, if nobody else does.
-    fn attempt_alone(&self, seen: Outage, is_in: &mut dyn FnMut(Duration)) -> Result<Box<S>, SiteError> {
+    fn attempt_alone(&self, seen: Outage, arrival: &mut dyn Arrival) -> Result<Box<S>, SiteError> {
         if self.caution.only_looks {
-            return self.attempt(Some(seen), is_in);
+            return self.attempt(Some(seen), arrival);
         }
         let _lock = match Lock::take(&self.spool.site_lock(self.name()), self.context) {
             Ok(lock) => Some(lock),
@@ -127,7 +124,7 @@ impl<'a, S: ?Sized> Guarded<'a, S> {
         // Under the lock: whoever had it before may have tried.
         match self.spool.outage(self.name()) {
             Some(outage) if self.is_resting(&outage) => Err(resting(&outage)),
-            outage => self.attempt(outage, is_in),
+            outage => self.attempt(outage, arrival),
         }
     }
 
@@ -142,18 +139,35 @@ impl<S: ?Sized> Site<S> for Guarded<'_, S> {
     }
 
     fn connect(&self) -> Result<Box<S>, SiteError> {
-        self.connect_and_tell(&mut |_| ())
+        self.connect_and_tell(&mut ())
     }
 
-    fn connect_and_tell(&self, is_in: &mut dyn FnMut(Duration)) -> Result<Box<S>, SiteError> {
+    fn connect_and_tell(&self, arrival: &mut dyn Arrival) -> Result<Box<S>, SiteError> {
         if self.is_there.load(Ordering::Relaxed) {
-            return self.site.connect_and_tell(is_in);
+            return self.site.connect_and_tell(arrival);
         }
         match self.spool.outage(self.name()) {
-            None => self.attempt(None, is_in),
+            None => self.attempt(None, arrival),
             Some(outage) if self.is_resting(&outage) => Err(resting(&outage)),
-            Some(outage) => self.attempt_alone(outage, is_in),
+            Some(outage) => self.attempt_alone(outage, arrival),
         }
+    }
+}
+
+/// A connection on whose way the site shows itself.
+struct Seen<'c> {
+    is_there: &'c AtomicBool,
+    arrival: &'c mut dyn Arrival,
+}
+
+impl Arrival for Seen<'_> {
+    fn met(&mut self, distance: Duration) -> Result<(), SiteError> {
+        self.is_there.store(true, Ordering::Relaxed);
+        self.arrival.met(distance)
+    }
+
+    fn is_in(&mut self) {
+        self.arrival.is_in();
     }
 }
 

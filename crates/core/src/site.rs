@@ -67,11 +67,29 @@ pub trait Site<S: ?Sized = dyn Session>: Send + Sync {
     /// Opens a connection, checks who the peer is, and logs in.
     fn connect(&self) -> Result<Box<S>, SiteError>;
 
-    /// Does the same. A site that takes one file over several connections tells `is_in`, as soon as the login is accepted,
-    /// how long it takes to answer.
-    fn connect_and_tell(&self, _is_in: &mut dyn FnMut(Duration)) -> Result<Box<S>, SiteError> {
+    /// Does the same, and tells `arrival` how far it is, at a site that takes one file over several connections.
+    fn connect_and_tell(&self, _arrival: &mut dyn Arrival) -> Result<Box<S>, SiteError> {
         self.connect()
     }
+}
+
+/// Hears how far a connection is on its way.
+pub trait Arrival {
+    /// The peer has proven who it is; it takes so long to answer. The login comes next, when this returns, and is not tried
+    /// after an error.
+    fn met(&mut self, distance: Duration) -> Result<(), SiteError>;
+
+    /// The login is accepted.
+    fn is_in(&mut self);
+}
+
+/// Nobody needs to know.
+impl Arrival for () {
+    fn met(&mut self, _distance: Duration) -> Result<(), SiteError> {
+        Ok(())
+    }
+
+    fn is_in(&mut self) {}
 }
 
 /// One open connection to a site. Paths are relative to the site's base.

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use jiff::tz::TimeZone;
 
-use super::{Entry, Pieces, RemotePath, Session, Site, SiteError};
+use super::{Arrival, Entry, Pieces, RemotePath, Session, Site, SiteError};
 use crate::bandwidth::{InForce, Rate, Timetable};
 use crate::digest::Sha256Hex;
 use crate::run::Clock;
@@ -127,11 +127,11 @@ impl Site for Limited {
     }
 
     fn connect(&self) -> Result<Box<dyn Session>, SiteError> {
-        self.connect_and_tell(&mut |_| ())
+        self.connect_and_tell(&mut ())
     }
 
-    fn connect_and_tell(&self, is_in: &mut dyn FnMut(Duration)) -> Result<Box<dyn Session>, SiteError> {
-        let session = self.site.connect_and_tell(is_in)?;
+    fn connect_and_tell(&self, arrival: &mut dyn Arrival) -> Result<Box<dyn Session>, SiteError> {
+        let session = self.site.connect_and_tell(arrival)?;
         Ok(Box::new(Slowed { session, limiter: Arc::clone(&self.limiter) }))
     }
 }

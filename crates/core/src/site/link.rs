@@ -37,11 +37,12 @@ impl<'p, S: ?Sized> Link<'p, S> {
         self.open_and_tell(&mut |_| ())
     }
 
-    /// Does the same; `is_in` hears of the login, if this connects ([`Site::connect_and_tell`]).
-    pub fn open_and_tell(&mut self, is_in: &mut dyn FnMut(Duration)) -> Result<&mut S, SiteError> {
+    /// Does the same. If this makes the pool's first connection, `met` hears before the login how long the site takes to
+    /// answer, and may have further ones made beside it ([`Pool::add`]).
+    pub fn open_and_tell(&mut self, met: &mut dyn FnMut(Duration)) -> Result<&mut S, SiteError> {
         let session = match self.session.take() {
             Some(session) => session,
-            None => self.pool.take(is_in)?,
+            None => self.pool.take(met)?,
         };
         Ok(self.session.insert(session).as_mut())
     }

@@ -1,13 +1,14 @@
 //! One run's connections to a site: made when they are needed, kept for whoever comes next, never more than allowed.
 //!
 //! Until one login is accepted nobody tries a second, and when the first cannot be had nobody tries again: a run costs a
-//! site that is away one attempt, not one for each build, and one that refuses the login is not asked again. A site
-//! that refuses a further connection is not asked for more than it has given; the run goes on with those.
+//! site that is away one attempt, not one for each build, and one that refuses the login is not asked again. Further
+//! connections that are sure to be needed may come as far as the login beside the first, and wait there. A site that
+//! refuses a further connection is not asked for more than it has given; the run goes on with those.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{Link, Session, Site, SiteError, SiteErrorKind};
+use super::{Arrival, Link, Session, Site, SiteError, SiteErrorKind};
 
 /// How long is waited for a connection before whoever waits looks whether it is still needed.
 const TICK: Duration = Duration::from_millis(100);
@@ -26,6 +27,8 @@ struct State<S: ?Sized> {
     open: usize,
     /// How many there may be.
     most: usize,
+    /// Whether the peer has proven who it is.
+    is_met: bool,
     /// Whether a login was accepted.
     is_in: bool,
     refusal: Option<(SiteErrorKind, String)>,
@@ -35,7 +38,7 @@ impl<'s, S: ?Sized> Pool<'s, S> {
     /// Makes a pool of at most `most` connections, at least one; nothing is connected yet.
     pub fn new(site: &'s dyn Site<S>, most: usize) -> Self {
         let most = most.max(1);
-        let state = State { idle: Vec::new(), open: 0, most, is_in: false, refusal: None };
+        let state = State { idle: Vec::new(), open: 0, most, is_met: false, is_in: false, refusal: None };
         Self { site, state: Mutex::new(state), changed: Condvar::new() }
     }
 
@@ -51,17 +54,16 @@ impl<'s, S: ?Sized> Pool<'s, S> {
 
     /// Returns why the site would not have a connection in this run, if so.
     pub fn refusal(&self) -> Option<SiteError> {
-        let refusal = &self.state().refusal;
-        refusal.as_ref().map(|(kind, reason)| SiteError::new(*kind, reason.clone()))
+        self.state().refused()
     }
 
-    /// Lends a connection, which has to be given back or reported lost; waits while as many as there may be are lent. If it
-    /// is made for this, `is_in` hears of the login ([`Site::connect_and_tell`]).
-    pub(super) fn take(&self, is_in: &mut dyn FnMut(Duration)) -> Result<Box<S>, SiteError> {
+    /// Lends a connection, which has to be given back or reported lost; waits while as many as there may be are lent. For
+    /// `met` see [`Link::open_and_tell`].
+    pub(super) fn take(&self, met: &mut dyn FnMut(Duration)) -> Result<Box<S>, SiteError> {
         let mut state = self.state();
         loop {
-            if let Some((kind, reason)) = &state.refusal {
-                return Err(SiteError::new(*kind, reason.clone()));
+            if let Some(refused) = state.refused() {
+                return Err(refused);
             }
             if let Some(session) = state.idle.pop() {
                 return Ok(session);
@@ -70,7 +72,7 @@ impl<'s, S: ?Sized> Pool<'s, S> {
                 state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             }
-            let connected = self.connect(state, is_in);
+            let connected = self.connect(state, met);
             state = self.state();
             if connected.is_ok() || state.refusal.is_some() {
                 return connected;
@@ -88,10 +90,12 @@ impl<'s, S: ?Sized> Pool<'s, S> {
         session.map(|session| Link::of(self, session))
     }
 
-    /// Makes a further connection that will be needed, if there may be one and there are not `enough`.
+    /// Makes a further connection that will be needed, if there may be one and there are not `enough`. It logs in when the
+    /// first has.
     pub fn add(&self, enough: usize) {
         let state = self.state();
-        if state.may_connect()
+        if state.is_met
+            && state.has_room()
             && state.open < enough
             && let Ok(session) = self.connect(state, &mut |_| ())
         {
@@ -122,16 +126,13 @@ impl<'s, S: ?Sized> Pool<'s, S> {
     fn connect(
         &self,
         mut state: MutexGuard<'_, State<S>>,
-        is_in: &mut dyn FnMut(Duration),
+        met: &mut dyn FnMut(Duration),
     ) -> Result<Box<S>, SiteError> {
+        let is_first = state.open == 0;
         state.open += 1;
         drop(state);
         let begin = Instant::now();
-        let connected = self.site.connect_and_tell(&mut |distance| {
-            self.state().is_in = true;
-            self.changed.notify_all();
-            is_in(distance);
-        });
+        let connected = self.site.connect_and_tell(&mut Coming { pool: self, is_first, met });
         tracing::debug!(
             site = self.site.name(),
             ms = begin.elapsed().as_millis(),
@@ -143,7 +144,9 @@ impl<'s, S: ?Sized> Pool<'s, S> {
             Ok(_) => state.is_in = true,
             Err(error) => {
                 state.open -= 1;
-                if state.open == 0 {
+                if state.refusal.is_some() {
+                    // This one was only waiting for the first.
+                } else if state.open == 0 || (is_first && !state.is_in) {
                     state.refusal = Some((error.kind, crate::txlog::chain(error)));
                 } else {
                     state.most = state.open;
@@ -155,13 +158,56 @@ impl<'s, S: ?Sized> Pool<'s, S> {
         connected
     }
 
+    /// Waits until the first login is accepted.
+    fn wait_for_the_first(&self) -> Result<(), SiteError> {
+        let mut state = self.state();
+        while !state.is_in {
+            if let Some(refused) = state.refused() {
+                return Err(refused);
+            }
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        Ok(())
+    }
+
     fn state(&self) -> MutexGuard<'_, State<S>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl<S: ?Sized> State<S> {
+    fn refused(&self) -> Option<SiteError> {
+        self.refusal.as_ref().map(|(kind, reason)| SiteError::new(*kind, reason.clone()))
+    }
+
     fn may_connect(&self) -> bool {
-        self.is_in && self.refusal.is_none() && self.open < self.most
+        self.is_in && self.has_room()
+    }
+
+    fn has_room(&self) -> bool {
+        self.refusal.is_none() && self.open < self.most
+    }
+}
+
+/// A connection that is being made.
+struct Coming<'c, 's, S: ?Sized> {
+    pool: &'c Pool<'s, S>,
+    is_first: bool,
+    met: &'c mut dyn FnMut(Duration),
+}
+
+impl<S: ?Sized> Arrival for Coming<'_, '_, S> {
+    fn met(&mut self, distance: Duration) -> Result<(), SiteError> {
+        if !self.is_first {
+            return self.pool.wait_for_the_first();
+        }
+        self.pool.state().is_met = true;
+        (self.met)(distance);
+        Ok(())
+    }
+
+    fn is_in(&mut self) {
+        self.pool.state().is_in = true;
+        self.pool.changed.notify_all();
     }
 }

@@ -25,7 +25,7 @@ mod transfer;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{BasePath, Session, Site, SiteError};
+use super::{Arrival, BasePath, Session, Site, SiteError};
 use crate::secret::Secret;
 
 /// Where an SFTP site is and how to log in there.
@@ -97,12 +97,11 @@ impl Site for Sftp {
     }
 
     fn connect(&self) -> Result<Box<dyn Session>, SiteError> {
-        self.connect_and_tell(&mut |_| ())
+        self.connect_and_tell(&mut ())
     }
 
-    fn connect_and_tell(&self, is_in: &mut dyn FnMut(Duration)) -> Result<Box<dyn Session>, SiteError> {
-        let (link, distance) = login::log_in(&self.settings)?;
-        is_in(distance);
+    fn connect_and_tell(&self, arrival: &mut dyn Arrival) -> Result<Box<dyn Session>, SiteError> {
+        let link = login::log_in(&self.settings, arrival)?;
         Ok(Box::new(session::Open::begin(link, &self.settings)?))
     }
 }

@@ -9,6 +9,8 @@ use crate::site::{Link, Pool};
 /// Enough for several connections, and not a multiple of anything.
 const LARGE: usize = 40_000_001;
 
+const FAR_AWAY: Duration = Duration::from_millis(20);
+
 /// A site behind a line on which a question takes 20 ms.
 struct Far {
     sshd: Sshd,
@@ -29,6 +31,21 @@ impl Far {
     fn deliver(&self, payload: &Payload, pool: &Pool<'_>) -> Result<Delivered, DeliverError> {
         let delivery = Delivery { pool: Some(pool), ..payload.delivery() };
         payload.deliver_as(Link::new(pool).open().unwrap(), &delivery)
+    }
+
+    /// Opens the first of three connections while the others are made; returns whether it was to be had.
+    fn open_of_three<'s>(&self, site: &'s Sftp) -> (bool, Pool<'s>) {
+        let (pool, mut told, before) = (Pool::new(site, 3), Vec::new(), self.relay.accepted());
+        let is_open = thread::scope(|scope| {
+            let mut met = |distance| {
+                told.push(distance);
+                prepare(scope, &pool, LARGE as u64, distance);
+            };
+            Link::new(&pool).open_and_tell(&mut met).is_ok()
+        });
+        assert!(matches!(told[..], [distance] if distance >= Duration::from_millis(15)), "{told:?}");
+        assert_eq!(self.relay.accepted() - before, 3);
+        (is_open, pool)
     }
 
     fn at(&self, path: &RemotePath) -> PathBuf {
@@ -61,28 +78,23 @@ fn a_large_payload_goes_over_several_connections_to_a_site_that_is_far_away() {
 }
 
 #[test]
-fn further_connections_are_made_from_the_first_login_on() {
+fn further_connections_are_made_beside_the_first_and_log_in_after_it() {
     let far = Far::new();
-    let pool = Pool::new(&far.site, 3);
-    let (mut told, mut seen) = (Vec::new(), 0);
-    let mut link = Link::new(&pool);
-    let opened = link.open_and_tell(&mut |distance| {
-        told.push(distance);
-        thread::scope(|scope| prepare(scope, &pool, LARGE as u64, distance));
-        seen = far.relay.accepted();
-    });
-    opened.unwrap();
-    assert!(matches!(told[..], [distance] if distance >= Duration::from_millis(15)), "{told:?}");
-    assert_eq!(seen, 3, "before the first connection was ready");
-    // Where enough are open already, none is added; and where the login is refused, nobody hears of one.
-    thread::scope(|scope| prepare(scope, &pool, LARGE as u64, told[0]));
-    assert_eq!(far.relay.accepted(), 3);
+    let (is_open, pool) = far.open_of_three(&far.site);
+    assert!(is_open);
+    assert_eq!(far.sshd.log().matches("Accepted publickey").count(), 3);
+    // Where enough are open already, none is added.
+    let before = far.relay.accepted();
+    thread::scope(|scope| prepare(scope, &pool, LARGE as u64, FAR_AWAY));
+    assert_eq!(far.relay.accepted(), before);
+    // A login that is refused is refused once.
     let stranger = Sftp::new(SftpSettings {
         user: "nobody-here".into(),
         ..through(sftp_settings(&far.sshd), &far.relay)
     });
-    let pool = Pool::new(&stranger, 3);
-    Link::new(&pool).open_and_tell(&mut |_| panic!("nobody was let in")).err().unwrap();
+    let (is_open, pool) = far.open_of_three(&stranger);
+    assert!(!is_open && pool.refusal().is_some_and(|refusal| refusal.kind == SiteErrorKind::Auth));
+    assert_eq!(far.sshd.log().matches("Invalid user nobody-here").count(), 1);
 }
 
 #[test]

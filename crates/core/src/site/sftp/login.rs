@@ -4,7 +4,7 @@
 //! and only then does anything go out that a stranger must not have. There is no trust on first use.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use ssh2::MethodType;
 use zeroize::Zeroizing;
@@ -16,14 +16,14 @@ use crate::foreign;
 use crate::secret::Secret;
 use crate::site::pace::Patience;
 use crate::site::reach::reach;
-use crate::site::{SiteError, SiteErrorKind};
+use crate::site::{Arrival, SiteError, SiteErrorKind};
 
 /// Round trips in which libssh2 exchanges keys: for the banner, the key, and the service. What a socket takes to connect
 /// says less, since something in between may be what answers.
 const TRIPS: u32 = 3;
 
-/// Connects, checks the peer, and logs in. Returns how long the peer takes to answer, too.
-pub(super) fn log_in(settings: &SftpSettings) -> Result<(Link, Duration), SiteError> {
+/// Connects, checks the peer, and logs in; tells `arrival` how far it is.
+pub(super) fn log_in(settings: &SftpSettings, arrival: &mut dyn Arrival) -> Result<Link, SiteError> {
     let deadline = Instant::now() + settings.connect_timeout;
     let known = known_keys(settings)?;
     let peer = format!("{} ({}:{})", settings.name, foreign::escape(&settings.host), settings.port);
@@ -31,9 +31,10 @@ pub(super) fn log_in(settings: &SftpSettings) -> Result<(Link, Duration), SiteEr
     let mut link = Link::new(socket, peer, settings.io_timeout, settings.min_rate, deadline)?;
     let begin = Instant::now();
     check_peer(&mut link, &known, settings, deadline)?;
-    let distance = begin.elapsed() / TRIPS;
+    arrival.met(begin.elapsed() / TRIPS).inspect_err(|_| link.give_up())?;
     authenticate(&link, settings, deadline)?;
-    Ok((link, distance))
+    arrival.is_in();
+    Ok(link)
 }
 
 fn known_keys(settings: &SftpSettings) -> Result<KnownKeys, SiteError> {

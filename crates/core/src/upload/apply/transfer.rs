@@ -86,8 +86,8 @@ impl<'r> Worker<'r> {
     ) -> Result<Ready<'r>, Trouble> {
         thread::scope(|scope| {
             let size = job.manifest.digests.size;
-            let mut is_in = |distance| deliver::prepare(scope, shelf.pool, size, distance);
-            self.stage_with(job, shelf, payload, &mut is_in)
+            let mut met = |distance| deliver::prepare(scope, shelf.pool, size, distance);
+            self.stage_with(job, shelf, payload, &mut met)
         })
     }
 
@@ -96,7 +96,7 @@ impl<'r> Worker<'r> {
         job: &Job,
         shelf: Shelf<'r>,
         payload: &File,
-        is_in: &mut dyn FnMut(Duration),
+        met: &mut dyn FnMut(Duration),
     ) -> Result<Ready<'r>, Trouble> {
         let run = self.run;
         let Uploader { spool, destinations, log, context, .. } = *run.uploader;
@@ -107,7 +107,7 @@ impl<'r> Worker<'r> {
         let link = self.link_to(shelf);
         if link.is_closed() {
             let effect = format!("connect to {}", run.called(site));
-            let connected = log.record(subject, "U2", &effect, || link.open_and_tell(is_in).map(|_| ()));
+            let connected = log.record(subject, "U2", &effect, || link.open_and_tell(met).map(|_| ()));
             connected.map_err(Trouble::Connect)?;
         }
         let session = link.open().map_err(Trouble::Connect)?;
