@@ -80,6 +80,8 @@ fn a_large_payload_goes_over_several_connections_to_a_site_that_is_far_away() {
 #[test]
 fn further_connections_are_made_beside_the_first_and_log_in_after_it() {
     let far = Far::new();
+    // So long that the others have come before the first is let in.
+    far.relay.set(LineFault::Delay(Duration::from_millis(100)));
     let (is_open, pool) = far.open_of_three(&far.site);
     assert!(is_open);
     assert_eq!(far.sshd.log().matches("Accepted publickey").count(), 3);
