@@ -170,6 +170,9 @@ impl Ftpd {
     /// Kills the processes of all connections, as a crash of the server would.
     pub fn kill_connections(&self) {
         self.inetd.kill_connections();
+        if self.kind == Kind::PureFtpd {
+            forget_the_dead();
+        }
     }
 
     /// The same for the connections of these clients alone.
@@ -218,6 +221,22 @@ impl Ftpd {
                     .arg(self.file("users"))
                     .stdin(Stdio::null()));
             }
+        }
+    }
+}
+
+/// Removes Pure-FTPd's notes of connections whose process was killed. It counts those as connected whose number another
+/// process has by now.
+fn forget_the_dead() {
+    for note in fs::read_dir("/var/run/pure-ftpd").into_iter().flatten().flatten() {
+        let name = note.file_name();
+        let number = name.to_str().and_then(|name| name.strip_prefix("client-")?.parse::<u32>().ok());
+        let is_alive = |number| {
+            fs::read_to_string(format!("/proc/{number}/comm")).is_ok_and(|name| name.trim() == "pure-ftpd")
+        };
+        if number.is_some_and(|number| !is_alive(number)) {
+            // Somebody else may have been quicker.
+            let _ = fs::remove_file(note.path());
         }
     }
 }
