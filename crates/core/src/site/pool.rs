@@ -27,8 +27,6 @@ struct State<S: ?Sized> {
     open: usize,
     /// How many there may be.
     most: usize,
-    /// Whether the peer has proven who it is.
-    is_met: bool,
     /// Whether a login was accepted.
     is_in: bool,
     refusal: Option<(SiteErrorKind, String)>,
@@ -38,7 +36,7 @@ impl<'s, S: ?Sized> Pool<'s, S> {
     /// Makes a pool of at most `most` connections, at least one; nothing is connected yet.
     pub fn new(site: &'s dyn Site<S>, most: usize) -> Self {
         let most = most.max(1);
-        let state = State { idle: Vec::new(), open: 0, most, is_met: false, is_in: false, refusal: None };
+        let state = State { idle: Vec::new(), open: 0, most, is_in: false, refusal: None };
         Self { site, state: Mutex::new(state), changed: Condvar::new() }
     }
 
@@ -91,11 +89,10 @@ impl<'s, S: ?Sized> Pool<'s, S> {
     }
 
     /// Makes a further connection that will be needed, if there may be one and there are not `enough`. It logs in when the
-    /// first has.
+    /// first has. Nobody should ask for it before the site is met ([`Arrival::met`]).
     pub fn add(&self, enough: usize) {
         let state = self.state();
-        if state.is_met
-            && state.has_room()
+        if state.has_room()
             && state.open < enough
             && let Ok(session) = self.connect(state, &mut |_| ())
         {
@@ -201,7 +198,6 @@ impl<S: ?Sized> Arrival for Coming<'_, '_, S> {
         if !self.is_first {
             return self.pool.wait_for_the_first();
         }
-        self.pool.state().is_met = true;
         (self.met)(distance);
         Ok(())
     }

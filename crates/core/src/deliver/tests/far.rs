@@ -9,8 +9,6 @@ use crate::site::{Link, Pool};
 /// Enough for several connections, and not a multiple of anything.
 const LARGE: usize = 40_000_001;
 
-const FAR_AWAY: Duration = Duration::from_millis(20);
-
 /// A site behind a line on which a question takes 20 ms.
 struct Far {
     sshd: Sshd,
@@ -87,7 +85,7 @@ fn further_connections_are_made_beside_the_first_and_log_in_after_it() {
     assert_eq!(far.sshd.log().matches("Accepted publickey").count(), 3);
     // Where enough are open already, none is added.
     let before = far.relay.accepted();
-    thread::scope(|scope| prepare(scope, &pool, LARGE as u64, FAR_AWAY));
+    thread::scope(|scope| prepare(scope, &pool, LARGE as u64, Duration::from_millis(20)));
     assert_eq!(far.relay.accepted(), before);
     // A login that is refused is refused once.
     let stranger = Sftp::new(SftpSettings {
