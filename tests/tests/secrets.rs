@@ -193,7 +193,7 @@ fn full_of_secrets() -> Watched {
         .key(Key::ProtectedEd25519)
         .set_site("connect_timeout_s", 5)
         .build();
-    let key = bench.sshd().protected_key(passphrase);
+    let key = bench.sshd().protected_key(passphrase, "aes256-ctr");
     for (name, secret) in [("password.secret", app.password.as_str()), ("ssh.secret", passphrase)] {
         write_secret(&bench.path("etc").join(name), secret);
     }

@@ -123,11 +123,16 @@ impl Sshd {
         self.path("stranger")
     }
 
-    /// Makes another key of the account, protected by `passphrase`, and admits it.
-    pub fn protected_key(&self, passphrase: &str) -> PathBuf {
-        keygen(&self.path("protected"), "ed25519", passphrase);
+    /// Makes another key of the account, protected by `passphrase` with a cipher that OpenSSH has, and admits it.
+    pub fn protected_key(&self, passphrase: &str, cipher: &str) -> PathBuf {
+        let file = self.path("protected");
+        keygen(&file, "ed25519", passphrase);
+        run(Command::new("ssh-keygen")
+            .args(["-q", "-p", "-P", passphrase, "-N", passphrase, "-Z", cipher, "-f"])
+            .arg(&file)
+            .stdin(Stdio::null()));
         self.admit(&["client", "protected"]);
-        self.path("protected")
+        file
     }
 
     /// Starts an `ssh-agent` that holds these keys.

@@ -146,6 +146,7 @@ impl Link {
             let text = format!("preparing the connection to {peer}; look at this host's limits");
             SiteError::caused(SiteErrorKind::Protocol, text, err)
         };
+        libssh2_chachapoly::link();
         let mut ssh = ssh2::Session::new().map_err(|err| failed(err.into()))?;
         socket.set_nodelay(true).map_err(|err| failed(err.into()))?;
         ssh.set_tcp_stream(socket.try_clone().map_err(|err| failed(err.into()))?);

@@ -135,18 +135,20 @@ fn s0_46_credentials_are_tried_in_their_order() {
 
 #[test]
 fn s0_46_a_protected_key_needs_its_passphrase() {
-    let sshd = Sshd::start(Access::Shell);
-    let file = sshd.protected_key("correct horse");
-    let with = |passphrase: Option<&str>| {
-        let passphrase = passphrase.map(Secret::new);
-        let credentials = vec![Credential::Key { file: file.clone(), passphrase }];
-        Sftp::new(SftpSettings { credentials, ..settings(&sshd) }).connect()
-    };
-    assert!(with(Some("correct horse")).is_ok());
-    for wrong in [None, Some("canary-9c1f")] {
-        let err = with(wrong).err().expect("no session");
-        assert_eq!(err.kind, SiteErrorKind::Auth);
-        assert!(!format!("{err:?}").contains("canary"), "{err:?}");
+    for cipher in ["aes256-ctr", "chacha20-poly1305@openssh.com"] {
+        let sshd = Sshd::start(Access::Shell);
+        let file = sshd.protected_key("correct horse", cipher);
+        let with = |passphrase: Option<&str>| {
+            let passphrase = passphrase.map(Secret::new);
+            let credentials = vec![Credential::Key { file: file.clone(), passphrase }];
+            Sftp::new(SftpSettings { credentials, ..settings(&sshd) }).connect()
+        };
+        assert!(with(Some("correct horse")).is_ok(), "{cipher}");
+        for wrong in [None, Some("canary-9c1f")] {
+            let err = with(wrong).err().expect("no session");
+            assert_eq!(err.kind, SiteErrorKind::Auth, "{cipher}");
+            assert!(!format!("{err:?}").contains("canary"), "{err:?}");
+        }
     }
 }
 
