@@ -36,6 +36,26 @@ pub(super) mod code {
     pub(in super::super) const BAD_SOCKET: i32 = -45;
 }
 
+/// Round trips that an exchange of keys takes at least.
+const TRIPS: usize = 3;
+
+/// The longest waits so far, in no order.
+#[derive(Debug, Clone, Copy, Default)]
+struct Waits([Duration; TRIPS]);
+
+impl Waits {
+    fn and(mut self, wait: Duration) -> Self {
+        if let Some(shortest) = self.0.iter_mut().min() {
+            *shortest = wait.max(*shortest);
+        }
+        self
+    }
+
+    fn shortest(self) -> Duration {
+        self.0.into_iter().min().unwrap_or_default()
+    }
+}
+
 /// Why an operation on a link did not succeed.
 #[derive(Debug)]
 pub(super) enum Failure {
@@ -130,6 +150,7 @@ pub(super) struct Link {
     pub(super) min_rate: u64,
     /// When all must be ready, as long as it is not.
     deadline: Cell<Option<Instant>>,
+    waits: Cell<Waits>,
     dead: Cell<bool>,
 }
 
@@ -151,8 +172,8 @@ impl Link {
         socket.set_nodelay(true).map_err(|err| failed(err.into()))?;
         ssh.set_tcp_stream(socket.try_clone().map_err(|err| failed(err.into()))?);
         ssh.set_blocking(false);
-        let (deadline, dead) = (Cell::new(Some(deadline)), Cell::new(false));
-        let link = Self { ssh, socket, peer, io_timeout, min_rate, deadline, dead };
+        let (deadline, waits, dead) = (Cell::new(Some(deadline)), Cell::default(), Cell::new(false));
+        let link = Self { ssh, socket, peer, io_timeout, min_rate, deadline, waits, dead };
         link.bound_destructors(io_timeout);
         Ok(link)
     }
@@ -203,6 +224,15 @@ impl Link {
         }
     }
 
+    /// Returns how long the peer takes to answer, once keys are exchanged: as the third longest wait tells.
+    ///
+    /// For a banner, a key, and a service libssh2 has waited a round trip each. The banner and the key also cost the peer
+    /// a process and a signature, the service costs it nothing; all other waits were shorter. What a socket takes to
+    /// connect would say less, since something in between may be what answers.
+    pub(super) fn distance(&self) -> Duration {
+        self.waits.get().shortest()
+    }
+
     /// Ends the link at once.
     pub(super) fn give_up(&self) {
         self.dead.set(true);
@@ -225,7 +255,10 @@ impl Link {
             BlockDirections::Both => PollFlags::IN | PollFlags::OUT,
             BlockDirections::Inbound | BlockDirections::None => PollFlags::IN,
         };
-        patience.wait(&self.socket, flags, last).map_err(|Stalled| Failure::Stalled)
+        let begin = Instant::now();
+        let ready = patience.wait(&self.socket, flags, last).map_err(|Stalled| Failure::Stalled);
+        self.waits.set(self.waits.get().and(begin.elapsed()));
+        ready
     }
 
     /// Returns whether half a packet waits for the socket, before which nothing else may be said.
@@ -282,5 +315,23 @@ fn advice(kind: SiteErrorKind, failure: &Failure) -> &'static str {
         (SiteErrorKind::Auth, _) => "the login was refused; check the account and its key or password",
         (_, Failure::Garbled) => "what answers there does not speak SFTP as it should; look at its log",
         (kind, _) => kind.advice(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_many_waits_count_as_there_are_round_trips() {
+        let shortest = |waits: &[u64]| {
+            let waits =
+                waits.iter().fold(Waits::default(), |waits, &ms| waits.and(Duration::from_millis(ms)));
+            waits.shortest().as_millis()
+        };
+        assert_eq!(shortest(&[10, 7]), 0, "one answer was there at once");
+        assert_eq!(shortest(&[10, 1, 7]), 1);
+        assert_eq!(shortest(&[52, 0, 28, 29]), 28);
+        assert_eq!(shortest(&[28, 29, 52, 0, 1]), 28);
     }
 }

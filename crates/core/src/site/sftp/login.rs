@@ -18,10 +18,6 @@ use crate::site::pace::Patience;
 use crate::site::reach::reach;
 use crate::site::{Arrival, SiteError, SiteErrorKind};
 
-/// Round trips in which libssh2 exchanges keys: for the banner, the key, and the service. What a socket takes to connect
-/// says less, since something in between may be what answers.
-const TRIPS: u32 = 3;
-
 /// Connects, checks the peer, and logs in; tells `arrival` how far it is.
 pub(super) fn log_in(settings: &SftpSettings, arrival: &mut dyn Arrival) -> Result<Link, SiteError> {
     let deadline = Instant::now() + settings.connect_timeout;
@@ -29,9 +25,8 @@ pub(super) fn log_in(settings: &SftpSettings, arrival: &mut dyn Arrival) -> Resu
     let peer = format!("{} ({}:{})", settings.name, foreign::escape(&settings.host), settings.port);
     let socket = reach(&settings.host, settings.port, &peer, deadline)?;
     let mut link = Link::new(socket, peer, settings.io_timeout, settings.min_rate, deadline)?;
-    let begin = Instant::now();
     check_peer(&mut link, &known, settings, deadline)?;
-    arrival.met(begin.elapsed() / TRIPS).inspect_err(|_| link.give_up())?;
+    arrival.met(link.distance()).inspect_err(|_| link.give_up())?;
     authenticate(&link, settings, deadline)?;
     arrival.is_in();
     Ok(link)
