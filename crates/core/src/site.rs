@@ -148,9 +148,9 @@ pub trait Session: Send {
     }
 
     /// Begins to have the site hash the file at `path` as it grows, as far as the pieces that are put next over this session
-    /// say that it is complete. Returns whether this site can.
-    fn begin_hash(&mut self, _path: &RemotePath) -> Result<bool, SiteError> {
-        Ok(false)
+    /// say that it is complete, if it can.
+    fn begin_hash(&mut self, _path: &RemotePath) -> Result<(), SiteError> {
+        Ok(())
     }
 
     /// Returns the SHA-256 of the file whose hashing was begun, if it is `size` bytes long now; `None` if there is none.

@@ -177,7 +177,7 @@ impl Session for Slowed {
         self.session.widen()
     }
 
-    fn begin_hash(&mut self, path: &RemotePath) -> Result<bool, SiteError> {
+    fn begin_hash(&mut self, path: &RemotePath) -> Result<(), SiteError> {
         self.session.begin_hash(path)
     }
 

@@ -6,12 +6,13 @@
 //! file's bytes as well, and a wrong count is not believed.
 //!
 //! A file that is being written is hashed meanwhile: a script reads up to where the file is complete, and hashes to
-//! there, in one stretch from its first byte to its last. So a large file is verified soon after it has arrived.
+//! there, in one stretch from its first byte to its last. So a large file is verified soon after it has arrived. The script
+//! also has the server's disk write what is there, so that little is left to be written when the file is flushed.
 
 use std::time::{Duration, Instant};
 
 use super::link::{Failure, Link};
-use super::shell::Shell;
+use super::shell::{Script, Shell};
 use crate::digest::Sha256Hex;
 use crate::site::pace::{Patience, hashing};
 
@@ -19,6 +20,9 @@ use crate::site::pace::{Patience, hashing};
 /// others where the processor has instructions for it.
 const TOOLS: [(&str, &str); 3] =
     [("openssl dgst -sha256 -r", "*stdin"), ("sha256sum", " -"), ("shasum -a 256", " -")];
+
+/// What the command that was found is called in scripts.
+const HASH: &str = "sha256_of_stdin";
 
 /// SHA-256 of no bytes.
 const EMPTY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
@@ -41,20 +45,34 @@ pub(super) enum Hasher {
     Unavailable,
 }
 
-/// A shell, and the command that hashes there.
+/// A shell, in which [`HASH`] hashes standard input once a command for that is found.
 pub(super) struct Tool {
     shell: Shell,
-    command: &'static str,
-    stdin: &'static str,
-    /// How much of a growing file is hashed, while one is.
-    hashed: Option<u64>,
+    command: Command,
+    growing: Option<Growing>,
+}
+
+/// The command that hashes.
+enum Command {
+    /// Being looked for.
+    Wanted(Script),
+    /// Found; this is what it prints for standard input.
+    Found(&'static str),
+}
+
+/// A file that is hashed as it grows.
+#[derive(Clone, Copy)]
+struct Growing {
+    script: Script,
+    /// How much of it is hashed, or being hashed.
+    hashed: u64,
 }
 
 impl Hasher {
     /// Returns the hash of the file at an absolute path that is `size` bytes long, or `None` if the server cannot, or there
     /// is no such file, or only another one.
     pub(super) fn hash(&mut self, link: &Link, path: &str, size: u64) -> Result<Option<Sha256Hex>, Failure> {
-        let hashes = self.hashes(link, path, size, 1, |path, tool| format!("{tool} <{path}"))?;
+        let hashes = self.hashes(link, path, size, 1, |path| format!("{HASH} <{path}"))?;
         Ok(hashes.and_then(|hashes| hashes.first().copied()))
     }
 
@@ -68,10 +86,10 @@ impl Hasher {
         block: u64,
     ) -> Result<Option<Vec<Sha256Hex>>, Failure> {
         let count = size.div_ceil(block);
-        self.hashes(link, path, size, count, |path, tool| {
+        self.hashes(link, path, size, count, |path| {
             format!(
                 "i=0 && while [ $i -lt {count} ]; do \
-                 dd if={path} bs={block} skip=$i count=1 2>/dev/null | {tool} || exit; i=$((i+1)); done"
+                 dd if={path} bs={block} skip=$i count=1 2>/dev/null | {HASH} || exit; i=$((i+1)); done"
             )
         })
     }
@@ -83,66 +101,73 @@ impl Hasher {
         path: &str,
         size: u64,
         count: u64,
-        script: impl Fn(&str, &str) -> String,
+        script: impl Fn(&str) -> String,
     ) -> Result<Option<Vec<Sha256Hex>>, Failure> {
-        if !self.is_able(link)? {
-            return Ok(None);
-        }
-        let Self::Tool(Tool { shell, command, stdin, .. }) = self else { return Ok(None) };
+        let Some(stdin) = self.stdin(link)? else { return Ok(None) };
+        let Self::Tool(Tool { shell, .. }) = self else { return Ok(None) };
         let path = quote(path);
-        let script =
-            format!("[ -f {path} ] && [ ! -h {path} ] && wc -c <{path} && {}", script(&path, command));
+        let script = format!("[ -f {path} ] && [ ! -h {path} ] && wc -c <{path} && {}", script(&path));
         let lines = usize::try_from(count).unwrap_or(usize::MAX).saturating_add(1);
-        let (output, stdin) = (alive(run(shell, link, &script, size, lines))?, *stdin);
+        let starting = START.saturating_mul(u32::try_from(lines).unwrap_or(u32::MAX));
+        let patience = Patience::Until(Instant::now() + link.io_timeout + hashing(size) + starting);
+        let output = alive(shell.run(link, &script, patience, lines.saturating_mul(MAX_LINE)))?;
         let output = self.unless_lost(output).flatten();
         let hashes = output.and_then(|output| counted(&output, size, stdin));
         Ok(hashes.filter(|hashes| hashes.len() as u64 == count))
     }
 
-    /// Begins to hash the file at an absolute path as it grows, if the server can.
-    pub(super) fn begin(&mut self, link: &Link, path: &str) -> Result<bool, Failure> {
-        if !self.is_able(link)? {
-            return Ok(false);
-        }
-        let Self::Tool(tool) = self else { return Ok(false) };
-        let (path, command) = (quote(path), tool.command);
+    /// Begins to hash the file at an absolute path as it grows, if the server may be able to; that is not waited for.
+    pub(super) fn begin(&mut self, link: &Link, path: &str) -> Result<(), Failure> {
+        self.start(link)?;
+        let Self::Tool(Tool { shell, growing, .. }) = self else { return Ok(()) };
+        let path = quote(path);
         let script = format!(
             "while read -r skip count && [ \"$count\" -gt 0 ]; do \
-             dd if={path} bs={STEP} skip=$skip count=$count 2>/dev/null; done | {command} && \
-             [ -f {path} ] && [ ! -h {path} ] && wc -c <{path}"
+             dd if={path} bs={STEP} skip=$skip count=$count 2>/dev/null; \
+             kill -0 \"$!\" 2>/dev/null || \
+             {{ dd if=/dev/null of={path} conv=nocreat,notrunc,fdatasync >/dev/null 2>&1 & }}; \
+             done | {HASH} && [ -f {path} ] && [ ! -h {path} ] && wc -c <{path}"
         );
-        tool.hashed = Some(0);
-        let begun = alive(tool.shell.begin(link, &script))?;
-        Ok(self.unless_lost(begun).is_some())
+        let begun = alive(shell.begin(link, &script))?;
+        *growing = begun.map(|script| Growing { script, hashed: 0 });
+        self.unless_lost(begun);
+        Ok(())
     }
 
-    /// Hashes the growing file, which is complete up to here.
+    /// Hashes the growing file, which is complete up to here, without waiting for anything.
     pub(super) fn follow(&mut self, link: &Link, complete_to: u64) -> Result<(), Failure> {
-        let Self::Tool(Tool { shell, hashed: Some(hashed), .. }) = self else { return Ok(()) };
+        let Self::Tool(Tool { shell, growing: Some(Growing { script, hashed }), .. }) = self else {
+            return Ok(());
+        };
         let count = complete_to.saturating_sub(*hashed) / STEP;
         if count < STEPS {
             return Ok(());
         }
-        let words = format!("{} {count}\n", *hashed / STEP);
-        let begun = if *hashed == 0 { shell.hear_begin(link) } else { Ok(()) };
-        *hashed += count * STEP;
-        let followed = alive(begun.and_then(|()| shell.say(link, &words)))?;
+        let followed = shell.has_begun(link, *script).and_then(|has_begun| {
+            if has_begun {
+                shell.say(link, &format!("{} {count}\n", *hashed / STEP))?;
+                *hashed += count * STEP;
+            }
+            Ok(())
+        });
+        let followed = alive(followed)?;
         self.unless_lost(followed);
         Ok(())
     }
 
     /// Returns the hash of the file that was hashed as it grew, if it is `size` bytes long now.
     pub(super) fn end(&mut self, link: &Link, size: u64) -> Result<Option<Sha256Hex>, Failure> {
-        let Self::Tool(Tool { shell, stdin, hashed, .. }) = self else { return Ok(None) };
-        let Some(hashed) = hashed.take() else { return Ok(None) };
-        let begun = if hashed == 0 { shell.hear_begin(link) } else { Ok(()) };
+        let Self::Tool(Tool { growing, .. }) = self else { return Ok(None) };
+        let Some(Growing { script, hashed }) = growing.take() else { return Ok(None) };
+        let Some(stdin) = self.stdin(link)? else { return Ok(None) };
+        let Self::Tool(Tool { shell, .. }) = self else { return Ok(None) };
         let count = size.div_ceil(STEP).saturating_sub(hashed / STEP);
         let words = format!("{} {count}\n0 0\n", hashed / STEP);
+        let begun = shell.hear_begin(link, script);
         let output = begun.and_then(|()| shell.say(link, &words)).and_then(|()| {
             let patience = Patience::Until(Instant::now() + link.io_timeout + hashing(size - hashed));
-            shell.end(link, patience, 2 * MAX_LINE)
+            shell.end(link, script, patience, 2 * MAX_LINE)
         });
-        let stdin = *stdin;
         let output = alive(output)?;
         let output = self.unless_lost(output).flatten();
         Ok(output.and_then(|output| {
@@ -159,31 +184,48 @@ impl Hasher {
         done
     }
 
-    /// Finds out, once, whether the server can hash.
-    pub(super) fn is_able(&mut self, link: &Link) -> Result<bool, Failure> {
+    /// Has a shell look for a command, once.
+    fn start(&mut self, link: &Link) -> Result<(), Failure> {
         // A shell that still waits to hear how a file has grown is of no more use.
-        if let Self::Tool(Tool { hashed: Some(_), .. }) = self {
+        if let Self::Tool(Tool { growing: Some(_), .. }) = self {
             *self = Self::Untried;
         }
         if let Self::Untried = self {
-            *self = alive(Self::find(link))?.flatten().unwrap_or(Self::Unavailable);
+            *self = alive(Self::search(link))?.unwrap_or(Self::Unavailable);
         }
-        Ok(matches!(self, Self::Tool(_)))
+        Ok(())
     }
 
-    /// Has a shell try the tools.
-    fn find(link: &Link) -> Result<Option<Self>, Failure> {
+    fn search(link: &Link) -> Result<Self, Failure> {
         let mut shell = Shell::start(link)?;
         let tries: String = TOOLS
             .iter()
             .enumerate()
             .map(|(i, (command, stdin))| {
-                format!("if [ \"$({command})\" = '{EMPTY} {stdin}' ]; then echo {i}; el")
+                format!(
+                    "if [ \"$({command} </dev/null)\" = '{EMPTY} {stdin}' ]; then {HASH}() {{ {command}; }}; echo {i}; el"
+                )
             })
             .collect();
-        let output = run(&mut shell, link, &format!("{tries}se echo none; fi"), 0, 1)?;
-        let tool = output.and_then(|output| TOOLS.get(output.trim().parse::<usize>().ok()?));
-        Ok(tool.map(|&(command, stdin)| Self::Tool(Tool { shell, command, stdin, hashed: None })))
+        let command = Command::Wanted(shell.begin(link, &format!("{tries}se echo none; fi"))?);
+        Ok(Self::Tool(Tool { shell, command, growing: None }))
+    }
+
+    /// Waits until it is known whether the server can hash, and returns what its command prints for standard input.
+    fn stdin(&mut self, link: &Link) -> Result<Option<&'static str>, Failure> {
+        self.start(link)?;
+        let Self::Tool(Tool { shell, command, .. }) = self else { return Ok(None) };
+        let script = match *command {
+            Command::Found(stdin) => return Ok(Some(stdin)),
+            Command::Wanted(script) => script,
+        };
+        let patience = Patience::Until(Instant::now() + link.io_timeout + START);
+        let output = alive(shell.end(link, script, patience, MAX_LINE))?.flatten();
+        let found = output.and_then(|output| TOOLS.get(output.trim().parse::<usize>().ok()?));
+        if let Some(&(_, stdin)) = found {
+            *command = Command::Found(stdin);
+        }
+        Ok(self.unless_lost(found).map(|&(_, stdin)| stdin))
     }
 }
 
@@ -193,19 +235,6 @@ fn alive<T>(result: Result<T, Failure>) -> Result<Option<T>, Failure> {
         Err(failure) if failure.kind().is_dead() => Err(failure),
         result => Ok(result.ok()),
     }
-}
-
-/// Runs a script that hashes `size` bytes and prints at most so many lines.
-fn run(
-    shell: &mut Shell,
-    link: &Link,
-    script: &str,
-    size: u64,
-    lines: usize,
-) -> Result<Option<String>, Failure> {
-    let starting = START.saturating_mul(u32::try_from(lines).unwrap_or(u32::MAX));
-    let patience = Patience::Until(Instant::now() + link.io_timeout + hashing(size) + starting);
-    shell.run(link, script, patience, lines.saturating_mul(MAX_LINE))
 }
 
 /// Reads what a script prints: the file's length, which must be this one, and then hashes.

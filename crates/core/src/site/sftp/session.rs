@@ -265,7 +265,7 @@ impl Session for Open {
         Ok(())
     }
 
-    fn begin_hash(&mut self, path: &RemotePath) -> Result<bool, SiteError> {
+    fn begin_hash(&mut self, path: &RemotePath) -> Result<(), SiteError> {
         let at = self.at(path);
         self.hasher.begin(&self.link, &at).map_err(|failure| self.error("hashing", path, failure))
     }

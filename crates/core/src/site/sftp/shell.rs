@@ -15,22 +15,34 @@ use crate::site::pace::Patience;
 /// How much a shell may say besides a script's output: what it says when it starts, and the lines around the output.
 const MARKS: usize = 8192;
 
-/// A running shell.
+/// What is asked of the server.
+const COMMAND: &str = "exec sh";
+
+/// A shell, which may still be starting.
 pub(super) struct Shell {
     channel: Channel,
+    /// Whether the server has said that there is one.
+    is_granted: bool,
+    /// What is said and not with the channel yet. A server that refuses a shell may not want to hear anything.
+    out: Vec<u8>,
     /// How many scripts it was given.
     scripts: u32,
-    /// What it has said since the last one was begun.
+    /// What it has said, without the scripts that were heard to their ends.
     heard: Vec<u8>,
 }
 
+/// A script that was given to a shell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Script(u32);
+
 impl Shell {
-    /// Starts a shell.
+    /// Has a shell started, and does not wait for that: scripts may be given to it before.
     pub(super) fn start(link: &Link) -> Result<Self, Failure> {
         let mut channel = link.ask(|| Ok(link.ssh.channel_session()?))?;
         channel.handle_extended_data(ExtendedData::Ignore)?;
-        link.ask(|| Ok(channel.exec("exec sh")?))?;
-        Ok(Self { channel, scripts: 0, heard: Vec::new() })
+        let mut this = Self { channel, is_granted: false, out: Vec::new(), scripts: 0, heard: Vec::new() };
+        now(link, || this.be_granted())?;
+        Ok(this)
     }
 
     /// Runs a script whose output is at most `most` bytes long, and returns that. `None` if the script fails, or says more,
@@ -42,60 +54,80 @@ impl Shell {
         patience: Patience,
         most: usize,
     ) -> Result<Option<String>, Failure> {
-        self.begin(link, &format!("{{ {script}\n}} </dev/null"))?;
-        self.end(link, patience, most)
+        let script = self.begin(link, &format!("{{ {script}\n}} </dev/null"))?;
+        self.end(link, script, patience, most)
     }
 
-    /// Begins a script that reads what is said to it next. A shell may have read ahead of the script, so that nothing
-    /// must be said before it [has begun](Self::hear_begin).
-    pub(super) fn begin(&mut self, link: &Link, script: &str) -> Result<(), Failure> {
+    /// Begins a script once those before it have ended. It may read what is said to it next; since a shell may have read
+    /// ahead of the script, nothing must be said before it [has begun](Self::has_begun).
+    pub(super) fn begin(&mut self, link: &Link, script: &str) -> Result<Script, Failure> {
         self.scripts += 1;
-        self.heard.clear();
         let words = format!("{{ echo begin {0}\n{script}\n}}\necho end {0} $?\n", self.scripts);
-        self.say(link, &words)
+        self.say(link, &words)?;
+        Ok(Script(self.scripts))
     }
 
-    /// Waits until the script has begun.
-    pub(super) fn hear_begin(&mut self, link: &Link) -> Result<(), Failure> {
-        let begin = self.mark("begin", '\n');
+    /// Returns whether a script has begun, as far as is known without waiting.
+    pub(super) fn has_begun(&mut self, link: &Link, script: Script) -> Result<bool, Failure> {
+        loop {
+            if line(&self.heard, &script.mark("begin", '\n')).is_some() {
+                return Ok(true);
+            }
+            if now(link, || self.hear(link, 0))?.is_none() {
+                return Ok(false);
+            }
+        }
+    }
+
+    /// Waits until a script has begun.
+    pub(super) fn hear_begin(&mut self, link: &Link, script: Script) -> Result<(), Failure> {
+        let begin = script.mark("begin", '\n');
         let patience = Patience::Until(Instant::now() + link.io_timeout);
         while line(&self.heard, &begin).is_none() {
-            self.hear(link, patience, 0)?;
+            link.drive(patience, || self.hear(link, 0))?;
         }
         Ok(())
     }
 
-    /// Waits until the script has ended, and returns its output as [`Self::run`] does.
+    /// Waits until a script has ended, and returns its output as [`Self::run`] does.
     pub(super) fn end(
         &mut self,
         link: &Link,
+        script: Script,
         patience: Patience,
         most: usize,
     ) -> Result<Option<String>, Failure> {
-        let (begin, end) = (self.mark("begin", '\n'), self.mark("end", ' '));
+        let (begin, end) = (script.mark("begin", '\n'), script.mark("end", ' '));
         loop {
-            if let Some(output) = between(&self.heard, &begin, &end) {
+            if let Some((output, after)) = between(&self.heard, &begin, &end) {
+                self.heard.drain(..after);
                 return Ok(output.filter(|output| output.len() <= most));
             }
-            self.hear(link, patience, most)?;
+            link.drive(patience, || self.hear(link, most))?;
         }
     }
 
-    /// Says something.
+    /// Says something, once there is a shell.
     pub(super) fn say(&mut self, link: &Link, words: &str) -> Result<(), Failure> {
-        let mut words = words.as_bytes();
-        while !words.is_empty() {
-            let n = link.ask(|| self.channel.write(words).map_err(|err| link.channel_failure(&err)))?;
-            words = &words[n..];
+        self.out.extend_from_slice(words.as_bytes());
+        if self.is_granted { link.ask(|| self.push(link)) } else { Ok(()) }
+    }
+
+    /// Gives the channel what is said. An error where that has to wait.
+    fn push(&mut self, link: &Link) -> Result<(), Failure> {
+        while !self.out.is_empty() {
+            let taken = self.channel.write(&self.out).map_err(|err| link.channel_failure(&err))?;
+            self.out.drain(..taken);
         }
         Ok(())
     }
 
-    /// Hears something, of which a script says `most` bytes at most.
-    fn hear(&mut self, link: &Link, patience: Patience, most: usize) -> Result<(), Failure> {
+    /// Hears something, of which a script says `most` bytes at most. An error where that has to wait.
+    fn hear(&mut self, link: &Link, most: usize) -> Result<(), Failure> {
+        self.be_granted()?;
+        self.push(link)?;
         let mut buffer = [0; 4096];
-        let read = || self.channel.read(&mut buffer).map_err(|err| link.channel_failure(&err));
-        match link.drive(patience, read)? {
+        match self.channel.read(&mut buffer).map_err(|err| link.channel_failure(&err))? {
             0 => Err(Failure::Ended),
             _ if self.heard.len() > most + MARKS => Err(Failure::Ended),
             n => {
@@ -105,20 +137,41 @@ impl Shell {
         }
     }
 
-    fn mark(&self, word: &str, after: char) -> Vec<u8> {
-        format!("{word} {}{after}", self.scripts).into_bytes()
+    /// Asks for the shell, and hears the answer. An error where that has to wait.
+    fn be_granted(&mut self) -> Result<(), Failure> {
+        if !self.is_granted {
+            self.channel.exec(COMMAND)?;
+            self.is_granted = true;
+        }
+        Ok(())
     }
 }
 
-/// Finds what was said between the lines that a script is put between, once it is all there; `None` in that if the
-/// script has failed, or said what is no text.
-fn between(heard: &[u8], begin: &[u8], end: &[u8]) -> Option<Option<String>> {
+/// Does what can be done without waiting for the peer; `None` if that is not all. What is half sent is sent.
+fn now<T>(link: &Link, mut op: impl FnMut() -> Result<T, Failure>) -> Result<Option<T>, Failure> {
+    link.ask(|| match op() {
+        Err(failure) if failure.is_pending() && !link.is_sending() => Ok(None),
+        done => done.map(Some),
+    })
+}
+
+impl Script {
+    /// How a line begins that the shell says before or after the script.
+    fn mark(self, word: &str, after: char) -> Vec<u8> {
+        format!("{word} {}{after}", self.0).into_bytes()
+    }
+}
+
+/// Finds what was said between the lines that a script is put between, and where it ends, once it is all there; no text
+/// if the script has failed, or said what is no text.
+fn between(heard: &[u8], begin: &[u8], end: &[u8]) -> Option<(Option<String>, usize)> {
     let after = line(heard, begin)? + begin.len();
     let output = &heard[after..];
     let until = line(output, end)?;
-    let status = &output[until + end.len()..];
-    let status = &status[..status.iter().position(|&byte| byte == b'\n')?];
-    Some((status == b"0").then(|| String::from_utf8(output[..until].to_vec()).ok()).flatten())
+    let rest = &output[until + end.len()..];
+    let status = &rest[..rest.iter().position(|&byte| byte == b'\n')?];
+    let said = (status == b"0").then(|| String::from_utf8(output[..until].to_vec()).ok()).flatten();
+    Some((said, after + until + end.len() + status.len() + 1))
 }
 
 /// Returns where a line begins that begins like this.
@@ -133,10 +186,14 @@ mod tests {
 
     #[test]
     fn the_output_is_what_stands_between_the_marks() {
-        let find = |heard: &str| between(heard.as_bytes(), b"begin 2\n", b"end 2 ");
-        assert_eq!(find("welcome\nbegin 2\na\nb\nend 2 0\n"), Some(Some("a\nb\n".into())));
-        assert_eq!(find("begin 2\nend 2 0\n"), Some(Some(String::new())));
-        assert_eq!(find("begin 2\na\nend 2 127\n"), Some(None), "it failed");
+        let find = |heard: &str| {
+            let (said, after) = between(heard.as_bytes(), b"begin 2\n", b"end 2 ")?;
+            Some((said, heard[after..].to_owned()))
+        };
+        let said = |text: &str, rest: &str| Some((Some(text.to_owned()), rest.to_owned()));
+        assert_eq!(find("welcome\nbegin 2\na\nb\nend 2 0\n"), said("a\nb\n", ""));
+        assert_eq!(find("begin 2\nend 2 0\nbegin 3\n"), said("", "begin 3\n"));
+        assert_eq!(find("begin 2\na\nend 2 127\n"), Some((None, String::new())), "it failed");
         for early in
             ["", "begin 2", "begin 2\na\n", "begin 2\na\nend 2 0", "begin 2\nx end 2 0\n", "end 2 0\n"]
         {
