@@ -17,8 +17,8 @@ use super::packet::{self, Answer, Attributes, Extensions, Handle, Request, statu
 /// Bytes read and written at a time, unless the server says that it takes more: what every server must take.
 const USUAL: usize = 32 << 10;
 
-/// The most that is read or written at a time; more saves nothing.
-const MOST: u64 = 128 << 10;
+/// The most that is read or written at a time: as much as OpenSSH takes, which fills eight packets of libssh2's.
+const MOST: u64 = 255 << 10;
 
 /// Bytes that are taken from the channel at a time.
 const TAKEN: usize = 64 << 10;
