@@ -121,6 +121,8 @@ impl Hasher {
         self.start(link)?;
         let Self::Tool(Tool { shell, growing, .. }) = self else { return Ok(()) };
         let path = quote(path);
+        // What has the disk write runs beside the rest, once at a time, and makes no file. Where dd knows none of that, it
+        // does nothing.
         let script = format!(
             "while read -r skip count && [ \"$count\" -gt 0 ]; do \
              dd if={path} bs={STEP} skip=$skip count=$count 2>/dev/null; \
