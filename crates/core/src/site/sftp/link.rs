@@ -196,6 +196,15 @@ impl Link {
         self.drive(Patience::Until(end), op)
     }
 
+    /// Does what can be done of an operation without waiting for the peer; `None` if that is not all. What is half sent is
+    /// sent.
+    pub(super) fn now<T>(&self, mut op: impl FnMut() -> Result<T, Failure>) -> Result<Option<T>, Failure> {
+        self.ask(|| match op() {
+            Err(failure) if failure.is_pending() && !self.is_sending() => Ok(None),
+            done => done.map(Some),
+        })
+    }
+
     /// Repeats `op` until it neither succeeds nor fails for another reason than having to wait.
     pub(super) fn drive<T>(
         &self,

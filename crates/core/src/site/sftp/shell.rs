@@ -41,7 +41,7 @@ impl Shell {
         let mut channel = link.ask(|| Ok(link.ssh.channel_session()?))?;
         channel.handle_extended_data(ExtendedData::Ignore)?;
         let mut this = Self { channel, is_granted: false, out: Vec::new(), scripts: 0, heard: Vec::new() };
-        now(link, || this.be_granted())?;
+        link.now(|| this.be_granted())?;
         Ok(this)
     }
 
@@ -73,7 +73,7 @@ impl Shell {
             if line(&self.heard, &script.mark("begin", '\n')).is_some() {
                 return Ok(true);
             }
-            if now(link, || self.hear(link, 0))?.is_none() {
+            if link.now(|| self.hear(link, 0))?.is_none() {
                 return Ok(false);
             }
         }
@@ -81,9 +81,8 @@ impl Shell {
 
     /// Waits until a script has begun.
     pub(super) fn hear_begin(&mut self, link: &Link, script: Script) -> Result<(), Failure> {
-        let begin = script.mark("begin", '\n');
         let patience = Patience::Until(Instant::now() + link.io_timeout);
-        while line(&self.heard, &begin).is_none() {
+        while !self.has_begun(link, script)? {
             link.drive(patience, || self.hear(link, 0))?;
         }
         Ok(())
@@ -145,14 +144,6 @@ impl Shell {
         }
         Ok(())
     }
-}
-
-/// Does what can be done without waiting for the peer; `None` if that is not all. What is half sent is sent.
-fn now<T>(link: &Link, mut op: impl FnMut() -> Result<T, Failure>) -> Result<Option<T>, Failure> {
-    link.ask(|| match op() {
-        Err(failure) if failure.is_pending() && !link.is_sending() => Ok(None),
-        done => done.map(Some),
-    })
 }
 
 impl Script {

@@ -73,21 +73,12 @@ impl Subsystem {
 
     /// Asks for the subsystem, and greets it once that is out.
     fn request(&mut self, link: &Link) -> Result<(), Failure> {
-        let mut is_out = false;
+        if link.now(|| Ok(self.channel.subsystem("sftp")?))?.is_some() {
+            return Ok(());
+        }
         link.ask(|| {
-            if is_out {
-                self.push(link)?;
-            }
-            let granted = self.channel.subsystem("sftp").map_err(Failure::from);
-            if let Err(failure) = &granted
-                && failure.is_pending()
-                && !link.is_sending()
-                && !is_out
-            {
-                is_out = true;
-                self.push(link)?;
-            }
-            granted
+            self.push(link)?;
+            Ok(self.channel.subsystem("sftp")?)
         })
     }
 
