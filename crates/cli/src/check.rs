@@ -8,7 +8,7 @@ use intraware_core::lock::{Lock, LockError};
 use intraware_core::outcome;
 use intraware_core::run::RunContext;
 use intraware_core::site::probe::probe;
-use intraware_core::site::{Desk, RemotePath, Site};
+use intraware_core::site::{Desk, Habits, Known, RemotePath, Site};
 use intraware_core::sites::Way;
 use intraware_core::spool::Spool;
 
@@ -80,7 +80,7 @@ impl Checks {
 
     fn site(&mut self, config: &Config, configured: &SiteConfig, spool: Option<&Spool>) -> bool {
         let look = || -> Result<((), String), Failure> {
-            let site = match parts::site(configured)? {
+            let site = match parts::site(configured, &Known::default())? {
                 Way::Shelf(site) => site,
                 Way::Desk(site) => return desk(site.as_ref(), configured),
             };
@@ -116,7 +116,9 @@ impl Checks {
     /// time, and keeps it in the spool.
     pub fn probe(&mut self, config: &Config, site: &SiteConfig, spool: Option<&Spool>, context: &RunContext) {
         let called = called(config, site);
-        let made = match parts::site(site) {
+        // Nothing that is known already is believed.
+        let known = Known::default();
+        let made = match parts::site(site, &known) {
             Ok(Way::Shelf(made)) => Ok(made),
             // All that can be learned there was learned by logging in.
             Ok(Way::Desk(_)) => return,
@@ -141,7 +143,12 @@ impl Checks {
             self.take(&called, Err::<((), String), _>(Failure::new(Fault::Configuration, obstacle)));
         }
         if let Some(spool) = spool {
-            let kept = spool.keep_capabilities(&found).map(|()| ((), "kept in the spool".to_owned()));
+            let kept = spool.keep_capabilities(&found).and_then(|()| {
+                // What the probe has met on its way, or that nothing is left of what runs had learned.
+                known.learn(&found.peer, |habits| *habits = habits.or(Habits::found(&found)));
+                spool.keep_known(&found.site, &known, context)
+            });
+            let kept = kept.map(|()| ((), "kept in the spool".to_owned()));
             self.take(&format!("{called}, what it can do"), kept.map_err(Failure::from));
         }
     }

@@ -17,8 +17,8 @@ use intraware_core::secret::{Secret, SecretSource, netrc, read_private_file};
 use intraware_core::sign::{KeyPolicy, SigningKey};
 use intraware_core::site::tupkg::{Tupkg, TupkgSettings};
 use intraware_core::site::{
-    Credential, Directory, Ftp, FtpSettings, Limited, Limiter, Link, Pool, Protection, Sftp, SftpSettings,
-    Site, SiteErrorKind, SiteUrl,
+    Credential, Directory, Ftp, FtpSettings, Known, Limited, Limiter, Link, Pool, Protection, Sftp,
+    SftpSettings, Site, SiteErrorKind, SiteUrl,
 };
 use intraware_core::sites::{Contact, Destination, Role, Roles, Unusable, Way};
 use intraware_core::spool::Spool;
@@ -77,10 +77,11 @@ pub fn destinations<'a>(
     caution: Caution,
 ) -> Result<Vec<Destination<'a>>, Failure> {
     let destination = |configured: &SiteConfig| {
-        let known = spool.capabilities(&configured.name);
-        let given = known.and_then(|known| known.most_connections()).unwrap_or(usize::MAX);
+        let checked = spool.capabilities(&configured.name);
+        let known = spool.known(&configured.name, checked.as_ref(), context.now());
+        let given = checked.and_then(|checked| checked.most_connections()).unwrap_or(usize::MAX);
         let connections = configured.connections.min(given);
-        let way = match site(configured) {
+        let way = match site(configured, &known) {
             Ok(Way::Shelf(site)) => Way::Shelf(Box::new(Guarded::new(site, spool, context, caution))),
             Ok(Way::Desk(site)) => Way::Desk(Box::new(Guarded::new(site, spool, context, caution))),
             // What goes to the others goes on.
@@ -90,9 +91,18 @@ pub fn destinations<'a>(
             Err(failure) if config.sites.len() > 1 => Way::Shelf(Box::new(unusable(configured, failure))),
             Err(failure) => return Err(failure),
         };
-        Ok(Destination { way, verify: verify(configured), connections })
+        Ok(Destination { way, verify: verify(configured), connections, known })
     };
     config.sites.iter().map(destination).collect()
+}
+
+/// Keeps what this run has learned about the sites. That it cannot be kept costs the next run some time, and is said.
+pub fn keep_known(destinations: &[Destination<'_>], spool: &Spool, context: &RunContext) {
+    for to in destinations {
+        if let Err(error) = spool.keep_known(to.name(), &to.known, context) {
+            tracing::warn!("{}", intraware_core::txlog::chain(&error));
+        }
+    }
 }
 
 fn unusable(site: &SiteConfig, failure: Failure) -> Unusable {
@@ -126,8 +136,8 @@ pub fn contacts<'p>(destinations: &[Destination<'_>], pools: &'p [Option<Pool<'p
     destinations.iter().zip(pools).map(contact).collect()
 }
 
-/// Makes a site.
-pub fn site(site: &SiteConfig) -> Result<Way<'static>, Failure> {
+/// Makes a site, which learns more than what is `known` of it.
+pub fn site(site: &SiteConfig, known: &Known) -> Result<Way<'static>, Failure> {
     let limiter = (!site.bandwidth_limit.is_off()).then(|| limiter(site));
     if let SiteUrl::Tupkg { user, host, port, is_secure } = &site.url {
         let (user, password) = account(site, host, user.as_deref())?;
@@ -146,7 +156,7 @@ pub fn site(site: &SiteConfig) -> Result<Way<'static>, Failure> {
         };
         return Ok(Way::Desk(Box::new(Tupkg::new(settings, limiter))));
     }
-    let shelf = shelf(site)?;
+    let shelf = shelf(site, known)?;
     Ok(Way::Shelf(match limiter {
         None => shelf,
         Some(limiter) => Box::new(Limited::new(shelf, limiter)),
@@ -163,7 +173,7 @@ pub fn limit(site: &SiteConfig) -> Option<String> {
     (!site.bandwidth_limit.is_off()).then(in_force)
 }
 
-fn shelf(site: &SiteConfig) -> Result<Box<dyn Site>, Failure> {
+fn shelf(site: &SiteConfig, known: &Known) -> Result<Box<dyn Site>, Failure> {
     match &site.url {
         SiteUrl::Tupkg { .. } => {
             let message = format!("site {}: packages are only handed in there", site.name);
@@ -189,6 +199,7 @@ fn shelf(site: &SiteConfig) -> Result<Box<dyn Site>, Failure> {
             file_mode: site.file_mode,
             dir_mode: REMOTE_DIR_MODE,
             exec_hash: site.exec_hash,
+            known: known.clone(),
         }))),
         SiteUrl::Ftp { user, host, port, base, is_secure } => {
             let protection = match (is_secure, site.tls) {
@@ -209,6 +220,7 @@ fn shelf(site: &SiteConfig) -> Result<Box<dyn Site>, Failure> {
                 io_timeout: site.io_timeout,
                 min_rate: site.min_rate,
                 file_mode: site.file_mode,
+                known: known.clone(),
             })))
         }
     }

@@ -25,6 +25,7 @@
 pub(crate) mod conformance;
 mod directory;
 mod ftp;
+mod habits;
 mod limited;
 mod link;
 mod pace;
@@ -45,6 +46,7 @@ use std::time::Duration;
 
 pub use directory::Directory;
 pub use ftp::{Ftp, FtpSettings, Protection, Trust};
+pub use habits::{Habits, Known};
 pub use limited::{Limited, Limiter};
 pub use link::Link;
 pub use package::{PackageName, PackageNameError};

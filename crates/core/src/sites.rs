@@ -11,7 +11,7 @@ use regex::RegexBuilder;
 use serde::{Serialize, Serializer};
 
 use crate::deliver::Verify;
-use crate::site::{Desk, Link, PackageName, Place, Site, SiteError, SiteErrorKind};
+use crate::site::{Desk, Known, Link, PackageName, Place, Site, SiteError, SiteErrorKind};
 use crate::spool::Job;
 
 /// The most memory that a pattern may take, compiled, in bytes.
@@ -177,6 +177,8 @@ pub struct Destination<'s> {
     pub verify: Verify,
     /// How many connections to it may be open at the same time.
     pub connections: usize,
+    /// What is known of its habits.
+    pub known: Known,
 }
 
 /// How things get to a site.

@@ -21,6 +21,7 @@
 
 mod durable;
 mod job;
+mod learned;
 mod moves;
 mod notes;
 mod outage;
@@ -37,6 +38,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use job::{Attempts, Flaw, Found, Job, JobId, Manifest, ParkKind, Parked, Unreadable};
+pub use learned::Learned;
 pub use moves::WorkDir;
 pub use notes::{Hold, Note, NoteKey, Release, Retry};
 pub use outage::Outage;

@@ -26,7 +26,7 @@ use std::time::Duration;
 
 pub use tls::Trust;
 
-use super::{BasePath, Session, Site, SiteError};
+use super::{BasePath, Known, Session, Site, SiteError};
 use crate::secret::Secret;
 
 /// Where an FTP site is and how to log in there.
@@ -54,6 +54,8 @@ pub struct FtpSettings {
     pub min_rate: u64,
     /// The mode of delivered files.
     pub file_mode: u32,
+    /// What is known of the server's habits.
+    pub known: Known,
 }
 
 /// How the connections to an FTP server are protected.

@@ -9,7 +9,7 @@ use intraware_test_support::proftpd::ModSftp;
 use intraware_test_support::relay::Relay;
 use intraware_test_support::sshd::Sshd;
 
-use super::{BasePath, Credential, FtpSettings, Protection, SftpSettings, Trust};
+use super::{BasePath, Credential, FtpSettings, Known, Protection, SftpSettings, Trust};
 use crate::secret::Secret;
 
 /// Long enough for a loaded machine.
@@ -41,6 +41,7 @@ fn over_ssh(port: u16, user: &str, base: String, known_hosts: PathBuf, key: Path
         file_mode: 0o640,
         dir_mode: 0o750,
         exec_hash: true,
+        known: Known::default(),
     }
 }
 
@@ -74,5 +75,6 @@ pub(crate) fn ftp_settings(ftpd: &Ftpd) -> FtpSettings {
         io_timeout: PATIENCE,
         min_rate: 1024,
         file_mode: 0o640,
+        known: Known::default(),
     }
 }

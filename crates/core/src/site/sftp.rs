@@ -25,7 +25,7 @@ mod transfer;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Arrival, BasePath, Session, Site, SiteError};
+use super::{Arrival, BasePath, Known, Session, Site, SiteError};
 use crate::secret::Secret;
 
 /// Where an SFTP site is and how to log in there.
@@ -57,6 +57,8 @@ pub struct SftpSettings {
     pub dir_mode: u32,
     /// Whether to have the server hash files by running a command there.
     pub exec_hash: bool,
+    /// What is known of the server's habits.
+    pub known: Known,
 }
 
 /// Something to log in with.

@@ -165,6 +165,7 @@ fn pass(
     };
     let Applied { outcomes, chore_faults } = apply(manager, plan);
     drop(lock);
+    parts::keep_known(&destinations, spool, context);
     if let Err(error) = store.log_out() {
         tracing::warn!("cannot log out of the record store: {}", intraware_core::txlog::chain(&error));
     }

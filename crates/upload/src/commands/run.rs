@@ -69,6 +69,7 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure>
     let log = TxLog::open(&spool.log_dir(), &context);
     let uploader = Uploader { spool: &spool, destinations: &destinations, log: &log, context: &context };
     let outcomes = apply(&uploader, plan);
+    parts::keep_known(&destinations, &spool, &context);
     report::print(&outcomes, arguments.json)?;
     let more: Vec<Fault> = report::close(log).into_iter().collect();
     Ok(outcome::exit_status(&outcomes, &more))

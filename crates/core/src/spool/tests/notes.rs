@@ -108,3 +108,18 @@ fn what_is_known_of_a_site_and_cannot_be_understood_counts_as_nothing() {
     assert_eq!(world.spool.keep_capabilities(&found).unwrap_err().fault, Fault::Configuration);
     assert_eq!(fs::read_to_string(&path).unwrap(), newer);
 }
+
+#[test]
+fn what_a_run_has_learned_of_a_site_is_known_to_the_next_until_it_is_old() {
+    let world = World::new();
+    let known = world.spool.known("intraware", None, now());
+    assert_eq!(known.habits("vsftpd").takes_epsv, None);
+    known.learn("vsftpd", |habits| habits.takes_epsv = Some(false));
+    world.spool.keep_known("intraware", &known, &world.context).unwrap();
+    let at = |then: Timestamp| world.spool.known("intraware", None, then).habits("vsftpd").takes_epsv;
+    assert_eq!(at(now()), Some(false));
+    assert_eq!(at(now() + SignedDuration::from_hours(29 * 24)), Some(false));
+    assert_eq!(at(now() + SignedDuration::from_hours(31 * 24)), None, "servers are updated");
+    assert_eq!(at(now() - SignedDuration::from_hours(1)), None, "it was noted by a clock that is ahead");
+    assert_eq!(world.spool.known("other", None, now()).habits("vsftpd").takes_epsv, None);
+}
