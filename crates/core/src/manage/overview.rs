@@ -1,4 +1,7 @@
 //! Every build at a glance, from the records and the spool alone: no build directory is read, no site is asked.
+//!
+//! The two halves fail apart: while the records cannot be read, the spool's half is shown all the same, and the store's
+//! fault is told beside it.
 
 use std::collections::BTreeMap;
 
@@ -7,11 +10,13 @@ use serde::Serialize;
 
 use super::Snapshot;
 use super::gather::{GatherError, read_owners, read_spool};
+use crate::exit::Fault;
 use crate::lock::{self, Held};
 use crate::record::{Record, RecordId, Status};
 use crate::sites::{Names, Roles};
 use crate::spool::{Job, JobId, Outage, ParkKind, Room, Spool, Unreadable};
-use crate::store::{RecordStore, Usage};
+use crate::store::{RecordStore, StoreError, Usage};
+use crate::txlog::chain;
 
 /// What `status` shows.
 #[derive(Debug, Serialize)]
@@ -28,6 +33,9 @@ pub struct Overview {
     pub outages: Vec<Outage>,
     /// Why records may be missing, if so.
     pub incomplete: Option<String>,
+    /// What has to happen before they can all be read.
+    #[serde(skip)]
+    pub fault: Option<Fault>,
 }
 
 /// One build.
@@ -37,7 +45,7 @@ pub struct Line {
     pub record: RecordId,
     /// The build's name; that of the job, if the record could not be read.
     pub name: String,
-    /// The record's status; none if there is no such record any more.
+    /// The record's status; none if there is no such record any more, or if it could not be read.
     pub status: Option<Status>,
     /// Where its most advanced job stands.
     pub room: Option<Room>,
@@ -57,13 +65,30 @@ pub struct Line {
     pub holder: Option<Held>,
 }
 
-/// Looks at all builds.
-pub fn overview(store: &mut dyn RecordStore, spool: &Spool, roles: &Roles) -> Result<Overview, GatherError> {
-    let selected = store.select()?;
-    let mut seen = Snapshot { records: selected.records, ..Snapshot::default() };
-    seen.incomplete = selected.missing.map(|error| (error.fault, crate::txlog::chain(&error)));
-    read_spool(spool, roles, &mut seen)?;
-    read_owners(store, &mut seen, |_| true);
+/// Looks at all builds; `store` may be the reason why there is none to be asked.
+pub fn overview(
+    store: Result<Box<dyn RecordStore>, StoreError>,
+    spool: &Spool,
+    roles: &Roles,
+) -> Result<Overview, GatherError> {
+    let mut seen = Snapshot::default();
+    let selected = store.and_then(|mut store| Ok((store.select()?, store)));
+    let usage = match selected {
+        Ok((selected, mut store)) => {
+            seen.records = selected.records;
+            seen.incomplete = selected.missing.map(|error| (error.fault, chain(&error)));
+            read_spool(spool, roles, &mut seen)?;
+            read_owners(store.as_mut(), &mut seen, |_| true);
+            store.usage()
+        }
+        // It is not asked again for each record that the spool names.
+        Err(error) => {
+            let reason = format!("the record store cannot be asked: {}", chain(&error));
+            seen.incomplete = Some((error.fault, reason));
+            read_spool(spool, roles, &mut seen)?;
+            None
+        }
+    };
     let mut jobs: BTreeMap<&RecordId, Vec<&Job>> = BTreeMap::new();
     for job in &seen.jobs {
         jobs.entry(&job.id.record).or_default().push(job);
@@ -79,9 +104,10 @@ pub fn overview(store: &mut dyn RecordStore, spool: &Spool, roles: &Roles) -> Re
         builds,
         manage_lock: lock::holder(&spool.manage_lock()).ok().flatten(),
         outages: seen.outages.into_values().collect(),
+        fault: seen.incomplete.as_ref().map(|(fault, _)| *fault),
         incomplete: seen.incomplete.map(|(_, reason)| reason),
         unreadable: seen.unreadable,
-        usage: store.usage(),
+        usage,
     })
 }
 
@@ -89,7 +115,9 @@ fn line(id: &RecordId, record: Option<&Record>, jobs: &[&Job], seen: &Snapshot, 
     // Of several, the one that is in the flow; of those, the one that came furthest.
     let job = jobs.iter().max_by_key(|job| (job.room != Room::Parked, job.room)).copied();
     let retry = seen.retries.get(id);
-    let attempts = job.and_then(|job| job.attempts.as_ref());
+    // What failed before a delivery went well is over.
+    let waiting = job.filter(|job| job.room == Room::Upload);
+    let attempts = waiting.and_then(|job| job.attempts.as_ref());
     let parked = job.and_then(|job| job.parked.as_ref()).filter(|parked| parked.kind != ParkKind::Stale);
     let in_error = record.filter(|record| record.status == Status::Error);
     let errors = [

@@ -184,7 +184,19 @@ fn faults(plan: &Plan) -> Vec<Fault> {
     let rests = plan.builds.iter().filter_map(|build| match &build.rest {
         Some(Rest::CannotLook { fault, .. }) => Some(*fault),
         Some(Rest::NewerFormat { .. }) => Some(Fault::Configuration),
-        _ => None,
+        None
+        | Some(
+            Rest::Held(_)
+            | Rest::DoNotRelease
+            | Rest::Completed
+            | Rest::Lagging { .. }
+            | Rest::UnknownStatus
+            | Rest::NotSelected
+            | Rest::NotDue { .. }
+            | Rest::Waiting { .. }
+            | Rest::SiteRests { .. }
+            | Rest::InUse { .. },
+        ) => None,
     });
     rests.chain(plan.incomplete.iter().map(|(fault, _)| *fault)).collect()
 }

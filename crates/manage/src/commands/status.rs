@@ -5,9 +5,10 @@ use intraware_cli::common::Common;
 use intraware_cli::failure::Failure;
 use intraware_cli::parts::{self, Permission};
 use intraware_cli::{output, table};
-use intraware_core::exit;
+use intraware_core::exit::{self, Fault};
 use intraware_core::foreign::{escape, tame};
 use intraware_core::manage::overview::{Line, Overview, overview};
+use intraware_core::store::StoreError;
 
 /// How to show it.
 #[derive(Debug, Args)]
@@ -20,14 +21,17 @@ pub(crate) struct Arguments {
 pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure> {
     let config = common.load()?;
     let spool = parts::spool(&config)?;
-    let mut store = parts::store(&config, Permission::ReadOnly)?;
-    let overview = overview(store.as_mut(), &spool, &parts::roles(&config))?;
+    let store = parts::store(&config, Permission::ReadOnly);
+    let store = store
+        .map_err(|failure| StoreError::new(failure.fault.unwrap_or(Fault::Configuration), failure.message));
+    let overview = overview(store, &spool, &parts::roles(&config))?;
     if arguments.json {
         output::json(&overview)?;
     } else {
         output::text(show(&overview))?;
     }
-    Ok(exit::OK)
+    // What is shown is not all there is.
+    Ok(overview.fault.map_or(exit::OK, Fault::exit_status))
 }
 
 fn show(overview: &Overview) -> String {
@@ -35,7 +39,7 @@ fn show(overview: &Overview) -> String {
         "no build is due, and the spool is empty\n".to_owned()
     } else {
         let header = ["BUILD", "RECORD", "STATUS", "SPOOL", "DELIVERED", "NEXT TRY", "NOTE"];
-        table::columns(&header, overview.builds.iter().map(row).collect())
+        table::columns(&header, overview.builds.iter().map(|line| row(line, overview)).collect())
     };
     for found in &overview.unreadable {
         text.push_str(&format!(
@@ -61,7 +65,8 @@ fn show(overview: &Overview) -> String {
     text
 }
 
-fn row(line: &Line) -> Vec<String> {
+fn row(line: &Line, overview: &Overview) -> Vec<String> {
+    let no_record = if overview.incomplete.is_some() { "not read" } else { "no record" };
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
     let held = line.hold.as_ref().map(|reason| format!("held: {}", tame(reason)));
     let holder = line.holder.as_ref().map(|holder| format!("in use by {holder}"));
@@ -70,7 +75,7 @@ fn row(line: &Line) -> Vec<String> {
     vec![
         escape(&line.name),
         line.record.to_string(),
-        line.status.as_ref().map_or_else(|| "no record".to_owned(), ToString::to_string),
+        line.status.as_ref().map_or_else(|| no_record.to_owned(), ToString::to_string),
         or_dash(line.room.map(|room| room.to_string())),
         or_dash(line.delivered.map(|at| format!("{at:.0}"))),
         or_dash(line.next_try.map(|at| format!("{at:.0}"))),

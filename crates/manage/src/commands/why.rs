@@ -1,13 +1,15 @@
 //! `manage why`: one page on one build.
 
+use std::collections::BTreeMap;
+
 use clap::Args;
 use intraware_cli::common::Common;
 use intraware_cli::failure::Failure;
 use intraware_cli::{output, parts, process};
-use intraware_core::exit;
+use intraware_core::exit::{self, Fault};
 use intraware_core::foreign::{escape, tame};
 use intraware_core::manage::{BuildPlan, Rest, Step};
-use intraware_core::record::Status;
+use intraware_core::record::{RecordId, Status};
 use intraware_core::spool::{Found, Job, Room, Spool};
 use intraware_core::txlog::{self, Filter};
 
@@ -30,7 +32,17 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure>
     let spool = parts::spool(&config)?;
     // What the next run of cron will do, not what one for this build alone would.
     let builds = std::slice::from_ref(&arguments.build);
-    let plan = run::look(&config, &context, &spool, builds, Pauses::Kept)?;
+    let plan = match run::look(&config, &context, &spool, builds, Pauses::Kept) {
+        Ok(plan) => plan,
+        // There is no such build, or the command line is wrong.
+        Err(failure) if matches!(failure.fault, None | Some(Fault::Build)) => return Err(failure),
+        Err(failure) => {
+            for page in half_pages(&arguments.build, &spool, &failure)? {
+                output::text(page)?;
+            }
+            return Err(failure);
+        }
+    };
     for build in &plan.builds {
         output::text(page(build, &spool)?)?;
     }
@@ -44,26 +56,62 @@ fn page(build: &BuildPlan, spool: &Spool) -> Result<String, Failure> {
         format!("record    {}: {}{}", record.id, record.status, detail(record.detail.as_deref())),
         format!("path      {}", escape(record.build_path.as_deref().unwrap_or("none"))),
     ];
-    for room in Room::ALL {
-        for found in spool.list(room)? {
-            match found {
-                Found::Job(job) if job.id.record == record.id => {
-                    lines.push(format!("spool     {}", whereabouts(&job)))
-                }
-                _ => {}
-            }
-        }
-    }
+    lines.extend(jobs(spool)?.iter().filter(|job| job.id.record == record.id).map(in_spool));
     let doing: Vec<String> = build.steps.iter().map(Step::to_string).collect();
     let next = if doing.is_empty() { build.rest.iter().map(Rest::to_string).collect() } else { doing };
     lines.push(format!("next      {}", if next.is_empty() { "nothing".to_owned() } else { next.join("; ") }));
     lines.push(format!("unblock   {}", advice(build)));
-    let filter = Filter { record: Some(record.id.to_string()), ..Filter::default() };
-    if let Ok(merged) = txlog::read(&spool.log_dir(), &filter) {
-        let skip = merged.events.len().saturating_sub(LINES);
-        lines.extend(merged.events[skip..].iter().map(|event| format!("log       {}", log::line(event))));
-    }
+    lines.extend(logged(&record.id, spool));
     Ok(lines.join("\n"))
+}
+
+/// Returns what the spool alone says of the builds with this id or name, because nothing could be planned: a page for
+/// each record that has a job.
+fn half_pages(word: &str, spool: &Spool, failure: &Failure) -> Result<Vec<String>, Failure> {
+    let mut pages: BTreeMap<RecordId, Vec<String>> = BTreeMap::new();
+    for job in jobs(spool)? {
+        if job.id.record.as_str() != word && job.manifest.name != word {
+            continue;
+        }
+        let first = || {
+            vec![
+                format!("build     {}", escape(&job.manifest.name)),
+                format!("record    {}: not read", job.id.record),
+                format!("path      {}", escape(&job.manifest.build_path)),
+            ]
+        };
+        pages.entry(job.id.record.clone()).or_insert_with(first).push(in_spool(&job));
+    }
+    for (record, page) in &mut pages {
+        page.extend(spool.hold(record)?.map(|hold| format!("hold      {hold}")));
+        page.push(format!("next      unknown: {}", tame(&failure.message)));
+        page.push("unblock   see manage check".to_owned());
+        page.extend(logged(record, spool));
+    }
+    Ok(pages.into_values().map(|page| page.join("\n")).collect())
+}
+
+fn jobs(spool: &Spool) -> Result<Vec<Job>, Failure> {
+    let mut jobs = Vec::new();
+    for room in Room::ALL {
+        jobs.extend(spool.list(room)?.into_iter().filter_map(|found| match found {
+            Found::Job(job) => Some(*job),
+            Found::Unreadable(_) => None,
+        }));
+    }
+    Ok(jobs)
+}
+
+fn in_spool(job: &Job) -> String {
+    format!("spool     {}", whereabouts(job))
+}
+
+/// Returns the last lines of the log about a record.
+fn logged(record: &RecordId, spool: &Spool) -> Vec<String> {
+    let filter = Filter { record: Some(record.to_string()), ..Filter::default() };
+    let Ok(merged) = txlog::read(&spool.log_dir(), &filter) else { return Vec::new() };
+    let skip = merged.events.len().saturating_sub(LINES);
+    merged.events[skip..].iter().map(|event| format!("log       {}", log::line(event))).collect()
 }
 
 fn detail(detail: Option<&str>) -> String {
@@ -78,7 +126,8 @@ fn whereabouts(job: &Job) -> String {
             if job.receipts.len() > 1 { format!(" to {}", escape(&receipt.site)) } else { String::new() };
         text.push_str(&format!(", delivered{to} {at:.0}, verified by {by}"));
     }
-    if let Some(attempts) = &job.attempts {
+    // What failed before a delivery went well is over.
+    if let Some(attempts) = job.attempts.as_ref().filter(|_| job.room == Room::Upload) {
         let (count, next) = (attempts.count, attempts.next_try);
         text.push_str(&format!(
             ", {count} failed deliveries ({}), next not before {next:.0}",
