@@ -12,6 +12,7 @@ pub mod ftp_relay;
 pub mod ftpd;
 pub mod gpg;
 mod inetd;
+pub mod odd_ftpd;
 pub mod proftpd;
 pub mod readers;
 pub mod relay;

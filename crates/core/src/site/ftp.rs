@@ -10,6 +10,7 @@
 
 mod control;
 mod data;
+mod directory;
 mod file;
 mod hash;
 mod listing;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use intraware_test_support::ftpd::{Ftpd, Security};
+use intraware_test_support::odd_ftpd::{OddFtpd, Tls};
 use intraware_test_support::proftpd::ModSftp;
 use intraware_test_support::relay::Relay;
 use intraware_test_support::sshd::Sshd;
@@ -70,6 +71,30 @@ pub(crate) fn ftp_settings(ftpd: &Ftpd) -> FtpSettings {
             Security::Plain => Protection::None,
             Security::Explicit => Protection::Explicit(trust()),
             Security::Implicit => Protection::Implicit(trust()),
+        },
+        connect_timeout: PATIENCE,
+        io_timeout: PATIENCE,
+        min_rate: 1024,
+        file_mode: 0o640,
+        known: Known::default(),
+    }
+}
+
+/// Returns the way to an FTP server with habits of its own.
+pub(crate) fn odd_settings(ftpd: &OddFtpd) -> FtpSettings {
+    let trust = || Trust::Authorities(Some(ftpd.certificates().authority()));
+    FtpSettings {
+        name: "odd".into(),
+        host: "127.0.0.1".into(),
+        port: ftpd.addr().port(),
+        user: "upload".into(),
+        password: Secret::new("any"),
+        base: BasePath::Absolute("/".into()),
+        protection: match ftpd.tls() {
+            Tls::None => Protection::None,
+            Tls::Explicit | Tls::ExplicitRaced(_) | Tls::ExplicitDataFirst | Tls::ExplicitControlOnly => {
+                Protection::Explicit(trust())
+            }
         },
         connect_timeout: PATIENCE,
         io_timeout: PATIENCE,

@@ -28,6 +28,8 @@ pub(super) enum Failure {
     Tls(rustls::Error),
     /// What came is no answer, or not one to what was asked.
     Garbled(&'static str),
+    /// It answers, and in a form that is of no use to us.
+    Unfit(&'static str),
     /// The line cannot be sent.
     Unsendable,
     /// The connection had failed before.
@@ -53,6 +55,7 @@ impl Failure {
             Self::Lost(_) | Self::Dead => SiteErrorKind::Disconnected,
             Self::Tls(rustls::Error::InvalidCertificate(_)) => SiteErrorKind::HostKey,
             Self::Tls(_) | Self::Garbled(_) | Self::Unsendable => SiteErrorKind::Protocol,
+            Self::Unfit(_) => SiteErrorKind::Unsupported,
             Self::Refused(reply) => match reply.code {
                 code::CLOSING => SiteErrorKind::Disconnected,
                 code::NO_SPACE | code::QUOTA => SiteErrorKind::NoSpace,
@@ -69,7 +72,8 @@ impl Failure {
 
     /// Returns whether the server may have refused because of how it was asked.
     pub(super) fn is_objection(&self) -> bool {
-        self.is_vague() || self.kind() == SiteErrorKind::Unsupported
+        let is_refused = matches!(self, Self::Refused(_));
+        self.is_vague() || (is_refused && self.kind() == SiteErrorKind::Unsupported)
     }
 
     /// Returns whether it is a refusal of which the number does not say the reason.
@@ -93,6 +97,8 @@ pub(super) struct Control {
     pub(super) min_rate: u64,
     /// When all must be ready, as long as it is not.
     pub(super) deadline: Option<Instant>,
+    /// Whether it has greeted and understood a command: what it says wrongly from then on is not another protocol.
+    pub(super) is_met: bool,
     dead: bool,
 }
 
@@ -109,7 +115,8 @@ impl Control {
             SiteError::caused(SiteErrorKind::Protocol, text, err)
         })?;
         let deadline = Some(deadline);
-        Ok(Self { wire, read: Vec::new(), peer, io_timeout, min_rate, deadline, dead: false })
+        let (read, is_met, dead) = (Vec::new(), false, false);
+        Ok(Self { wire, read, peer, io_timeout, min_rate, deadline, is_met, dead })
     }
 
     /// Goes over to TLS. What the peer has said in the clear beyond its last answer is not believed later.
@@ -276,7 +283,13 @@ impl Control {
 
     /// Makes an error of a failure that somebody has looked at and found to be `kind`.
     pub(super) fn error_of(&self, kind: SiteErrorKind, doing: &str, failure: Failure) -> SiteError {
-        let message = format!("{doing} at site {}: {}", self.peer, advice(kind, &failure));
+        let advice = match (kind, &failure) {
+            (SiteErrorKind::Protocol, Failure::Garbled(_)) if self.is_met => {
+                "it does not keep to the protocol; ask the server's operator what it is, if it stays so"
+            }
+            (kind, failure) => advice(kind, failure),
+        };
+        let message = format!("{doing} at site {}: {advice}", self.peer);
         match failure {
             Failure::Refused(reply) => {
                 let said = format!("it answered {} {}", reply.code, foreign::escape(reply.text()));
@@ -284,7 +297,7 @@ impl Control {
             }
             Failure::Lost(Some(err)) => SiteError::caused(kind, message, err),
             Failure::Tls(err) => SiteError::caused(kind, message, foreign::escape(err.to_string())),
-            Failure::Garbled(what) => SiteError::caused(kind, message, what),
+            Failure::Garbled(what) | Failure::Unfit(what) => SiteError::caused(kind, message, what),
             Failure::Stalled | Failure::Lost(None) | Failure::Unsendable | Failure::Dead => {
                 SiteError::new(kind, message)
             }

@@ -204,7 +204,7 @@ impl Channel {
         if !self.only_passive {
             let reply = control.ask("EPSV", "")?;
             if reply.code == 229 {
-                return extended_port(reply.text()).ok_or(Failure::Garbled("it names no port for data"));
+                return extended_port(reply.text()).ok_or(Failure::Unfit("it names no port for data"));
             }
             if !reply.is_unknown() && reply.code != code::DATA_TLS {
                 return Err(Failure::Refused(reply));
@@ -213,7 +213,7 @@ impl Channel {
         }
         match control.ask("PASV", "")? {
             reply @ Reply { code: 227, .. } => {
-                passive_port(reply.text()).ok_or(Failure::Garbled("it names no port for data"))
+                passive_port(reply.text()).ok_or(Failure::Unfit("it names no port for data"))
             }
             reply => Err(Failure::Refused(reply)),
         }

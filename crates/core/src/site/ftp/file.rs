@@ -149,8 +149,7 @@ impl Open {
         if !self.enter(&dir).map_err(|failure| failed(self, failure))? {
             return Ok(false);
         }
-        let lines = self.lines(&dir).map_err(|failure| failed(self, failure))?;
-        let line = lines.iter().flatten().find(|line| line.is_of(path.name()));
-        Ok(line.is_some_and(|line| line.has_mode(self.settings.file_mode)))
+        let listed = self.lines(&dir).map_err(|failure| failed(self, failure))?;
+        Ok(listed.find(path.name()).is_some_and(|line| line.has_mode(self.settings.file_mode)))
     }
 }

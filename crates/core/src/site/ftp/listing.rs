@@ -1,49 +1,76 @@
-//! What servers say about files: facts (RFC 3659), and the lines of `ls -l`, which no standard defines and all of them
-//! print.
+//! What servers say about files: facts (RFC 3659), and the lines of `ls -l` or of `dir`, which no standard defines.
 //!
 //! Both are needed. Servers without facts exist, and ProFTPD's facts call a link what it leads to, where its listing
 //! says that it is a link.
+//!
+//! Owners and groups may hold spaces (`Domain Users`), or be left out, and dates have many forms. What every line of `ls -l` has
+//! is a mode, and later a size with a date behind it; the first that looks so is it, and the name comes next.
 
 use crate::site::{Entry, EntryKind};
 
-/// One line of `ls -l`.
+/// One line of a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Line {
     pub(super) entry: Entry,
-    /// Who may do what, as in `rw-r--r--`.
+    /// Who may do what, as in `rw-r--r--`; empty if it does not say.
     rights: String,
     /// The name; of a link, with what it leads to behind it.
     shown: String,
-    is_link: bool,
+    /// What stands between a link's name and what it leads to.
+    arrow: Option<&'static str>,
 }
 
 impl Line {
-    /// Reads a line: mode, links, owner, group, size, month, day, time or year, and the name behind one space.
     pub(super) fn parse(text: &str) -> Option<Self> {
         // ProFTPD indents what it lists in an answer.
         let text = text.strip_prefix(' ').unwrap_or(text);
-        let mut rest = text;
-        let mut fields = [""; 8];
-        for field in &mut fields {
-            let trimmed = rest.trim_start_matches(' ');
-            let end = trimmed.find(' ')?;
-            (*field, rest) = trimmed.split_at(end);
-        }
-        let shown = rest.strip_prefix(' ').filter(|name| !name.is_empty())?.to_owned();
-        let [mode, links, _, _, size, month, day, _] = fields;
-        let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-        if mode.len() < 10 || !is_number(links) || !is_number(day) || month.len() < 3 {
-            return None;
-        }
+        Self::of_ls(text).or_else(|| Self::of_dir(text))
+    }
+
+    /// Reads mode, anything, size, date, and the name behind one space.
+    fn of_ls(text: &str) -> Option<Self> {
+        let words = Words::of(text);
+        let mode = words.get(0)?;
+        let is_mode = |c: char| c == '-' || c.is_ascii_alphabetic();
+        let rights = mode.get(1..10).filter(|rights| rights.chars().all(is_mode))?.to_owned();
         let kind = match mode.as_bytes()[0] {
             b'-' => EntryKind::File,
             b'd' => EntryKind::Directory,
             b'l' | b'p' | b's' | b'b' | b'c' => EntryKind::Other,
             _ => return None,
         };
-        let entry = Entry { kind, size: size.parse().ok()? };
-        let rights = mode.get(1..10)?.to_owned();
-        Some(Self { entry, rights, shown, is_link: mode.starts_with('l') })
+        let (size, last) = (1..words.len()).find_map(|at| {
+            let size = number(words.get(at)?)?;
+            Some((size, at + words.date_at(at + 1)?))
+        })?;
+        let shown = words.behind(last).strip_prefix(' ').filter(|name| !name.is_empty())?.to_owned();
+        let arrow = mode.starts_with('l').then_some(" -> ");
+        Some(Self { entry: Entry { kind, size }, rights, shown, arrow })
+    }
+
+    /// Reads date, time, size or `<DIR>`, and the name.
+    fn of_dir(text: &str) -> Option<Self> {
+        let words = Words::of(text);
+        let is_clock = |word: &str| word.contains(':') && word.starts_with(|c: char| c.is_ascii_digit());
+        if !is_date(words.get(0)?) || !is_clock(words.get(1)?) {
+            return None;
+        }
+        let half = words.get(2).filter(|word| matches!(*word, "AM" | "PM"));
+        let at = 2 + usize::from(half.is_some());
+        let (entry, shown, arrow) = match words.get(at)? {
+            "<DIR>" => (Entry { kind: EntryKind::Directory, size: 0 }, words.behind(at).trim_start(), None),
+            link if link.starts_with('<') && link.ends_with('>') => {
+                (Entry { kind: EntryKind::Other, size: 0 }, words.behind(at).trim_start(), Some(" ["))
+            }
+            size => {
+                let entry = Entry { kind: EntryKind::File, size: number(size)? };
+                (entry, words.behind(at).strip_prefix(' ')?, None)
+            }
+        };
+        if shown.is_empty() {
+            return None;
+        }
+        Some(Self { entry, rights: String::new(), shown: shown.to_owned(), arrow })
     }
 
     /// Returns whether it has exactly this mode.
@@ -56,18 +83,75 @@ impl Line {
     pub(super) fn is_of(&self, name: &str) -> bool {
         match self.shown.strip_prefix(name) {
             Some("") => true,
-            Some(tail) => self.is_link && tail.starts_with(" -> "),
+            Some(tail) => self.arrow.is_some_and(|arrow| tail.starts_with(arrow)),
             None => false,
         }
     }
 
     /// Returns the name; for a link, which may hold an arrow itself, what stands before the first arrow.
     pub(super) fn name(&self) -> &str {
-        match self.is_link {
-            true => self.shown.split_once(" -> ").map_or(&self.shown, |(name, _)| name),
-            false => &self.shown,
-        }
+        let split = self.arrow.and_then(|arrow| self.shown.split_once(arrow));
+        split.map_or(&self.shown, |(name, _)| name)
     }
+}
+
+/// The words of a line, and where they are in it.
+struct Words<'a> {
+    text: &'a str,
+    words: Vec<(usize, &'a str)>,
+}
+
+impl<'a> Words<'a> {
+    fn of(text: &'a str) -> Self {
+        let mut words = Vec::new();
+        let mut at = 0;
+        for word in text.split(' ') {
+            if !word.is_empty() {
+                words.push((at, word));
+            }
+            at += word.len() + 1;
+        }
+        Self { text, words }
+    }
+
+    fn len(&self) -> usize {
+        self.words.len()
+    }
+
+    fn get(&self, at: usize) -> Option<&'a str> {
+        self.words.get(at).map(|&(_, word)| word)
+    }
+
+    /// Returns what follows a word.
+    fn behind(&self, at: usize) -> &'a str {
+        self.words.get(at).map_or("", |&(begin, word)| &self.text[begin + word.len()..])
+    }
+
+    /// Returns how many words a date and time has that begins at a word, if one does.
+    fn date_at(&self, at: usize) -> Option<usize> {
+        let (first, second) = (self.get(at)?, self.get(at + 1)?);
+        if is_date(first) && second.contains(':') {
+            // With parts of a second comes the zone as well.
+            let zone = self.get(at + 2).filter(|word| second.contains('.') && word.starts_with(['+', '-']));
+            return Some(2 + usize::from(zone.is_some()));
+        }
+        let is_month = |word: &str| word.len() >= 3 && word.chars().any(char::is_alphabetic);
+        let is_day = |word: &str| matches!(number(word), Some(1..=31));
+        let is_year = |word: &str| word.len() >= 4 && number(word).is_some();
+        let is_some_day = (is_month(first) && is_day(second)) || (is_day(first) && is_month(second));
+        let third = self.get(at + 2)?;
+        (is_some_day && (third.contains(':') || is_year(third))).then_some(3)
+    }
+}
+
+fn number(word: &str) -> Option<u64> {
+    word.parse().ok().filter(|_| word.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// Returns whether it is a date of three numbers.
+fn is_date(word: &str) -> bool {
+    let parts: Vec<&str> = word.split(['-', '/', '.']).collect();
+    parts.len() == 3 && parts.iter().all(|part| number(part).is_some())
 }
 
 /// One line of facts: `type=file;size=5; name`.
@@ -141,13 +225,39 @@ mod tests {
         for text in [
             "",
             "total 12",
-            "11-21-26  10:00AM       <DIR>          name",
+            "11-21-26  10:00AM       <DIR>          ",
+            "11-21-26  10:00AM  x  name",
+            "10.0.0.1 10:00AM  5 name",
             "-rw-r--r-- 1 0 0 5 Nov 21 10:09 ",
             "-rw-r--r-- 1 0 0 -5 Nov 21 10:09 x",
             "Status of /site:",
             "?rw-r--r-- 1 0 0 5 Nov 21 10:09 x",
         ] {
             assert_eq!(Line::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn f_12_groups_with_spaces_iso_dates_and_dos_are_read() {
+        let file = |size, name: &str| (EntryKind::File, size, name.to_owned());
+        let dir = |name: &str| (EntryKind::Directory, 0, name.to_owned());
+        for (text, expected) in [
+            ("-rw-r--r--    1 DOM\\up  Domain Users        5 Nov 21 10:09 a b", file(5, "a b")),
+            ("-rw-r--r--    1 up  Domain Users 2 of 3        5 Nov 21  2025 a", file(5, "a")),
+            ("-rw-r--r-- 1 owner group 7 2026-11-21 10:09 a", file(7, "a")),
+            ("-rw-r--r-- 1 0 0 7 2026-11-21 10:09:08.123456789 +0100 a", file(7, "a")),
+            ("-rw-r--r-- 1 0 0 7 21 Nov 10:09 a", file(7, "a")),
+            ("-rw-r--r-- 1 0 0 7 11\u{6708} 21 10:09 a", file(7, "a")),
+            ("-rw-r--r-- 1 7 Nov 21 10:09 5 Nov 21 10:09 a", file(7, "5 Nov 21 10:09 a")),
+            ("-rw-r--r--+ 1 0 0 7 Nov 21 10:09  a", file(7, " a")),
+            ("-rwxrwxrwx 7 Nov 21 10:09 a", file(7, "a")),
+            ("11-21-26  10:09AM                 1234 a b.tar.gz", file(1234, "a b.tar.gz")),
+            ("11-21-2026  10:09                 1234 .a", file(1234, ".a")),
+            ("2026-11-21  10:09 AM              1234 a", file(1234, "a")),
+            ("11-21-26  10:09AM       <DIR>          a b", dir("a b")),
+            ("11-21-26  10:09PM       <SYMLINKD>     a [c:\\b]", (EntryKind::Other, 0, "a".into())),
+        ] {
+            assert_eq!(line(text), expected, "{text}");
         }
     }
 

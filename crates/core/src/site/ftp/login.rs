@@ -77,6 +77,7 @@ pub(super) fn log_in(settings: &FtpSettings) -> Result<Login, SiteError> {
     };
     let patience = Patience::Until(deadline);
     authenticate(&mut control, settings, patience)?;
+    control.is_met = true;
     let features = match prepare_session(&mut control, tls.is_some(), patience) {
         Ok(features) => features,
         Err(failure) => {

@@ -1,26 +1,26 @@
 //! What stands at a name, from servers that say it in different ways, and some of them wrongly.
 //!
-//! A listing of the directory tells files from links and devices with every server we know, so it comes first; it is
-//! believed only if it lists the directory itself, because servers answer "done" and nothing else for directories that
-//! do not exist or may not be read. A name that is not in it may still have been left out, so absence is asked for
-//! again, by facts or by size.
+//! A listing of the directory tells files from links and devices with every server we know, so it comes first
+//! ([`super::directory`]); a name that it shows is there. One that it does not show may have been left out, so absence is asked
+//! for again, by facts or by size; by both if nothing has shown yet that the server means its directory by what it lists, or
+//! the name by what it says of it.
 
 use super::control::Failure;
-use super::listing::{Facts, Line};
+use super::directory::{Listed, Lister};
+use super::listing::Facts;
+use super::reply::Reply;
 use super::session::Open;
 use crate::site::{Entry, EntryKind, RemotePath, SiteError, SiteErrorKind};
 
-/// How the server lists a directory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Lister {
-    /// Nobody has tried.
-    Untried,
-    /// In an answer, to `STAT`.
-    Answer,
-    /// Over a data connection, to `LIST`.
-    Data,
-    /// Not in a way that we read.
-    Unavailable,
+/// A name that nobody has.
+const NOBODYS: &str = "./intraware-asks-for-nothing";
+
+/// Whether a directory can be entered.
+pub(super) enum Entered {
+    Yes,
+    No,
+    /// The server refuses, and does not say that there is none.
+    Unclear(Reply),
 }
 
 impl Open {
@@ -32,120 +32,137 @@ impl Open {
             return Ok(is_directory.then_some(Entry { kind: EntryKind::Directory, size: 0 }));
         }
         let dir = self.at(&path.parent());
-        if !self.enter(&dir).map_err(|failure| failed(self, failure))? {
-            return match self.look(&path.parent())? {
-                None | Some(Entry { kind: EntryKind::File, .. }) => Ok(None),
-                Some(_) => {
-                    self.control.confirm().map_err(|failure| failed(self, failure))?;
-                    let text = format!(
-                        "looking at {path} at site {}: its directory cannot be entered",
-                        self.control.peer
-                    );
-                    Err(SiteError::new(SiteErrorKind::Permission, format!("{text}; have it allowed there")))
-                }
-            };
+        let refused = match self.try_to_enter(&dir).map_err(|failure| failed(self, failure))? {
+            Entered::Yes => return self.look_within(&dir, path),
+            Entered::No => None,
+            Entered::Unclear(reply) => Some(Failure::Refused(reply)),
+        };
+        match (self.look(&path.parent())?, refused) {
+            (None | Some(Entry { kind: EntryKind::File, .. }), _) => Ok(None),
+            (Some(_), Some(failure)) => {
+                let failure = self.control.doubt(failure);
+                Err(failed(self, failure))
+            }
+            (Some(_), None) => {
+                self.control.confirm().map_err(|failure| failed(self, failure))?;
+                let why = "its directory cannot be entered; have it allowed there";
+                Err(self.refusal(SiteErrorKind::Permission, "looking at", path, why))
+            }
         }
-        let lines = self.lines(&dir).map_err(|failure| failed(self, failure))?;
-        if let Some(line) = lines.iter().flatten().find(|line| line.is_of(path.name())) {
+    }
+
+    /// Looks at a name in the directory we are in.
+    fn look_within(&mut self, dir: &str, path: &RemotePath) -> Result<Option<Entry>, SiteError> {
+        let failed = |open: &Self, failure| open.error("looking at", path, failure);
+        let listed = self.lines(dir).map_err(|failure| failed(self, failure))?;
+        if let Some(line) = listed.find(path.name()) {
             return Ok(Some(line.entry));
         }
-        self.look_closer(path, lines.is_some()).map_err(|failure| failed(self, failure))
+        match self.look_closer(path, &listed).map_err(|failure| failed(self, failure))? {
+            Seen::Entry(entry) => Ok(Some(entry)),
+            Seen::Nothing => Ok(None),
+            Seen::Unknown => Err(self.unlisted("looking at", path)),
+        }
     }
 
     /// Looks at a single name, which may have been left out of a listing.
-    fn look_closer(&mut self, path: &RemotePath, is_listed: bool) -> Result<Option<Entry>, Failure> {
-        let at = self.at(path);
-        if self.features.has("MLST") {
-            let reply = self.control.ask("MLST", &at)?;
+    fn look_closer(&mut self, path: &RemotePath, listed: &Listed) -> Result<Seen, Failure> {
+        let name = self.name_within(path)?;
+        let mut is_denied = false;
+        if self.features.has("MLST") || (!listed.is_whole() && !self.lacks_facts) {
+            let reply = self.control.ask("MLST", &name)?;
             if reply.is_done() {
-                let facts = reply.inner().iter().find_map(|line| Facts::parse(line));
-                return match facts {
-                    Some(facts) if facts.name.rsplit('/').next() != Some(path.name()) => {
-                        self.control.confirm()?;
-                        Err(Failure::Garbled("its facts are about another name"))
-                    }
-                    Some(facts) => Ok(Some(facts.entry)),
-                    None => Err(Failure::Garbled("its facts cannot be read")),
-                };
+                return self.read_facts(path, &reply).map(Seen::Entry);
             }
-            if !reply.is_unknown() {
-                return match is_absence(reply.code) {
-                    true => Ok(None),
-                    false => Err(self.control.doubt(Failure::Refused(reply))),
-                };
+            if reply.is_unknown() {
+                self.lacks_facts = true;
+            } else if !self.is_absence("MLST", &reply)? {
+                return Err(self.control.doubt(Failure::Refused(reply)));
+            } else if listed.is_whole() || self.has_shown_facts {
+                return Ok(Seen::Nothing);
+            } else {
+                is_denied = true;
             }
         }
-        if !is_listed {
-            return Err(Failure::Garbled("it lists directories in no form that this program reads"));
+        if matches!(listed, Listed::Unread) && !is_denied {
+            return Ok(Seen::Unknown);
         }
-        let reply = self.control.ask("SIZE", &at)?;
+        let reply = self.control.ask("SIZE", &name)?;
         match reply.text().trim().parse() {
             Ok(size) if reply.is_done() => {
                 self.control.confirm()?;
-                Ok(Some(Entry { kind: EntryKind::File, size }))
+                Ok(Seen::Entry(Entry { kind: EntryKind::File, size }))
             }
-            // The listing has said that it is not there, and a server without this command has no more to say.
-            _ if is_absence(reply.code) || reply.is_unknown() => Ok(None),
+            // A server without this command has no more to say than it has said.
+            _ if reply.is_unknown() && (listed.is_whole() || is_denied) => Ok(Seen::Nothing),
+            _ if reply.is_unknown() => Ok(Seen::Unknown),
+            _ if self.is_absence("SIZE", &reply)? => Ok(Seen::Nothing),
             _ => Err(self.control.doubt(Failure::Refused(reply))),
         }
     }
 
+    fn read_facts(&mut self, path: &RemotePath, reply: &Reply) -> Result<Entry, Failure> {
+        match reply.inner().iter().find_map(|line| Facts::parse(line)) {
+            Some(facts) if facts.name.rsplit('/').next() != Some(path.name()) => {
+                self.control.confirm()?;
+                Err(Failure::Unfit("its facts are about another name"))
+            }
+            Some(facts) => {
+                self.has_shown_facts = true;
+                if !self.lists_itself {
+                    self.lister = Lister::Unavailable;
+                }
+                Ok(facts.entry)
+            }
+            None => Err(Failure::Unfit("its facts cannot be read")),
+        }
+    }
+
+    /// Returns whether a refusal may say that something is not there: servers have two numbers for it, and the same for
+    /// what they do not let us see. Another one is believed if the server says it of a name that nobody has as well.
+    fn is_absence(&mut self, verb: &str, reply: &Reply) -> Result<bool, Failure> {
+        if says_absence(reply.code) {
+            return Ok(true);
+        }
+        if !Failure::Refused(reply.clone()).is_vague() {
+            return Ok(false);
+        }
+        Ok(self.control.ask(verb, NOBODYS)?.code == reply.code)
+    }
+
     /// Changes to a directory, or a link to one; returns whether there is one that may be entered.
     pub(super) fn enter(&mut self, dir: &str) -> Result<bool, Failure> {
+        match self.try_to_enter(dir)? {
+            Entered::Yes => Ok(true),
+            Entered::No => Ok(false),
+            Entered::Unclear(reply) => Err(self.control.doubt(Failure::Refused(reply))),
+        }
+    }
+
+    /// Does the same for a caller that finds out by itself what an unclear refusal means.
+    pub(super) fn try_to_enter(&mut self, dir: &str) -> Result<Entered, Failure> {
         if self.entered.as_deref() == Some(dir) {
-            return Ok(true);
+            return Ok(Entered::Yes);
         }
         let reply = self.control.ask("CWD", dir)?;
         self.entered = reply.is_done().then(|| dir.to_owned());
-        match reply.is_done() || is_absence(reply.code) {
-            true => Ok(reply.is_done()),
-            false => Err(self.control.doubt(Failure::Refused(reply))),
-        }
-    }
-
-    /// Returns the lines of a listing of the directory we are in, or `None` if the server lists none that we read.
-    pub(super) fn lines(&mut self, dir: &str) -> Result<Option<Vec<Line>>, Failure> {
-        if matches!(self.lister, Lister::Untried | Lister::Answer) {
-            let reply = self.control.ask("STAT", "-a")?;
-            let lines = believable(reply.lines.iter().map(String::as_str).filter(|_| reply.is_done()));
-            if lines.is_some() {
-                self.lister = Lister::Answer;
-                return Ok(lines);
-            }
-        }
-        if matches!(self.lister, Lister::Untried | Lister::Data) {
-            let listed = match self.channel.lines(&mut self.control, ("LIST", "-a")) {
-                Err(Failure::Refused(reply)) if reply.code != super::reply::code::CLOSING => Vec::new(),
-                listed => listed?,
-            };
-            let lines = believable(listed.iter().map(String::as_str));
-            if lines.is_some() {
-                self.lister = Lister::Data;
-                return Ok(lines);
-            }
-        }
-        if self.lister == Lister::Untried && self.features.has("MLST") {
-            self.lister = Lister::Unavailable;
-        }
-        // It may have been removed since we entered it.
-        if self.entered.take().as_deref() != Some(dir) || self.lister == Lister::Unavailable {
-            return Ok(None);
-        }
-        match self.enter(dir)? {
-            true => Ok(None),
-            false => Ok(Some(Vec::new())),
-        }
+        Ok(match reply.is_done() {
+            true => Entered::Yes,
+            false if says_absence(reply.code) => Entered::No,
+            false => Entered::Unclear(reply),
+        })
     }
 }
 
-/// Returns the lines of a listing if it lists the directory itself.
-fn believable<'a>(lines: impl Iterator<Item = &'a str>) -> Option<Vec<Line>> {
-    let lines: Vec<Line> = lines.filter_map(Line::parse).collect();
-    lines.iter().any(|line| line.is_of(".") && line.entry.kind == EntryKind::Directory).then_some(lines)
+/// What is known of a name after a closer look.
+enum Seen {
+    Entry(Entry),
+    Nothing,
+    /// The server has no words for it.
+    Unknown,
 }
 
-/// Returns whether an answer may say that something is not there: servers have these two numbers for it, and the
-/// same for what they do not let us see.
-fn is_absence(code: u16) -> bool {
+/// Returns whether a number is one that servers have for absence.
+fn says_absence(code: u16) -> bool {
     matches!(code, 450 | 550)
 }

@@ -9,19 +9,16 @@ use std::io::{Read, Write};
 
 use super::control::{Control, Failure};
 use super::data::{Channel, Ended};
+use super::directory::Lister;
 use super::file::Use;
 use super::hash::Hasher;
-use super::listing::Facts;
 use super::login::{Features, Login, log_in};
-use super::look::Lister;
+use super::look::Entered;
 use super::reply::quoted_path;
 use super::{BasePath, FtpSettings};
 use crate::digest::Sha256Hex;
 use crate::foreign;
 use crate::site::{Entry, EntryKind, RemotePath, Session, SiteError, SiteErrorKind};
-
-/// Names that a directory may have; a hostile server could go on for ever.
-const MAX_NAMES: usize = 100_000;
 
 /// An open session.
 pub(super) struct Open {
@@ -32,6 +29,12 @@ pub(super) struct Open {
     /// The directory that the server takes us to be in.
     pub(super) entered: Option<String>,
     pub(super) lister: Lister,
+    /// Whether it was seen to list a directory itself, so that a listing without that is not whole.
+    pub(super) lists_itself: bool,
+    /// Whether it does not know `MLST`.
+    pub(super) lacks_facts: bool,
+    /// Whether it has said by `MLST` of a name that something is there.
+    pub(super) has_shown_facts: bool,
     hasher: Hasher,
     /// The files of which this connection may hold a hash that is not of what is there.
     pub(super) hashed: HashSet<String>,
@@ -54,9 +57,7 @@ impl Open {
                 })?;
                 let home = quoted_path(home.text())
                     .filter(|home| home.starts_with('/') && !home.contains(foreign::is_unsafe))
-                    .ok_or_else(|| {
-                        control.error(doing, Failure::Garbled("it names none that can be used"))
-                    })?;
+                    .ok_or_else(|| control.error(doing, Failure::Unfit("it names none that can be used")))?;
                 join(&home, below)
             }
         };
@@ -69,6 +70,9 @@ impl Open {
             hashed: HashSet::new(),
             entered: None,
             lister: Lister::Untried,
+            lists_itself: false,
+            lacks_facts: false,
+            has_shown_facts: false,
             greeting,
             settings: settings.clone(),
             sets_modes: true,
@@ -117,6 +121,15 @@ impl Open {
         })
     }
 
+    /// Returns whether a directory that is to be made can be entered already; whatever else is said of it, making it says more.
+    fn may_enter(&mut self, dir: &RemotePath) -> Result<bool, SiteError> {
+        match self.try_to_enter(&self.at(dir)) {
+            Ok(Entered::Yes) => Ok(true),
+            Ok(Entered::No | Entered::Unclear(_)) => Ok(false),
+            Err(failure) => Err(self.error("making directory", dir, failure)),
+        }
+    }
+
     pub(super) fn error(&self, doing: &str, path: &RemotePath, failure: Failure) -> SiteError {
         self.control.error(&format!("{doing} {path}"), failure)
     }
@@ -138,52 +151,27 @@ impl Session for Open {
     }
 
     fn list(&mut self, dir: &RemotePath) -> Result<Vec<String>, SiteError> {
-        let at = self.at(dir);
-        if !self.enter(&at).map_err(|failure| self.error("listing", dir, failure))? {
-            let why = "there is no such directory; look whether somebody removed it";
-            return Err(self.refusal(SiteErrorKind::NotFound, "listing", dir, why));
-        }
-        let listed = self.lines(&at).map_err(|failure| self.error("listing", dir, failure))?;
-        let names: Vec<String> = match listed {
-            Some(lines) => lines.iter().map(|line| line.name().to_owned()).collect(),
-            None => {
-                let lines = self.channel.lines(&mut self.control, ("MLSD", ""));
-                let lines = lines.map_err(|failure| self.error("listing", dir, failure))?;
-                let facts = lines.iter().filter_map(|line| Some((Facts::parse(line)?, line)));
-                facts
-                    .filter(|(facts, line)| !facts.is_about_directory(line))
-                    .map(|(facts, _)| facts.name)
-                    .collect()
-            }
-        };
-        let names: Vec<String> = names.into_iter().filter(|name| !matches!(&**name, "." | "..")).collect();
-        if names.len() > MAX_NAMES || names.iter().any(|name| name.contains('/')) {
-            let failure = Failure::Garbled("its names cannot be those of one directory");
-            return Err(self.error("listing", dir, failure));
-        }
-        Ok(names)
+        self.names_in(dir)
     }
 
     fn make_dirs(&mut self, dir: &RemotePath) -> Result<usize, SiteError> {
         // In the usual case it is there, which costs one question instead of one a name.
-        let at = self.at(dir);
-        if self.enter(&at).map_err(|failure| self.error("making directory", dir, failure))? {
+        if self.may_enter(dir)? {
             return Ok(0);
         }
         let mut made = 0;
         for dir in dir.with_parents() {
-            let at = self.at(&dir);
-            let failed = |open: &Self, failure| open.error("making directory", &dir, failure);
-            if self.enter(&at).map_err(|failure| failed(self, failure))? {
+            if self.may_enter(&dir)? {
                 continue;
             }
-            let reply = self.control.ask("MKD", &at).map_err(|failure| failed(self, failure))?;
+            let reply = self.control.ask("MKD", &self.at(&dir));
+            let reply = reply.map_err(|failure| self.error("making directory", &dir, failure))?;
             if reply.is_done() {
                 made += 1;
                 continue;
             }
             // Somebody else may have made it meanwhile.
-            if self.enter(&at).map_err(|failure| failed(self, failure))? {
+            if self.may_enter(&dir)? {
                 continue;
             }
             let failure = self.control.doubt(Failure::Refused(reply));

@@ -13,10 +13,11 @@ use intraware_test_support::sshd::{Access, Sshd};
 use super::*;
 use crate::site::conformance::{Hashes, Subject, conformance, noise};
 use crate::site::servers::ftp_settings as settings;
-use crate::site::{RemotePath, SiteErrorKind};
+use crate::site::{Entry, EntryKind, RemotePath, SiteErrorKind};
 
 mod line;
 mod login;
+mod odd;
 
 /// Short enough to wait for in a test. A loaded machine may take longer for what it does: it is for those who say nothing.
 const SHORT: Duration = Duration::from_millis(1_500);

@@ -140,5 +140,5 @@ fn a_base_may_be_relative_to_the_login_directory_and_must_exist() {
     relay.answer("PWD", "257 \"/a\u{1b}[2J\"");
     let base = BasePath::Home(String::new());
     let err = fails(FtpSettings { base, ..through(&ftpd, relay.addr().port()) });
-    assert_eq!(err.kind, SiteErrorKind::Protocol, "{err:?}");
+    assert_eq!(err.kind, SiteErrorKind::Unsupported, "{err:?}");
 }

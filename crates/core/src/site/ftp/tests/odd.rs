@@ -1,0 +1,125 @@
+//! Servers with habits of their own.
+
+use intraware_test_support::odd_ftpd::{Habits as Odd, Listing, OddFtpd};
+
+use super::*;
+use crate::site::servers::odd_settings;
+
+fn start(habits: Odd) -> (OddFtpd, FtpSettings) {
+    let ftpd = OddFtpd::start(habits);
+    let settings = odd_settings(&ftpd);
+    (ftpd, settings)
+}
+
+/// Does with a site what a delivery does, and asserts that each answer is true.
+fn serves(session: &mut dyn Session) {
+    assert_eq!(session.stat(&path("a")).unwrap(), None);
+    assert_eq!(session.make_dirs(&path("a/b")).unwrap(), 2);
+    assert_eq!(session.make_dirs(&path("a/b")).unwrap(), 0);
+    assert_eq!(session.stat(&path("a/b")).unwrap().unwrap().kind, EntryKind::Directory);
+    assert_eq!(session.list(&path("a/b")).unwrap(), [""; 0]);
+    put(session, "a/b/.part", b"12345").unwrap();
+    assert_eq!(session.stat(&path("a/b/.part")).unwrap(), Some(Entry { kind: EntryKind::File, size: 5 }));
+    assert_eq!(session.list(&path("a/b")).unwrap(), [".part"]);
+    session.rename_new(&path("a/b/.part"), &path("a/b/x y")).unwrap();
+    put(session, "a/b/z", b"other").unwrap();
+    assert_eq!(session.rename_new(&path("a/b/z"), &path("a/b/x y")).unwrap_err().kind, SiteErrorKind::Exists);
+    let mut back = Vec::new();
+    session.get(&path("a/b/x y"), 0, &mut back).unwrap();
+    assert_eq!(back, b"12345");
+    assert_eq!(session.stat(&path("a/b/none")).unwrap(), None);
+    assert_eq!(session.stat(&path("none/b")).unwrap(), None);
+    session.remove(&path("a/b/z")).unwrap();
+    assert_eq!(session.remove(&path("a/b/z")).unwrap_err().kind, SiteErrorKind::NotFound);
+}
+
+#[test]
+fn f_12_listings_of_all_forms_serve() {
+    for listing in [Listing::Unix, Listing::DomainUsers, Listing::Iso, Listing::Dos] {
+        for (lists_itself, stat_lists) in [(true, true), (false, true), (false, false)] {
+            let (_ftpd, settings) = start(Odd { listing, lists_itself, stat_lists, ..Odd::default() });
+            serves(connect(settings).as_mut());
+        }
+    }
+}
+
+#[test]
+fn p_2_what_a_listing_shows_is_there_whatever_facts_say() {
+    let (ftpd, settings) = start(Odd {
+        lists_itself: false,
+        lacks: &["MLSD"],
+        features: Some(&["SIZE", "MLST type*;size*;"]),
+        facts_are_local: true,
+        ..Odd::default()
+    });
+    std::fs::write(ftpd.root().join("released"), "12345").unwrap();
+    let mut session = connect(settings.clone());
+    assert_eq!(session.stat(&path("released")).unwrap().unwrap().size, 5);
+    put(session.as_mut(), "new", b"x").unwrap();
+    let mut session = connect(settings);
+    let taken = session.rename_new(&path("new"), &path("released")).unwrap_err();
+    assert_eq!(taken.kind, SiteErrorKind::Exists, "{taken:?}");
+    assert_eq!(std::fs::read(ftpd.root().join("released")).unwrap(), b"12345");
+}
+
+#[test]
+fn p_2_absence_is_said_by_both_while_facts_have_shown_nothing() {
+    // It says of every name that nothing is there, and is right by its sizes alone.
+    let (ftpd, settings) = start(Odd {
+        listing: Listing::Own,
+        lists_itself: false,
+        features: Some(&["SIZE", "MLST type*;size*;"]),
+        lacks: &["MLSD"],
+        ..Odd::default()
+    });
+    let relay = FtpRelay::start(ftpd.addr(), Fault::None);
+    relay.answer("MLST", "550 no such thing");
+    std::fs::write(ftpd.root().join("released"), "12345").unwrap();
+    let mut session = connect(FtpSettings { port: relay.addr().port(), ..settings });
+    assert_eq!(session.stat(&path("released")).unwrap().unwrap().size, 5);
+    assert_eq!(session.stat(&path("none")).unwrap(), None);
+}
+
+#[test]
+fn p_3_sizes_and_unannounced_facts_are_enough() {
+    for (listing, absent) in [(Listing::Unix, 550), (Listing::Dos, 450), (Listing::Unix, 451)] {
+        let stat_lists = false;
+        let (_ftpd, settings) =
+            start(Odd { listing, lists_itself: false, stat_lists, absent, ..Odd::default() });
+        serves(connect(settings).as_mut());
+    }
+    // It has facts, and says so to nobody.
+    let own = Odd { listing: Listing::Own, lists_itself: false, stat_lists: false, ..Odd::default() };
+    let (_ftpd, settings) = start(Odd { features: None, lacks: &["FEAT"], ..own });
+    serves(connect(settings).as_mut());
+}
+
+#[test]
+fn p_4_a_misfit_is_no_passing_fault() {
+    let own = Odd { listing: Listing::Own, lists_itself: false, ..Odd::default() };
+    for (verb, odd) in [
+        ("stat", own.clone()),
+        ("list", own.clone()),
+        ("put", Odd { lacks: &["EPSV", "PASV"], ..Odd::default() }),
+        ("stat", Odd { lists_itself: false, lacks: &["SIZE", "MLST"], ..Odd::default() }),
+    ] {
+        let (ftpd, settings) = start(odd.clone());
+        std::fs::write(ftpd.root().join("other"), "x").unwrap();
+        let mut session = connect(settings);
+        let err = match verb {
+            "stat" => session.stat(&path("x")).unwrap_err(),
+            "list" => session.list(&RemotePath::base()).unwrap_err(),
+            _ => put(session.as_mut(), "x", b"x").unwrap_err(),
+        };
+        assert_eq!(err.kind, SiteErrorKind::Unsupported, "{verb} {odd:?}: {err:?}");
+        assert!(!err.to_string().contains("port and tls"), "{err}");
+        assert_eq!(session.stat(&RemotePath::base()).unwrap().unwrap().kind, EntryKind::Directory);
+    }
+}
+
+#[test]
+fn p_6_a_directory_is_made_whatever_is_said_of_its_absence() {
+    let (ftpd, settings) = start(Odd { absent: 451, ..Odd::default() });
+    serves(connect(settings).as_mut());
+    assert!(ftpd.root().join("a/b").is_dir());
+}
