@@ -8,6 +8,7 @@ pub mod certificate;
 pub mod delay_line;
 pub mod dice;
 pub mod disk;
+pub mod dropbear;
 pub mod ftp_relay;
 pub mod ftpd;
 pub mod gpg;

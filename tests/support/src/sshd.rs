@@ -178,6 +178,14 @@ impl Sshd {
         fs::write(path, format!("{lines}\n{text}")).expect("a configuration");
     }
 
+    /// Has this command run as the SFTP subsystem from the next connection on.
+    pub fn set_subsystem(&self, command: &str) {
+        let path = self.path("sshd_config");
+        let text = fs::read_to_string(&path).expect("a configuration");
+        let ours = text.replace("Subsystem sftp internal-sftp", &format!("Subsystem sftp {command}"));
+        fs::write(path, ours).expect("a configuration");
+    }
+
     /// Returns the SHA-256 fingerprint of a key by its file's name, as `ssh-keygen -l` shows it.
     pub fn fingerprint(&self, key: &str) -> String {
         let line = run(Command::new("ssh-keygen").arg("-lf").arg(self.path(key)));

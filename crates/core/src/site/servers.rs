@@ -1,9 +1,11 @@
 //! How tests reach the servers that they start: patiently, with all that a site can do.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use intraware_test_support::dropbear::Dropbear;
 use intraware_test_support::ftpd::{Ftpd, Security};
 use intraware_test_support::odd_ftpd::{OddFtpd, Tls};
 use intraware_test_support::proftpd::ModSftp;
@@ -23,6 +25,12 @@ pub(crate) fn sftp_settings(sshd: &Sshd) -> SftpSettings {
 
 /// Returns the way to ProFTPD's SFTP server.
 pub(crate) fn mod_sftp_settings(server: &ModSftp) -> SftpSettings {
+    let base = server.root().to_str().unwrap().to_owned();
+    over_ssh(server.addr().port(), server.user(), base, server.known_hosts(), server.client_key())
+}
+
+/// Returns the way to Dropbear.
+pub(crate) fn dropbear_settings(server: &Dropbear) -> SftpSettings {
     let base = server.root().to_str().unwrap().to_owned();
     over_ssh(server.addr().port(), server.user(), base, server.known_hosts(), server.client_key())
 }
@@ -48,7 +56,12 @@ fn over_ssh(port: u16, user: &str, base: String, known_hosts: PathBuf, key: Path
 
 /// Returns the way through a relay, whose address known_hosts then has to hold.
 pub(crate) fn through(direct: SftpSettings, relay: &Relay) -> SftpSettings {
-    let port = relay.addr().port();
+    past(direct, relay.addr())
+}
+
+/// Returns the way by another address of the same server.
+pub(crate) fn past(direct: SftpSettings, addr: SocketAddr) -> SftpSettings {
+    let port = addr.port();
     let known_hosts = direct.known_hosts.with_file_name(format!("known_hosts.{port}"));
     let lines = fs::read_to_string(&direct.known_hosts).unwrap();
     let relayed = lines.replace(&format!("]:{} ", direct.port), &format!("]:{port} "));

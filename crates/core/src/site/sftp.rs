@@ -21,6 +21,7 @@ mod subsystem;
 #[cfg(test)]
 mod tests;
 mod transfer;
+mod wire;
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -7,6 +7,7 @@ use super::packet::{Attributes, Handle, Request, open, status};
 use super::session::Open;
 use super::subsystem::Asked;
 use super::transfer::{Broken, Lane, Onwards, receive, send};
+use super::wire::Wire as _;
 use crate::site::{Entry, EntryKind, Pieces, RemotePath, Session as _, SiteError, SiteErrorKind};
 
 /// A disk that has less free space than this is full.
@@ -90,7 +91,9 @@ impl Open {
         let further = self.further.iter_mut().zip(&handles);
         let further = further.filter_map(|(sftp, handle)| Some(Lane::new(sftp, handle.as_ref()?)));
         let lanes = [Lane::new(&mut self.sftp, handle)].into_iter().chain(further).collect();
-        match send(&self.link, &mut self.hasher, lanes, pieces, &mut count) {
+        // What is complete is hashed meanwhile, if that was begun.
+        let mut complete = |to| self.hasher.follow(&self.link, to);
+        match send(&self.link, lanes, pieces, &mut count, &mut complete) {
             Ok(is_flushed) => self.is_flushed = is_flushed,
             Err(broken) => {
                 self.sftp.forget(mode.before);
@@ -174,7 +177,7 @@ impl Open {
         // Nothing more is written; this has it flushed and closed.
         let mut nothing = Onwards { at: size, source: &mut std::io::empty() };
         let lanes = vec![Lane::new(&mut self.sftp, &handle)];
-        match send(&self.link, &mut self.hasher, lanes, &mut nothing, &mut |_| ()) {
+        match send(&self.link, lanes, &mut nothing, &mut |_| (), &mut |_| Ok(())) {
             Ok(is_flushed) => {
                 self.is_flushed = is_flushed;
                 Ok(())

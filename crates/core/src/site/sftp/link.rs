@@ -1,20 +1,22 @@
 //! One SSH connection, and every wait on it.
 //!
 //! libssh2 is told never to block. An operation that would have to is asked again when the socket is ready,
-//! within the [`Patience`] of its caller. A link that has failed stays failed: its socket is shut down at once,
-//! so that libssh2's destructors, which speak to the peer, find nobody to wait for.
+//! within the [`Patience`] of its caller ([`wire`](super::wire)). A link that has failed stays failed: its socket is shut
+//! down at once, so that libssh2's destructors, which speak to the peer, find nobody to wait for.
 
 use std::cell::Cell;
 use std::io;
 use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
+use libssh2_socket::Socket;
 use rustix::event::PollFlags;
-use ssh2::{BlockDirections, ErrorCode};
+use ssh2::ErrorCode;
 
 use super::packet::status;
+use super::wire::{Channel, Wire};
 use crate::foreign;
-use crate::site::pace::{Patience, Stalled};
+use crate::site::pace::{Pace, Patience, Stalled};
 use crate::site::{CLOSED_BEFORE, SiteError, SiteErrorKind};
 
 /// libssh2's error codes, as far as they are told apart; `LIBSSH2_ERROR_*` in its header.
@@ -126,6 +128,11 @@ impl Failure {
         matches!(self, Self::Status(status::FAILURE))
     }
 
+    /// Returns what it is to have to wait.
+    pub(super) fn pending() -> Self {
+        Self::Library(ssh2::Error::from_errno(ErrorCode::Session(code::EAGAIN)))
+    }
+
     /// Returns whether it only has to wait.
     pub(super) fn is_pending(&self) -> bool {
         matches!(self, Self::Library(err) if err.code() == ErrorCode::Session(code::EAGAIN))
@@ -142,7 +149,9 @@ impl Failure {
 
 /// A connection.
 pub(super) struct Link {
+    // Dropped before what it speaks through.
     pub(super) ssh: ssh2::Session,
+    below: Socket,
     socket: TcpStream,
     /// The site's name and address, for messages.
     pub(super) peer: String,
@@ -170,10 +179,10 @@ impl Link {
         libssh2_chachapoly::link();
         let mut ssh = ssh2::Session::new().map_err(|err| failed(err.into()))?;
         socket.set_nodelay(true).map_err(|err| failed(err.into()))?;
-        ssh.set_tcp_stream(socket.try_clone().map_err(|err| failed(err.into()))?);
-        ssh.set_blocking(false);
+        let stream = socket.try_clone().map_err(|err| failed(err.into()))?;
+        let below = Socket::attach(&mut ssh, stream).map_err(|err| failed(err.into()))?;
         let (deadline, waits, dead) = (Cell::new(Some(deadline)), Cell::default(), Cell::new(false));
-        let link = Self { ssh, socket, peer, io_timeout, min_rate, deadline, waits, dead };
+        let link = Self { ssh, below, socket, peer, io_timeout, min_rate, deadline, waits, dead };
         link.bound_destructors(io_timeout);
         Ok(link)
     }
@@ -188,49 +197,12 @@ impl Link {
         self.deadline.set(None);
     }
 
-    /// Does one operation that is a question and an answer, within `io_timeout`, or in what is left of the time for
-    /// connecting.
-    pub(super) fn ask<T>(&self, op: impl FnMut() -> Result<T, Failure>) -> Result<T, Failure> {
-        let end = Instant::now() + self.io_timeout;
-        let end = self.deadline.get().map_or(end, |deadline| deadline.min(end));
-        self.drive(Patience::Until(end), op)
-    }
-
-    /// Does what can be done of an operation without waiting for the peer; `None` if that is not all. What is half sent is
-    /// sent.
+    /// Does what can be done of an operation without waiting for the peer; `None` if that is not all.
     pub(super) fn now<T>(&self, mut op: impl FnMut() -> Result<T, Failure>) -> Result<Option<T>, Failure> {
         self.ask(|| match op() {
-            Err(failure) if failure.is_pending() && !self.is_sending() => Ok(None),
+            Err(failure) if failure.is_pending() => Ok(None),
             done => done.map(Some),
         })
-    }
-
-    /// Repeats `op` until it neither succeeds nor fails for another reason than having to wait.
-    pub(super) fn drive<T>(
-        &self,
-        patience: Patience,
-        mut op: impl FnMut() -> Result<T, Failure>,
-    ) -> Result<T, Failure> {
-        if self.dead.get() {
-            return Err(Failure::Dead);
-        }
-        let mut last = Instant::now();
-        loop {
-            let failure = match op() {
-                Err(failure) if failure.is_pending() => match self.wait(patience, &mut last) {
-                    Ok(()) => continue,
-                    Err(failure) => failure,
-                },
-                // In the middle of an exchange libssh2 calls a lost connection by many names.
-                Err(Failure::Library(_)) if self.is_gone() => Failure::Lost,
-                Err(failure) => failure,
-                done => return done,
-            };
-            if failure.kind().is_dead() && failure.kind() != SiteErrorKind::Auth {
-                self.give_up();
-            }
-            return Err(failure);
-        }
     }
 
     /// Returns how long the peer takes to answer, once keys are exchanged: as the third longest wait tells.
@@ -257,36 +229,23 @@ impl Link {
         }
     }
 
-    /// Waits until the socket is ready for what libssh2 waits for; `last` is when it was so the last time.
-    fn wait(&self, patience: Patience, last: &mut Instant) -> Result<(), Failure> {
-        let flags = match self.ssh.block_directions() {
-            BlockDirections::Outbound => PollFlags::OUT,
-            BlockDirections::Both => PollFlags::IN | PollFlags::OUT,
-            BlockDirections::Inbound | BlockDirections::None => PollFlags::IN,
-        };
-        let begin = Instant::now();
-        let ready = patience.wait(&self.socket, flags, last).map_err(|Stalled| Failure::Stalled);
-        self.waits.set(self.waits.get().and(begin.elapsed()));
-        ready
-    }
-
-    /// Returns whether half a packet waits for the socket, before which nothing else may be said.
-    pub(super) fn is_sending(&self) -> bool {
-        matches!(self.ssh.block_directions(), BlockDirections::Outbound | BlockDirections::Both)
+    /// Sends on what was half sent, as far as the socket takes it. Returns whether nothing is left.
+    fn flush(&self) -> Result<bool, Failure> {
+        self.below.flush().map_err(|_| Failure::Lost)
     }
 
     /// Turns the error of a read or a write, in which the library has hidden its own, back into that.
-    pub(super) fn io_failure(&self, err: &io::Error) -> Failure {
+    fn io_failure(&self, err: &io::Error) -> Failure {
         match err.kind() {
-            io::ErrorKind::WouldBlock => ssh2::Error::from_errno(ErrorCode::Session(code::EAGAIN)).into(),
+            io::ErrorKind::WouldBlock => Failure::pending(),
             io::ErrorKind::TimedOut => Failure::Stalled,
             _ => ssh2::Error::last_session_error(&self.ssh)
                 .map_or_else(|| Failure::Library(ssh2::Error::unknown()), Failure::from),
         }
     }
 
-    /// Does the same for a channel that may end by itself.
-    pub(super) fn channel_failure(&self, err: &io::Error) -> Failure {
+    /// Does the same for a channel, which may end by itself.
+    fn channel_failure(&self, err: &io::Error) -> Failure {
         match self.io_failure(err) {
             Failure::Library(err)
                 if matches!(
@@ -314,6 +273,73 @@ impl Link {
             Some(err) => SiteError::caused(kind, message, foreign::escape(err.to_string())),
             None => SiteError::new(kind, message),
         }
+    }
+}
+
+impl Wire for Link {
+    fn heard(&self) -> u64 {
+        self.below.heard()
+    }
+
+    fn wait(&self, patience: Patience, last: &mut Instant) -> Result<(), Failure> {
+        let mut flags = PollFlags::IN;
+        if !self.below.is_clear() {
+            if self.flush()? {
+                // Whatever had to wait for that goes on.
+                return Ok(());
+            }
+            flags |= PollFlags::OUT;
+        }
+        let begin = Instant::now();
+        let ready = patience.wait(&self.socket, flags, last).map_err(|Stalled| Failure::Stalled);
+        self.waits.set(self.waits.get().and(begin.elapsed()));
+        ready
+    }
+
+    fn alive(&self) -> Result<(), Failure> {
+        if self.dead.get() { Err(Failure::Dead) } else { Ok(()) }
+    }
+
+    fn judge(&self, failure: Failure) -> Failure {
+        let failure = match failure {
+            // In the middle of an exchange libssh2 calls a lost connection by many names.
+            Failure::Library(_) if self.is_gone() => Failure::Lost,
+            failure => failure,
+        };
+        let kind = failure.kind();
+        if (kind.is_dead() && kind != SiteErrorKind::Auth) || matches!(failure, Failure::Garbled) {
+            self.give_up();
+        }
+        failure
+    }
+
+    /// Within `io_timeout`, or in what is left of the time for connecting.
+    fn patience(&self) -> Patience {
+        let end = Instant::now() + self.io_timeout;
+        Patience::Until(self.deadline.get().map_or(end, |deadline| deadline.min(end)))
+    }
+
+    fn pace(&self) -> Pace {
+        Pace::new(self.io_timeout, self.min_rate)
+    }
+}
+
+impl Channel for ssh2::Channel {
+    type Wire = Link;
+
+    fn write(&mut self, link: &Link, bytes: &[u8]) -> Result<usize, Failure> {
+        if !link.flush()? {
+            return Err(Failure::pending());
+        }
+        io::Write::write(self, bytes).map_err(|err| link.channel_failure(&err))
+    }
+
+    fn read(&mut self, link: &Link, into: &mut [u8]) -> Result<usize, Failure> {
+        io::Read::read(self, into).map_err(|err| link.channel_failure(&err))
+    }
+
+    fn has_arrived(&self) -> bool {
+        self.read_window().available > 0
     }
 }
 

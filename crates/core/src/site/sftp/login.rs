@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 
 use super::known_hosts::{KnownKeys, Verdict, fingerprint};
 use super::link::{Failure, Link, code};
+use super::wire::Wire as _;
 use super::{Credential, SftpSettings};
 use crate::foreign;
 use crate::secret::Secret;

@@ -12,6 +12,7 @@ use super::link::{Failure, Link};
 use super::packet::{self, Answer, Attributes, Request, status};
 use super::subsystem::Subsystem;
 use super::transfer::Onwards;
+use super::wire::Wire as _;
 use super::{BasePath, SftpSettings};
 use crate::digest::Sha256Hex;
 use crate::foreign;
@@ -44,8 +45,14 @@ pub(super) struct Open {
 impl Open {
     /// Starts the SFTP subsystem and finds the base, in what the login has left of the time for connecting.
     pub(super) fn begin(link: Link, settings: &SftpSettings) -> Result<Self, SiteError> {
-        let mut sftp =
-            Subsystem::start(&link).map_err(|failure| link.error("starting the sftp subsystem", failure))?;
+        let mut sftp = Subsystem::start(&link).map_err(|failure| {
+            let failure = match failure {
+                // There is nothing else on this connection.
+                Failure::Ended => link.judge(Failure::Lost),
+                failure => failure,
+            };
+            link.error("starting the sftp subsystem", failure)
+        })?;
         let base = match &settings.base {
             BasePath::Absolute(base) => base.clone(),
             BasePath::Home(below) => {

@@ -4,12 +4,12 @@
 //! server lets one have a shell; one that starts something else instead gets words that are no such program's
 //! language, which ends it: an SFTP server takes the first four letters for the length of a packet that is too long.
 
-use std::io::{Read as _, Write as _};
 use std::time::Instant;
 
-use ssh2::{Channel, ExtendedData};
+use ssh2::ExtendedData;
 
 use super::link::{Failure, Link};
+use super::wire::{Channel as _, Wire as _, Words};
 use crate::site::pace::Patience;
 
 /// How much a shell may say besides a script's output: what it says when it starts, and the lines around the output.
@@ -20,11 +20,11 @@ const COMMAND: &str = "exec sh";
 
 /// A shell, which may still be starting.
 pub(super) struct Shell {
-    channel: Channel,
+    channel: ssh2::Channel,
     /// Whether the server has said that there is one.
     is_granted: bool,
-    /// What is said and not with the channel yet. A server that refuses a shell may not want to hear anything.
-    out: Vec<u8>,
+    /// A server that refuses a shell may not want to hear anything.
+    out: Words,
     /// How many scripts it was given.
     scripts: u32,
     /// What it has said, without the scripts that were heard to their ends.
@@ -40,7 +40,8 @@ impl Shell {
     pub(super) fn start(link: &Link) -> Result<Self, Failure> {
         let mut channel = link.ask(|| Ok(link.ssh.channel_session()?))?;
         channel.handle_extended_data(ExtendedData::Ignore)?;
-        let mut this = Self { channel, is_granted: false, out: Vec::new(), scripts: 0, heard: Vec::new() };
+        let mut this =
+            Self { channel, is_granted: false, out: Words::default(), scripts: 0, heard: Vec::new() };
         link.now(|| this.be_granted())?;
         Ok(this)
     }
@@ -106,19 +107,18 @@ impl Shell {
         }
     }
 
-    /// Says something, once there is a shell.
+    /// Says something, once there is a shell; what it does not take at once it gets while it is heard.
     pub(super) fn say(&mut self, link: &Link, words: &str) -> Result<(), Failure> {
-        self.out.extend_from_slice(words.as_bytes());
-        if self.is_granted { link.ask(|| self.push(link)) } else { Ok(()) }
-    }
-
-    /// Gives the channel what is said. An error where that has to wait.
-    fn push(&mut self, link: &Link) -> Result<(), Failure> {
-        while !self.out.is_empty() {
-            let taken = self.channel.write(&self.out).map_err(|err| link.channel_failure(&err))?;
-            self.out.drain(..taken);
+        self.out.end().extend_from_slice(words.as_bytes());
+        if self.is_granted {
+            link.now(|| self.push(link))?;
         }
         Ok(())
+    }
+
+    /// Passes on what is said, as far as there is room.
+    fn push(&mut self, link: &Link) -> Result<(), Failure> {
+        self.out.push(&mut self.channel, link).map(drop)
     }
 
     /// Hears something, of which a script says `most` bytes at most. An error where that has to wait.
@@ -126,7 +126,7 @@ impl Shell {
         self.be_granted()?;
         self.push(link)?;
         let mut buffer = [0; 4096];
-        match self.channel.read(&mut buffer).map_err(|err| link.channel_failure(&err))? {
+        match self.channel.read(link, &mut buffer)? {
             0 => Err(Failure::Ended),
             _ if self.heard.len() > most + MARKS => Err(Failure::Ended),
             n => {

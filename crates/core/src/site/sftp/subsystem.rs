@@ -5,14 +5,13 @@
 //! several things at once ([`Subsystem::say`]) and hears the answers afterwards ([`Subsystem::hear`]). Of libssh2 only
 //! the channel is used.
 //!
-//! Nothing here blocks by itself; every wait is the [`Link`]'s. While libssh2 has sent half a packet nothing else may be
-//! done on the connection, its rule; so that is always finished first.
+//! Nothing here blocks by itself; every wait is the [`Wire`]'s.
 
 use std::collections::{HashMap, HashSet};
-use std::io::{Read as _, Write as _};
 
 use super::link::{Failure, Link};
 use super::packet::{self, Answer, Attributes, Extensions, Handle, Request, status};
+use super::wire::{Channel, Wire, Words};
 
 /// Bytes read and written at a time, unless the server says that it takes more: what every server must take.
 const USUAL: usize = 32 << 10;
@@ -24,11 +23,11 @@ const MOST: u64 = 255 << 10;
 const TAKEN: usize = 64 << 10;
 
 /// A running subsystem.
-pub(super) struct Subsystem {
-    channel: ssh2::Channel,
-    /// What is said and not with the channel yet, from `taken` on.
-    out: Vec<u8>,
-    taken: usize,
+pub(super) struct Subsystem<C = ssh2::Channel> {
+    channel: C,
+    out: Words,
+    /// Whether it was heard to run.
+    has_begun: bool,
     /// What has arrived of answers that are not whole yet.
     arrived: Vec<u8>,
     last_id: u32,
@@ -48,26 +47,15 @@ pub(super) struct Subsystem {
 pub(super) struct Asked(u32);
 
 impl Subsystem {
-    /// Starts the subsystem. As OpenSSH's client does, it is greeted before the server has said that there is one.
+    /// Starts the subsystem. As OpenSSH's client does, it is greeted before the server has said that there is one. Where it
+    /// ends at once, that is not the end of the connection: a server may let one have fewer of them than of channels.
     pub(super) fn start(link: &Link) -> Result<Self, Failure> {
-        let channel = link.ask(|| Ok(link.ssh.channel_session()?))?;
-        let mut this = Self {
-            channel,
-            out: packet::greeting(),
-            taken: 0,
-            arrived: Vec::new(),
-            last_id: 0,
-            open: HashSet::new(),
-            forgotten: HashSet::new(),
-            answers: HashMap::new(),
-            extensions: Extensions::default(),
-            longest_read: USUAL as u32,
-            longest_write: USUAL,
-        };
+        let mut this = Self::over(link.ask(|| Ok(link.ssh.channel_session()?))?);
+        this.out.end().extend(packet::greeting());
         this.request(link)?;
         let welcome = link.ask(|| this.hear_packet(link))?;
-        this.extensions =
-            packet::welcome(&welcome).ok_or(Failure::Garbled).inspect_err(|_| link.give_up())?;
+        this.extensions = packet::welcome(&welcome).ok_or_else(|| garbled(link))?;
+        this.has_begun = true;
         Ok(this)
     }
 
@@ -81,6 +69,25 @@ impl Subsystem {
             Ok(self.channel.subsystem("sftp")?)
         })
     }
+}
+
+impl<C: Channel> Subsystem<C> {
+    /// Speaks over a channel to what has said nothing yet.
+    pub(super) fn over(channel: C) -> Self {
+        Self {
+            channel,
+            out: Words::default(),
+            has_begun: false,
+            arrived: Vec::new(),
+            last_id: 0,
+            open: HashSet::new(),
+            forgotten: HashSet::new(),
+            answers: HashMap::new(),
+            extensions: Extensions::default(),
+            longest_read: USUAL as u32,
+            longest_write: USUAL,
+        }
+    }
 
     /// Asks how much may be read and written at a time, if the server tells.
     pub(super) fn say_limits(&mut self) -> Option<Asked> {
@@ -88,7 +95,7 @@ impl Subsystem {
     }
 
     /// Hears how much may be read and written at a time.
-    pub(super) fn hear_limits(&mut self, link: &Link, asked: Asked) -> Result<(), Failure> {
+    pub(super) fn hear_limits(&mut self, link: &C::Wire, asked: Asked) -> Result<(), Failure> {
         match self.hear(link, asked) {
             Ok(answer) => self.set_limits(&answer),
             // What every server takes will do.
@@ -101,13 +108,13 @@ impl Subsystem {
     /// Says something, which goes on its way with the next wait.
     pub(super) fn say(&mut self, request: Request<'_>) -> Asked {
         self.last_id = self.last_id.wrapping_add(1);
-        request.write(self.last_id, &mut self.out);
+        request.write(self.last_id, self.out.end());
         self.open.insert(self.last_id);
         Asked(self.last_id)
     }
 
     /// Waits for the answer to something that was said. A refusal is an error.
-    pub(super) fn hear(&mut self, link: &Link, asked: Asked) -> Result<Answer, Failure> {
+    pub(super) fn hear(&mut self, link: &C::Wire, asked: Asked) -> Result<Answer, Failure> {
         match link.ask(|| self.step(link, asked))? {
             Answer::Status(status) if status != status::OK => Err(Failure::Status(status)),
             answer => Ok(answer),
@@ -115,13 +122,13 @@ impl Subsystem {
     }
 
     /// Asks something and waits for the answer. A refusal is an error.
-    pub(super) fn ask(&mut self, link: &Link, request: Request<'_>) -> Result<Answer, Failure> {
+    pub(super) fn ask(&mut self, link: &C::Wire, request: Request<'_>) -> Result<Answer, Failure> {
         let asked = self.say(request);
         self.hear(link, asked)
     }
 
     /// Waits until something is done that has no other answer.
-    pub(super) fn hear_done(&mut self, link: &Link, asked: Asked) -> Result<(), Failure> {
+    pub(super) fn hear_done(&mut self, link: &C::Wire, asked: Asked) -> Result<(), Failure> {
         match self.hear(link, asked)? {
             Answer::Status(_) => Ok(()),
             _ => Err(garbled(link)),
@@ -129,13 +136,13 @@ impl Subsystem {
     }
 
     /// Has something done that has no other answer.
-    pub(super) fn ask_done(&mut self, link: &Link, request: Request<'_>) -> Result<(), Failure> {
+    pub(super) fn ask_done(&mut self, link: &C::Wire, request: Request<'_>) -> Result<(), Failure> {
         let asked = self.say(request);
         self.hear_done(link, asked)
     }
 
     /// Waits for what is said of a file.
-    pub(super) fn hear_attributes(&mut self, link: &Link, asked: Asked) -> Result<Attributes, Failure> {
+    pub(super) fn hear_attributes(&mut self, link: &C::Wire, asked: Asked) -> Result<Attributes, Failure> {
         match self.hear(link, asked)? {
             Answer::Attributes(attributes) => Ok(attributes),
             _ => Err(garbled(link)),
@@ -145,7 +152,7 @@ impl Subsystem {
     /// Asks about a file.
     pub(super) fn ask_attributes(
         &mut self,
-        link: &Link,
+        link: &C::Wire,
         request: Request<'_>,
     ) -> Result<Attributes, Failure> {
         let asked = self.say(request);
@@ -153,7 +160,7 @@ impl Subsystem {
     }
 
     /// Waits for a file or a directory to be open.
-    pub(super) fn hear_handle(&mut self, link: &Link, asked: Asked) -> Result<Handle, Failure> {
+    pub(super) fn hear_handle(&mut self, link: &C::Wire, asked: Asked) -> Result<Handle, Failure> {
         match self.hear(link, asked)? {
             Answer::Handle(handle) => Ok(handle),
             _ => Err(garbled(link)),
@@ -161,13 +168,17 @@ impl Subsystem {
     }
 
     /// Opens a file or a directory.
-    pub(super) fn ask_handle(&mut self, link: &Link, request: Request<'_>) -> Result<Handle, Failure> {
+    pub(super) fn ask_handle(&mut self, link: &C::Wire, request: Request<'_>) -> Result<Handle, Failure> {
         let asked = self.say(request);
         self.hear_handle(link, asked)
     }
 
     /// Asks for names; `None` at the end of a directory.
-    pub(super) fn hear_names(&mut self, link: &Link, asked: Asked) -> Result<Option<Vec<String>>, Failure> {
+    pub(super) fn hear_names(
+        &mut self,
+        link: &C::Wire,
+        asked: Asked,
+    ) -> Result<Option<Vec<String>>, Failure> {
         match self.hear(link, asked) {
             Ok(Answer::Names(names)) => Ok(Some(names)),
             Ok(_) => Err(garbled(link)),
@@ -191,7 +202,7 @@ impl Subsystem {
     }
 
     /// Passes on what was said and takes what has arrived, until the answer is there. An error where that has to wait.
-    pub(super) fn step(&mut self, link: &Link, asked: Asked) -> Result<Answer, Failure> {
+    pub(super) fn step(&mut self, link: &C::Wire, asked: Asked) -> Result<Answer, Failure> {
         loop {
             self.push(link)?;
             if let Some(answer) = self.take(asked) {
@@ -208,49 +219,43 @@ impl Subsystem {
 
     /// Returns whether something has arrived for the channel that was not taken from it yet.
     pub(super) fn has_arrived(&self) -> bool {
-        self.channel.read_window().available > 0
+        self.channel.has_arrived()
     }
 
     /// Passes on what was said, as far as the server lets be under way; returns whether that is all.
-    pub(super) fn push(&mut self, link: &Link) -> Result<bool, Failure> {
-        while self.taken < self.out.len() {
-            match self.channel.write(&self.out[self.taken..]) {
-                Ok(0) => return Ok(false),
-                Ok(n) => self.taken += n,
-                Err(err) => match link.io_failure(&err) {
-                    // The window is full; what makes room in it has to be read.
-                    failure if failure.is_pending() && !link.is_sending() => return Ok(false),
-                    failure => return Err(failure),
-                },
-            }
-        }
-        self.out.clear();
-        self.taken = 0;
-        Ok(true)
+    pub(super) fn push(&mut self, link: &C::Wire) -> Result<bool, Failure> {
+        self.out.push(&mut self.channel, link).map_err(|failure| self.of_channel(failure))
     }
 
     /// Takes what has arrived, something at least, and keeps the answers in it that are whole.
-    pub(super) fn pull(&mut self, link: &Link) -> Result<(), Failure> {
+    pub(super) fn pull(&mut self, link: &C::Wire) -> Result<(), Failure> {
         self.fetch(link)?;
         self.sort(link)
     }
 
     /// Takes what has arrived, something at least.
-    fn fetch(&mut self, link: &Link) -> Result<(), Failure> {
+    fn fetch(&mut self, link: &C::Wire) -> Result<(), Failure> {
         let there = self.arrived.len();
         self.arrived.resize(there + TAKEN, 0);
-        let read = self.channel.read(&mut self.arrived[there..]);
+        let read = self.channel.read(link, &mut self.arrived[there..]);
         self.arrived.truncate(there + *read.as_ref().unwrap_or(&0));
         match read {
-            // The subsystem has ended.
-            Ok(0) => Err(Failure::Lost),
+            Ok(0) => Err(self.of_channel(Failure::Ended)),
             Ok(_) => Ok(()),
-            Err(err) => Err(link.io_failure(&err)),
+            Err(failure) => Err(self.of_channel(failure)),
+        }
+    }
+
+    /// Returns what a failure of the channel means: a subsystem that ends while it is in use takes with it what was said.
+    fn of_channel(&self, failure: Failure) -> Failure {
+        match failure {
+            Failure::Ended if self.has_begun => Failure::Lost,
+            failure => failure,
         }
     }
 
     /// Keeps the answers that are whole.
-    fn sort(&mut self, link: &Link) -> Result<(), Failure> {
+    fn sort(&mut self, link: &C::Wire) -> Result<(), Failure> {
         let mut done = 0;
         while let Some(packet) = packet::next(&self.arrived[done..]).map_err(|_| garbled(link))? {
             done += 4 + packet.len();
@@ -267,7 +272,7 @@ impl Subsystem {
     }
 
     /// Takes the first packet, which has no id.
-    fn hear_packet(&mut self, link: &Link) -> Result<Vec<u8>, Failure> {
+    fn hear_packet(&mut self, link: &C::Wire) -> Result<Vec<u8>, Failure> {
         loop {
             self.push(link)?;
             if let Some(packet) = packet::next(&self.arrived).map_err(|_| garbled(link))? {
@@ -290,7 +295,6 @@ impl Subsystem {
 }
 
 /// Ends a connection whose other end does not speak the protocol.
-pub(super) fn garbled(link: &Link) -> Failure {
-    link.give_up();
-    Failure::Garbled
+pub(super) fn garbled(link: &impl Wire) -> Failure {
+    link.judge(Failure::Garbled)
 }

@@ -6,12 +6,11 @@
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 
-use super::hash::Hasher;
 use super::link::{Failure, Link};
 use super::packet::{Answer, Request, status};
 use super::subsystem::{Asked, Subsystem, garbled};
+use super::wire::{Channel, Wire as _};
 use crate::site::Pieces;
-use crate::site::pace::Pace;
 
 /// Bytes that may be under way: more than the 2 MiB that an OpenSSH server lets be, so that this is never the limit.
 const UNDER_WAY: usize = 4 << 20;
@@ -50,8 +49,8 @@ impl Pieces for Onwards<'_> {
 }
 
 /// A channel, and a file that is open over it.
-pub(super) struct Lane<'a> {
-    sftp: &'a mut Subsystem,
+pub(super) struct Lane<'a, C = ssh2::Channel> {
+    sftp: &'a mut Subsystem<C>,
     handle: &'a [u8],
     /// How many bytes are not acknowledged.
     bytes: usize,
@@ -65,8 +64,8 @@ struct End {
     close: Asked,
 }
 
-impl<'a> Lane<'a> {
-    pub(super) fn new(sftp: &'a mut Subsystem, handle: &'a [u8]) -> Self {
+impl<'a, C: Channel> Lane<'a, C> {
+    pub(super) fn new(sftp: &'a mut Subsystem<C>, handle: &'a [u8]) -> Self {
         Self { sftp, handle, bytes: 0, end: None }
     }
 
@@ -77,7 +76,7 @@ impl<'a> Lane<'a> {
     }
 
     /// Waits until the file is flushed and closed, and returns whether it is flushed.
-    fn hear_end(&mut self, link: &Link) -> Result<bool, Failure> {
+    fn hear_end(&mut self, link: &C::Wire) -> Result<bool, Failure> {
         let Some(End { flush, close }) = self.end else { return Ok(false) };
         let is_flushed = match flush.map(|asked| self.sftp.hear_done(link, asked)).transpose() {
             // The extension is denied to everybody; writing this file is not, as it was opened for that.
@@ -100,17 +99,17 @@ impl<'a> Lane<'a> {
 }
 
 /// Writes all pieces to an open file, over several channels if it is open over several, flushes it if the server can, and
-/// closes it, whatever happens. What is complete is hashed meanwhile, if that was begun. Returns whether the server says
-/// that the file is on its disk.
-pub(super) fn send(
-    link: &Link,
-    hasher: &mut Hasher,
-    lanes: Vec<Lane<'_>>,
+/// closes it, whatever happens. `complete` hears up to where the file at the site is complete each time that more of it
+/// is. Returns whether the server says that the file is on its disk.
+pub(super) fn send<C: Channel>(
+    link: &C::Wire,
+    lanes: Vec<Lane<'_, C>>,
     pieces: &mut dyn Pieces,
     progress: &mut dyn FnMut(u64),
+    complete: &mut dyn FnMut(u64) -> Result<(), Failure>,
 ) -> Result<bool, Broken> {
-    let mut writing = Writing { link, hasher, lanes, under_way: VecDeque::new(), is_read: false };
-    let sent = writing.write(pieces, progress).and_then(|()| Ok(writing.finish()?));
+    let mut writing = Writing { link, lanes, under_way: VecDeque::new(), is_read: false };
+    let sent = writing.write(pieces, progress, complete).and_then(|()| Ok(writing.finish()?));
     if sent.is_err() {
         writing.abandon();
     }
@@ -118,10 +117,9 @@ pub(super) fn send(
 }
 
 /// A file that is being written.
-struct Writing<'a> {
-    link: &'a Link,
-    hasher: &'a mut Hasher,
-    lanes: Vec<Lane<'a>>,
+struct Writing<'a, C: Channel> {
+    link: &'a C::Wire,
+    lanes: Vec<Lane<'a, C>>,
     /// What has not been counted as acknowledged, in the order in which it was said.
     under_way: VecDeque<Said>,
     /// Whether there are no more pieces.
@@ -146,10 +144,15 @@ enum Moved {
     Refused(Answer),
 }
 
-impl Writing<'_> {
+impl<C: Channel> Writing<'_, C> {
     /// Writes everything, until it is acknowledged.
-    fn write(&mut self, pieces: &mut dyn Pieces, progress: &mut dyn FnMut(u64)) -> Result<(), Broken> {
-        let mut pace = Pace::new(self.link.io_timeout, self.link.min_rate);
+    fn write(
+        &mut self,
+        pieces: &mut dyn Pieces,
+        progress: &mut dyn FnMut(u64),
+        complete: &mut dyn FnMut(u64) -> Result<(), Failure>,
+    ) -> Result<(), Broken> {
+        let mut pace = self.link.pace();
         let longest = self.lanes.iter().map(|lane| lane.sftp.longest_write).min().unwrap_or(0);
         let mut piece = vec![0; longest];
         let mut acknowledged = 0;
@@ -170,7 +173,7 @@ impl Writing<'_> {
                     pace.moved(len);
                     acknowledged += self.count();
                     progress(acknowledged);
-                    self.hasher.follow(self.link, pieces.complete_to())?;
+                    complete(pieces.complete_to())?;
                 }
                 Moved::Refused(Answer::Status(status)) => return Err(Failure::Status(status).into()),
                 Moved::Refused(_) => return Err(garbled(self.link).into()),
@@ -199,43 +202,40 @@ impl Writing<'_> {
 
     /// Moves what can be moved without waiting, until something has come of it. An error where that has to wait.
     fn step(&mut self) -> Result<Moved, Failure> {
-        loop {
-            let mut wait = None;
-            for (index, lane) in self.lanes.iter_mut().enumerate() {
-                // Nothing else may be done before half a packet is whole: that error ends the step.
-                let is_out = lane.sftp.push(self.link)?;
-                // What was acknowledged counts before more is said, so that nobody hears of it late.
-                if lane.sftp.has_arrived() {
-                    lane.sftp.pull(self.link)?;
-                }
-                let mut said = self.under_way.iter_mut();
-                if let Some(first) = said.find(|said| said.lane == index && !said.is_acknowledged)
-                    && let Some(answer) = lane.sftp.take(first.asked)
-                {
-                    if answer != Answer::Status(status::OK) {
-                        return Ok(Moved::Refused(answer));
-                    }
-                    first.is_acknowledged = true;
-                    lane.bytes -= first.len;
-                    return Ok(Moved::Acknowledged(first.len));
-                }
-                if is_out && !self.is_read && lane.bytes < UNDER_WAY {
-                    return Ok(Moved::Room(index));
-                }
-                match lane.sftp.pull(self.link) {
-                    Err(failure) if failure.is_pending() => wait = wait.or(Some(failure)),
-                    pulled => {
-                        pulled?;
-                        wait = None;
-                        break;
-                    }
-                }
+        for index in 0..self.lanes.len() {
+            if let Some(moved) = self.step_on(index)? {
+                return Ok(moved);
             }
-            // What has come for one channel may have been read from the socket on behalf of another.
-            if let Some(wait) = wait
-                && !self.lanes.iter().any(|lane| lane.sftp.has_arrived())
+        }
+        Err(Failure::pending())
+    }
+
+    /// Does so on one lane; nothing where that has to wait.
+    fn step_on(&mut self, index: usize) -> Result<Option<Moved>, Failure> {
+        let lane = &mut self.lanes[index];
+        loop {
+            let is_out = lane.sftp.push(self.link)?;
+            // What was acknowledged counts before more is said, so that nobody hears of it late.
+            if lane.sftp.has_arrived() {
+                lane.sftp.pull(self.link)?;
+            }
+            let mut said = self.under_way.iter_mut();
+            if let Some(first) = said.find(|said| said.lane == index && !said.is_acknowledged)
+                && let Some(answer) = lane.sftp.take(first.asked)
             {
-                return Err(wait);
+                if answer != Answer::Status(status::OK) {
+                    return Ok(Some(Moved::Refused(answer)));
+                }
+                first.is_acknowledged = true;
+                lane.bytes -= first.len;
+                return Ok(Some(Moved::Acknowledged(first.len)));
+            }
+            if is_out && !self.is_read && lane.bytes < UNDER_WAY {
+                return Ok(Some(Moved::Room(index)));
+            }
+            match lane.sftp.pull(self.link) {
+                Err(failure) if failure.is_pending() => return Ok(None),
+                pulled => pulled?,
             }
         }
     }
@@ -322,7 +322,7 @@ struct Piece {
 
 impl Reading<'_> {
     fn read(&mut self, sink: &mut dyn Write) -> Result<u64, Broken> {
-        let mut pace = Pace::new(self.link.io_timeout, self.link.min_rate);
+        let mut pace = self.link.pace();
         let most = UNDER_WAY / self.sftp.longest_read as usize;
         let mut copied = 0;
         loop {

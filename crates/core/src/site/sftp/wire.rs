@@ -1,0 +1,109 @@
+//! What a connection is to whatever goes on over it: operations that never wait, and one place where all waits are.
+//!
+//! Several channels share a socket, and whoever reads from it reads for all: the room that one channel waits for may be
+//! found by another that has nothing to read, and so may the end of an exchange of keys. So an operation that has to wait
+//! is first tried again if anything was read while it was tried ([`Wire::drive`]); only then does nothing that has
+//! arrived stand unused, and the next thing that happens makes the socket ready. What is half sent concerns
+//! nobody: it is kept below libssh2 ([`libssh2_socket`]), and the wait is for that as well.
+//!
+//! An operation reads before it says that it has to wait, or else a wait for something to read ends at once.
+
+use std::time::Instant;
+
+use super::link::Failure;
+use crate::site::pace::{Pace, Patience};
+
+/// A connection with channels.
+pub(super) trait Wire {
+    /// Returns how many bytes the peer has sent so far that were read, whomever they concern.
+    fn heard(&self) -> u64;
+
+    /// Waits until there is more to read, or until what is half sent can be sent on, which it does; `last` is when that
+    /// was so the last time.
+    fn wait(&self, patience: Patience, last: &mut Instant) -> Result<(), Failure>;
+
+    /// Returns an error if the connection has failed before.
+    fn alive(&self) -> Result<(), Failure>;
+
+    /// Returns what a failure means for the connection; one that it cannot outlive ends it.
+    fn judge(&self, failure: Failure) -> Failure;
+
+    /// Returns how long an operation may take that is a question and an answer.
+    fn patience(&self) -> Patience;
+
+    /// Watches that a transfer gets on.
+    fn pace(&self) -> Pace;
+
+    /// Repeats `op` until it neither succeeds nor fails for another reason than having to wait.
+    fn drive<T>(&self, patience: Patience, mut op: impl FnMut() -> Result<T, Failure>) -> Result<T, Failure> {
+        self.alive()?;
+        let mut last = Instant::now();
+        loop {
+            let heard = self.heard();
+            let failure = match op() {
+                // A peer that talks without end is not listened to for longer than one that is mute.
+                Err(failure) if failure.is_pending() => match self.heard() != heard && !patience.is_over() {
+                    true => continue,
+                    false => match self.wait(patience, &mut last) {
+                        Ok(()) => continue,
+                        Err(failure) => failure,
+                    },
+                },
+                Err(failure) => failure,
+                done => return done,
+            };
+            return Err(self.judge(failure));
+        }
+    }
+
+    /// Does one operation that is a question and an answer, within [`Wire::patience`].
+    fn ask<T>(&self, op: impl FnMut() -> Result<T, Failure>) -> Result<T, Failure> {
+        self.drive(self.patience(), op)
+    }
+}
+
+/// One of a connection's channels. An error where it has to wait.
+pub(super) trait Channel {
+    /// What it is a channel of.
+    type Wire: Wire;
+
+    /// Has some of these bytes sent, as far as there is room, and returns how many.
+    fn write(&mut self, wire: &Self::Wire, bytes: &[u8]) -> Result<usize, Failure>;
+
+    /// Takes what has arrived, and returns how much that is; nothing at the channel's end.
+    fn read(&mut self, wire: &Self::Wire, into: &mut [u8]) -> Result<usize, Failure>;
+
+    /// Returns whether something has arrived that was not taken yet, without reading from the socket.
+    fn has_arrived(&self) -> bool;
+}
+
+/// What is said over a channel and not with it yet.
+#[derive(Default)]
+pub(super) struct Words {
+    /// From `taken` on.
+    bytes: Vec<u8>,
+    taken: usize,
+}
+
+impl Words {
+    /// Where more may be added at the end.
+    pub(super) fn end(&mut self) -> &mut Vec<u8> {
+        &mut self.bytes
+    }
+
+    /// Passes them on, as far as there is room; returns whether that is all.
+    pub(super) fn push<C: Channel>(&mut self, channel: &mut C, wire: &C::Wire) -> Result<bool, Failure> {
+        while self.taken < self.bytes.len() {
+            match channel.write(wire, &self.bytes[self.taken..]) {
+                Ok(0) => return Ok(false),
+                Ok(n) => self.taken += n,
+                // What makes room has to be read.
+                Err(failure) if failure.is_pending() => return Ok(false),
+                Err(failure) => return Err(failure),
+            }
+        }
+        self.bytes.clear();
+        self.taken = 0;
+        Ok(true)
+    }
+}
