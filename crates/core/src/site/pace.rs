@@ -50,11 +50,16 @@ impl Patience {
         flags: PollFlags,
         last: &mut Instant,
     ) -> Result<(), Stalled> {
+        self.wait_for_any(&mut [PollFd::new(socket, flags)], last)
+    }
+
+    /// Waits until one of some sockets is ready.
+    pub(super) fn wait_for_any(self, sockets: &mut [PollFd<'_>], last: &mut Instant) -> Result<(), Stalled> {
         let end = self.end(*last);
         loop {
             let left = end.saturating_duration_since(Instant::now());
             let timeout = Timespec::try_from(left).map_err(|_| Stalled)?;
-            match poll(&mut [PollFd::new(socket, flags)], Some(&timeout)) {
+            match poll(sockets, Some(&timeout)) {
                 Ok(0) => return Err(Stalled),
                 Ok(_) => break,
                 Err(rustix::io::Errno::INTR) if !left.is_zero() => {}

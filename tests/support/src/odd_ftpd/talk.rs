@@ -21,9 +21,12 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Serves one client until it leaves.
 pub(super) fn serve(shared: &Shared, client: TcpStream) {
+    let habits = shared.habits();
+    // Then the second piece of an answer waits until the first is acknowledged.
+    client.set_nodelay(!habits.answers_in_pieces).expect("a socket option");
     let talk = Talk {
         shared,
-        habits: shared.habits(),
+        habits,
         tls: config(&shared.certificates),
         wire: Wire::Plain(client),
         entered: "/".into(),

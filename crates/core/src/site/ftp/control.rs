@@ -110,10 +110,12 @@ impl Control {
         (io_timeout, min_rate): (Duration, u64),
         deadline: Instant,
     ) -> Result<Self, SiteError> {
-        let wire = Wire::new(socket).and_then(|wire| wire.keep_alive().map(|()| wire)).map_err(|err| {
-            let text = format!("preparing the connection to site {peer}; look at this host's limits");
-            SiteError::caused(SiteErrorKind::Protocol, text, err)
-        })?;
+        let mut wire =
+            Wire::new(socket).and_then(|wire| wire.keep_alive().map(|()| wire)).map_err(|err| {
+                let text = format!("preparing the connection to site {peer}; look at this host's limits");
+                SiteError::caused(SiteErrorKind::Protocol, text, err)
+            })?;
+        wire.be_prompt();
         let deadline = Some(deadline);
         let (read, is_met, dead) = (Vec::new(), false, false);
         Ok(Self { wire, read, peer, io_timeout, min_rate, deadline, is_met, dead })
@@ -202,12 +204,21 @@ impl Control {
 
     /// Waits for an answer.
     pub(super) fn reply(&mut self, patience: Patience) -> Result<Reply, Failure> {
+        self.reply_beside(None, patience)
+    }
+
+    /// Does the same, and meanwhile goes on with the beginning of TLS on a connection for data.
+    pub(super) fn reply_beside(
+        &mut self,
+        mut data: Option<&mut Wire>,
+        patience: Patience,
+    ) -> Result<Reply, Failure> {
         if self.dead {
             return Err(Failure::Dead);
         }
         let mut reader = Reader::default();
         loop {
-            let line = self.line(patience)?;
+            let line = self.line(data.as_deref_mut(), patience)?;
             match reader.take(&line) {
                 Ok(None) => {}
                 Ok(Some(reply)) if reply.code == code::CLOSING => return self.fail(Failure::Refused(reply)),
@@ -304,7 +315,7 @@ impl Control {
         }
     }
 
-    fn line(&mut self, patience: Patience) -> Result<Vec<u8>, Failure> {
+    fn line(&mut self, mut data: Option<&mut Wire>, patience: Patience) -> Result<Vec<u8>, Failure> {
         let mut searched = 0;
         loop {
             if let Some(at) = self.read[searched..].iter().position(|&byte| byte == b'\n') {
@@ -324,7 +335,7 @@ impl Control {
                 return self.fail(Failure::Stalled);
             }
             let mut buffer = [0; 4096];
-            match self.wire.read(&mut buffer, patience) {
+            match self.wire.read_beside(data.as_deref_mut(), &mut buffer, patience) {
                 Ok(0) => return self.fail(Failure::Lost(None)),
                 Ok(n) => self.read.extend_from_slice(&buffer[..n]),
                 Err(broken) => return self.fail(broken.into()),

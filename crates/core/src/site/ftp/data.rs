@@ -171,12 +171,19 @@ impl Channel {
                 return Err(Failure::Refused(reply));
             }
         }
-        let reply = control.ask(command.0, command.1)?;
+        let patience = control.patience();
+        control.send(command.0, command.1, patience)?;
+        // Some servers answer only when TLS stands, and the others lose nothing if it begins meanwhile.
+        let offered = match &self.tls {
+            Some(tls) => wire.offer(tls.config.clone(), tls.name.clone()),
+            None => Ok(()),
+        };
+        let reply = control.reply_beside(Some(&mut wire), patience)?;
         if !reply.is_preliminary() {
             return Err(Failure::Refused(reply));
         }
-        if let Some(tls) = &self.tls
-            && let Err(broken) = wire.secure(tls.config.clone(), tls.name.clone(), control.patience())
+        if self.tls.is_some()
+            && let Err(broken) = offered.and_then(|()| wire.agree(control.patience()))
         {
             return Err(failed(control, wire, broken));
         }

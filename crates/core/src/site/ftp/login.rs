@@ -4,10 +4,11 @@
 //! Over TLS the peer proves who it is before anything goes out that a stranger must not have; a server that has no TLS
 //! gets no password.
 
-use std::time::Instant;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use rustls::AlertDescription;
 use rustls::version::{TLS12, TLS13};
+use rustls::{AlertDescription, InvalidMessage};
 
 use super::control::{Control, Failure};
 use super::reply::{Reply, code};
@@ -17,6 +18,9 @@ use crate::foreign;
 use crate::site::pace::Patience;
 use crate::site::reach::reach;
 use crate::site::{SiteError, SiteErrorKind};
+
+/// How long a server gets to become ready for TLS that was not ready at once.
+const UNTIL_READY: Duration = Duration::from_millis(50);
 
 /// What a login leaves.
 pub(super) struct Login {
@@ -57,34 +61,37 @@ pub(super) fn log_in(settings: &FtpSettings) -> Result<Login, SiteError> {
     let deadline = Instant::now() + settings.connect_timeout;
     let (mut control, greeting, tls) = match &settings.protection {
         Protection::None => {
-            let (control, greeting) = meet(settings, None, deadline).map_err(Met::into_error)?;
+            let (control, greeting) =
+                meet(settings, None, Duration::ZERO, deadline).map_err(Met::into_error)?;
             (control, greeting, None)
         }
         Protection::Explicit(trust) | Protection::Implicit(trust) => {
             let prepare = |version| Tls::prepare(&settings.name, &settings.host, trust, version);
             let older = prepare(&TLS12)?;
-            match meet(settings, Some(&older), deadline) {
+            match meet_twice(settings, &older, deadline) {
                 Ok((control, greeting)) => (control, greeting, Some(older)),
                 Err(Met::OtherVersion(_)) => {
                     let newer = prepare(&TLS13)?;
                     let (control, greeting) =
-                        meet(settings, Some(&newer), deadline).map_err(Met::into_error)?;
+                        meet_twice(settings, &newer, deadline).map_err(Met::into_error)?;
                     (control, greeting, Some(newer))
                 }
-                Err(Met::Error(err)) => return Err(err),
+                Err(Met::Misheard(err) | Met::Error(err)) => return Err(err),
             }
         }
     };
     let patience = Patience::Until(deadline);
     authenticate(&mut control, settings, patience)?;
     control.is_met = true;
-    let features = match prepare_session(&mut control, tls.is_some(), patience) {
-        Ok(features) => features,
-        Err(failure) => {
-            let failure = control.doubt(failure);
-            return Err(control.error("preparing the session", failure));
-        }
+    let unprepared = |control: &mut Control, failure| {
+        let failure = control.doubt(failure);
+        control.error("preparing the session", failure)
     };
+    if tls.is_some() {
+        protect_data(&mut control, patience)?;
+    }
+    let features =
+        prepare_session(&mut control, patience).map_err(|failure| unprepared(&mut control, failure))?;
     Ok(Login { control, tls, greeting, features })
 }
 
@@ -92,6 +99,8 @@ pub(super) fn log_in(settings: &FtpSettings) -> Result<Login, SiteError> {
 enum Met {
     /// It speaks another version of TLS.
     OtherVersion(SiteError),
+    /// It has agreed to TLS, and has taken the beginning of it for a command.
+    Misheard(SiteError),
     /// Anything else.
     Error(SiteError),
 }
@@ -99,7 +108,7 @@ enum Met {
 impl Met {
     fn into_error(self) -> SiteError {
         match self {
-            Self::OtherVersion(err) | Self::Error(err) => err,
+            Self::OtherVersion(err) | Self::Misheard(err) | Self::Error(err) => err,
         }
     }
 }
@@ -110,8 +119,22 @@ impl From<SiteError> for Met {
     }
 }
 
+/// Meets a server over TLS, once more if it has misheard: some are not ready for TLS at the moment they agree to it.
+fn meet_twice(settings: &FtpSettings, tls: &Tls, deadline: Instant) -> Result<(Control, String), Met> {
+    match meet(settings, Some(tls), Duration::ZERO, deadline) {
+        Err(Met::Misheard(_)) => meet(settings, Some(tls), UNTIL_READY, deadline),
+        met => met,
+    }
+}
+
 /// Connects, and makes sure who the peer is if `tls` is to be spoken. Returns what it greets with as well.
-fn meet(settings: &FtpSettings, tls: Option<&Tls>, deadline: Instant) -> Result<(Control, String), Met> {
+/// `until_ready` is how long it gets between agreeing to TLS and its beginning.
+fn meet(
+    settings: &FtpSettings,
+    tls: Option<&Tls>,
+    until_ready: Duration,
+    deadline: Instant,
+) -> Result<(Control, String), Met> {
     let patience = Patience::Until(deadline);
     let peer = format!("{} ({}:{})", settings.name, foreign::escape(&settings.host), settings.port);
     let socket = reach(&settings.host, settings.port, &peer, deadline)?;
@@ -119,12 +142,22 @@ fn meet(settings: &FtpSettings, tls: Option<&Tls>, deadline: Instant) -> Result<
     let mut control = Control::new(socket, peer, tempo, deadline)?;
     let is_implicit = matches!(settings.protection, Protection::Implicit(_));
     if let Some(tls) = tls.filter(|_| is_implicit) {
-        protect(&mut control, tls, patience)?;
+        control.secure(tls, patience).map_err(|failure| unprotected(&control, tls, failure))?;
     }
     let greeting = greet(&mut control, patience)?;
     if let Some(tls) = tls.filter(|_| !is_implicit) {
         ask_for_tls(&mut control, patience)?;
-        protect(&mut control, tls, patience)?;
+        thread::sleep(until_ready);
+        match control.secure(tls, patience) {
+            Ok(()) => {}
+            Err(
+                failure @ Failure::Tls(rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType)),
+            ) => {
+                let kind = SiteErrorKind::Disconnected;
+                return Err(Met::Misheard(control.error_of(kind, "beginning TLS", failure)));
+            }
+            Err(failure) => return Err(unprotected(&control, tls, failure)),
+        }
     }
     Ok((control, greeting))
 }
@@ -170,14 +203,14 @@ fn ask_for_tls(control: &mut Control, patience: Patience) -> Result<(), SiteErro
     }
 }
 
-/// Goes over to TLS. A certificate that is not believed is told by its fingerprint, for a person to compare.
-fn protect(control: &mut Control, tls: &Tls, patience: Patience) -> Result<(), Met> {
-    match control.secure(tls, patience) {
-        Ok(()) => Ok(()),
-        Err(failure @ Failure::Tls(rustls::Error::AlertReceived(AlertDescription::ProtocolVersion))) => {
-            Err(Met::OtherVersion(control.error("beginning TLS", failure)))
+/// Makes an error of TLS that did not begin. A certificate that is not believed is told by its fingerprint, for a person to
+/// compare.
+fn unprotected(control: &Control, tls: &Tls, failure: Failure) -> Met {
+    match failure {
+        Failure::Tls(rustls::Error::AlertReceived(AlertDescription::ProtocolVersion)) => {
+            Met::OtherVersion(control.error("beginning TLS", failure))
         }
-        Err(Failure::Tls(err @ rustls::Error::InvalidCertificate(_))) => {
+        Failure::Tls(err @ rustls::Error::InvalidCertificate(_)) => {
             let seen = tls.seen().map_or("none".to_owned(), |seen| seen.to_string());
             let text = format!(
                 "checking the certificate of site {}: it shows the one with SHA-256 {seen}, which is not trusted; no \
@@ -185,9 +218,9 @@ fn protect(control: &mut Control, tls: &Tls, patience: Patience) -> Result<(), M
                  certificate_sha256",
                 control.peer
             );
-            Err(SiteError::caused(SiteErrorKind::HostKey, text, foreign::escape(err.to_string())).into())
+            SiteError::caused(SiteErrorKind::HostKey, text, foreign::escape(err.to_string())).into()
         }
-        Err(failure) => Err(control.error("beginning TLS", failure).into()),
+        failure => control.error("beginning TLS", failure).into(),
     }
 }
 
@@ -232,18 +265,37 @@ fn authenticate(control: &mut Control, settings: &FtpSettings, patience: Patienc
     }
 }
 
-/// Learns what the server can do, has data protected too, and has bytes left as they are.
-fn prepare_session(control: &mut Control, is_secure: bool, patience: Patience) -> Result<Features, Failure> {
-    let features = Features::of(&control.ask_within("FEAT", "", patience)?);
-    let mut need = |verb: &str, argument: &str| match control.ask_within(verb, argument, patience)? {
-        reply if reply.is_done() => Ok(()),
-        reply => Err(Failure::Refused(reply)),
-    };
-    if is_secure {
-        need("PBSZ", "0")?;
-        need("PROT", "P")?;
+/// Has connections for data protected as well. A server that refuses would have payloads go in the clear.
+fn protect_data(control: &mut Control, patience: Patience) -> Result<(), SiteError> {
+    for (verb, argument) in [("PBSZ", "0"), ("PROT", "P")] {
+        let doing = format!("having data protected by {verb} {argument}");
+        let failure = match control.ask_within(verb, argument, patience) {
+            Ok(reply) if reply.is_done() => continue,
+            Ok(reply) => control.doubt(Failure::Refused(reply)),
+            Err(failure) => failure,
+        };
+        if !matches!(&failure, Failure::Refused(reply) if reply.code / 100 == 5) {
+            return Err(control.error(&doing, failure));
+        }
+        let text = format!(
+            "{doing} at site {}: it refuses, so nothing is sent there; have TLS for data connections set up there",
+            control.peer
+        );
+        let mut error = control.error(&doing, failure);
+        (error.kind, error.message) = (SiteErrorKind::Configuration, text);
+        control.give_up();
+        return Err(error);
     }
-    need("TYPE", "I")?;
+    Ok(())
+}
+
+/// Learns what the server can do, and has bytes left as they are.
+fn prepare_session(control: &mut Control, patience: Patience) -> Result<Features, Failure> {
+    let features = Features::of(&control.ask_within("FEAT", "", patience)?);
+    match control.ask_within("TYPE", "I", patience)? {
+        reply if reply.is_done() => {}
+        reply => return Err(Failure::Refused(reply)),
+    }
     if features.has("UTF8") {
         // Some do it anyway, and say so by refusing.
         control.ask_within("OPTS", "UTF8 ON", patience)?;

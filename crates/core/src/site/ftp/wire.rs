@@ -8,7 +8,7 @@ use std::net::{IpAddr, Shutdown, TcpStream};
 use std::sync::Arc;
 use std::time::Instant;
 
-use rustix::event::PollFlags;
+use rustix::event::{PollFd, PollFlags};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection};
 
@@ -50,6 +50,10 @@ impl From<io::Error> for Broken {
 pub(super) struct Wire {
     socket: TcpStream,
     tls: Option<Box<ClientConnection>>,
+    /// Why TLS did not begin, where nobody has asked yet.
+    refused: Option<Broken>,
+    /// Whether what comes is acknowledged at once.
+    is_prompt: bool,
 }
 
 impl Wire {
@@ -57,7 +61,7 @@ impl Wire {
     pub(super) fn new(socket: TcpStream) -> io::Result<Self> {
         socket.set_nodelay(true)?;
         socket.set_nonblocking(true)?;
-        Ok(Self { socket, tls: None })
+        Ok(Self { socket, tls: None, refused: None, is_prompt: false })
     }
 
     /// Has the system look whether a silent peer is still there, which also keeps address translators awake.
@@ -65,6 +69,12 @@ impl Wire {
         rustix::net::sockopt::set_socket_keepalive(&self.socket, true)?;
         rustix::net::sockopt::set_tcp_keepidle(&self.socket, std::time::Duration::from_secs(30))?;
         Ok(())
+    }
+
+    /// Has what comes acknowledged at once. A server that writes an answer in two pieces keeps the second to itself until
+    /// the first is acknowledged, for which our system takes its time.
+    pub(super) fn be_prompt(&mut self) {
+        self.is_prompt = true;
     }
 
     /// Returns the peer's address.
@@ -86,11 +96,29 @@ impl Wire {
         name: ServerName<'static>,
         patience: Patience,
     ) -> Result<(), Broken> {
+        self.offer(config, name)?;
+        self.agree(patience)
+    }
+
+    /// Says that TLS is to be spoken, and waits for nothing.
+    pub(super) fn offer(
+        &mut self,
+        config: Arc<ClientConfig>,
+        name: ServerName<'static>,
+    ) -> Result<(), Broken> {
         let mut tls = ClientConnection::new(config, name)?;
         tls.set_buffer_limit(Some(TLS_BUFFER));
         self.tls = Some(Box::new(tls));
+        self.push().map(drop)
+    }
+
+    /// Agrees with the peer on TLS, and makes sure who it is.
+    pub(super) fn agree(&mut self, patience: Patience) -> Result<(), Broken> {
+        if let Some(broken) = self.refused.take() {
+            return Err(broken);
+        }
         let mut last = Instant::now();
-        while self.tls.as_ref().is_some_and(|tls| tls.is_handshaking()) {
+        while self.is_agreeing() {
             let wrote = self.push()?;
             if !self.pull()? && !wrote {
                 patience.wait(&self.socket, PollFlags::IN, &mut last)?;
@@ -102,8 +130,36 @@ impl Wire {
         self.flush(patience)
     }
 
+    fn is_agreeing(&self) -> bool {
+        self.refused.is_none() && self.tls.as_ref().is_some_and(|tls| tls.is_handshaking())
+    }
+
+    /// Goes on agreeing on TLS as far as that can be done at once.
+    fn agree_further(&mut self) {
+        while self.is_agreeing() {
+            match self.push().and_then(|wrote| Ok(self.pull()? || wrote)) {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(broken) => self.refused = Some(broken),
+            }
+        }
+        if let Err(broken) = self.push() {
+            self.refused = Some(broken);
+        }
+    }
+
     /// Reads some bytes; none at the peer's orderly end.
     pub(super) fn read(&mut self, buffer: &mut [u8], patience: Patience) -> Result<usize, Broken> {
+        self.read_beside(None, buffer, patience)
+    }
+
+    /// Does the same, and meanwhile goes on with the beginning of TLS on another wire.
+    pub(super) fn read_beside(
+        &mut self,
+        mut other: Option<&mut Self>,
+        buffer: &mut [u8],
+        patience: Patience,
+    ) -> Result<usize, Broken> {
         let mut last = Instant::now();
         let mut pulled = false;
         loop {
@@ -124,8 +180,20 @@ impl Wire {
             }
             self.push()?;
             pulled = self.tls.is_some() && self.pull()?;
-            if !pulled {
-                patience.wait(&self.socket, PollFlags::IN, &mut last)?;
+            if pulled {
+                continue;
+            }
+            if self.is_prompt {
+                // It costs some time at worst.
+                let _ = rustix::net::sockopt::set_tcp_quickack(&self.socket, true);
+            }
+            match other.as_deref_mut().filter(|other| other.is_agreeing()) {
+                None => patience.wait(&self.socket, PollFlags::IN, &mut last)?,
+                Some(other) => {
+                    let mut both = [&self.socket, &other.socket].map(|one| PollFd::new(one, PollFlags::IN));
+                    patience.wait_for_any(&mut both, &mut last)?;
+                    other.agree_further();
+                }
             }
         }
     }

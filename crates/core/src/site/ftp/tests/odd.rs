@@ -1,6 +1,6 @@
 //! Servers with habits of their own.
 
-use intraware_test_support::odd_ftpd::{Habits as Odd, Listing, OddFtpd};
+use intraware_test_support::odd_ftpd::{Habits as Odd, Listing, OddFtpd, Tls};
 
 use super::*;
 use crate::site::servers::odd_settings;
@@ -122,4 +122,50 @@ fn p_6_a_directory_is_made_whatever_is_said_of_its_absence() {
     let (ftpd, settings) = start(Odd { absent: 451, ..Odd::default() });
     serves(connect(settings).as_mut());
     assert!(ftpd.root().join("a/b").is_dir());
+}
+
+#[test]
+fn p_5_a_server_that_takes_the_beginning_of_tls_for_a_command_is_met_once_more() {
+    let (ftpd, settings) = start(Odd { tls: Tls::ExplicitRaced(1), ..Odd::default() });
+    serves(connect(settings.clone()).as_mut());
+    assert_eq!(ftpd.take_commands().iter().filter(|line| *line == "AUTH TLS").count(), 2);
+    let (ftpd, settings) = start(Odd { tls: Tls::ExplicitRaced(9), ..Odd::default() });
+    let err = fails(settings);
+    assert_eq!(err.kind, SiteErrorKind::Disconnected, "{err:?}");
+    assert_eq!(ftpd.take_commands(), ["AUTH TLS", "AUTH TLS"], "twice, and no password");
+}
+
+#[test]
+fn p_7_an_answer_in_two_pieces_costs_no_pause() {
+    let (ftpd, settings) = start(Odd { answers_in_pieces: true, ..Odd::default() });
+    let mut session = connect(settings);
+    let begin = Instant::now();
+    for _ in 0..50 {
+        assert_eq!(session.stat(&path("none")).unwrap(), None);
+    }
+    // Twice as many answers, each of which took some 40 ms.
+    assert!(begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());
+    drop(ftpd);
+}
+
+#[test]
+fn p_11_tls_of_data_begins_before_the_answer() {
+    for tls in [Tls::Explicit, Tls::ExplicitDataFirst] {
+        let (_ftpd, settings) = start(Odd { tls, stat_lists: false, ..Odd::default() });
+        let mut session = connect(settings);
+        let begin = Instant::now();
+        serves(session.as_mut());
+        let refused = session.get(&path("a"), 0, &mut Vec::new()).unwrap_err();
+        assert_eq!(refused.kind, SiteErrorKind::NotRegular, "{refused:?}");
+        assert!(begin.elapsed() < LATE, "{tls:?}: {:?}", begin.elapsed());
+    }
+}
+
+#[test]
+fn p_12_data_that_is_not_protected_is_a_matter_of_configuration() {
+    let (ftpd, settings) = start(Odd { tls: Tls::ExplicitControlOnly, ..Odd::default() });
+    let err = fails(settings);
+    assert_eq!(err.kind, SiteErrorKind::Configuration, "{err:?}");
+    assert!(err.message.contains("PBSZ 0") && err.message.contains("TLS for data"), "{err}");
+    assert!(!ftpd.take_commands().iter().any(|line| line.starts_with("STOR")));
 }
