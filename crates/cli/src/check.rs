@@ -15,6 +15,7 @@ use intraware_core::spool::Spool;
 use crate::abilities::told;
 use crate::common::Common;
 use crate::failure::Failure;
+use crate::parts::Permission;
 use crate::{output, parts};
 
 /// The results so far.
@@ -23,6 +24,8 @@ pub struct Checks {
     lines: Vec<String>,
     /// The faults of what failed.
     failed: Vec<Fault>,
+    /// This process may not work on the spool.
+    is_stranger: bool,
 }
 
 impl Checks {
@@ -50,7 +53,9 @@ impl Checks {
     /// Opens the spool, takes and gives back a lock in it, and looks at its free space.
     pub fn spool(&mut self, config: &Config, context: &RunContext) -> Option<Spool> {
         let root = foreign::path(&config.spool.root).to_string();
-        let spool = self.take("spool", parts::spool(config).map(|spool| (spool, root)))?;
+        let opened = parts::spool(config, Permission::ReadWrite);
+        self.is_stranger = opened.as_ref().is_err_and(|failure| failure.fault == Some(Fault::Access));
+        let spool = self.take("spool", opened.map(|spool| (spool, root)))?;
         let lock = match Lock::take(&spool.root().join("locks/check.lock"), context) {
             Ok(mut lock) => lock.confirm().map(|()| {
                 // A file of its own, so that checking stops nobody; nobody needs it afterwards.
@@ -68,6 +73,12 @@ impl Checks {
             self.note(&format!("manage.lock is held by {holder}"));
         }
         Some(spool)
+    }
+
+    /// Returns whether the spool belongs to another user. Then nothing more is tried: what it leaves in caches and notes
+    /// would be that user's, and in the owner's way.
+    pub fn is_by_stranger(&self) -> bool {
+        self.is_stranger
     }
 
     /// Connects to each site, checks who it is, logs in, and looks at its base. Returns those where that went well.

@@ -35,9 +35,14 @@ const REMOTE_DIR_MODE: u32 = 0o755;
 /// Whether a command may change something. One that may not does not even refresh a cache.
 pub use intraware_core::store::sqlite::Access as Permission;
 
-/// Opens the spool.
-pub fn spool(config: &Config) -> Result<Spool, Failure> {
-    Ok(Spool::open(&config.spool.root, config.spool.single_host)?)
+/// Opens the spool. To change something is refused to any user but the spool's owner.
+pub fn spool(config: &Config, permission: Permission) -> Result<Spool, Failure> {
+    let spool = Spool::open(&config.spool.root, config.spool.single_host)?;
+    match permission {
+        Permission::ReadOnly => {}
+        Permission::ReadWrite => spool.check_user()?,
+    }
+    Ok(spool)
 }
 
 /// Makes the record store.

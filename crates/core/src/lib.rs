@@ -23,6 +23,7 @@ pub mod lock;
 pub mod manage;
 pub mod mount;
 pub mod outcome;
+pub mod owner;
 pub mod record;
 pub mod retry;
 pub mod run;

@@ -26,6 +26,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::exit::Fault;
 use crate::foreign;
+use crate::owner;
 use crate::run::{Identity, RunContext};
 
 /// A lock that this process holds, until it is dropped or the process ends in any way.
@@ -69,10 +70,12 @@ pub enum LockError {
         source: io::Error,
     },
     /// The lock file cannot be opened, locked or written.
-    #[error("cannot use the lock file {path}")]
+    #[error("cannot use the lock file {path}{advice}")]
     Io {
         /// The lock file.
         path: String,
+        /// What to do if it is another user's; empty otherwise.
+        advice: String,
         /// Why.
         source: io::Error,
     },
@@ -94,7 +97,11 @@ const ATTEMPTS: u32 = 5;
 impl Lock {
     /// Takes the lock at `path` without waiting, and writes who holds it into the file.
     pub fn take(path: &Path, context: &RunContext) -> Result<Self, LockError> {
-        let failed = |source| LockError::Io { path: foreign::path(path).to_string(), source };
+        let failed = |source| LockError::Io {
+            path: foreign::path(path).to_string(),
+            advice: owner::advice(path, &source),
+            source,
+        };
         for _ in 0..ATTEMPTS {
             let file = open(path).map_err(failed)?;
             match try_both(&file) {

@@ -48,6 +48,15 @@ impl Mount {
         }
     }
 
+    /// Returns whether a file's owner may be another number than that of the user who made it: servers and other hosts
+    /// behind such a file system take one user for another.
+    pub fn translates_users(&self) -> bool {
+        let kind = self.fs_type.as_str();
+        self.is_nfs()
+            || kind.starts_with("fuse")
+            || matches!(kind, "cifs" | "smb3" | "9p" | "virtiofs" | "vboxsf")
+    }
+
     /// Returns whether a server that does not answer makes calls fail instead of wait, which can corrupt files.
     pub fn is_soft(&self) -> bool {
         self.is_nfs() && self.options.iter().any(|o| o == "soft" || o == "softerr")

@@ -28,6 +28,7 @@ mod outage;
 mod receipt;
 #[cfg(test)]
 mod tests;
+mod user;
 
 use std::fs;
 use std::io;
@@ -47,6 +48,7 @@ pub use receipt::Receipt;
 use crate::exit::Fault;
 use crate::foreign;
 use crate::mount::{self, LockScope};
+use crate::owner;
 use crate::record::RecordId;
 
 /// The places where a job can stand, in the order in which it passes through them.
@@ -105,7 +107,7 @@ impl SpoolError {
     fn io(doing: &str, path: &Path, source: io::Error) -> Self {
         Self {
             fault: Fault::Spool,
-            message: format!("cannot {doing} {}", foreign::path(path)),
+            message: format!("cannot {doing} {}{}", foreign::path(path), owner::advice(path, &source)),
             source: Some(source),
         }
     }
@@ -133,8 +135,9 @@ struct Marker {
 }
 
 impl Spool {
-    /// Makes a spool at `root`, or what is missing of it, and returns what was made.
+    /// Makes a spool at `root`, or what is missing of it, and returns what was made. Only its owner adds to a spool.
     pub fn init(root: &Path, now: Timestamp) -> Result<Vec<String>, SpoolError> {
+        Self::check_user_at(root)?;
         let make = |path: &Path, recursive: bool| {
             fs::DirBuilder::new().recursive(recursive).mode(0o700).create(path)
         };
@@ -190,6 +193,9 @@ impl Spool {
                     foreign::path(&self.root)
                 );
                 return Err(SpoolError::new(Fault::Spool, message));
+            }
+            Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
+                return Err(user::refused(&self.root, e));
             }
             Err(e) => return Err(SpoolError::io("read the marker", &path, e)),
         };

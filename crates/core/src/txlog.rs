@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::foreign;
+use crate::owner;
 use crate::run::{Identity, RunContext};
 
 /// One line of the log. Fields of a line never change their meaning; new ones may be added.
@@ -86,7 +87,8 @@ impl TxLog {
         let path = dir.join(format!("{}.jsonl", context.identity.host));
         let mut options = OpenOptions::new();
         options.read(true).append(true).create(true).mode(0o640);
-        let opened = options.open(path).and_then(|mut file| end_torn_line(&mut file).map(|()| file));
+        let opened = options.open(&path).and_then(|mut file| end_torn_line(&mut file).map(|()| file));
+        let opened = opened.map_err(|error| told(&path, &error));
         let state = opened.map_or_else(State::Broken, State::Open);
         Self { context: context.clone(), file: Mutex::new(state) }
     }
@@ -158,6 +160,12 @@ impl TxLog {
     }
 }
 
+/// Says which file a trouble is about, and what to do if it is another user's.
+fn told(path: &Path, error: &io::Error) -> io::Error {
+    let text = format!("{}: {error}{}", foreign::path(path), owner::advice(path, error));
+    io::Error::new(error.kind(), text)
+}
+
 /// Ends a line that a host left unfinished when it lost power, so that it does not take the next one with it.
 fn end_torn_line(file: &mut File) -> io::Result<()> {
     let length = file.metadata()?.len();
@@ -211,7 +219,8 @@ impl Filter {
 pub struct Merged {
     /// The lines wanted, oldest first; lines of one host keep their order.
     pub events: Vec<Event>,
-    /// Lines that could not be read, as `file:line`, for example the last one of a host that lost power.
+    /// Lines that could not be read, as `file:line`, for example the last one of a host that lost power, and files that
+    /// could not be opened, each with the reason.
     pub unreadable: Vec<String>,
 }
 
@@ -223,7 +232,14 @@ pub fn read(dir: &Path, filter: &Filter) -> io::Result<Merged> {
     names.sort();
     let mut merged = Merged::default();
     for path in names {
-        let file = File::open(&path)?;
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            // Rotated away since it was listed, or another user's: the other files are read.
+            Err(error) => {
+                merged.unreadable.push(told(&path, &error).to_string());
+                continue;
+            }
+        };
         let is_gzip = path.extension().is_some_and(|extension| extension == "gz");
         let reader: Box<dyn io::Read> =
             if is_gzip { Box::new(flate2::read::MultiGzDecoder::new(file)) } else { Box::new(file) };

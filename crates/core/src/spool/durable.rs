@@ -88,19 +88,51 @@ pub(super) fn is_garbled(error: &io::Error) -> bool {
 
 /// Reads a small file; `None` if its directory does not list it.
 pub(super) fn read_file(path: &Path) -> io::Result<Option<Vec<u8>>> {
-    let listed = match (path.parent(), path.file_name().and_then(|name| name.to_str())) {
-        (Some(dir), Some(name)) => match names(dir) {
-            Ok(names) => names.iter().any(|listed| listed == name),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => false,
-            Err(e) => return Err(e),
-        },
-        _ => false,
-    };
-    if !listed {
+    if !is_listed(path)? {
         return Ok(None);
     }
-    let mut text = Vec::new();
-    let file = OpenOptions::new().read(true).custom_flags(nix::libc::O_NOFOLLOW).open(path)?;
-    file.take(JSON_MAX).read_to_end(&mut text)?;
-    Ok(Some(text))
+    read_listed(path)
+}
+
+/// Returns whether a file's directory lists it.
+fn is_listed(path: &Path) -> io::Result<bool> {
+    match (path.parent(), path.file_name().and_then(|name| name.to_str())) {
+        (Some(dir), Some(name)) => match names(dir) {
+            Ok(names) => Ok(names.iter().any(|listed| listed == name)),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(e) => Err(e),
+        },
+        _ => Ok(false),
+    }
+}
+
+/// How often a file is opened that is replaced meanwhile.
+const ATTEMPTS: u32 = 3;
+
+/// Reads a small file that its directory has listed a moment ago; `None` if it was removed since.
+pub(super) fn read_listed(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    let read = || {
+        let mut text = Vec::new();
+        let file = OpenOptions::new().read(true).custom_flags(nix::libc::O_NOFOLLOW).open(path)?;
+        file.take(JSON_MAX).read_to_end(&mut text)?;
+        Ok(text)
+    };
+    for attempt in 1.. {
+        match read() {
+            Ok(text) => return Ok(Some(text)),
+            // Another host has removed it, or is replacing it: only a listing tells.
+            Err(e) if is_gone(&e) && attempt < ATTEMPTS => {
+                if !is_listed(path)? {
+                    break;
+                }
+            }
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(None)
+}
+
+/// Returns whether a file was removed, be it by this host or, on NFS, by another one.
+fn is_gone(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(nix::libc::ESTALE)
 }

@@ -1,6 +1,7 @@
 //! Small notes in the spool: what people hold, what is to be tried later, what was released where, what a site can do.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
@@ -12,6 +13,7 @@ use crate::deliver::Released;
 use crate::digest::{Generation, Hex};
 use crate::exit::Fault;
 use crate::foreign;
+use crate::owner;
 use crate::record::RecordId;
 use crate::site::Place;
 use crate::site::probe::{Capabilities, FORMAT};
@@ -25,7 +27,10 @@ pub trait Note: Serialize + DeserializeOwned {
     /// Returns what the note is about.
     fn key(&self) -> NoteKey;
 
-    /// Returns what holds instead of a note that cannot be understood; nothing, unless that could do harm.
+    /// What holds as long as a note cannot be used, for people.
+    const INSTEAD: &'static str = "it counts as none";
+
+    /// Returns what holds instead of a note that cannot be read or understood; nothing, unless that could do harm.
     fn stand_in(_key: &str) -> Option<Self> {
         None
     }
@@ -74,8 +79,10 @@ impl Note for Hold {
         (&self.record).into()
     }
 
+    const INSTEAD: &'static str = "its build is held";
+
     fn stand_in(key: &str) -> Option<Self> {
-        let reason = "the note of a hold cannot be understood; look at it".to_owned();
+        let reason = "the note of a hold cannot be read; look at it".to_owned();
         Some(Self { record: key.parse().ok()?, reason, since: Timestamp::UNIX_EPOCH, host: String::new() })
     }
 }
@@ -100,8 +107,22 @@ pub struct Retry {
 impl Note for Retry {
     const DIR: &'static str = "retry";
 
+    const INSTEAD: &'static str =
+        "its build counts as one that has failed, and is tried again without a pause";
+
     fn key(&self) -> NoteKey {
         (&self.record).into()
+    }
+
+    fn stand_in(key: &str) -> Option<Self> {
+        Some(Self {
+            record: key.parse().ok()?,
+            attempts: 1,
+            next_try: Timestamp::UNIX_EPOCH,
+            reason: "the note of how it failed cannot be read".to_owned(),
+            at: Timestamp::UNIX_EPOCH,
+            seen: String::new(),
+        })
     }
 }
 
@@ -125,6 +146,8 @@ pub struct Release {
 impl Note for Release {
     const DIR: &'static str = "released";
 
+    const INSTEAD: &'static str = "a payload counts as released there, with unknown content";
+
     fn key(&self) -> NoteKey {
         Release::key_of(&self.site, &self.place)
     }
@@ -140,32 +163,67 @@ impl Release {
 impl Note for Capabilities {
     const DIR: &'static str = "sites";
 
+    const INSTEAD: &'static str = "nothing is known of what the site can do";
+
     fn key(&self) -> NoteKey {
         NoteKey::hashed(&self.site)
     }
 }
 
-impl Spool {
-    /// Returns all notes of a kind. One that cannot be understood is reported, and [`Note::stand_in`] takes its place: it
-    /// concerns one build and must not stop the others.
-    pub fn notes<N: Note>(&self) -> Result<Vec<N>, SpoolError> {
-        let dir = self.root().join(N::DIR);
-        let mut notes = Vec::new();
-        for name in self.names(N::DIR)? {
-            let Some(key) = name.strip_suffix(".json") else { continue };
-            match durable::read_json(&dir.join(&name)) {
-                Ok(note) => notes.extend(note),
-                Err(e) if durable::is_garbled(&e) => {
-                    tracing::error!(
-                        "the note {} cannot be understood: {e}; look at it",
-                        foreign::path(&dir.join(&name))
-                    );
-                    notes.extend(N::stand_in(key));
-                }
-                Err(e) => return Err(SpoolError::io("read the note", &dir.join(&name), e)),
+/// What stands under a note's name.
+pub(super) enum Kept<N> {
+    Nothing,
+    Note(N),
+    /// Something that cannot be used, and why, with what to do.
+    Unusable(String),
+}
+
+impl<N: Note> Kept<N> {
+    /// Reads a note that was listed.
+    fn read(path: &Path) -> Self {
+        let read =
+            || Ok(durable::read_listed(path)?.map(|text| serde_json::from_slice(&text)).transpose()?);
+        match read() {
+            Ok(None) => Self::Nothing,
+            Ok(Some(note)) => Self::Note(note),
+            Err(error) => Self::Unusable(unusable(path, &error)),
+        }
+    }
+
+    /// Returns the note, or what holds instead of one that cannot be used, which is reported: it concerns one build and
+    /// must not stop the others.
+    fn or_stand_in(self, key: &str) -> Option<N> {
+        match self {
+            Self::Nothing => None,
+            Self::Note(note) => Some(note),
+            Self::Unusable(why) => {
+                tracing::error!("{why}; until then {}", N::INSTEAD);
+                N::stand_in(key)
             }
         }
-        Ok(notes)
+    }
+}
+
+/// Returns what is the matter with a note, and what to do.
+fn unusable(path: &Path, error: &io::Error) -> String {
+    let (shown, why) = (foreign::path(path), foreign::tame(error.to_string()));
+    if durable::is_garbled(error) {
+        return format!("the note {shown} cannot be understood: {why}; look at it, correct or remove it");
+    }
+    match owner::advice(path, error) {
+        advice if advice.is_empty() => format!("the note {shown} cannot be read: {why}; look at it"),
+        advice => format!("the note {shown} cannot be read: {why}{advice}"),
+    }
+}
+
+impl Spool {
+    /// Returns all notes of a kind. One that cannot be read or understood is reported, and [`Note::stand_in`] takes its
+    /// place.
+    pub fn notes<N: Note>(&self) -> Result<Vec<N>, SpoolError> {
+        let dir = self.root().join(N::DIR);
+        let names = self.names(N::DIR)?;
+        let keys = names.iter().filter_map(|name| Some((name, name.strip_suffix(".json")?)));
+        Ok(keys.filter_map(|(name, key)| Kept::read(&dir.join(name)).or_stand_in(key)).collect())
     }
 
     /// Returns whether and why an operator holds a build.
@@ -175,8 +233,15 @@ impl Spool {
 
     /// Returns whether a payload was released where this job's goes, as far as the spool or the record tell.
     pub fn released(&self, site: &str, job: &Job) -> Result<Released, SpoolError> {
-        if let Some(release) = self.note::<Release>(&Release::key_of(site, &job.manifest.place))? {
-            return Ok(Released::Before(release.generation));
+        let key = Release::key_of(site, &job.manifest.place);
+        match self.kept::<Release>(&key)? {
+            Kept::Note(release) => return Ok(Released::Before(release.generation)),
+            // Whatever stands there stays.
+            kept @ Kept::Unusable(_) => {
+                kept.or_stand_in(&key.0);
+                return Ok(Released::Before(None));
+            }
+            Kept::Nothing => {}
         }
         Ok(if job.manifest.released_before { Released::Before(None) } else { Released::Never })
     }
@@ -188,12 +253,17 @@ impl Spool {
             let site = foreign::escape(site);
             tracing::warn!("what is known of site {site} cannot be used ({why}); run `upload check` again");
         };
-        match self.note::<Capabilities>(&NoteKey::hashed(site)) {
-            Ok(Some(known)) if known.format != FORMAT => {
+        match self.kept::<Capabilities>(&NoteKey::hashed(site)) {
+            Ok(Kept::Nothing) => None,
+            Ok(Kept::Note(known)) if known.format == FORMAT => Some(known),
+            Ok(Kept::Note(known)) => {
                 unusable(&format!("it has format {}, this program knows {FORMAT}", known.format));
                 None
             }
-            Ok(known) => known,
+            Ok(Kept::Unusable(why)) => {
+                unusable(&why);
+                None
+            }
             Err(e) => {
                 unusable(&chain(&e));
                 None
@@ -221,7 +291,10 @@ impl Spool {
                 );
                 return Err(SpoolError::new(Fault::Configuration, message));
             }
-            Err(e) if !durable::is_garbled(&e) => return Err(SpoolError::io("read the note", &path, e)),
+            // What nobody of ours can read is of no use to any version.
+            Err(e) if !durable::is_garbled(&e) && e.kind() != io::ErrorKind::PermissionDenied => {
+                return Err(SpoolError::io("read the note", &path, e));
+            }
             Ok(_) | Err(_) => {}
         }
         self.put_note(note)
@@ -231,10 +304,20 @@ impl Spool {
         self.root().join(N::DIR).join(format!("{}.json", key.0))
     }
 
-    /// Returns the note with this key, if there is one.
+    /// Returns what stands under a note's name.
+    pub(super) fn kept<N: Note>(&self, key: &NoteKey) -> Result<Kept<N>, SpoolError> {
+        Ok(if self.has_note::<N>(key)? { Kept::read(&self.note_path::<N>(key)) } else { Kept::Nothing })
+    }
+
+    /// Returns whether there is a note with this key, even if it cannot be used.
+    pub fn has_note<N: Note>(&self, key: &NoteKey) -> Result<bool, SpoolError> {
+        Ok(self.names(N::DIR)?.contains(&format!("{}.json", key.0)))
+    }
+
+    /// Returns the note with this key, if there is one. One that cannot be used is reported, and [`Note::stand_in`] takes
+    /// its place.
     pub fn note<N: Note>(&self, key: &NoteKey) -> Result<Option<N>, SpoolError> {
-        let path = self.note_path::<N>(key);
-        durable::read_json(&path).map_err(|e| SpoolError::io("read the note", &path, e))
+        Ok(self.kept(key)?.or_stand_in(&key.0))
     }
 
     /// Writes a note, over an older one with the same key.
@@ -249,10 +332,7 @@ impl Spool {
         match std::fs::remove_file(&path) {
             Ok(()) => durable::sync_dir(&dir).map(|()| true).map_err(|e| SpoolError::io("flush", &dir, e)),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(false),
-            Err(e) => Err(SpoolError {
-                message: format!("cannot remove the note {}", foreign::path(&path)),
-                ..SpoolError::io("", &path, e)
-            }),
+            Err(e) => Err(SpoolError::io("remove the note", &path, e)),
         }
     }
 }

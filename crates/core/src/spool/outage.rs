@@ -5,6 +5,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::notes::Kept;
 use super::{Note, NoteKey, Spool, SpoolError};
 use crate::foreign::{escape, tame};
 use crate::txlog::chain;
@@ -55,6 +56,8 @@ impl Note for Outage {
     /// Beside what is known of the sites.
     const DIR: &'static str = "sites";
 
+    const INSTEAD: &'static str = "the site counts as one that was not away";
+
     fn key(&self) -> NoteKey {
         Self::key_of(&self.site)
     }
@@ -64,10 +67,11 @@ impl Spool {
     /// Returns whether and why a site is left alone. A note that cannot be understood, or has another format, is reported
     /// and counts as none: at worst an attempt is made too early.
     pub fn outage(&self, site: &str) -> Option<Outage> {
-        let why = match self.note::<Outage>(&Outage::key_of(site)) {
-            Ok(None) => return None,
-            Ok(Some(outage)) if outage.format == Outage::FORMAT => return Some(outage),
-            Ok(Some(outage)) => format!("it has format {}", outage.format),
+        let why = match self.kept::<Outage>(&Outage::key_of(site)) {
+            Ok(Kept::Nothing) => return None,
+            Ok(Kept::Note(outage)) if outage.format == Outage::FORMAT => return Some(outage),
+            Ok(Kept::Note(outage)) => format!("it has format {}", outage.format),
+            Ok(Kept::Unusable(why)) => why,
             Err(error) => chain(&error),
         };
         tracing::warn!("the note of an outage of site {} cannot be used: {why}", escape(site));

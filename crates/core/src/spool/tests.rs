@@ -10,7 +10,7 @@ use intraware_test_support::disk::SmallDisk;
 use jiff::SignedDuration;
 
 use super::*;
-use crate::deliver::{Delivered, Strength};
+use crate::deliver::{Delivered, Released, Strength};
 use crate::digest::{Digester, Digests};
 use crate::lock::Lock;
 use crate::run::{Clock, Identity, NoProgress, RunContext, Stop};

@@ -12,6 +12,9 @@ pub(crate) fn run(common: &Common) -> Result<u8, Failure> {
     let mut checks = Checks::default();
     let Some(config) = checks.configuration(common) else { return checks.finish() };
     let spool = checks.spool(&config, &context);
+    if checks.is_by_stranger() {
+        return checks.finish();
+    }
     let roots: Vec<String> =
         config.spool.build_roots.iter().map(|root| foreign::path(root).to_string()).collect();
     checks.take("build roots", parts::build_roots(&config).map(|_| ((), roots.join(", "))));

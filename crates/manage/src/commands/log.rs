@@ -3,7 +3,8 @@
 use clap::Args;
 use intraware_cli::common::Common;
 use intraware_cli::failure::Failure;
-use intraware_cli::{output, parts};
+use intraware_cli::output;
+use intraware_cli::parts::{self, Permission};
 use intraware_core::exit::{self, Fault};
 use intraware_core::foreign::{escape, tame};
 use intraware_core::txlog::{Event, Filter, Phase, read};
@@ -43,7 +44,7 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure> {
     let config = common.load()?;
-    let spool = parts::spool(&config)?;
+    let spool = parts::spool(&config, Permission::ReadOnly)?;
     let filter = Filter {
         record: arguments.record.clone(),
         run: arguments.run.clone(),
@@ -54,7 +55,7 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure>
     let merged = read(&spool.log_dir(), &filter)
         .map_err(|e| Failure::new(Fault::Spool, format!("cannot read the transaction log: {e}")))?;
     for place in &merged.unreadable {
-        tracing::warn!("unreadable line: {place}");
+        tracing::warn!("cannot be read: {place}");
     }
     let skip = arguments.last.map_or(0, |last| merged.events.len().saturating_sub(last));
     let events = &merged.events[skip..];

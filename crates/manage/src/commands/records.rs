@@ -1,4 +1,6 @@
 //! `manage records`: the records of the SQLite store, by hand. With Salesforce, people use Salesforce.
+//!
+//! The database is for the spool's owner as the spool is: another user's journal or new database would shut all runs out.
 
 use clap::{Args, Subcommand, ValueEnum};
 use intraware_cli::common::Common;
@@ -8,6 +10,7 @@ use intraware_core::config::{Backend, Config};
 use intraware_core::exit;
 use intraware_core::foreign::escape;
 use intraware_core::record::Record;
+use intraware_core::spool::Spool;
 use intraware_core::store::sqlite::{Access, NewRecord, SqliteStore, StatusByHand};
 
 use super::find;
@@ -72,6 +75,7 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure>
             let Backend::Sqlite { path: database } = &config.records.backend else {
                 return Err(not_sqlite());
             };
+            Spool::check_user_at(&config.spool.root)?;
             let mut store = SqliteStore::open_or_create(database, config.records.values.clone())?;
             let new = NewRecord {
                 name: name.clone(),
@@ -87,6 +91,7 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure>
             output::json(&find::record(&mut open(&config, Access::ReadOnly)?, build)?)?;
         }
         Command::Set { build, status } => {
+            Spool::check_user_at(&config.spool.root)?;
             let mut store = open(&config, Access::ReadWrite)?;
             let record = find::record(&mut store, build)?;
             let to = match status {

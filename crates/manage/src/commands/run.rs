@@ -42,12 +42,17 @@ impl Arguments {
     pub(crate) fn is_given(&self) -> bool {
         self.dry_run || self.json || !self.builds.is_empty()
     }
+
+    /// Returns whether anything may be changed.
+    fn permission(&self) -> Permission {
+        if self.dry_run { Permission::ReadOnly } else { Permission::ReadWrite }
+    }
 }
 
 pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure> {
     let config = common.load()?;
     let context = process::context("manage", common);
-    let spool = parts::spool(&config)?;
+    let spool = parts::spool(&config, arguments.permission())?;
     if arguments.dry_run {
         let plan = look(&config, &context, &spool, &arguments.builds, Pauses::of(&arguments.builds))?;
         if arguments.json {

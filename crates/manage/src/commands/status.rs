@@ -20,7 +20,7 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure> {
     let config = common.load()?;
-    let spool = parts::spool(&config)?;
+    let spool = parts::spool(&config, Permission::ReadOnly)?;
     let store = parts::store(&config, Permission::ReadOnly);
     let store = store
         .map_err(|failure| StoreError::new(failure.fault.unwrap_or(Fault::Configuration), failure.message));

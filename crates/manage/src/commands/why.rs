@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use clap::Args;
 use intraware_cli::common::Common;
 use intraware_cli::failure::Failure;
-use intraware_cli::{output, parts, process};
+use intraware_cli::parts::{self, Permission};
+use intraware_cli::{output, process};
 use intraware_core::exit::{self, Fault};
 use intraware_core::foreign::{escape, tame};
 use intraware_core::manage::{BuildPlan, Rest, Step};
@@ -29,7 +30,7 @@ const LINES: usize = 8;
 pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure> {
     let config = common.load()?;
     let context = process::context("manage", common);
-    let spool = parts::spool(&config)?;
+    let spool = parts::spool(&config, Permission::ReadOnly)?;
     // What the next run of cron will do, not what one for this build alone would.
     let builds = std::slice::from_ref(&arguments.build);
     let plan = match run::look(&config, &context, &spool, builds, Pauses::Kept) {

@@ -10,6 +10,9 @@ pub(crate) fn run(common: &Common) -> Result<u8, Failure> {
     let mut checks = Checks::default();
     let Some(config) = checks.configuration(common) else { return checks.finish() };
     let spool = checks.spool(&config, &context);
+    if checks.is_by_stranger() {
+        return checks.finish();
+    }
     for site in checks.sites(&config, spool.as_ref()) {
         checks.probe(&config, site, spool.as_ref(), &context);
     }

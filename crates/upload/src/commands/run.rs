@@ -3,7 +3,8 @@
 use clap::Args;
 use intraware_cli::common::Common;
 use intraware_cli::failure::Failure;
-use intraware_cli::{output, parts, process, report};
+use intraware_cli::parts::{self, Permission};
+use intraware_cli::{output, process, report};
 use intraware_core::breaker::Caution;
 use intraware_core::exit::{self, Fault};
 use intraware_core::outcome;
@@ -32,12 +33,17 @@ impl Arguments {
     pub(crate) fn is_given(&self) -> bool {
         self.dry_run || self.json || !self.jobs.is_empty()
     }
+
+    /// Returns whether anything may be changed.
+    fn permission(&self) -> Permission {
+        if self.dry_run { Permission::ReadOnly } else { Permission::ReadWrite }
+    }
 }
 
 pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure> {
     let config = common.load()?;
     let context = process::context("upload", common);
-    let spool = parts::spool(&config)?;
+    let spool = parts::spool(&config, arguments.permission())?;
     let roles = parts::roles(&config);
     let plan = plan(Snapshot::take(&spool, &roles)?, &roles, &arguments.jobs, context.now());
     if !arguments.jobs.is_empty() && plan.jobs.is_empty() {

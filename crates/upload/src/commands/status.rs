@@ -3,7 +3,8 @@
 use clap::Args;
 use intraware_cli::common::Common;
 use intraware_cli::failure::Failure;
-use intraware_cli::{output, parts, process, table};
+use intraware_cli::parts::{self, Permission};
+use intraware_cli::{output, process, table};
 use intraware_core::exit;
 use intraware_core::foreign::{escape, tame};
 use intraware_core::upload::Snapshot;
@@ -20,7 +21,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure> {
     let config = common.load()?;
     let context = process::context("upload", common);
-    let spool = parts::spool(&config)?;
+    let spool = parts::spool(&config, Permission::ReadOnly)?;
     let roles = parts::roles(&config);
     let plan = plan(Snapshot::take(&spool, &roles)?, &roles, &[], context.now());
     if arguments.json {

@@ -28,7 +28,7 @@ impl Run<'_, '_> {
         let mut new = Vec::new();
         for site in at.iter().chain(also.iter()) {
             let key = Release::key_of(site, place);
-            if manager.spool.note::<Release>(&key)?.is_some() {
+            if manager.spool.has_note::<Release>(&key)? {
                 continue;
             }
             let release = Release {

@@ -30,11 +30,37 @@ fn s0_10_a_hold_that_cannot_be_read_is_not_taken_for_none() {
     fs::write(world.dir.path().join("retry/r2.json"), "{").unwrap();
     let holds = world.spool.notes::<Hold>().unwrap();
     assert!(holds.len() == 1 && holds[0].record.as_str() == "r1", "{holds:?}");
-    assert!(world.spool.notes::<Retry>().unwrap().is_empty());
-    assert_eq!(
-        world.spool.note::<Hold>(&NoteKey::from(&"r1".parse().unwrap())).unwrap_err().fault,
-        Fault::Spool
-    );
+    let retries = world.spool.notes::<Retry>().unwrap();
+    assert!(retries.len() == 1 && retries[0].next_try < now(), "{retries:?}");
+    let r1 = "r1".parse().unwrap();
+    assert_eq!(world.spool.hold(&r1).unwrap().as_ref(), Some(&holds[0]));
+    assert!(world.spool.remove_note::<Hold>(&NoteKey::from(&r1)).unwrap());
+    assert_eq!(world.spool.hold(&r1).unwrap(), None);
+}
+
+#[test]
+fn f_06_a_note_that_cannot_be_opened_counts_for_its_own_build_and_stops_no_other() {
+    let world = World::new();
+    let record = |id: &str| id.parse::<RecordId>().unwrap();
+    let hold = Hold { record: record("r2"), reason: "wrong".into(), since: now(), host: "ebb".into() };
+    world.spool.put_note(&hold).unwrap();
+    let job = world.stage("one");
+    let release = Release::key_of("intraware", &job.manifest.place);
+    // Nobody opens a link here, whoever he is: it stands for every file that is listed and not given.
+    for path in ["holds/r1.json", "retry/r1.json", &format!("released/{}.json", release.0)] {
+        symlink("elsewhere", world.dir.path().join(path)).unwrap();
+    }
+    let holds = world.spool.notes::<Hold>().unwrap();
+    assert_eq!(holds.iter().map(|hold| hold.record.as_str()).collect::<Vec<_>>(), ["r1", "r2"]);
+    assert!(world.spool.hold(&record("r1")).unwrap().is_some() && holds.contains(&hold));
+    let retry = world.spool.note::<Retry>(&NoteKey::from(&record("r1"))).unwrap().unwrap();
+    assert!(retry.next_try < now() && retry.attempts == 1, "{retry:?}");
+    assert!(world.spool.notes::<Release>().unwrap().is_empty());
+    assert_eq!(world.spool.released("intraware", &job).unwrap(), Released::Before(None));
+    assert_eq!(world.spool.released("mirror", &job).unwrap(), Released::Never);
+    // What is known anew takes the place of it.
+    world.spool.put_note(&Retry { reason: "again".into(), ..retry }).unwrap();
+    assert_eq!(world.spool.notes::<Retry>().unwrap()[0].reason, "again");
 }
 
 #[test]

@@ -1,0 +1,96 @@
+//! Whose a file is, and who runs this process.
+//!
+//! All runs on all hosts work as one user, and what they make is for that user alone. A file that somebody else made among
+//! theirs, root above all, cannot be read by them. Messages about it say whose it is and how it is given back.
+
+use std::fmt;
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+use nix::unistd::{Uid, User as Account};
+
+use crate::foreign;
+
+/// A user, by number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct User(pub u32);
+
+impl User {
+    /// Returns the user as whom this process makes files.
+    pub fn of_process() -> Self {
+        Self(rustix::process::geteuid().as_raw())
+    }
+
+    /// Returns the user's name, if this host knows one.
+    pub fn name(self) -> Option<String> {
+        let account = Account::from_uid(Uid::from_raw(self.0)).ok().flatten()?;
+        Some(foreign::escape(account.name))
+    }
+
+    /// Returns whether this is the number that stands for users who have none here: the kernel shows it for users whom a
+    /// container does not know, and a file server puts it in the place of root.
+    pub fn is_nobody(self) -> bool {
+        // The last is how an NFS server of another width writes it.
+        let kernels = std::fs::read_to_string("/proc/sys/kernel/overflowuid").ok();
+        let kernels = kernels.and_then(|text| text.trim().parse().ok());
+        self.0 == kernels.unwrap_or(65_534) || self.0 == 65_534 || self.0 == u32::MAX - 1
+    }
+}
+
+impl fmt::Display for User {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.name() {
+            Some(name) => write!(f, "{name} ({})", self.0),
+            None => write!(f, "the user with the number {}", self.0),
+        }
+    }
+}
+
+/// Returns what to do about a path that this process may not use because it is somebody else's, to be put behind a
+/// message; nothing, if that is not the reason.
+pub fn advice(path: &Path, error: &io::Error) -> String {
+    if error.kind() != io::ErrorKind::PermissionDenied {
+        return String::new();
+    }
+    // What does not exist, or may not even be looked at, is its directory's business.
+    let seen = path.ancestors().find_map(|place| Some((place, std::fs::symlink_metadata(place).ok()?)));
+    let Some((place, seen)) = seen else { return String::new() };
+    let (owner, me) = (User(seen.uid()), User::of_process());
+    if owner == me {
+        return String::new();
+    }
+    let to = me.name().unwrap_or_else(|| me.0.to_string());
+    let place = foreign::path(place);
+    format!("; {place} belongs to {owner}, so as root: `chown {to} {place}`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_is_told_by_name_and_number() {
+        assert_eq!(User(0).to_string(), "root (0)");
+        assert_eq!(User(4_000_111).to_string(), "the user with the number 4000111");
+        assert!(User(65_534).is_nobody() && User(u32::MAX - 1).is_nobody() && !User(0).is_nobody());
+    }
+
+    #[test]
+    fn advice_names_the_owner_of_the_file_or_of_the_directory_above_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("note.json");
+        let denied = io::Error::from(io::ErrorKind::PermissionDenied);
+        assert_eq!(advice(&path, &denied), "", "the directory is ours");
+        std::os::unix::fs::chown(dir.path(), Some(4_000_111), None).unwrap();
+        let shown = dir.path().display();
+        let me = User::of_process().name().unwrap();
+        assert_eq!(
+            advice(&path, &denied),
+            format!(
+                "; {shown} belongs to the user with the number 4000111, so as root: `chown {me} {shown}`"
+            )
+        );
+        assert_eq!(advice(&path, &io::Error::from(io::ErrorKind::NotFound)), "");
+    }
+}
