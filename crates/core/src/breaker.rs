@@ -83,8 +83,9 @@ impl<'a, S: ?Sized> Guarded<'a, S> {
         let counts = |before: &Outage| {
             let is_refused = error.kind == SiteErrorKind::Auth && !self.caution.skips_pause;
             let since = begun.duration_since(before.at);
-            // Not even then if another host was refused while this one was trying.
-            since >= SAME || (is_refused && since > SignedDuration::ZERO)
+            // Not even then if another host was refused while this one was trying. What is noted as of a time that has
+            // not come was noted by a wrong clock, and is corrected.
+            since >= SAME || (is_refused && since > SignedDuration::ZERO) || retry::is_ahead(before.at, now)
         };
         if before.as_ref().is_some_and(|before| !counts(before)) {
             return;
@@ -129,7 +130,7 @@ impl<'a, S: ?Sized> Guarded<'a, S> {
     }
 
     fn is_resting(&self, outage: &Outage) -> bool {
-        !self.caution.skips_pause && self.context.now() < outage.next_try
+        !self.caution.skips_pause && outage.pause().is_on(self.context.now())
     }
 }
 

@@ -204,3 +204,22 @@ fn a_note_that_cannot_be_used_stops_nobody() {
     world.run("ebb", RUN);
     assert!(fs::read_to_string(&file).unwrap().contains("\"format\": 2"));
 }
+
+#[test]
+fn f_05_a_note_from_the_future_stops_nobody_and_the_next_failure_corrects_it() {
+    let world = World::new();
+    world.relay.set(Fault::CutAfter(0));
+    let now = world.clock.now();
+    for _ in 0..2 {
+        world.later(365 * 24 * 60);
+        world.run("ahead", RUN);
+    }
+    assert_eq!(world.outage(), Some((2, "ahead".into())));
+    *world.clock.0.lock().unwrap() = now;
+    let before = world.relay.accepted();
+    assert_eq!(world.run("ebb", RUN), Some(SiteErrorKind::Disconnected));
+    assert_eq!(world.relay.accepted() - before, 1);
+    let outage = world.spool.outage("intraware").unwrap();
+    assert_eq!((outage.count, &*outage.host, outage.at), (3, "ebb", now));
+    assert_eq!(world.run("flow", RUN), Some(SiteErrorKind::Resting), "the note is right again");
+}

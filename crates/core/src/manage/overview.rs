@@ -14,7 +14,7 @@ use crate::exit::Fault;
 use crate::lock::{self, Held};
 use crate::record::{Record, RecordId, Status};
 use crate::sites::{Names, Roles};
-use crate::spool::{Job, JobId, Outage, ParkKind, Room, Spool, Unreadable};
+use crate::spool::{Attempts, Job, JobId, Outage, ParkKind, Retry, Room, Spool, Unreadable};
 use crate::store::{RecordStore, StoreError, Usage};
 use crate::txlog::chain;
 
@@ -65,11 +65,12 @@ pub struct Line {
     pub holder: Option<Held>,
 }
 
-/// Looks at all builds; `store` may be the reason why there is none to be asked.
+/// Looks at all builds, at `now`; `store` may be the reason why there is none to be asked.
 pub fn overview(
     store: Result<Box<dyn RecordStore>, StoreError>,
     spool: &Spool,
     roles: &Roles,
+    now: Timestamp,
 ) -> Result<Overview, GatherError> {
     let mut seen = Snapshot::default();
     let selected = store.and_then(|mut store| Ok((store.select()?, store)));
@@ -97,13 +98,18 @@ pub fn overview(
     records.extend(seen.records.iter().map(|record| (&record.id, Some(record))));
     let mut builds: Vec<Line> = records
         .into_iter()
-        .map(|(id, record)| line(id, record, jobs.get(id).map_or(&[][..], Vec::as_slice), &seen, roles))
+        .map(|(id, record)| line(id, record, jobs.get(id).map_or(&[][..], Vec::as_slice), &seen, roles, now))
         .collect();
     builds.sort_by(|a, b| (&a.name, &a.record).cmp(&(&b.name, &b.record)));
     Ok(Overview {
         builds,
         manage_lock: lock::holder(&spool.manage_lock()).ok().flatten(),
-        outages: seen.outages.into_values().collect(),
+        // What no run believes is not shown.
+        outages: seen
+            .outages
+            .into_values()
+            .filter(|outage| outage.pause().end(now) == outage.next_try)
+            .collect(),
         fault: seen.incomplete.as_ref().map(|(fault, _)| *fault),
         incomplete: seen.incomplete.map(|(_, reason)| reason),
         unreadable: seen.unreadable,
@@ -111,7 +117,14 @@ pub fn overview(
     })
 }
 
-fn line(id: &RecordId, record: Option<&Record>, jobs: &[&Job], seen: &Snapshot, roles: &Roles) -> Line {
+fn line(
+    id: &RecordId,
+    record: Option<&Record>,
+    jobs: &[&Job],
+    seen: &Snapshot,
+    roles: &Roles,
+    now: Timestamp,
+) -> Line {
     // Of several, the one that is in the flow; of those, the one that came furthest.
     let job = jobs.iter().max_by_key(|job| (job.room != Room::Parked, job.room)).copied();
     let retry = seen.retries.get(id);
@@ -141,8 +154,9 @@ fn line(id: &RecordId, record: Option<&Record>, jobs: &[&Job], seen: &Snapshot, 
         },
         next_try: in_error
             .and(retry)
-            .map(|retry| retry.next_try)
-            .or(attempts.map(|attempts| attempts.next_try)),
+            .map(Retry::pause)
+            .or(attempts.map(Attempts::pause))
+            .map(|pause| pause.end(now)),
         hold: seen.holds.get(id).map(|hold| hold.reason.clone()),
         holder: seen.busy.get(id).cloned(),
     }

@@ -240,7 +240,8 @@ impl Case<'_> {
             return rest(Rest::CannotLook { fault: Fault::Configuration, reason: no_site(place) });
         }
         let away = to.iter().find_map(|site| self.seen.outages.get(site));
-        if let Some(outage) = away.filter(|outage| !self.policy.skip_pauses && self.now < outage.next_try) {
+        if let Some(outage) = away.filter(|outage| !self.policy.skip_pauses && outage.pause().is_on(self.now))
+        {
             return rest(Rest::SiteRests { reason: outage.to_string() });
         }
         (vec![Step::HandOver { job: Box::new(job.clone()), to }], None)
@@ -320,7 +321,7 @@ impl Case<'_> {
             !self.policy.skip_pauses
                 && self.record.status == Status::Error
                 && retry.seen == seen
-                && self.now < retry.next_try
+                && retry.pause().is_on(self.now)
         });
         match retry {
             Some(retry) => rest(Rest::NotDue { next_try: retry.next_try, reason: retry.reason.clone() }),

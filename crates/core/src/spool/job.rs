@@ -25,6 +25,7 @@ use crate::digest::{Digests, Generation};
 use crate::exit::Fault;
 use crate::foreign;
 use crate::record::RecordId;
+use crate::retry::Pause;
 use crate::sidecar::{SidecarKind, Sidecars};
 use crate::site::Place;
 
@@ -133,6 +134,13 @@ pub struct Attempts {
     pub fault: Fault,
     /// Why the last one failed.
     pub error: String,
+}
+
+impl Attempts {
+    /// Returns the time in which no try is made.
+    pub fn pause(&self) -> Pause {
+        Pause { begun: self.at, until: self.next_try }
+    }
 }
 
 /// Why a job was taken out of the flow.

@@ -15,6 +15,7 @@ use crate::exit::Fault;
 use crate::foreign;
 use crate::owner;
 use crate::record::RecordId;
+use crate::retry::Pause;
 use crate::site::Place;
 use crate::site::probe::{Capabilities, FORMAT};
 use crate::txlog::chain;
@@ -102,6 +103,13 @@ pub struct Retry {
     pub at: Timestamp,
     /// What the build directory was then, or what was wrong with it: any change makes a new try worth while at once.
     pub seen: String,
+}
+
+impl Retry {
+    /// Returns the time in which no try is made.
+    pub fn pause(&self) -> Pause {
+        Pause { begun: self.at, until: self.next_try }
+    }
 }
 
 impl Note for Retry {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::notes::Kept;
 use super::{Note, NoteKey, Spool, SpoolError};
 use crate::foreign::{escape, tame};
+use crate::retry::Pause;
 use crate::txlog::chain;
 
 /// Connections to a site cannot be made; it is left alone with growing pauses.
@@ -32,6 +33,11 @@ pub struct Outage {
 impl Outage {
     /// The format that this program reads and writes.
     pub const FORMAT: u32 = 1;
+
+    /// Returns the time in which no try is made.
+    pub fn pause(&self) -> Pause {
+        Pause { begun: self.at, until: self.next_try }
+    }
 
     fn key_of(site: &str) -> NoteKey {
         NoteKey::hashed(&format!("{site}\0outage"))

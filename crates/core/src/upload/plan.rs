@@ -82,10 +82,10 @@ pub fn plan(seen: Snapshot, roles: &Roles, wanted: &[String], now: Timestamp) ->
         wanted.is_empty() || wanted.iter().any(|word| names.contains(word))
     };
     let judge = |job: Job| {
-        let attempts = job.attempts.as_ref().filter(|a| wanted.is_empty() && now < a.next_try);
+        let attempts = job.attempts.as_ref().filter(|a| wanted.is_empty() && a.pause().is_on(now));
         let to = roles.required(&job.manifest.place);
         let away = to.iter().find_map(|site| outages.get(site));
-        let away = away.filter(|outage| wanted.is_empty() && now < outage.next_try);
+        let away = away.filter(|outage| wanted.is_empty() && outage.pause().is_on(now));
         let verdict = if let Some(hold) = holds.get(&job.id.record) {
             Verdict::Held(hold.clone())
         } else if let Some(holder) = busy.get(&job.id.record) {
@@ -133,10 +133,10 @@ pub fn plan(seen: Snapshot, roles: &Roles, wanted: &[String], now: Timestamp) ->
 
 /// Returns why a site that lags is not tried now, if so.
 fn why_to_wait(job: &Job, site: &str, outage: Option<&Outage>, now: Timestamp) -> Option<String> {
-    if let Some(outage) = outage.filter(|outage| now < outage.next_try) {
+    if let Some(outage) = outage.filter(|outage| outage.pause().is_on(now)) {
         return Some(outage.to_string());
     }
-    let failed = job.lags.get(site).filter(|failed| now < failed.next_try)?;
+    let failed = job.lags.get(site).filter(|failed| failed.pause().is_on(now))?;
     let (next_try, error) = (failed.next_try, tame(&failed.error));
     Some(format!("site {} lags, and is not tried before {next_try:.0}: {error}", escape(site)))
 }

@@ -4,7 +4,7 @@ use clap::Args;
 use intraware_cli::common::Common;
 use intraware_cli::failure::Failure;
 use intraware_cli::parts::{self, Permission};
-use intraware_cli::{output, table};
+use intraware_cli::{output, process, table};
 use intraware_core::exit::{self, Fault};
 use intraware_core::foreign::{escape, tame};
 use intraware_core::manage::overview::{Line, Overview, overview};
@@ -24,7 +24,8 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure>
     let store = parts::store(&config, Permission::ReadOnly);
     let store = store
         .map_err(|failure| StoreError::new(failure.fault.unwrap_or(Fault::Configuration), failure.message));
-    let overview = overview(store, &spool, &parts::roles(&config))?;
+    let now = process::context("manage", common).now();
+    let overview = overview(store, &spool, &parts::roles(&config), now)?;
     if arguments.json {
         output::json(&overview)?;
     } else {

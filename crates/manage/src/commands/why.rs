@@ -13,6 +13,7 @@ use intraware_core::manage::{BuildPlan, Rest, Step};
 use intraware_core::record::{RecordId, Status};
 use intraware_core::spool::{Found, Job, Room, Spool};
 use intraware_core::txlog::{self, Filter};
+use jiff::Timestamp;
 
 use super::run::Pauses;
 use super::{log, run};
@@ -38,26 +39,26 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure>
         // There is no such build, or the command line is wrong.
         Err(failure) if matches!(failure.fault, None | Some(Fault::Build)) => return Err(failure),
         Err(failure) => {
-            for page in half_pages(&arguments.build, &spool, &failure)? {
+            for page in half_pages(&arguments.build, &spool, &failure, context.now())? {
                 output::text(page)?;
             }
             return Err(failure);
         }
     };
     for build in &plan.builds {
-        output::text(page(build, &spool)?)?;
+        output::text(page(build, &spool, context.now())?)?;
     }
     Ok(exit::OK)
 }
 
-fn page(build: &BuildPlan, spool: &Spool) -> Result<String, Failure> {
+fn page(build: &BuildPlan, spool: &Spool, now: Timestamp) -> Result<String, Failure> {
     let record = &build.record;
     let mut lines = vec![
         format!("build     {}", escape(&record.name)),
         format!("record    {}: {}{}", record.id, record.status, detail(record.detail.as_deref())),
         format!("path      {}", escape(record.build_path.as_deref().unwrap_or("none"))),
     ];
-    lines.extend(jobs(spool)?.iter().filter(|job| job.id.record == record.id).map(in_spool));
+    lines.extend(jobs(spool)?.iter().filter(|job| job.id.record == record.id).map(|job| in_spool(job, now)));
     let doing: Vec<String> = build.steps.iter().map(Step::to_string).collect();
     let next = if doing.is_empty() { build.rest.iter().map(Rest::to_string).collect() } else { doing };
     lines.push(format!("next      {}", if next.is_empty() { "nothing".to_owned() } else { next.join("; ") }));
@@ -68,7 +69,12 @@ fn page(build: &BuildPlan, spool: &Spool) -> Result<String, Failure> {
 
 /// Returns what the spool alone says of the builds with this id or name, because nothing could be planned: a page for
 /// each record that has a job.
-fn half_pages(word: &str, spool: &Spool, failure: &Failure) -> Result<Vec<String>, Failure> {
+fn half_pages(
+    word: &str,
+    spool: &Spool,
+    failure: &Failure,
+    now: Timestamp,
+) -> Result<Vec<String>, Failure> {
     let mut pages: BTreeMap<RecordId, Vec<String>> = BTreeMap::new();
     for job in jobs(spool)? {
         if job.id.record.as_str() != word && job.manifest.name != word {
@@ -81,7 +87,7 @@ fn half_pages(word: &str, spool: &Spool, failure: &Failure) -> Result<Vec<String
                 format!("path      {}", escape(&job.manifest.build_path)),
             ]
         };
-        pages.entry(job.id.record.clone()).or_insert_with(first).push(in_spool(&job));
+        pages.entry(job.id.record.clone()).or_insert_with(first).push(in_spool(&job, now));
     }
     for (record, page) in &mut pages {
         page.extend(spool.hold(record)?.map(|hold| format!("hold      {hold}")));
@@ -103,8 +109,8 @@ fn jobs(spool: &Spool) -> Result<Vec<Job>, Failure> {
     Ok(jobs)
 }
 
-fn in_spool(job: &Job) -> String {
-    format!("spool     {}", whereabouts(job))
+fn in_spool(job: &Job, now: Timestamp) -> String {
+    format!("spool     {}", whereabouts(job, now))
 }
 
 /// Returns the last lines of the log about a record.
@@ -119,7 +125,7 @@ fn detail(detail: Option<&str>) -> String {
     detail.map(|detail| format!(" ({})", tame(detail))).unwrap_or_default()
 }
 
-fn whereabouts(job: &Job) -> String {
+fn whereabouts(job: &Job, now: Timestamp) -> String {
     let mut text = format!("job {} in {}", job.id, job.room);
     for receipt in &job.receipts {
         let (by, at) = (receipt.delivery.verified_by, receipt.delivered);
@@ -136,7 +142,7 @@ fn whereabouts(job: &Job) -> String {
         ));
     }
     for (site, failed) in &job.lags {
-        let (count, next) = (failed.count, failed.next_try);
+        let (count, next) = (failed.count, failed.pause().end(now));
         let (site, error) = (escape(site), tame(&failed.error));
         text.push_str(&format!(", {count} failed deliveries to {site} ({error}), next not before {next:.0}"));
     }
