@@ -1,5 +1,6 @@
 //! What `check` tries, for both programs: each thing for real, one line each, and the exit status of the gravest.
 
+use intraware_core::clock::{self, Doubt};
 use intraware_core::config::{Config, SiteConfig, Verification};
 use intraware_core::deliver::Verify;
 use intraware_core::exit::{self, Fault};
@@ -11,6 +12,8 @@ use intraware_core::site::probe::probe;
 use intraware_core::site::{Desk, Habits, Known, RemotePath, Site};
 use intraware_core::sites::Way;
 use intraware_core::spool::Spool;
+
+use jiff::SignedDuration;
 
 use crate::abilities::told;
 use crate::common::Common;
@@ -66,6 +69,7 @@ impl Checks {
             Err(error) => Err(error),
         };
         self.take("locks", lock.map(|detail| ((), detail)).map_err(Failure::from));
+        self.clock("the spool's file system", spool.clock_ahead(context).ok());
         let free = spool.free_space().map(|free| ((), format!("{free} bytes")));
         self.take("free space in the spool", free.map_err(Failure::from));
         let holder = intraware_core::lock::holder(&spool.manage_lock());
@@ -79,6 +83,21 @@ impl Checks {
     /// would be that user's, and in the owner's way.
     pub fn is_by_stranger(&self) -> bool {
         self.is_stranger
+    }
+
+    /// Compares the clock with another one, if that was so far behind.
+    pub fn clock(&mut self, whose: &str, ahead: Option<SignedDuration>) {
+        let Some(ahead) = ahead else { return };
+        let compared = format!("{} that of {whose}", clock::apart(ahead));
+        let clock = match Doubt::of(Some(ahead), None) {
+            None => Ok(((), compared)),
+            Some(_) => {
+                let wrong =
+                    format!("{compared}; runs sign, remove and give up nothing until one of them is set");
+                Err(Failure::new(Fault::TryLater, wrong))
+            }
+        };
+        self.take::<()>("clock", clock);
     }
 
     /// Connects to each site, checks who it is, logs in, and looks at its base. Returns those where that went well.

@@ -13,6 +13,7 @@ pub mod archive;
 pub mod bandwidth;
 pub mod breaker;
 pub mod build_dir;
+pub mod clock;
 pub mod config;
 pub mod deliver;
 pub mod digest;

@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::clock::Doubt;
 use crate::deliver::Strength;
 use crate::exit::Fault;
 use crate::fingerprint::Survey;
@@ -35,6 +36,8 @@ pub struct Snapshot {
     pub named: Option<BTreeSet<RecordId>>,
     /// Why there may be more records than these, if so: then the absence of one means nothing.
     pub incomplete: Option<(Fault, String)>,
+    /// Why this host's clock is not believed, if so.
+    pub doubt: Option<Doubt>,
     /// All jobs in the spool.
     pub jobs: Vec<Job>,
     /// What stands in the spool's rooms and is not a whole job.
@@ -125,6 +128,8 @@ pub struct Plan {
     pub chores: Vec<Chore>,
     /// Why some builds may be missing from this plan, if so.
     pub incomplete: Option<(Fault, String)>,
+    /// Why nothing is signed, removed or given up, if so.
+    pub doubt: Option<Doubt>,
 }
 
 /// What will be done for one build.
@@ -219,6 +224,14 @@ impl Step {
         }
     }
 
+    /// Returns whether this step makes or verifies a signature.
+    pub fn needs_key(&self) -> bool {
+        match self {
+            Self::Prepare { .. } | Self::Adopt { .. } | Self::HandOver { .. } => true,
+            Self::Confirm { .. } | Self::Retire { .. } | Self::Fail { .. } | Self::Park { .. } => false,
+        }
+    }
+
     /// Returns the job that this step is about, if it is about one that exists already.
     fn job(&self) -> Option<&Job> {
         match self {
@@ -286,6 +299,8 @@ pub enum Rest {
         /// Why.
         reason: String,
     },
+    /// What is next needs the right time, and this host's clock is not believed.
+    ClockInDoubt,
     /// A later version of this program is at work on it.
     NewerFormat {
         /// What was found.

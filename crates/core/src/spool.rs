@@ -28,6 +28,7 @@ mod outage;
 mod receipt;
 #[cfg(test)]
 mod tests;
+mod time;
 mod user;
 
 use std::fs;

@@ -20,6 +20,8 @@ pub mod salesforce;
 pub mod sqlite;
 pub mod values;
 
+use jiff::SignedDuration;
+
 use crate::exit::Fault;
 use crate::record::{Change, Record, RecordId, Revision};
 
@@ -48,6 +50,9 @@ pub trait RecordStore {
 
     /// Returns how much of the store's request allowance is used, if it has one and has said so.
     fn usage(&self) -> Option<Usage>;
+
+    /// Returns how far this host's clock was ahead of the store's server's when that answered last, if it tells the time.
+    fn clock_ahead(&self) -> Option<SignedDuration>;
 }
 
 /// The outcome of a selection.

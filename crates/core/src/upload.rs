@@ -29,6 +29,11 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// Returns whether nothing waits for an upload.
+    pub fn is_empty(&self) -> bool {
+        self.jobs.is_empty() && self.lagging.is_empty()
+    }
+
     /// Looks into the spool. What is no whole job there is `manage`'s to put aside.
     pub fn take(spool: &Spool, roles: &Roles) -> Result<Self, SpoolError> {
         let mut jobs = Vec::new();

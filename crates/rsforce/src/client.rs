@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -69,7 +69,11 @@ pub struct Client {
     usage: Option<ApiUsage>,
     calls: u64,
     server_time: Option<Timestamp>,
+    clock_ahead: Option<SignedDuration>,
 }
+
+/// What two clocks may be apart before a refused login is told of it.
+const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_mins(2);
 
 /// Whether a request may have an effect.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -104,6 +108,7 @@ impl Client {
             usage: None,
             calls: 0,
             server_time: None,
+            clock_ahead: None,
         })
     }
 
@@ -120,6 +125,11 @@ impl Client {
     /// Returns the server's time as of its last answer.
     pub fn server_time(&self) -> Option<Timestamp> {
         self.server_time
+    }
+
+    /// Returns how far our clock was ahead of the server's when that answered last.
+    pub fn clock_ahead(&self) -> Option<SignedDuration> {
+        self.clock_ahead
     }
 
     /// Logs in, if there is neither a session nor a cached token.
@@ -280,6 +290,8 @@ impl Client {
         };
         self.usage = answer.limit_info.as_deref().and_then(ApiUsage::parse).or(self.usage);
         self.server_time = answer.date.or(self.server_time);
+        let ahead = answer.date.map(|date| self.clock.now().duration_since(date));
+        self.clock_ahead = ahead.or(self.clock_ahead);
         let is_good = (200..300).contains(&answer.status);
         // A page that is no JSON ends up in an error too, whatever its status.
         if !is_good || !matches!(answer.body.trim_ascii_start().first(), None | Some(b'{' | b'[')) {
@@ -357,7 +369,12 @@ impl Client {
         let mut body = Zeroizing::new(std::mem::take(&mut answer.body));
         if answer.status != 200 {
             form.secrets.iter().for_each(|secret| secret.black_out(&mut body));
-            return Err(error::login_refusal(&doing, answer.status, &body, answer.retry_after));
+            let refused = error::login_refusal(&doing, answer.status, &body, answer.retry_after);
+            let ahead = answer.date.map(|date| self.clock.now().duration_since(date));
+            return Err(match ahead.filter(|ahead| ahead.abs() > CLOCKS_DIFFER) {
+                Some(ahead) => refused.by_a_clock_ahead(ahead),
+                None => refused,
+            });
         }
         let granted: Granted = serde_json::from_slice(&body).map_err(|_| {
             // What was answered may hold the token, so nothing of it is shown.

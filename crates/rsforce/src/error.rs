@@ -7,6 +7,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use serde::Deserialize;
 
 use crate::shown::shown;
@@ -125,6 +126,14 @@ impl Error {
 
     fn with_code(mut self, code: String) -> Self {
         self.details.code = Some(code);
+        self
+    }
+
+    /// Adds that our clock is so far ahead of the server's.
+    pub(crate) fn by_a_clock_ahead(mut self, ahead: SignedDuration) -> Self {
+        let minutes = ahead.as_secs().unsigned_abs().div_ceil(60);
+        let which = if ahead.is_negative() { "behind" } else { "ahead of" };
+        self.details.what.push_str(&format!("; this host's clock is {minutes} minutes {which} the server's"));
         self
     }
 

@@ -74,11 +74,7 @@ pub struct Manager<'a, 's> {
 impl Plan {
     /// Returns whether executing this plan signs or verifies something.
     pub fn needs_key(&self) -> bool {
-        let steps = self.builds.iter().flat_map(|build| &build.steps);
-        steps.into_iter().any(|step| match step {
-            Step::Prepare { .. } | Step::Adopt { .. } | Step::HandOver { .. } => true,
-            Step::Confirm { .. } | Step::Retire { .. } | Step::Fail { .. } | Step::Park { .. } => false,
-        })
+        self.builds.iter().flat_map(|build| &build.steps).any(Step::needs_key)
     }
 }
 

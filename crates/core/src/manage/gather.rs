@@ -6,9 +6,12 @@
 
 use std::collections::BTreeMap;
 
+use jiff::SignedDuration;
+
 use super::plan::{Whereabouts, is_parked_for_a_hold, whereabouts};
 use super::{Snapshot, Source, View};
 use crate::build_dir::{BuildDir, BuildError, BuildRoots};
+use crate::clock::Doubt;
 use crate::deliver::{self, Expected, Inspect, PayloadView, SidecarView, SiteView, Strength};
 use crate::exit::Fault;
 use crate::fingerprint::TreePolicy;
@@ -36,6 +39,8 @@ pub struct Lookout<'a, 's> {
     pub roles: &'a Roles,
     /// The sites, each of which a role names.
     pub contacts: &'a mut [Contact<'s>],
+    /// How far this host's clock is ahead of the spool's, if that was compared.
+    pub ahead_of_spool: Option<SignedDuration>,
     /// The run.
     pub context: &'a RunContext,
 }
@@ -113,6 +118,7 @@ pub fn gather(lookout: &mut Lookout<'_, '_>, named: &[String]) -> Result<Snapsho
             Status::Completed | Status::DoNotRelease | Status::Other(_) => {}
         }
     }
+    seen.doubt = Doubt::of(lookout.ahead_of_spool, lookout.store.clock_ahead());
     Ok(seen)
 }
 

@@ -66,11 +66,13 @@ pub fn plan(seen: &Snapshot, policy: &Policy, now: Timestamp) -> Plan {
     builds.sort_by_key(|build| {
         (is_long(build), build.record.priority.unwrap_or(i64::MAX), build.record.id.clone())
     });
-    let mut chores = if seen.named.is_some() { Vec::new() } else { chores(seen, policy, now) };
+    // What was kept long enough is a matter of clocks, and nothing else of the chores is urgent.
+    let has_chores = seen.named.is_none() && seen.doubt.is_none();
+    let mut chores = if has_chores { chores(seen, policy, now) } else { Vec::new() };
     // A job that a step takes up again is not removed before it.
     let used: Vec<&Job> = builds.iter().flat_map(|build| &build.steps).filter_map(Step::job).collect();
     chores.retain(|chore| !matches!(chore, Chore::Discard { job } if used.contains(&&**job)));
-    Plan { builds, chores, incomplete: seen.incomplete.clone() }
+    Plan { builds, chores, incomplete: seen.incomplete.clone(), doubt: seen.doubt }
 }
 
 /// Archiving takes long; what is quick comes first, so that no large build delays a release.
@@ -137,6 +139,9 @@ impl Case<'_> {
             }
             Status::Other(_) => (Vec::new(), Some(Rest::UnknownStatus)),
         };
+        if self.seen.doubt.is_some() && steps.iter().any(Step::needs_key) {
+            return self::rest(Rest::ClockInDoubt);
+        }
         match self.seen.busy.get(&self.record.id) {
             // Jobs are moved under their lock only.
             Some(holder) if steps.iter().any(Step::moves_a_job) => {
@@ -293,7 +298,7 @@ impl Case<'_> {
         let Some(job) = own.filter(|job| job.has_payload) else { return (steps, Some(Rest::Completed)) };
         let sites = self.policy.roles.lagging(job);
         let until = kept_until(job, self.policy.keep);
-        if !sites.is_empty() && self.now < until {
+        if !sites.is_empty() && (self.now < until || self.seen.doubt.is_some()) {
             let why = |(site, failed): (&String, &Attempts)| format!("{site}: {}", failed.error);
             let reasons = job.lags.iter().map(why).collect();
             return (steps, Some(Rest::Lagging { sites, until, reasons }));
@@ -368,7 +373,8 @@ impl Case<'_> {
 /// Returns until when a payload is kept for sites that may lag.
 fn kept_until(job: &Job, keep: SignedDuration) -> Timestamp {
     let first = job.receipts.iter().map(|receipt| receipt.delivered).min().unwrap_or(Timestamp::UNIX_EPOCH);
-    first.saturating_add(keep).unwrap_or(Timestamp::MAX)
+    // What a clock says that was behind: nothing is delivered before it is made.
+    first.max(job.manifest.created).saturating_add(keep).unwrap_or(Timestamp::MAX)
 }
 
 fn rest(rest: Rest) -> Decision {

@@ -17,6 +17,9 @@ impl Display for Plan {
         if let Some((_, reason)) = &self.incomplete {
             writeln!(f, "not all records could be read: {reason}")?;
         }
+        if let Some(doubt) = self.doubt {
+            writeln!(f, "{doubt}")?;
+        }
         if self.builds.is_empty() && self.chores.is_empty() {
             writeln!(f, "nothing to do")?;
         }
@@ -112,6 +115,7 @@ impl Display for Rest {
             Self::CannotLook { reason, .. } => {
                 write!(f, "nothing, it cannot be looked at: {}", tame(reason))
             }
+            Self::ClockInDoubt => f.write_str("nothing, this host's clock is not believed, and no signature by it"),
             Self::NewerFormat { reason } => {
                 write!(f, "nothing, update this program first: {}", tame(reason))
             }

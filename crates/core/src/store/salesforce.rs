@@ -355,4 +355,8 @@ impl RecordStore for SalesforceStore {
         let usage = self.client.usage()?;
         Some(Usage { used: usage.used, allowed: usage.allowed, here: self.client.calls() })
     }
+
+    fn clock_ahead(&self) -> Option<SignedDuration> {
+        self.client.clock_ahead()
+    }
 }

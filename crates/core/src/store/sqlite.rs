@@ -16,6 +16,7 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 
+use jiff::SignedDuration;
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, ToSql, TransactionBehavior, named_params};
 
 pub use self::by_hand::{ByHandError, NewRecord, StatusByHand};
@@ -191,6 +192,10 @@ impl RecordStore for SqliteStore {
     }
 
     fn usage(&self) -> Option<Usage> {
+        None
+    }
+
+    fn clock_ahead(&self) -> Option<SignedDuration> {
         None
     }
 }

@@ -19,8 +19,9 @@ pub(crate) fn run(common: &Common) -> Result<u8, Failure> {
         config.spool.build_roots.iter().map(|root| foreign::path(root).to_string()).collect();
     checks.take("build roots", parts::build_roots(&config).map(|_| ((), roots.join(", "))));
     let store = parts::store(&config, Permission::ReadWrite);
-    let looked = store.and_then(|mut store| Ok(((), store.check()?.join("; "))));
-    checks.take("record store", looked);
+    let looked = store.and_then(|mut store| Ok((store.check()?.join("; "), store.clock_ahead())));
+    let ahead = checks.take("record store", looked.map(|(lines, ahead)| (ahead, lines)));
+    checks.clock("the record store", ahead.flatten());
     let key = parts::signing_key(&config, &context).map(|key| {
         let expiry =
             key.expires().map_or_else(|| "never expires".to_owned(), |at| format!("expires {at:.0}"));

@@ -6,6 +6,7 @@ use intraware_cli::failure::Failure;
 use intraware_cli::parts::Permission;
 use intraware_cli::{output, parts, process, report};
 use intraware_core::breaker::Caution;
+use intraware_core::clock::{self, Doubt};
 use intraware_core::config::Config;
 use intraware_core::exit::{self, Fault};
 use intraware_core::lock::{Lock, LockError};
@@ -63,7 +64,10 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure>
         return Ok(outcome::exit_status(&[], &faults(&plan)));
     }
     match Lock::take(&spool.manage_lock(), &context) {
-        Ok(lock) => pass(&config, &context, &spool, lock, arguments),
+        Ok(lock) => {
+            let (context, ahead) = clock::compare(&spool, context);
+            pass(&config, &context, &spool, lock, ahead, arguments)
+        }
         Err(LockError::Busy(holder)) => {
             let busy = LockError::Busy(holder);
             if output::is_terminal() || !arguments.builds.is_empty() {
@@ -92,6 +96,15 @@ impl Pauses {
     }
 }
 
+/// What a plan is asked for.
+struct Question<'a> {
+    /// For these builds; for all, if there are none.
+    builds: &'a [String],
+    pauses: Pauses,
+    /// How far this host's clock is ahead of the spool's, if that was compared.
+    ahead_of_spool: Option<SignedDuration>,
+}
+
 /// Plans and changes nothing, not even a cache.
 pub(crate) fn look(
     config: &Config,
@@ -105,7 +118,9 @@ pub(crate) fn look(
     let mut store = parts::store(config, Permission::ReadOnly)?;
     let pools = parts::pools(&destinations);
     let mut contacts = parts::contacts(&destinations, &pools);
-    plan_now(config, context, spool, store.as_mut(), &mut contacts, builds, pauses)
+    // To compare the clocks something would have to be written.
+    let question = Question { builds, pauses, ahead_of_spool: None };
+    plan_now(config, context, spool, store.as_mut(), &mut contacts, &question)
 }
 
 fn plan_now(
@@ -114,19 +129,20 @@ fn plan_now(
     spool: &Spool,
     store: &mut dyn RecordStore,
     contacts: &mut [Contact<'_>],
-    builds: &[String],
-    pauses: Pauses,
+    question: &Question<'_>,
 ) -> Result<Plan, Failure> {
     let roots = parts::build_roots(config)?;
     let policy = Policy {
         roles: parts::roles(config),
         keep: SignedDuration::from_hours(24 * i64::from(config.spool.keep_days)),
-        skip_pauses: pauses == Pauses::Skipped,
+        skip_pauses: question.pauses == Pauses::Skipped,
     };
     let tree = parts::tree_policy(config);
     let roles = &policy.roles;
-    let mut lookout = Lookout { store, spool, roots: &roots, policy: &tree, roles, contacts, context };
-    let seen = gather(&mut lookout, builds)?;
+    let ahead_of_spool = question.ahead_of_spool;
+    let mut lookout =
+        Lookout { store, spool, roots: &roots, policy: &tree, roles, contacts, ahead_of_spool, context };
+    let seen = gather(&mut lookout, question.builds)?;
     Ok(plan(&seen, &policy, context.now()))
 }
 
@@ -135,6 +151,7 @@ fn pass(
     context: &RunContext,
     spool: &Spool,
     mut lock: Lock,
+    ahead_of_spool: Option<SignedDuration>,
     arguments: &Arguments,
 ) -> Result<u8, Failure> {
     let pauses = Pauses::of(&arguments.builds);
@@ -143,8 +160,13 @@ fn pass(
     let pools = parts::pools(&destinations);
     let mut contacts = parts::contacts(&destinations, &pools);
     let mut store = parts::store(config, Permission::ReadWrite)?;
-    let builds = &arguments.builds;
-    let plan = plan_now(config, context, spool, store.as_mut(), &mut contacts, builds, pauses)?;
+    let question = Question { builds: &arguments.builds, pauses, ahead_of_spool };
+    let planned = plan_now(config, context, spool, store.as_mut(), &mut contacts, &question);
+    let doubt = planned.as_ref().map_or_else(|_| Doubt::of(ahead_of_spool, None), |plan| plan.doubt);
+    if let Some(doubt) = doubt {
+        tracing::error!("{doubt}");
+    }
+    let plan = planned?;
     for build in &plan.builds {
         tracing::info!("{build}");
         if let Some(Rest::CannotLook { reason, .. } | Rest::NewerFormat { reason }) = &build.rest {
@@ -184,7 +206,7 @@ fn load_key(config: &Config, context: &RunContext) -> Result<SigningKey, NoKey> 
         .map_err(|failure| NoKey { fault: failure.fault.unwrap_or(Fault::Access), reason: failure.message })
 }
 
-/// Returns what kept builds from being looked at.
+/// Returns what kept builds from being looked at, or from going on.
 fn faults(plan: &Plan) -> Vec<Fault> {
     let rests = plan.builds.iter().filter_map(|build| match &build.rest {
         Some(Rest::CannotLook { fault, .. }) => Some(*fault),
@@ -200,8 +222,11 @@ fn faults(plan: &Plan) -> Vec<Fault> {
             | Rest::NotDue { .. }
             | Rest::Waiting { .. }
             | Rest::SiteRests { .. }
-            | Rest::InUse { .. },
+            | Rest::InUse { .. }
+            | Rest::ClockInDoubt,
         ) => None,
     });
-    rests.chain(plan.incomplete.iter().map(|(fault, _)| *fault)).collect()
+    // Most clocks are put right by themselves a while after the host has booted.
+    let doubt = plan.doubt.map(|_| Fault::TryLater);
+    rests.chain(plan.incomplete.iter().map(|(fault, _)| *fault)).chain(doubt).collect()
 }

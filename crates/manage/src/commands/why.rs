@@ -69,12 +69,7 @@ fn page(build: &BuildPlan, spool: &Spool, now: Timestamp) -> Result<String, Fail
 
 /// Returns what the spool alone says of the builds with this id or name, because nothing could be planned: a page for
 /// each record that has a job.
-fn half_pages(
-    word: &str,
-    spool: &Spool,
-    failure: &Failure,
-    now: Timestamp,
-) -> Result<Vec<String>, Failure> {
+fn half_pages(word: &str, spool: &Spool, failure: &Failure, now: Timestamp) -> Result<Vec<String>, Failure> {
     let mut pages: BTreeMap<RecordId, Vec<String>> = BTreeMap::new();
     for job in jobs(spool)? {
         if job.id.record.as_str() != word && job.manifest.name != word {
@@ -173,6 +168,7 @@ fn advice(build: &BuildPlan) -> String {
         Some(Rest::SiteRests { .. }) => "upload check, once the site is well again".to_owned(),
         Some(Rest::InUse { .. }) => "wait for that process, or end it".to_owned(),
         Some(Rest::CannotLook { .. }) => "see manage check".to_owned(),
+        Some(Rest::ClockInDoubt) => "set this host's clock; see manage check".to_owned(),
         Some(Rest::NotSelected) => {
             "correct the record, or records.values.build_type and records.filter".to_owned()
         }

@@ -73,6 +73,7 @@ fn a_wrong_clock_is_a_refused_login() {
     let settings = Settings { login: jwt(key()), ..settings(&server) };
     let error = Client::new(settings, Arc::new(clock)).unwrap().log_in().unwrap_err();
     assert_eq!((error.kind(), error.code()), (Kind::LoginRefused, Some("invalid_grant")));
+    assert!(error.to_string().contains("this host's clock is 60 minutes behind the server's"), "{error}");
 }
 
 #[test]

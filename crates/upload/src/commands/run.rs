@@ -6,6 +6,7 @@ use intraware_cli::failure::Failure;
 use intraware_cli::parts::{self, Permission};
 use intraware_cli::{output, process, report};
 use intraware_core::breaker::Caution;
+use intraware_core::clock::{self, Doubt};
 use intraware_core::exit::{self, Fault};
 use intraware_core::outcome;
 use intraware_core::txlog::TxLog;
@@ -45,7 +46,13 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure>
     let context = process::context("upload", common);
     let spool = parts::spool(&config, arguments.permission())?;
     let roles = parts::roles(&config);
-    let plan = plan(Snapshot::take(&spool, &roles)?, &roles, &arguments.jobs, context.now());
+    let seen = Snapshot::take(&spool, &roles)?;
+    // Whose clock is wrong delivers all the same, and goes by the spool's.
+    let (context, ahead) = match seen.is_empty() || arguments.dry_run {
+        true => (context, None),
+        false => clock::compare(&spool, context),
+    };
+    let plan = plan(seen, &roles, &arguments.jobs, context.now());
     if !arguments.jobs.is_empty() && plan.jobs.is_empty() {
         return Err(Failure::new(
             Fault::Build,
@@ -70,6 +77,10 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure>
         report::print(&[], arguments.json)?;
         return Ok(exit::OK);
     }
+    let doubt = Doubt::of(ahead, None);
+    if let Some(doubt) = doubt {
+        tracing::error!("{doubt}");
+    }
     let caution = Caution { skips_pause: !arguments.jobs.is_empty(), only_looks: false };
     let destinations = parts::destinations(&config, &spool, &context, caution)?;
     let log = TxLog::open(&spool.log_dir(), &context);
@@ -77,6 +88,7 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure>
     let outcomes = apply(&uploader, plan);
     parts::keep_known(&destinations, &spool, &context);
     report::print(&outcomes, arguments.json)?;
-    let more: Vec<Fault> = report::close(log).into_iter().collect();
+    let doubted = doubt.map(|_| Fault::TryLater);
+    let more: Vec<Fault> = report::close(log).into_iter().chain(doubted).collect();
     Ok(outcome::exit_status(&outcomes, &more))
 }

@@ -39,12 +39,14 @@ pub(super) fn chores(seen: &Snapshot, policy: &Policy, now: Timestamp) -> Vec<Ch
 
 /// Returns since when a job is only kept for reference; `None` while it is needed.
 fn kept_since(job: &Job) -> Option<Timestamp> {
-    match job.room {
+    let since = match job.room {
         Room::Staged | Room::Upload => None,
         Room::Sent if job.has_payload => None,
         Room::Sent => job.delivered(),
         Room::Parked => job.parked.as_ref().map(|parked| parked.at),
-    }
+    };
+    // What a clock says that was behind: nothing is put away before it is made.
+    since.map(|since| since.max(job.manifest.created))
 }
 
 /// Returns whether a job that was parked for a hold may still go on: its hold may be lifted, and its payload may be the

@@ -12,6 +12,7 @@ use crate::sites::{Builds, Role};
 use crate::spool::{Attempts, Hold, JobId, Manifest, Outage, Parked, Receipt, Retry};
 
 mod chores;
+mod doubt;
 mod jobs;
 mod places;
 
@@ -189,6 +190,7 @@ fn short(build: &BuildPlan) -> String {
         Rest::CannotLook { .. } => "cannot look",
         Rest::NewerFormat { .. } => "newer format",
         Rest::NotSelected => "not selected",
+        Rest::ClockInDoubt => "clock in doubt",
     });
     steps.chain(rest.map(str::to_owned)).collect::<Vec<_>>().join(", ")
 }

@@ -18,6 +18,11 @@ fn what_is_kept_for_reference_is_removed_in_the_end() {
     let unfinished = Job { has_payload: true, ..sent.clone() };
     let mut aside = parked(ParkKind::Stale, "b");
     aside.parked.as_mut().unwrap().at = old;
+    let made_then = |mut job: Job| {
+        job.manifest.created = old;
+        job
+    };
+    let [sent, unfinished, aside] = [sent, unfinished, aside].map(made_then);
     let seen = seen(vec![owner("r1", Status::Completed, "a")], vec![sent, unfinished, aside]);
     let chores = chores_of(&seen);
     assert_eq!(chores.len(), 2, "{chores:?}");
@@ -57,7 +62,8 @@ fn what_a_later_version_wrote_is_left_alone() {
 #[test]
 fn a_job_parked_for_a_hold_is_kept_while_the_hold_may_be_lifted() {
     let mut held = parked(ParkKind::Held, "a");
-    held.parked.as_mut().unwrap().at = now() - SignedDuration::from_hours(24 * 31);
+    held.manifest.created = now() - SignedDuration::from_hours(24 * 31);
+    held.parked.as_mut().unwrap().at = held.manifest.created;
     let mut seen = seen(vec![owner("r1", Status::DoNotRelease, "a")], vec![held]);
     assert!(chores_of(&seen).is_empty());
     seen.records[0].status = Status::InProcess;
