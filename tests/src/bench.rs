@@ -49,6 +49,7 @@ pub(crate) enum Store {
 }
 
 pub(crate) enum Site {
+    /// A directory, whoever puts the files into it.
     Directory(PathBuf),
     Sftp(Sshd),
     Ftp(Ftpd),

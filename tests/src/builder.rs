@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use intraware_test_support::ftpd::{Ftpd, Kind, Security};
 use intraware_test_support::salesforce::{App, Options, Salesforce};
@@ -29,11 +29,13 @@ pub struct Builder {
 }
 
 /// The server that is the site.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 enum Server {
     Sshd(Access),
     Ftpd(Kind, Security),
     Desk,
+    /// Somebody else's, with what the configuration is to say of it.
+    Other(PathBuf, BTreeMap<String, Value>),
 }
 
 impl Default for Builder {
@@ -65,6 +67,11 @@ impl Builder {
     /// Delivers to a real FTP server, whose authority is trusted.
     pub fn ftpd(self, kind: Kind, security: Security) -> Self {
         Self { server: Some(Server::Ftpd(kind, security)), ..self }
+    }
+
+    /// Delivers to a server that runs already and keeps what it gets in `root`, with these values of the site.
+    pub fn server(self, root: &Path, values: BTreeMap<String, Value>) -> Self {
+        Self { server: Some(Server::Other(root.to_owned(), values)), ..self }
     }
 
     /// Hands packages in at a server of the tupkg protocol, with these settings besides what it needs.
@@ -170,15 +177,16 @@ impl Builder {
     }
 
     fn site(&self, dir: &TempDir) -> (Site, BTreeMap<String, Value>) {
-        match self.server {
+        match &self.server {
             None => {
                 let base = dir.path().join("site");
                 fs::create_dir(&base).expect("the site's base");
                 let url = format!("file://{}", base.display());
                 (Site::Directory(base), owned([("name", json!("bench")), ("url", json!(url))]))
             }
+            Some(Server::Other(root, values)) => (Site::Directory(root.clone()), values.clone()),
             Some(Server::Sshd(access)) => {
-                let sshd = Sshd::start(access);
+                let sshd = Sshd::start(*access);
                 let values = [
                     ("name", json!("bench")),
                     ("url", json!(sshd.url())),
@@ -193,6 +201,7 @@ impl Builder {
                 (Site::Desk(desk), values)
             }
             Some(Server::Ftpd(kind, security)) => {
+                let (kind, security) = (*kind, *security);
                 let ftpd = Ftpd::start(kind, security);
                 let secret = dir.path().join("etc/site.secret");
                 write_private(&secret, ftpd.password().as_bytes());

@@ -35,8 +35,10 @@ impl Program {
         };
         path.get_or_init(|| {
             let this = std::env::current_exe().expect("a test knows its own file");
-            // target/PROFILE/deps/TEST-HASH, and the programs are in target/PROFILE.
-            let path = this.parent().and_then(Path::parent).expect("a target directory").join(name);
+            // target/PROFILE/deps/TEST-HASH or target/PROFILE/PROGRAM, and the programs are in target/PROFILE.
+            let dir = this.parent().expect("a directory");
+            let dir = if dir.ends_with("deps") { dir.parent().expect("a target directory") } else { dir };
+            let path = dir.join(name);
             if let Err(why) = check_fresh(&path) {
                 panic!("{} {why}: `cargo build --workspace` first", path.display());
             }

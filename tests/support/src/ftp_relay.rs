@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Instant;
 
+use crate::delay_line::{DelayLine, Distance};
 use crate::relay::{Fault, Relay, Side};
 
 /// An address that belongs to nobody (RFC 5737), for answers that lie.
@@ -29,6 +30,9 @@ struct Shared {
     commands: Mutex<Vec<String>>,
     open: Mutex<Vec<TcpStream>>,
     channels: Mutex<Vec<Relay>>,
+    /// How far data connections go instead, if so.
+    distance: Option<Distance>,
+    lines: Mutex<Vec<DelayLine>>,
     ends: Mutex<Vec<SocketAddr>>,
     closing: AtomicBool,
 }
@@ -36,6 +40,15 @@ struct Shared {
 impl FtpRelay {
     /// Starts a relay to `server` that does `fault` to each data connection.
     pub fn start(server: SocketAddr, fault: Fault) -> Self {
+        Self::start_at(server, fault, None)
+    }
+
+    /// Starts a relay to `server` whose data connections go this far. Each has a way of its own.
+    pub fn start_far(server: SocketAddr, distance: Distance) -> Self {
+        Self::start_at(server, Fault::None, Some(distance))
+    }
+
+    fn start_at(server: SocketAddr, fault: Fault, distance: Option<Distance>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let addr = listener.local_addr().expect("the port's number");
         let shared = Arc::new(Shared {
@@ -45,6 +58,8 @@ impl FtpRelay {
             commands: Mutex::default(),
             open: Mutex::default(),
             channels: Mutex::default(),
+            distance,
+            lines: Mutex::default(),
             ends: Mutex::default(),
             closing: AtomicBool::new(false),
         });
@@ -171,6 +186,12 @@ impl Shared {
     }
 
     fn channel(&self, port: u16) -> u16 {
+        if let Some(distance) = self.distance {
+            let line = DelayLine::start((Ipv4Addr::LOCALHOST, port).into(), distance);
+            let port = line.addr().port();
+            self.lines.lock().expect("no panic holds it").push(line);
+            return port;
+        }
         let (fault, side) = *self.data.lock().expect("no panic holds it");
         let relay = Relay::counting((Ipv4Addr::LOCALHOST, port).into(), fault, side);
         let port = relay.addr().port();

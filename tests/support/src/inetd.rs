@@ -15,7 +15,7 @@ use std::thread::{self, JoinHandle};
 use rustix::process::{Pid, Signal, kill_process_group};
 
 /// A port and the processes behind it. Dropping it ends them.
-pub(crate) struct Inetd {
+pub struct Inetd {
     addr: SocketAddr,
     closing: Arc<AtomicBool>,
     children: Arc<Mutex<Vec<(SocketAddr, Child)>>>,
@@ -27,16 +27,12 @@ pub(crate) struct Inetd {
 impl Inetd {
     /// Listens on a free port. `command` makes the process for a connection, which gets it as standard input and
     /// output and writes what it complains about to the file `log`.
-    pub(crate) fn start(log: &Path, command: impl Fn() -> Command + Send + 'static) -> Self {
+    pub fn start(log: &Path, command: impl Fn() -> Command + Send + 'static) -> Self {
         Self::start_at(Ipv4Addr::LOCALHOST, log, command)
     }
 
     /// The same at this address of this host.
-    pub(crate) fn start_at(
-        address: Ipv4Addr,
-        log: &Path,
-        command: impl Fn() -> Command + Send + 'static,
-    ) -> Self {
+    pub fn start_at(address: Ipv4Addr, log: &Path, command: impl Fn() -> Command + Send + 'static) -> Self {
         let listener = TcpListener::bind((address, 0)).expect("a free port");
         let addr = listener.local_addr().expect("the port's number");
         File::create(log).expect("a log file");
@@ -71,27 +67,27 @@ impl Inetd {
     }
 
     /// Returns the address it listens on.
-    pub(crate) fn addr(&self) -> SocketAddr {
+    pub fn addr(&self) -> SocketAddr {
         self.addr
     }
 
     /// Returns how many connections were made.
-    pub(crate) fn accepted(&self) -> usize {
+    pub fn accepted(&self) -> usize {
         self.accepted.load(Ordering::SeqCst)
     }
 
     /// Closes connections at once while so many are served, as `xinetd` does with its `instances`.
-    pub(crate) fn limit(&self, most: usize) {
+    pub fn limit(&self, most: usize) {
         self.most.store(most, Ordering::SeqCst);
     }
 
     /// Kills the processes of all connections and what they have started, as a crash of the server would.
-    pub(crate) fn kill_connections(&self) {
+    pub fn kill_connections(&self) {
         self.kill(|_| true);
     }
 
     /// The same for the connections of these clients alone.
-    pub(crate) fn kill_connections_of(&self, clients: &[SocketAddr]) {
+    pub fn kill_connections_of(&self, clients: &[SocketAddr]) {
         self.kill(|client| clients.contains(client));
     }
 

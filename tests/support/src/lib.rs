@@ -12,7 +12,7 @@ pub mod dropbear;
 pub mod ftp_relay;
 pub mod ftpd;
 pub mod gpg;
-mod inetd;
+pub mod inetd;
 pub mod odd_ftpd;
 pub mod proftpd;
 pub mod readers;

@@ -42,11 +42,18 @@ pub struct Sshd {
     dir: TempDir,
     user: String,
     access: Access,
+    /// What serves SFTP.
+    subsystem: String,
 }
 
 impl Sshd {
     /// Starts a server with an Ed25519 and an ECDSA host key that lets [`Sshd::client_key`] in.
     pub fn start(access: Access) -> Self {
+        Self::start_above(access, "internal-sftp")
+    }
+
+    /// Starts a server that has this command serve SFTP.
+    pub fn start_above(access: Access, subsystem: &str) -> Self {
         assert!(Path::new(SSHD).exists(), "{SSHD} is missing: install openssh-server");
         let dir = tempfile::tempdir().expect("a temporary directory");
         let user = run(Command::new("id").arg("-un")).trim().to_owned();
@@ -65,7 +72,7 @@ impl Sshd {
         fs::create_dir_all(dir.path().join("jail/site")).expect("the site's base");
         let (config, jail) = (dir.path().join("sshd_config"), dir.path().join("jail"));
         let inetd = Inetd::start(&dir.path().join("log"), move || serve(&config, &jail, access));
-        let sshd = Self { inetd, dir, user, access };
+        let sshd = Self { inetd, dir, user, access, subsystem: subsystem.to_owned() };
         sshd.admit(&["client"]);
         sshd.present(&["host_ed25519", "host_ecdsa"]);
         fs::write(sshd.known_hosts(), sshd.known_host_lines(&["host_ed25519", "host_ecdsa"]))
@@ -226,8 +233,9 @@ impl Sshd {
         config.push_str(&format!(
             "AuthorizedKeysFile {}\nPidFile none\nStrictModes no\nUsePAM no\nLogLevel VERBOSE\n\
              PermitRootLogin prohibit-password\nPasswordAuthentication no\n\
-             KbdInteractiveAuthentication no\nSubsystem sftp internal-sftp\n",
-            self.path("authorized_keys").display()
+             KbdInteractiveAuthentication no\nSubsystem sftp {}\n",
+            self.path("authorized_keys").display(),
+            self.subsystem
         ));
         config.push_str(match self.access {
             Access::Shell => "",
