@@ -9,7 +9,7 @@
 mod content;
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter};
+use std::io::{self, BufWriter, Read as _, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
@@ -24,10 +24,14 @@ use intraware_core::tree::{EntryKind, TreePolicy, Walk};
 use rustix::fs::Mode;
 use tar::{EntryType, Header};
 
-use crate::list::Writer;
+use crate::list::{MAX_BYTES, Writer};
 use crate::names::{self, MachineName, Package};
 use crate::path;
+use crate::request::Limits;
 use content::{Checked, Content};
+
+/// Bytes of a link's target that a header has room for.
+const LINK_FIELD: usize = 100;
 
 /// What is to become a fragment.
 #[derive(Debug, Clone)]
@@ -69,6 +73,14 @@ pub enum FragmentError {
         /// What is wrong.
         why: &'static str,
     },
+    /// It holds more than a fragment may.
+    #[error("{path} has {what}, which is more than a fragment may have; make several packages of it")]
+    TooLarge {
+        /// The directory.
+        path: String,
+        /// How much of what.
+        what: String,
+    },
     /// The fragment cannot be written.
     #[error("cannot write {path}")]
     Write {
@@ -87,7 +99,7 @@ impl FragmentError {
     pub fn fault(&self) -> Fault {
         match self {
             Self::Build(error) => error.fault(),
-            Self::NotAllowed { .. } => Fault::Build,
+            Self::NotAllowed { .. } | Self::TooLarge { .. } => Fault::Build,
             Self::Write { .. } => Fault::Spool,
             Self::Stopped(_) => Fault::TryLater,
         }
@@ -142,6 +154,10 @@ fn list(build: &BuildDir, machine: &MachineName, context: &RunContext) -> Result
     let mut listed =
         Listed { text: Vec::new(), digests: Vec::new(), files: 0, bytes: 0, left_out: Vec::new() };
     let mut writer = Writer::new(Vec::new()).map_err(|e| in_memory(&e))?;
+    // What the other end takes.
+    let Limits { max_entries, max_names, max_bytes } = Limits::default();
+    let too_large = |what: String| FragmentError::TooLarge { path: build.shown(b""), what };
+    let (mut entries, mut names) = (0, 0);
     let mut walk = Walk::new(build, &TreePolicy::default());
     while let Some(entry) = walk.next()? {
         context.stop.check()?;
@@ -154,6 +170,13 @@ fn list(build: &BuildDir, machine: &MachineName, context: &RunContext) -> Result
         if names::is_list(path) {
             listed.left_out.push(shown());
             continue;
+        }
+        (entries, names) = (entries + 1, names + path.len());
+        if entries > max_entries {
+            return Err(too_large(format!("more than {max_entries} entries")));
+        }
+        if names > max_names {
+            return Err(too_large(format!("paths of more than {max_names} bytes together")));
         }
         let head = [("fullname", path), ("host", machine.as_str())];
         let written = match &entry.kind {
@@ -176,6 +199,12 @@ fn list(build: &BuildDir, machine: &MachineName, context: &RunContext) -> Result
     }
     walk.finish()?;
     listed.text = writer.finish().map_err(|e| in_memory(&e))?;
+    if listed.bytes > max_bytes {
+        return Err(too_large(format!("more than {max_bytes} bytes")));
+    }
+    if listed.text.len() as u64 > MAX_BYTES {
+        return Err(too_large(format!("a list of more than {MAX_BYTES} bytes")));
+    }
     Ok(listed)
 }
 
@@ -209,9 +238,7 @@ fn write(
                 archive.append_data(&mut header, format!("{path}/"), io::empty()).map_err(failed)?;
             }
             EntryKind::Link { target } => {
-                let mut header = header_of(EntryType::Symlink, 0o777, mtime, 0);
-                let target = String::from_utf8_lossy(target).into_owned();
-                archive.append_link(&mut header, path, target).map_err(failed)?;
+                link(&mut archive, path, target, mtime).map_err(failed)?;
             }
             EntryKind::File { dir } => {
                 let content = Content::open(build, entry.path, dir.as_fd(), &entry.meta)?;
@@ -226,6 +253,21 @@ fn write(
     let gzip = archive.into_inner().map_err(failed)?;
     let file = gzip.finish().and_then(|file| file.into_inner().map_err(io::Error::from)).map_err(failed)?;
     file.sync_all().map_err(failed)
+}
+
+/// Writes a symbolic link with its target byte for byte: `append_link` of the archive's library would tidy it, and the list
+/// has it as it is.
+fn link(archive: &mut tar::Builder<impl Write>, path: &str, target: &[u8], mtime: u64) -> io::Result<()> {
+    let mut header = header_of(EntryType::Symlink, 0o777, mtime, 0);
+    if header.set_link_name_literal(target).is_err() {
+        // GNU's header of a long target stands before the link, which has its beginning.
+        let mut long = header_of(EntryType::GNULongLink, 0o644, 0, target.len() as u64 + 1);
+        long.set_path("././@LongLink")?;
+        long.set_cksum();
+        archive.append(&long, target.chain(&[0][..]))?;
+        header.set_link_name_literal(&target[..LINK_FIELD])?;
+    }
+    archive.append_data(&mut header, path, io::empty())
 }
 
 fn header_of(kind: EntryType, mode: u32, mtime: u64, size: u64) -> Header {

@@ -23,8 +23,8 @@ use intraware_core::digest::Md5Hex;
 pub use read::read;
 pub use write::Writer;
 
-/// Largest list, in bytes.
-pub const MAX_BYTES: u64 = 16 << 20;
+/// Largest list, in bytes: enough for as many entries as a fragment may have.
+pub const MAX_BYTES: u64 = 512 << 20;
 /// Most elements within elements.
 pub const MAX_DEPTH: usize = 64;
 /// Most attributes of an element.

@@ -46,7 +46,9 @@ impl Unread {
         }
         match error.downcast::<Refused>() {
             Ok(refused) => Self::Refused(refused),
-            Err(error) => Self::Refused(Refused(format!("the gzip stream is damaged: {error}"))),
+            Err(error) => Self::Refused(Refused(format!(
+                "the gzip stream is damaged, or something follows it: {error}"
+            ))),
         }
     }
 }

@@ -80,21 +80,11 @@ pub struct Limits {
     pub max_entries: usize,
     /// Most bytes in the names of all its entries, which are in memory.
     pub max_names: usize,
-    /// How many times its size a fragment may become, once `ratio_after` bytes came out of it.
-    pub max_ratio: u64,
-    /// See `max_ratio`.
-    pub ratio_after: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            max_bytes: 256 << 30,
-            max_entries: 1_000_000,
-            max_names: 128 << 20,
-            max_ratio: 200,
-            ratio_after: 64 << 20,
-        }
+        Self { max_bytes: 256 << 30, max_entries: 1_000_000, max_names: 128 << 20 }
     }
 }
 

@@ -1,21 +1,24 @@
 //! Reads tar archives of fragments: what is accepted is written down here, everything else is refused.
 //!
 //! Programs that read tar differ in what they make of odd archives, and what one skips another unpacks. This reader has no
-//! such latitude. Accepted are regular files, directories, symbolic links and hard links to files before them, in the
-//! formats of POSIX (ustar, pax) and GNU, with right checksums, sizes that are plain numbers, two empty blocks at the end,
-//! and nothing but zeros behind them. Of pax only the keys that change nothing else than path, target, size and times.
+//! such latitude. Accepted are regular files, with holes or without, directories, symbolic links, and further names of files
+//! and links before them, in the formats of POSIX (ustar, pax) and GNU, with right checksums, sizes that are plain numbers,
+//! two empty blocks at the end, and nothing but zeros behind them. Keys of pax that are not known are passed over, as POSIX
+//! asks, but for those that would change what is unpacked.
 //!
-//! [`Gzip`] is the stream below: exactly one member, with limits on how much comes out of it.
+//! [`Gzip`] is the stream below, with a limit on how much comes out of it.
 
 mod gzip;
 mod header;
 mod pax;
+mod sparse;
 
 use std::io::{self, Read};
 
 pub use gzip::Gzip;
 use header::{Header, Kind};
 use pax::Pax;
+use sparse::Map;
 
 use crate::path;
 use crate::refused::{Refused, Unread};
@@ -46,7 +49,7 @@ pub enum What {
     File(u64),
     /// A symbolic link.
     Link(String),
-    /// A further name of a file, whose path this is.
+    /// A further name of the file or link at this path.
     HardLink(String),
 }
 
@@ -56,6 +59,8 @@ pub struct Entries<R> {
     /// What is left of the current file, and of the padding behind it.
     left: u64,
     padding: u64,
+    /// Where what is stored of the current file belongs, if it has holes.
+    holes: Option<Map>,
 }
 
 /// What stands before an entry and belongs to it.
@@ -69,7 +74,7 @@ struct Before {
 impl<R: Read> Entries<R> {
     /// Reads from an uncompressed stream.
     pub fn new(from: R) -> Self {
-        Self { from, left: 0, padding: 0 }
+        Self { from, left: 0, padding: 0, holes: None }
     }
 
     /// Returns the next entry, or `None` when the archive has ended as it should. What has not been read of the last file
@@ -90,16 +95,27 @@ impl<R: Read> Entries<R> {
                 Kind::GlobalPax => pax::check_global(&self.extension(&header)?)?,
                 Kind::LongPath => put(&mut before.long_path, self.long(&header)?)?,
                 Kind::LongTarget => put(&mut before.long_target, self.long(&header)?)?,
-                _ => return Ok(Some(self.entry(&header, before)?)),
+                Kind::File | Kind::Directory | Kind::Link | Kind::HardLink => {
+                    return Ok(Some(self.entry(header, before)?));
+                }
             }
         }
     }
 
     /// Reads the next bytes of the current file; none are left when it returns 0.
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Unread> {
-        let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
+        let mut most = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
         if most == 0 {
             return Ok(0);
+        }
+        if let Some(map) = &self.holes {
+            let (length, is_stored) = map.at(map.size() - self.left);
+            most = usize::try_from(length).unwrap_or(usize::MAX).min(most);
+            if !is_stored {
+                buffer[..most].fill(0);
+                self.left -= most as u64;
+                return Ok(most);
+            }
         }
         let read = retry(|| self.from.read(&mut buffer[..most]))?;
         if read == 0 {
@@ -109,12 +125,7 @@ impl<R: Read> Entries<R> {
         Ok(read)
     }
 
-    /// Returns the stream.
-    pub(crate) fn into_inner(self) -> R {
-        self.from
-    }
-
-    fn entry(&mut self, header: &Header, before: Before) -> Result<Entry, Unread> {
+    fn entry(&mut self, header: Header, before: Before) -> Result<Entry, Unread> {
         let pax = before.pax.unwrap_or_default();
         let raw = one_of(pax.path, before.long_path, "paths")?.unwrap_or_else(|| header.path.clone());
         let shown = intraware_core::foreign::escape(&raw);
@@ -140,11 +151,77 @@ impl<R: Read> Entries<R> {
         if path.is_empty() && what != What::Directory {
             return Err(wrong("the package itself is no directory").into());
         }
-        if size != 0 && !matches!(what, What::File(_)) {
+        let is_file = matches!(what, What::File(_));
+        if (size != 0 || pax.real_size.is_some()) && !is_file {
             return Err(wrong("it has content and is no file").into());
         }
-        (self.left, self.padding) = (size, padding(size));
+        (self.left, self.padding, self.holes) = (size, padding(size), None);
+        self.holes = self.holes(header.sparse, pax.real_size, size).map_err(|unread| match unread {
+            Unread::Refused(Refused(why)) => wrong(&why).into(),
+            unread => unread,
+        })?;
+        let what = match &self.holes {
+            None => what,
+            Some(map) => {
+                self.left = map.size();
+                What::File(map.size())
+            }
+        };
         Ok(Entry { path: path.to_owned(), mode: header.mode, what })
+    }
+
+    /// Returns where the `stored` bytes of a file belong that has holes, in GNU's form or that of pax. The map may stand
+    /// before them in the stream, and is read.
+    fn holes(
+        &mut self,
+        gnu: Option<(Map, bool)>,
+        real_size: Option<u64>,
+        stored: u64,
+    ) -> Result<Option<Map>, Unread> {
+        let map = match (gnu, real_size) {
+            (None, None) => return Ok(None),
+            (Some(_), Some(_)) => return Err(Refused::from("it has holes in two forms").into()),
+            (Some((mut map, mut goes_on)), None) => {
+                while goes_on {
+                    let mut block = [0; BLOCK];
+                    self.fill(&mut block, "the archive ends within a map of holes")?;
+                    goes_on = sparse::extend(&mut map, &block)?;
+                }
+                self.left = stored;
+                map
+            }
+            (None, Some(size)) => {
+                let map = Map::read(size, || self.line())?;
+                // The map is padded as a content is.
+                let rest = padding(stored - self.left);
+                if rest > self.left {
+                    return Err(Refused::from("its map of holes is cut").into());
+                }
+                self.fill(&mut [0; BLOCK][..rest as usize], "the archive ends within a map of holes")?;
+                self.left -= rest;
+                map
+            }
+        };
+        if map.stored() != self.left {
+            return Err(Refused::from("its map of holes does not fit its size").into());
+        }
+        Ok(Some(map))
+    }
+
+    /// Reads a line of the current file that is a decimal number.
+    fn line(&mut self) -> Result<u64, Unread> {
+        const WRONG: &str = "its map of holes has a line that is not a number";
+        let mut digits = Vec::new();
+        loop {
+            let mut byte = [0];
+            if digits.len() > 20 || self.read(&mut byte)? == 0 {
+                return Err(Refused::from(WRONG).into());
+            }
+            match byte[0] {
+                b'\n' => return Ok(pax::decimal(&digits).ok_or(Refused::from(WRONG))?),
+                digit => digits.push(digit),
+            }
+        }
     }
 
     /// Reads a header, or the first empty block.
@@ -180,7 +257,7 @@ impl<R: Read> Entries<R> {
         }
         let mut content = vec![0; header.size as usize];
         self.fill(&mut content, "the archive ends within a header")?;
-        (self.left, self.padding) = (0, padding(header.size));
+        (self.left, self.padding, self.holes) = (0, padding(header.size), None);
         self.skip()?;
         Ok(content)
     }

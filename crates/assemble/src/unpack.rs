@@ -102,7 +102,8 @@ pub(crate) struct Unpacker<'a> {
     special_bits: usize,
     /// Bytes in the paths so far.
     names: usize,
-    list: Option<Vec<u8>>,
+    /// The list, under which name it came.
+    list: Option<(String, Vec<u8>)>,
     contents: Contents,
 }
 
@@ -146,7 +147,7 @@ impl<'a> Unpacker<'a> {
             let bits = self.special_bits;
             self.warn(format!("setuid, setgid or sticky bits of {bits} entries are left out"));
         }
-        let list =
+        let (_, list) =
             self.list.take().ok_or_else(|| Refused(format!("it has no list {}", self.machine.list())))?;
         listed::compare(&list, self.machine, &mut self.contents)?;
         self.contents.list = list;
@@ -171,9 +172,14 @@ impl<'a> Unpacker<'a> {
             What::Link(target) => Node::Link(target.into()),
             What::File(size) => {
                 self.place(&entry.path, false)?;
+                // Of a file with holes less came out of the stream.
+                if size > self.limits.max_bytes.saturating_sub(self.contents.bytes) {
+                    let most = self.limits.max_bytes;
+                    return Err(Refused(format!("its files are more than {most} bytes together")).into());
+                }
                 Node::File(self.write(entries, size, self.modes.of_file(entry.mode), buffer)?)
             }
-            What::HardLink(to) => Node::File(self.link(&entry.path, &to)?),
+            What::HardLink(to) => self.further_name(&entry.path, &to)?,
         };
         if let Node::File(content) = &node {
             self.contents.files += 1;
@@ -184,8 +190,11 @@ impl<'a> Unpacker<'a> {
 
     fn take_list<R: Read>(&mut self, entries: &mut Entries<R>, entry: &Entry) -> Result<(), Unread> {
         let shown = foreign::escape(&entry.path);
-        if entry.path != self.machine.list() {
-            return Err(Refused(format!("it has the list {shown} of another machine")).into());
+        if let Some((name, _)) = &self.list {
+            let name = foreign::escape(name);
+            return Err(
+                Refused(format!("it has two lists, {name} and {shown}; only one can be right")).into()
+            );
         }
         let What::File(size) = entry.what else {
             return Err(Refused(format!("its list {shown} is no file")).into());
@@ -201,17 +210,16 @@ impl<'a> Unpacker<'a> {
                 read => bytes.extend_from_slice(&chunk[..read]),
             }
         }
-        match self.list.replace(bytes) {
-            None => Ok(()),
-            Some(_) => Err(Refused(format!("it has the list {shown} twice")).into()),
-        }
+        self.list = Some((entry.path.clone(), bytes));
+        Ok(())
     }
 
     /// Makes sure that there can be something at `path`: nothing is, and directories are above it.
     fn place(&mut self, path: &str, is_directory: bool) -> Result<(), Refused> {
         match self.contents.nodes.get(path) {
             None => {}
-            Some(held) if held.is_implied && is_directory => {}
+            // The same directory again says nothing new.
+            Some(held) if held.node == Node::Directory && is_directory => {}
             Some(held) if held.is_implied => {
                 return Err(Refused(format!(
                     "{} is there twice, once as a directory",
@@ -288,20 +296,30 @@ impl<'a> Unpacker<'a> {
         Ok(Content { md5: Hex(digest.finalize().into()), size, mode, blob })
     }
 
-    /// Gives a further number to the content of a file before.
-    fn link(&mut self, path: &str, to: &str) -> Result<Content, Unread> {
-        let Some(Held { node: Node::File(content), .. }) = self.contents.nodes.get(to) else {
-            let (path, to) = (foreign::escape(path), foreign::escape(to));
-            return Err(Refused(format!("{path} is a hard link to {to}, which is no file before it")).into());
+    /// Returns what is at `path`, a further name of what is at `to`: the content of that file under a number of its own,
+    /// or a link that leads where that one does, if it may from there.
+    fn further_name(&mut self, path: &str, to: &str) -> Result<Node, Unread> {
+        let content = match self.contents.nodes.get(to).map(|held| &held.node) {
+            Some(Node::File(content)) => content.clone(),
+            Some(Node::Link(target)) => {
+                let target = target.clone();
+                path::target(target.as_bytes(), path)
+                    .map_err(|why| Refused(format!("{}: {why}", foreign::escape(path))))?;
+                return Ok(Node::Link(target));
+            }
+            Some(Node::Directory) | None => {
+                let (path, to) = (foreign::escape(path), foreign::escape(to));
+                let why = format!("{path} is a hard link to {to}, which is no file or link before it");
+                return Err(Refused(why).into());
+            }
         };
-        let content = content.clone();
         let blob = self.number()?;
         if let Blobs::In(dir) = &self.blobs {
             let (from, to) = (content.blob.to_string(), blob.to_string());
             rustix::fs::linkat(*dir, from, *dir, to, AtFlags::empty())
                 .map_err(|e| Unread::Write(e.into()))?;
         }
-        Ok(Content { blob, ..content })
+        Ok(Node::File(Content { blob, ..content }))
     }
 
     fn number(&mut self) -> Result<u32, Unread> {

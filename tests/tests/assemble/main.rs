@@ -9,6 +9,7 @@ mod kills;
 mod merged;
 mod options;
 mod same;
+mod writers;
 
 use intraware_tests::fragment::Archive;
 

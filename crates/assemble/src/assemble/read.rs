@@ -90,7 +90,6 @@ fn one(
         Unpacker::new(&fragment.machine, blobs, request.modes, &request.limits, context.stop.clone());
     let mut entries = Entries::new(Gzip::new(file, &request.limits));
     let mut contents = unpacker.unpack(&mut entries)?;
-    entries.into_inner().finish().map_err(Unread::from_stream)?;
     if request.work.is_none() {
         contents.list = Vec::new();
     }

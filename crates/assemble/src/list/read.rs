@@ -1,6 +1,5 @@
 //! Reads a list, and refuses what a list has no need of.
 
-use intraware_core::digest::Md5Hex;
 use intraware_core::foreign;
 use quick_xml::events::{BytesDecl, BytesStart, Event};
 use quick_xml::{Reader, XmlVersion};
@@ -134,24 +133,21 @@ impl Fields {
             None => return Err(wrong("it has no type")),
             Some("dir") => ListedKind::Directory,
             Some("link") => ListedKind::Link,
-            Some("file") => match self.md5.as_deref().map(md5) {
-                Some(Some(md5)) => ListedKind::File(md5),
+            Some("file") => match self.md5.as_deref().map(str::parse) {
+                Some(Ok(md5)) => ListedKind::File(md5),
                 _ if crate::names::is_list(&path) => ListedKind::Other("list".to_owned()),
-                _ => return Err(wrong("its md5sum is not 32 hexadecimal digits in lower case")),
+                _ => return Err(wrong("its md5sum is not 32 hexadecimal digits")),
             },
             Some(other) => ListedKind::Other(foreign::escape(other)),
         };
         let size = match self.size.as_deref() {
-            None => None,
+            // XML::Simple writes what is undefined as an empty attribute.
+            None | Some("") => None,
             Some(digits) => Some(decimal(digits).ok_or_else(|| wrong("its size is not a number"))?),
         };
         let more: More = self.more.into();
         Ok(Listed { path, kind, host: self.host, size, target: self.target, more })
     }
-}
-
-fn md5(text: &str) -> Option<Md5Hex> {
-    text.parse().ok().filter(|_| !text.bytes().any(|b| b.is_ascii_uppercase()))
 }
 
 fn decimal(digits: &str) -> Option<u64> {

@@ -3,6 +3,7 @@
 use crate::refused::Refused;
 
 use super::BLOCK;
+use super::sparse::{self, Map};
 
 /// What a header says.
 pub(super) struct Header {
@@ -11,6 +12,8 @@ pub(super) struct Header {
     pub(super) target: Vec<u8>,
     pub(super) mode: u32,
     pub(super) size: u64,
+    /// Where what is stored of a file with holes belongs, in GNU's own form, and whether more of that follows.
+    pub(super) sparse: Option<(Map, bool)>,
     /// Whether it is in the format from before POSIX.
     pub(super) is_old: bool,
 }
@@ -45,7 +48,7 @@ impl Header {
             return Err(wrong("its checksum is wrong".to_owned()));
         }
         let kind = match block[156] {
-            b'0' | 0 => Kind::File,
+            b'0' | 0 | b'S' => Kind::File,
             b'1' => Kind::HardLink,
             b'2' => Kind::Link,
             b'5' => Kind::Directory,
@@ -58,7 +61,8 @@ impl Header {
         let format = &block[257..265];
         let is_ustar = format == b"ustar\x0000";
         let is_old = format.iter().all(|byte| *byte == 0);
-        if !is_ustar && !is_old && format != b"ustar  \0" {
+        let is_gnu = format == b"ustar  \0";
+        if !is_ustar && !is_old && !is_gnu {
             return Err(wrong("its format is neither ustar, nor GNU, nor the old one".to_owned()));
         }
         let prefix = if is_ustar { text(&block[345..500]) } else { Vec::new() };
@@ -67,12 +71,18 @@ impl Header {
         if mode > 0o177_777 {
             return Err(wrong("its mode is no mode".to_owned()));
         }
+        let sparse = match block[156] {
+            b'S' if !is_gnu => return Err(wrong("it has holes in a form that is not known".to_owned())),
+            b'S' => Some(sparse::of_header(block).map_err(|Refused(why)| wrong(why))?),
+            _ => None,
+        };
         Ok(Self {
             kind,
             path,
             target: text(&block[157..257]),
             mode: mode & 0o7777,
             size: number(124..136, "size")?,
+            sparse,
             is_old,
         })
     }
@@ -83,8 +93,8 @@ fn refused_kind(flag: u8) -> String {
         b'3' | b'4' => "it is a device",
         b'6' => "it is a named pipe",
         b'7' => "it is a contiguous file",
-        b'S' => "it is a sparse file",
-        b'M' | b'V' | b'D' | b'N' => "it is part of a GNU archive of several volumes or an incremental one",
+        b'V' => "it is the label of a volume, as `tar --label` makes it",
+        b'M' | b'D' | b'N' => "it is part of a GNU archive of several volumes or an incremental one",
         _ => return format!("its type \"{}\" is not known", intraware_core::foreign::escape([flag])),
     };
     format!("{what}; only files, directories and links are accepted")
@@ -96,7 +106,7 @@ fn text(field: &[u8]) -> Vec<u8> {
 }
 
 /// Returns a number: octal digits with spaces before and spaces or NULs behind, or GNU's binary, not below zero.
-fn number(field: &[u8]) -> Option<u64> {
+pub(super) fn number(field: &[u8]) -> Option<u64> {
     if field[0] & 0x80 != 0 {
         let (head, tail) = field.split_at(field.len().saturating_sub(8));
         let head_is_empty = head.iter().enumerate().all(|(i, byte)| *byte == if i == 0 { 0x80 } else { 0 });
