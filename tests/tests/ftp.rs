@@ -6,6 +6,7 @@ use std::path::Path;
 
 use intraware_tests::Bench;
 use intraware_tests::support::ftpd::{Kind, Security};
+use intraware_tests::support::odd_ftpd::{GoingOn, Habits, OddFtpd};
 use serde_json::Value;
 
 /// More than one buffer of everything on the way.
@@ -103,4 +104,26 @@ fn the_password_may_be_in_a_netrc_file_that_nobody_else_reads() {
     fs::set_permissions(&netrc, Permissions::from_mode(0o600)).expect("chmod");
     bench.deliver();
     bench.assert_delivered("p1");
+}
+
+/// A bench whose site is an FTP server with habits of its own, in the clear.
+fn odd_bench(odd: &OddFtpd) -> Bench {
+    let mut bench = Bench::builder().ftpd(Kind::Vsftpd, Security::Plain).build();
+    bench.set_site("url", odd.url());
+    bench.add_build("p1", "p1", fill);
+    bench
+}
+
+#[test]
+fn p_1_what_cannot_be_gone_on_with_is_sent_anew_by_the_next_run() {
+    let odd = OddFtpd::start(Habits { longest: 1_000_000, ..Habits::default() });
+    let mut bench = odd_bench(&odd);
+    bench.set_site("io_timeout_s", 5);
+    bench.manage(&["run"]).expect_silence();
+    bench.upload(&["run"]).expect(75);
+    odd.change(|habits| (habits.longest, habits.going_on) = (u64::MAX, GoingOn::Stalls));
+    bench.upload(&["run"]).expect(75).complains(&["from byte 1000000 on", "try again later"]);
+    bench.upload(&["run"]).expect_silence();
+    bench.manage(&["run"]).expect_silence();
+    assert_eq!(bench.status("p1").0, "Completed");
 }

@@ -20,8 +20,10 @@ mod payload;
 mod proof;
 mod sidecars;
 mod standing;
+mod stuck;
 #[cfg(test)]
 mod tests;
+mod verified;
 
 use std::fmt;
 use std::io;
@@ -34,6 +36,7 @@ pub use lines::prepare;
 pub use payload::{Staged, commit, stage};
 pub use sidecars::put_sidecars;
 pub use standing::{Final, clear_final};
+pub use stuck::Stuck;
 
 use crate::digest::{Digests, Generation, Sha256Hex};
 use crate::exit::Fault;
@@ -107,6 +110,8 @@ pub struct Delivery<'a> {
     pub go_on: &'a (dyn Fn() -> Result<(), Stop> + Sync),
     /// Where further connections come from, if a payload may be sent over several at the same time.
     pub pool: Option<&'a Pool<'a>>,
+    /// Tries before this that came to nothing.
+    pub stuck: Option<&'a Stuck>,
     /// Asked right before the payload gets its final name.
     pub may_commit: &'a dyn Fn() -> Result<(), Stop>,
 }
@@ -137,6 +142,20 @@ pub enum DeliverError {
     /// The site failed or refused.
     #[error(transparent)]
     Site(#[from] SiteError),
+    /// The site failed or refused for now, while what was missing there was sent.
+    #[error("sending {payload} from byte {from} on")]
+    Unsent {
+        /// The final name.
+        payload: RemotePath,
+        /// Where the sending began.
+        from: u64,
+        /// The byte at which it may be stuck.
+        at: u64,
+        /// Whether what was there up to that byte was given up, and all sent anew.
+        is_anew: bool,
+        /// What the site said.
+        source: SiteError,
+    },
     /// Other content stands at the final name and was released.
     #[error("{0} was released with other content; a released path never changes, give the build a new path")]
     Conflict(RemotePath),
@@ -203,7 +222,7 @@ impl DeliverError {
     /// Returns what has to happen before it can succeed.
     pub fn fault(&self) -> Fault {
         match self {
-            Self::Site(err) => err.kind.fault(),
+            Self::Site(err) | Self::Unsent { source: err, .. } => err.kind.fault(),
             Self::Conflict(_) | Self::NotRegular(_) | Self::Corrupt(_) | Self::Unnameable(_) => Fault::Build,
             Self::NoSpace { .. } | Self::Stopped { .. } => Fault::TryLater,
             Self::Unverifiable(_) | Self::Md5Only(_) => Fault::Configuration,

@@ -193,6 +193,14 @@ pub trait Session: Send {
     /// several connections can write to one file at the same time.
     fn writes_anywhere(&self) -> bool;
 
+    /// Returns whether a file can be gone on with at its end, as far as that is known.
+    fn appends(&self) -> Option<bool> {
+        None
+    }
+
+    /// Hears that nothing came of going on with a file, while all of it could be sent from its beginning on.
+    fn cannot_append(&mut self) {}
+
     /// Returns the bytes that can still be stored below `dir`, or `None` if the site does not say.
     fn free_space(&mut self, dir: &RemotePath) -> Result<Option<u64>, SiteError>;
 

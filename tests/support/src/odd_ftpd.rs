@@ -79,6 +79,8 @@ pub struct Habits {
     pub ports: Ports,
     /// When it speaks TLS.
     pub tls: Tls,
+    /// The longest that a file may become.
+    pub longest: u64,
     /// How long it takes to bring what was sent to its disk, for each byte.
     pub flush_ns_per_byte: u64,
     /// Whether each answer is sent in two pieces, as by servers that write a line at a time.
@@ -98,6 +100,7 @@ impl Default for Habits {
             going_on: GoingOn::Does,
             ports: Ports::Both,
             tls: Tls::None,
+            longest: u64::MAX,
             flush_ns_per_byte: 0,
             answers_in_pieces: false,
         }

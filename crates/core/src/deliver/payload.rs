@@ -9,9 +9,9 @@ use sha2::{Digest as _, Sha256};
 
 use super::gaps::{At, Failed, Found, find, hash};
 use super::lines::{self, Sending, Unsent};
-use super::proof::{Proof, by_content, by_hash, by_reading};
+use super::proof::{Proof, by_content};
 use super::standing::{Final, Standing, clear_final, cut_short, discard, look, sweep};
-use super::{DeliverError, Delivered, Delivery, Released, Strength, Verify};
+use super::{DeliverError, Delivered, Delivery, Released, Strength};
 use crate::digest::{Hex, Sha256Hex};
 use crate::site::{Entry, EntryKind, RemotePath, Session, SiteError, SiteErrorKind};
 
@@ -54,8 +54,9 @@ pub fn stage(
 ) -> Result<Staged, DeliverError> {
     let Delivery { place, digests, verify, .. } = *delivery;
     let part = place.part(digests.generation());
+    let (resumed_from, sent, is_hashed, begun_anew) = (0, 0, false, None);
     let mut transfer =
-        Transfer { session, delivery, payload, part, resumed_from: 0, sent: 0, is_hashed: false };
+        Transfer { session, delivery, payload, part, resumed_from, sent, is_hashed, begun_anew };
     if let Some(strength) = transfer.at_once(progress)? {
         return Ok(transfer.staged(strength, Standing::Nothing));
     }
@@ -145,15 +146,17 @@ fn refuse_if_released(delivery: &Delivery<'_>) -> Result<(), DeliverError> {
 }
 
 /// A delivery under way.
-struct Transfer<'a> {
-    session: &'a mut dyn Session,
-    delivery: &'a Delivery<'a>,
+pub(super) struct Transfer<'a> {
+    pub(super) session: &'a mut dyn Session,
+    pub(super) delivery: &'a Delivery<'a>,
     payload: &'a File,
-    part: RemotePath,
-    resumed_from: u64,
+    pub(super) part: RemotePath,
+    pub(super) resumed_from: u64,
     sent: u64,
     /// Whether the site was asked to hash the partial file while it grows.
-    is_hashed: bool,
+    pub(super) is_hashed: bool,
+    /// How much stood there of what was given up, because nothing came of going on with it.
+    pub(super) begun_anew: Option<u64>,
 }
 
 impl Transfer<'_> {
@@ -167,15 +170,15 @@ impl Transfer<'_> {
         }
         for _ in 0..TRIES {
             let proven = match self.send(progress) {
-                // It takes no file from the middle, so what is there is of no use.
-                Err(DeliverError::Site(err))
-                    if err.kind == SiteErrorKind::Unsupported && self.resumed_from > 0 =>
-                {
-                    discard(self.session, &self.part)?;
+                Err(error) if self.is_in_vain(&error)? => {
+                    self.begin_anew(self.resumed_from)?;
                     self.send(progress)?
                 }
                 sent => sent?,
             };
+            if self.begun_anew.take().is_some() {
+                self.session.cannot_append();
+            }
             if let Some(strength) = self.verify(proven)? {
                 return Ok(strength);
             }
@@ -242,9 +245,19 @@ impl Transfer<'_> {
         let asked = Instant::now();
         let there = self.session.stat(&self.part)?;
         let distance = asked.elapsed();
-        let mut found = self.find(there)?;
+        let mut found = match there {
+            Some(Entry { kind: EntryKind::File, size: there }) if self.is_of_no_use(there) => {
+                discard(self.session, &self.part)?;
+                Found::nothing(size)
+            }
+            there => self.find(there)?,
+        };
         if !self.session.writes_anywhere() {
             found.extend_to_the_end(size);
+            if self.was_stuck_at(size - found.left()) {
+                self.begin_anew(size - found.left())?;
+                found = Found::nothing(size);
+            }
         }
         let left = found.left();
         self.is_hashed = left > SMALL;
@@ -261,7 +274,7 @@ impl Transfer<'_> {
         let from = self.resumed_from;
         let sent = sending.send(self.session, &found.missing, distance, &mut |done| progress(from + done));
         self.sent += sent.map_err(|unsent| match unsent {
-            Unsent::Site(error) => error.into(),
+            Unsent::Site(error) => self.unsent(error),
             Unsent::Stopped(stop) => DeliverError::Stopped { payload: self.delivery.place.payload(), stop },
         })?;
         Ok(found.proven_by.filter(|_| found.is_whole))
@@ -304,7 +317,7 @@ impl Transfer<'_> {
     }
 
     /// Hashes the first `size` bytes of the local payload.
-    fn hash_local(&self, size: u64) -> Result<Sha256Hex, DeliverError> {
+    pub(super) fn hash_local(&self, size: u64) -> Result<Sha256Hex, DeliverError> {
         hash(self.payload, 0..size).map_err(|err| self.local(err))
     }
 
@@ -318,73 +331,12 @@ impl Transfer<'_> {
         }
     }
 
-    /// Verifies the whole `.part`; `None` means that it is wrong.
-    fn verify(&mut self, proven: Option<Strength>) -> Result<Option<Strength>, DeliverError> {
-        let digests = self.delivery.digests;
-        if proven.is_some() {
-            return Ok(proven);
-        }
-        let (size, sha256) = (digests.size, &digests.sha256);
-        let begin = Instant::now();
-        if std::mem::take(&mut self.is_hashed)
-            && let Some(found) = self.session.end_hash(size)?
-        {
-            let is_right = found == *sha256;
-            tracing::debug!(part = %self.part, ms = begin.elapsed().as_millis(), is_right, "the site has hashed it");
-            // Where it is not, the site may have read behind what was written, as on a network file system.
-            if is_right {
-                return Ok(Some(Strength::ServerHash));
-            }
-        }
-        // In the usual case this says everything, and what stands there need not be looked at.
-        let hashed = match by_hash(self.session, &self.part, size, sha256) {
-            Ok(Proof::Right(strength)) => return Ok(Some(strength)),
-            Err(error) if error.kind.is_dead() => return Err(error.into()),
-            hashed => hashed,
-        };
-        match self.session.stat(&self.part)? {
-            Some(entry) if entry.kind != EntryKind::File => {
-                return Err(DeliverError::NotRegular(self.part.clone()));
-            }
-            Some(entry) if entry.size == size => {}
-            Some(_) | None => return Ok(None),
-        }
-        let proof = match (hashed?, self.delivery.verify) {
-            (Proof::Untold, Verify::Strong | Verify::Md5) => {
-                by_reading(self.session, &self.part, size, sha256)?
-            }
-            (proof, _) => proof,
-        };
-        match (proof, self.delivery.verify) {
-            (Proof::Right(strength), _) => Ok(Some(strength)),
-            (Proof::Wrong, _) => Ok(None),
-            (Proof::Untold, Verify::Size) => {
-                self.check_local()?;
-                Ok(Some(Strength::Size))
-            }
-            (Proof::Untold, Verify::Strong | Verify::Md5) => {
-                Err(DeliverError::Unverifiable(self.part.clone()))
-            }
-        }
-    }
-
-    /// Makes sure that the local payload is what was prepared, where it was not compared with what arrived.
-    fn check_local(&mut self) -> Result<(), DeliverError> {
-        let digests = self.delivery.digests;
-        let found = self.hash_local(digests.size)?;
-        if found == digests.sha256 {
-            return Ok(());
-        }
-        discard(self.session, &self.part)?;
-        Err(self.damaged(found))
-    }
-
     fn staged(&self, verified_by: Strength, stood: Standing) -> Staged {
         let Self { resumed_from, sent, .. } = *self;
         Staged { verified_by, resumed_from, sent, stood }
     }
 
-    fn damaged(&self, found: Sha256Hex) -> DeliverError {
+    pub(super) fn damaged(&self, found: Sha256Hex) -> DeliverError {
         let Delivery { place, digests, .. } = *self.delivery;
         DeliverError::Damaged { payload: place.payload(), expected: digests.sha256, found }
     }

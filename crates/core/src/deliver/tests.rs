@@ -24,6 +24,7 @@ use crate::site::{
 mod cut_lines;
 mod far;
 mod harm;
+mod odd;
 mod others;
 mod places;
 mod resumed;
@@ -126,6 +127,7 @@ impl Payload {
             released: Released::Never,
             go_on: &|| Ok(()),
             pool: None,
+            stuck: None,
             may_commit: &|| Ok(()),
         }
     }

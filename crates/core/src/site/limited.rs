@@ -238,6 +238,14 @@ impl Session for Slowed {
         self.session.free_space(dir)
     }
 
+    fn appends(&self) -> Option<bool> {
+        self.session.appends()
+    }
+
+    fn cannot_append(&mut self) {
+        self.session.cannot_append();
+    }
+
     fn is_flushed(&self) -> bool {
         self.session.is_flushed()
     }

@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use super::receipt::{self, Receipt};
 use super::{Room, durable};
+use crate::deliver::Stuck;
 use crate::digest::{Digests, Generation};
 use crate::exit::Fault;
 use crate::foreign;
@@ -134,6 +135,9 @@ pub struct Attempts {
     pub fault: Fault,
     /// Why the last one failed.
     pub error: String,
+    /// How many of them came to nothing at one byte.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stuck: Option<Stuck>,
 }
 
 impl Attempts {

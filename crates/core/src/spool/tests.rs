@@ -187,6 +187,7 @@ fn attempts() -> Attempts {
         host: "ebb".into(),
         fault: Fault::Access,
         error: "refused".into(),
+        stuck: None,
     }
 }
 

@@ -357,7 +357,9 @@ fn fault_of(trouble: &Trouble) -> Option<Fault> {
 
 fn site_kind(trouble: &Trouble) -> Option<SiteErrorKind> {
     match trouble.itself() {
-        Trouble::Site(error) | Trouble::Connect(error) | Trouble::Deliver(DeliverError::Site(error)) => {
+        Trouble::Site(error)
+        | Trouble::Connect(error)
+        | Trouble::Deliver(DeliverError::Site(error) | DeliverError::Unsent { source: error, .. }) => {
             Some(error.kind)
         }
         Trouble::Stopped(_)
@@ -377,6 +379,7 @@ fn park_kind(trouble: &Trouble) -> Option<ParkKind> {
         DeliverError::Damaged { .. } => Some(ParkKind::Damaged),
         DeliverError::Corrupt(_)
         | DeliverError::Site(_)
+        | DeliverError::Unsent { .. }
         | DeliverError::NoSpace { .. }
         | DeliverError::Unverifiable(_)
         | DeliverError::Md5Only(_)

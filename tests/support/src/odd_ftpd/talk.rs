@@ -270,7 +270,12 @@ impl Talk<'_> {
                 if from > 0 {
                     file.seek(SeekFrom::Start(from))?;
                 }
-                taken = io::copy(&mut wire, file)?;
+                let room = self.habits.longest - from.min(self.habits.longest);
+                taken = io::copy(&mut (&mut wire).take(room), file)?;
+                if io::copy(&mut wire, &mut io::sink())? > 0 {
+                    wire.finish();
+                    return self.say("451 file too large");
+                }
             }
             ("RETR", Some(file)) => {
                 file.seek(SeekFrom::Start(from))?;

@@ -349,6 +349,7 @@ fn the_error_of_the_last_delivery_is_shown_while_a_job_waits() {
         host: "ebb".into(),
         fault: Fault::TryLater,
         error: "connection refused".into(),
+        stuck: None,
     });
     let seen = seen(vec![owner("r1", Status::InProcess, "a")], vec![waiting]);
     let shown = plan(&seen, &policy(), now()).to_string();
@@ -374,6 +375,7 @@ fn what_the_uploader_found_out_about_a_build_becomes_its_error() {
         host: "ebb".into(),
         fault: Fault::Build,
         error: "was sent twice and differs".into(),
+        stuck: None,
     };
     let failed = Job { attempts: Some(attempts), ..job("r1", "a", Room::Upload) };
     let seen = seen(vec![owner("r1", Status::InProcess, "a")], vec![failed]);

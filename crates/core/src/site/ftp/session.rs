@@ -5,7 +5,7 @@
 //! between.
 
 use std::collections::HashSet;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 
 use super::control::{Control, Failure};
 use super::data::{Channel, Ended};
@@ -198,6 +198,14 @@ impl Session for Open {
             let why = "FTP cannot write behind the end of a file; send it from the beginning";
             return Err(self.refusal(SiteErrorKind::Unsupported, "writing", path, why));
         }
+        let mut first = [0];
+        let begun = match read_some(source, &mut first) {
+            // Nothing is to be sent, and some servers refuse or hang at the end of a file.
+            Ok(0) if there == Some(from) => return self.settle(path, from).map(|()| 0),
+            Ok(read) => &first[..read],
+            Err(err) => return Err(self.local_error("reading", path, err)),
+        };
+        let source = &mut begun.chain(source);
         match self.store(path, from, there, source, progress) {
             Ok(sent) => self.settle(path, from + sent).map(|()| sent),
             Err(Ended::NotBegun(failure)) if from > 0 && failure.is_objection() => {
@@ -358,6 +366,14 @@ impl Session for Open {
         }
     }
 
+    fn appends(&self) -> Option<bool> {
+        self.settings.known.habits(&self.peer()).appends
+    }
+
+    fn cannot_append(&mut self) {
+        self.settings.known.learn(&self.peer(), |habits| habits.appends = Some(false));
+    }
+
     /// FTP has no word for it.
     fn is_flushed(&self) -> bool {
         false
@@ -370,6 +386,16 @@ impl Session for Open {
                 format!("ftps, {greeting}, {protection}, certificate SHA256:{seen}")
             }
             _ => format!("ftp without protection, {greeting}"),
+        }
+    }
+}
+
+/// Reads some bytes, none at the end.
+fn read_some(source: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match source.read(buffer) {
+            Err(err) if err.kind() == io::ErrorKind::Interrupted => {}
+            read => return read,
         }
     }
 }

@@ -9,7 +9,7 @@ use std::fs::File;
 use super::hand_in::DeskOf;
 use super::transfer::Shelf;
 use super::{End, Lines, Outcome, Task, Trouble, Uploader, Worker, fault_of, guard, outcome};
-use crate::deliver::{self, Released};
+use crate::deliver::{self, Released, Stuck};
 use crate::lock::{Lock, LockError};
 use crate::retry;
 use crate::spool::{Attempts, Found, Job, Receipt, Room};
@@ -118,9 +118,15 @@ impl<'r> Worker<'r> {
         // A site that cannot be connected to pauses for all jobs at once (`breaker`).
         let next_try =
             if is_of_site { now } else { retry::next_try(count, now, &format!("{} {name}", job.id)) };
+        let stuck = match trouble.itself() {
+            Trouble::Deliver(error) => {
+                Stuck::after(job.lags.get(&name).and_then(|lags| lags.stuck.as_ref()), &name, error)
+            }
+            _ => None,
+        };
         let (error, host) = (chain(&trouble), context.identity.host.clone());
         let reason = format!("site {name} lags, all others have it: {error}");
-        job.lags.insert(name, Attempts { count, next_try, at: now, host, fault, error });
+        job.lags.insert(name, Attempts { count, next_try, at: now, host, fault, error, stuck });
         spool.put_lags(job)?;
         Ok(End::Lags { reason })
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::hand_in::DeskOf;
 use super::{Lines, Run, Trouble, Uploader, Worker};
-use crate::deliver::{self, DeliverError, Delivered, Delivery, Released, Staged, Stop};
+use crate::deliver::{self, DeliverError, Delivered, Delivery, Released, Staged, Stop, Stuck};
 use crate::exit::Fault;
 use crate::lock::Lock;
 use crate::retry;
@@ -120,6 +120,7 @@ impl<'r> Worker<'r> {
             released,
             go_on: &go_on,
             pool: Some(pool),
+            stuck: stuck_at(job, to.name()),
             may_commit: &|| Ok(()),
         };
         let effect = format!("bring {} to {}", job.manifest.place, run.called(site));
@@ -157,6 +158,7 @@ impl<'r> Worker<'r> {
             released,
             go_on: &go_on,
             pool: None,
+            stuck: None,
             may_commit: &|| {
                 may_commit(spool, to.name(), job, released)?;
                 log.note(subject, "U3", "the whole of it is verified under its .part name");
@@ -192,11 +194,15 @@ impl<'r> Worker<'r> {
         let is_of_site = matches!(trouble.itself(), Trouble::Connect(_));
         let in_a_row = job.attempts.as_ref().filter(|before| pauses(before.fault) == pauses(fault));
         let count = in_a_row.map_or(0, |before| before.count).saturating_add(1);
-        let next_try =
-            if pauses(fault) && !is_of_site { retry::next_try(count, now, &job.id.to_string()) } else { now };
+        let stuck = self.run.stuck(job.attempts.as_ref(), trouble);
+        let failures = match stuck.as_ref().and_then(Stuck::pauses) {
+            _ if pauses(fault) && !is_of_site => Some(count),
+            pauses => pauses,
+        };
+        let next_try = failures.map_or(now, |failures| retry::next_try(failures, now, &job.id.to_string()));
         let error = chain(trouble);
         let host = context.identity.host.clone();
-        spool.put_attempts(job, &Attempts { count, next_try, at: now, host, fault, error })
+        spool.put_attempts(job, &Attempts { count, next_try, at: now, host, fault, error, stuck })
     }
 }
 
@@ -206,6 +212,20 @@ impl Run<'_> {
         match self.uploader.destinations {
             [_] => trouble,
             all => Trouble::At { site: all[site].name().to_owned(), source: Box::new(trouble) },
+        }
+    }
+
+    /// Returns what is known after a trouble of tries that came to nothing at one byte.
+    pub(super) fn stuck(&self, before: Option<&Attempts>, trouble: &Trouble) -> Option<Stuck> {
+        let before = before.and_then(|before| before.stuck.as_ref());
+        let (site, of) = match (trouble, self.uploader.destinations) {
+            (Trouble::At { site, source }, _) => (site.as_str(), source.itself()),
+            (of, [only]) => (only.name(), of),
+            (of, _) => ("", of),
+        };
+        match of {
+            Trouble::Deliver(error) => Stuck::after(before, site, error),
+            _ => before.cloned(),
         }
     }
 
@@ -224,6 +244,13 @@ impl Run<'_> {
             _ => format!("{}: {text}", receipt.site),
         }
     }
+}
+
+/// Returns the tries to bring a job to a site that came to nothing at one byte.
+fn stuck_at<'j>(job: &'j Job, site: &str) -> Option<&'j Stuck> {
+    let of_all = job.attempts.as_ref().and_then(|attempts| attempts.stuck.as_ref());
+    let of_one = job.lags.get(site).and_then(|lags| lags.stuck.as_ref());
+    of_one.or(of_all).filter(|stuck| stuck.site == site)
 }
 
 pub(super) fn subject<'s>(job: &'s Job, id: &'s str) -> Subject<'s> {
