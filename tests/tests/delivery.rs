@@ -203,7 +203,8 @@ fn delivered_badly(spoil: impl Fn(&Path), reason: &str) {
     assert!(detail.contains(reason), "{detail}");
     assert_eq!(bench.record("p7")["released"], false);
     let job = bench.spool_listing().sent;
-    bench.manage(&["run"]).expect_silence();
+    // It may say that what was there was moved aside.
+    bench.manage(&["run"]).expect(0);
     assert_eq!(bench.spool_listing().upload, job, "the same payload is delivered again");
     bench.upload(&["run"]).expect_silence();
     bench.manage(&["run"]).expect_silence();

@@ -47,7 +47,11 @@ fn names(abilities: &Abilities) -> String {
         Renaming::Impossible => "does not rename",
     };
     let characters = if abilities.takes_unicode { "all characters" } else { "ASCII only" };
-    format!("{renames}, up to {} bytes, {characters}", abilities.longest_name)
+    let cases = match abilities.tells_cases {
+        Some(false) => ", does not tell upper from lower case",
+        Some(true) | None => "",
+    };
+    format!("{renames}, up to {} bytes, {characters}{cases}", abilities.longest_name)
 }
 
 fn files(abilities: &Abilities) -> String {

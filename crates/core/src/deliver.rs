@@ -12,6 +12,7 @@
 //! Relies on the contract of [`crate::site`]. Everything here may be repeated after any failure. Where packages are only
 //! handed in, the same is done in another way ([`bring`], [`hand_in`]).
 
+mod commit;
 mod desk;
 mod gaps;
 mod inspect;
@@ -30,12 +31,13 @@ use std::io;
 
 use serde::{Deserialize, Serialize};
 
+pub use commit::commit;
 pub use desk::{Ask, AtDesk, Brought, bring, check_local, hand_in};
 pub use inspect::{Expected, Inspect, PayloadView, SidecarView, SiteView, inspect};
 pub use lines::prepare;
-pub use payload::{Staged, commit, stage};
+pub use payload::{Staged, stage};
 pub use sidecars::put_sidecars;
-pub use standing::{Final, clear_final};
+pub use standing::{Final, clear_final, moved_aside};
 pub use stuck::Stuck;
 
 use crate::digest::{Digests, Generation, Sha256Hex};
@@ -82,8 +84,9 @@ impl fmt::Display for Strength {
 /// Whether a payload at this place was released to customers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Released {
-    /// None was; whatever stands at the final name may be moved aside.
-    Never,
+    /// No release is known, which proves nothing: what stands at the final name may be moved aside only if it is known to be
+    /// ours ([`Ours`]).
+    NotKnown,
     /// One was, this generation if it is known; what stands at the final name stays, and no other takes its place if it
     /// has gone from there.
     Before(Option<Generation>),
@@ -96,6 +99,19 @@ impl Released {
     }
 }
 
+/// What of ours may stand at a final name, and was not released. It may be moved aside, and nothing else may: that
+/// nobody knows a content does not make it ours.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ours {
+    /// The payloads of other jobs of the same record that go to the same place.
+    pub others: Vec<Digests>,
+    /// Whether this payload itself got its final name there before, as its receipt says: then the site may have spoilt it.
+    pub was_there: bool,
+}
+
+/// Finds out what is ours; asked only if something is in the way.
+pub type AskOurs<'a> = dyn Fn() -> Result<Ours, Stop> + Sync + 'a;
+
 /// A payload's delivery.
 pub struct Delivery<'a> {
     /// Where it goes.
@@ -106,6 +122,8 @@ pub struct Delivery<'a> {
     pub verify: Verify,
     /// Whether a payload was released there.
     pub released: Released,
+    /// What else of ours may stand there.
+    pub ours: &'a AskOurs<'a>,
     /// Asked before each piece of the payload is sent.
     pub go_on: &'a (dyn Fn() -> Result<(), Stop> + Sync),
     /// Where further connections come from, if a payload may be sent over several at the same time.
@@ -159,8 +177,20 @@ pub enum DeliverError {
     /// Other content stands at the final name and was released.
     #[error("{0} was released with other content; a released path never changes, give the build a new path")]
     Conflict(RemotePath),
+    /// Other content stands at the final name of which nobody knows that it is ours and was not released.
+    #[error(
+        "{0} at the site has other content, which is not known to be ours and unreleased; look at it, rename or remove it there if nobody needs it, then `manage retry`"
+    )]
+    Foreign(RemotePath),
+    /// The sidecars at the site, which are put before their payload is queued, are not this payload's.
+    #[error(
+        "{0} at the site is of another payload, so this job is not the latest, or somebody has changed the file; nothing is done to the site, `manage` decides"
+    )]
+    Stale(RemotePath),
     /// Something else than a regular file stands at a name that the payload needs.
-    #[error("{0} at the site is not a regular file; look at it and remove it there")]
+    #[error(
+        "{0} at the site is not a regular file; look at what it is, and whether another build is delivered below it, before anything is removed there"
+    )]
     NotRegular(RemotePath),
     /// What arrives at the site is not what was sent.
     #[error("{0} was sent twice and differs at the site each time; have the site's disk looked at")]
@@ -223,7 +253,12 @@ impl DeliverError {
     pub fn fault(&self) -> Fault {
         match self {
             Self::Site(err) | Self::Unsent { source: err, .. } => err.kind.fault(),
-            Self::Conflict(_) | Self::NotRegular(_) | Self::Corrupt(_) | Self::Unnameable(_) => Fault::Build,
+            Self::Conflict(_)
+            | Self::Foreign(_)
+            | Self::Stale(_)
+            | Self::NotRegular(_)
+            | Self::Corrupt(_)
+            | Self::Unnameable(_) => Fault::Build,
             Self::NoSpace { .. } | Self::Stopped { .. } => Fault::TryLater,
             Self::Unverifiable(_) | Self::Md5Only(_) => Fault::Configuration,
             Self::Damaged { .. } | Self::Local { .. } => Fault::Spool,

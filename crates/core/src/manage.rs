@@ -23,7 +23,7 @@ use crate::lock::Held;
 use crate::record::{Record, RecordId};
 use crate::site::Place;
 use crate::sites::Names;
-use crate::spool::{Hold, Job, JobId, NoteKey, Outage, ParkKind, Release, Retry, Unreadable};
+use crate::spool::{Hold, Job, JobId, Outage, ParkKind, Release, Retry, Unreadable};
 
 /// Everything a plan depends on, seen at one time.
 #[derive(Debug, Default)]
@@ -47,7 +47,9 @@ pub struct Snapshot {
     /// What failed before.
     pub retries: BTreeMap<RecordId, Retry>,
     /// What was released where.
-    pub releases: BTreeMap<NoteKey, Release>,
+    pub releases: Vec<Release>,
+    /// The sites that are known to tell upper from lower case in names.
+    pub tells_cases: BTreeSet<String>,
     /// Where the payload of each record belongs, if its build path tells.
     pub places: BTreeMap<RecordId, Place>,
     /// The build directories of records that are to be prepared.
@@ -213,6 +215,11 @@ pub enum Step {
         /// The reason.
         reason: String,
     },
+    /// Says that the site has something else than a record that is Completed describes; the record stays as it is.
+    Alarm {
+        /// What is there.
+        reason: String,
+    },
 }
 
 impl Step {
@@ -220,7 +227,7 @@ impl Step {
     pub fn moves_a_job(&self) -> bool {
         match self {
             Self::Adopt { .. } | Self::HandOver { .. } | Self::Park { .. } | Self::Prepare { .. } => true,
-            Self::Confirm { .. } | Self::Retire { .. } | Self::Fail { .. } => false,
+            Self::Confirm { .. } | Self::Retire { .. } | Self::Fail { .. } | Self::Alarm { .. } => false,
         }
     }
 
@@ -228,7 +235,11 @@ impl Step {
     pub fn needs_key(&self) -> bool {
         match self {
             Self::Prepare { .. } | Self::Adopt { .. } | Self::HandOver { .. } => true,
-            Self::Confirm { .. } | Self::Retire { .. } | Self::Fail { .. } | Self::Park { .. } => false,
+            Self::Confirm { .. }
+            | Self::Retire { .. }
+            | Self::Fail { .. }
+            | Self::Park { .. }
+            | Self::Alarm { .. } => false,
         }
     }
 
@@ -240,7 +251,7 @@ impl Step {
             | Self::Retire { job, .. }
             | Self::Park { job, .. } => Some(job),
             Self::Confirm { job, .. } => job.as_deref(),
-            Self::Prepare { .. } | Self::Fail { .. } => None,
+            Self::Prepare { .. } | Self::Fail { .. } | Self::Alarm { .. } => None,
         }
     }
 }
@@ -255,6 +266,11 @@ pub enum Rest {
     DoNotRelease,
     /// The record is Completed, and so is everything else.
     Completed,
+    /// The same, but the site could not be looked at.
+    Unseen {
+        /// Why.
+        reason: String,
+    },
     /// The record is Completed, and sites that may lag do.
     Lagging {
         /// Which.

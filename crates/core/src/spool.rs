@@ -46,6 +46,7 @@ pub use notes::{Hold, Note, NoteKey, Release, Retry};
 pub use outage::Outage;
 pub use receipt::Receipt;
 
+use crate::deliver::Ours;
 use crate::exit::Fault;
 use crate::foreign;
 use crate::mount::{self, LockScope};
@@ -274,6 +275,36 @@ impl Spool {
     pub fn list(&self, room: Room) -> Result<Vec<Found>, SpoolError> {
         let names = self.names(room.dir_name())?;
         Ok(names.into_iter().filter_map(|name| job::read(&self.room(room), room, name)).collect())
+    }
+
+    /// Returns all jobs of a record that can be read.
+    pub fn jobs_of(&self, record: &RecordId) -> Result<Vec<Job>, SpoolError> {
+        let of_record = format!("{record}.");
+        let mut jobs = Vec::new();
+        for room in Room::ALL {
+            let names = self.names(room.dir_name())?.into_iter().filter(|name| name.starts_with(&of_record));
+            jobs.extend(names.filter_map(|name| match job::read(&self.room(room), room, name) {
+                Some(Found::Job(job)) => Some(*job),
+                Some(Found::Unreadable(_)) | None => None,
+            }));
+        }
+        Ok(jobs)
+    }
+
+    /// Returns what of ours may stand at a site under the final name of this job's payload, other than that: what other jobs
+    /// of its record have for the same place. Whoever does not know the record leaves out what was prepared after it.
+    pub fn ours(&self, site: &str, job: &Job, is_latest: bool) -> Result<Ours, SpoolError> {
+        let (id, manifest) = (&job.id, &job.manifest);
+        let is_other = |other: &Job| {
+            other.id.generation != id.generation
+                && other.manifest.place == manifest.place
+                && (is_latest || other.manifest.created <= manifest.created)
+        };
+        let others = self.jobs_of(&id.record)?.into_iter().filter(is_other);
+        let others = others.map(|other| other.manifest.digests).collect();
+        let earlier = self.earlier_receipts(job)?;
+        let was_there = earlier.iter().chain(&job.receipts).any(|receipt| receipt.site == site);
+        Ok(Ours { others, was_there })
     }
 
     /// Returns the path of a room.

@@ -81,7 +81,7 @@ pub fn bring(
     if what.released.is_of_other(what.digests.generation()) {
         return Err(DeliverError::Conflict(what.path()));
     }
-    if size <= SMALL && what.released == Released::Never {
+    if size <= SMALL && what.released == Released::NotKnown {
         return Ok(Some(Brought { resumed_from: None, sent: 0, is_there: false }));
     }
     let mut handing = desk.announce(&[what.package()])?;
@@ -118,7 +118,7 @@ pub fn hand_in(
         moved_aside: None,
         adopted,
     };
-    if brought.is_there && what.released != Released::Never {
+    if brought.is_there && what.released != Released::NotKnown {
         // What customers have stays as it is, their sidecars as well.
         return Ok(Some(delivered(what.digests.size, 0, true)));
     }

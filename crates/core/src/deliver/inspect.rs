@@ -8,10 +8,13 @@ use super::proof::is_withheld;
 use super::sidecars::{Seen, compare, read};
 use crate::digest::{Digester, Md5Hex, Sha1Hex, Sha256Hex};
 use crate::sidecar::{SidecarKind, Sidecars};
-use crate::site::{EntryKind, Place, RemotePath, Session, SiteError};
+use crate::site::{EntryKind, Place, RemotePath, Session, SiteError, SiteErrorKind};
 
 /// The longest sidecar that is looked into: many times the largest signature.
 const MAX_SIDECAR: u64 = 64 * 1024;
+
+/// The longest line of a checksum file: a digest and a name.
+const LONGEST_LINE: usize = 1024;
 
 /// What should be at the site.
 #[derive(Debug, Clone, Copy)]
@@ -160,6 +163,17 @@ fn look_at_sidecar(
         true => SidecarView::Present,
         false => SidecarView::Wrong,
     })
+}
+
+/// Returns what the `.SHA256` at a site says, nothing if it is damaged; `None` if there is none, or the site gives nothing back.
+pub(super) fn named_in_sha256(session: &mut dyn Session, place: &Place) -> Result<Option<String>, SiteError> {
+    let path = place.sidecar(SidecarKind::Sha256);
+    match read(session, &path, LONGEST_LINE) {
+        Ok(content) => Ok(content.map(|content| first_word(&content).unwrap_or_default().to_owned())),
+        Err(error) if error.kind == SiteErrorKind::NotFound => Ok(None),
+        Err(error) if error.kind == SiteErrorKind::NotRegular => Ok(Some(String::new())),
+        Err(error) => Err(error),
+    }
 }
 
 /// Returns the digest or number that a sidecar begins with; coreutils marks a line with an escaped name by a

@@ -1,4 +1,4 @@
-//! A payload's way to its final name: send, verify, rename (steps U2 to U4).
+//! A payload's way to a site: send, verify (steps U2 and U3).
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -10,16 +10,13 @@ use sha2::{Digest as _, Sha256};
 use super::gaps::{At, Failed, Found, find, hash};
 use super::lines::{self, Sending, Unsent};
 use super::proof::{Proof, by_content};
-use super::standing::{Final, Standing, clear_final, cut_short, discard, look, sweep};
-use super::{DeliverError, Delivered, Delivery, Released, Strength};
+use super::standing::{Standing, cut_short, discard, is_ours, look, sweep};
+use super::{DeliverError, Delivery, Released, Strength};
 use crate::digest::{Hex, Sha256Hex};
-use crate::site::{Entry, EntryKind, RemotePath, Session, SiteError, SiteErrorKind};
+use crate::site::{Entry, EntryKind, RemotePath, Session};
 
 /// How often a payload is sent that arrives with other bytes.
 const TRIES: usize = 2;
-
-/// How often the final name is cleared for a rename that finds it taken.
-const CLEARINGS: usize = 2;
 
 /// A payload of at most so many bytes is sent before anything is looked at: if something is in its way, little is lost.
 const SMALL: u64 = 1 << 20;
@@ -27,11 +24,11 @@ const SMALL: u64 = 1 << 20;
 /// A payload that is whole at the site, and proven to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Staged {
-    verified_by: Strength,
-    resumed_from: u64,
-    sent: u64,
+    pub(super) verified_by: Strength,
+    pub(super) resumed_from: u64,
+    pub(super) sent: u64,
     /// What stood at its final name. If that is itself, nothing stands at the temporary one.
-    stood: Standing,
+    pub(super) stood: Standing,
 }
 
 impl Staged {
@@ -71,6 +68,10 @@ pub fn stage(
         Standing::Nothing if !delivery.released.is_of_other(digests.generation()) => {}
         Standing::Nothing | Standing::Other => refuse_if_released(delivery)?,
     }
+    // Before all of it is sent for nothing.
+    if stood == Standing::Other && !is_ours(transfer.session, place, digests, delivery.ours)? {
+        return Err(DeliverError::Foreign(place.payload()));
+    }
     thread::scope(|scope| {
         if let Some(pool) = delivery.pool
             && stood == Standing::Nothing
@@ -83,64 +84,9 @@ pub fn stage(
     })
 }
 
-/// Gives a payload that [`stage`] has proven its final name (U4). May be repeated, as that. If the name seemed to be free
-/// it is not looked at again before, since a rename does not overwrite.
-pub fn commit(
-    session: &mut dyn Session,
-    delivery: &Delivery<'_>,
-    staged: Staged,
-) -> Result<Delivered, DeliverError> {
-    let Delivery { place, digests, verify, released, may_commit, .. } = *delivery;
-    let Staged { verified_by, resumed_from, sent, stood } = staged;
-    let delivered = |verified_by, adopted, moved_aside| Delivered {
-        verified_by,
-        resumed_from,
-        sent,
-        moved_aside,
-        adopted,
-    };
-    if let Standing::Same(_) = stood {
-        return Ok(delivered(verified_by, true, None));
-    }
-    let part = place.part(digests.generation());
-    let mut moved_aside = None;
-    for clearing in usize::from(stood != Standing::Nothing)..=CLEARINGS {
-        may_commit().map_err(|stop| DeliverError::Stopped { payload: place.payload(), stop })?;
-        if clearing > 0 {
-            match clear_final(session, place, digests, released, verify)? {
-                Final::Free => {}
-                Final::MovedAside(aside) => moved_aside = Some(aside),
-                Final::Same(strength) => {
-                    discard(session, &part)?;
-                    return Ok(delivered(strength, true, moved_aside));
-                }
-                Final::Conflict => {
-                    discard(session, &part)?;
-                    return Err(DeliverError::Conflict(place.payload()));
-                }
-            }
-        }
-        match session.rename_new(&part, &place.payload()) {
-            Ok(()) => return Ok(delivered(verified_by, false, moved_aside)),
-            // Somebody was quicker: look at what, and decide anew.
-            Err(err) if err.kind == SiteErrorKind::Exists => {}
-            Err(err) if err.kind.is_dead() => return Err(err.into()),
-            // The answer may be wrong about what was done, or another uploader has done it.
-            Err(err) => match look(session, place, digests, verify)? {
-                Standing::Same(_) => return Ok(delivered(verified_by, false, moved_aside)),
-                Standing::Nothing | Standing::Other => return Err(err.into()),
-            },
-        }
-    }
-    refuse_if_released(delivery)?;
-    let text =
-        format!("renaming {part} to {}: the name is taken each time; try again later", place.payload());
-    Err(SiteError::new(SiteErrorKind::Exists, text).into())
-}
-
-fn refuse_if_released(delivery: &Delivery<'_>) -> Result<(), DeliverError> {
+pub(super) fn refuse_if_released(delivery: &Delivery<'_>) -> Result<(), DeliverError> {
     match delivery.released {
-        Released::Never => Ok(()),
+        Released::NotKnown => Ok(()),
         Released::Before(_) => Err(DeliverError::Conflict(delivery.place.payload())),
     }
 }

@@ -1,8 +1,9 @@
 //! What stands at a payload's final name, and making room there.
 
+use super::inspect::named_in_sha256;
 use super::proof::{Proof, by_content};
-use super::{DeliverError, Released, Strength, Verify};
-use crate::digest::{Digests, Generation};
+use super::{AskOurs, DeliverError, Ours, Released, Strength, Verify};
+use crate::digest::{Digests, Generation, Sha256Hex};
 use crate::site::{EntryKind, Place, RemotePath, Session, SiteError, SiteErrorKind};
 
 /// What became of a final name that is wanted for a payload.
@@ -12,10 +13,12 @@ pub enum Final {
     Free,
     /// The payload stands there already.
     Same(Strength),
-    /// Other content that was never released stood there, and went to this name.
+    /// Other content of ours that was not released stood there, and went to this name.
     MovedAside(RemotePath),
     /// Other content stands there and was released; it was left alone.
     Conflict,
+    /// Other content stands there that is not known to be ours; it was left alone.
+    Foreign,
 }
 
 /// What stands at a final name.
@@ -28,14 +31,15 @@ pub(super) enum Standing {
 
 /// Makes room at a payload's final name, if that may be done.
 ///
-/// Content that was never released is kept beside it under a name that says what it gave way to. Something that is
-/// no regular file is an error, and left alone.
+/// Content that is known to be ours and unreleased is kept beside it under a name that says what it gave way to.
+/// Everything else is left alone, and something that is no regular file is an error.
 pub fn clear_final(
     session: &mut dyn Session,
     place: &Place,
     digests: &Digests,
     released: Released,
     verify: Verify,
+    ours: &AskOurs<'_>,
 ) -> Result<Final, DeliverError> {
     match look(session, place, digests, verify)? {
         Standing::Nothing if released.is_of_other(digests.generation()) => Ok(Final::Conflict),
@@ -43,20 +47,80 @@ pub fn clear_final(
         Standing::Same(strength) => Ok(Final::Same(strength)),
         Standing::Other => match released {
             Released::Before(_) => Ok(Final::Conflict),
-            Released::Never => {
-                let aside = place.superseded(digests.generation());
-                match session.rename_new(&place.payload(), &aside) {
-                    // It made room for the same generation before; the later one is kept.
-                    Err(error) if error.kind == SiteErrorKind::Exists => {
-                        session.remove(&aside)?;
-                        session.rename_new(&place.payload(), &aside)?;
-                    }
-                    renamed => renamed?,
-                }
-                Ok(Final::MovedAside(aside))
-            }
+            Released::NotKnown => match is_ours(session, place, digests, ours)? {
+                true => Ok(Final::MovedAside(move_aside(session, place, digests.generation())?)),
+                false => Ok(Final::Foreign),
+            },
         },
     }
+}
+
+fn move_aside(session: &mut dyn Session, place: &Place, by: Generation) -> Result<RemotePath, SiteError> {
+    let aside = place.superseded(by);
+    match session.rename_new(&place.payload(), &aside) {
+        // It made room for the same generation before; the later one is kept.
+        Err(error) if error.kind == SiteErrorKind::Exists => {
+            session.remove(&aside)?;
+            session.rename_new(&place.payload(), &aside)?;
+        }
+        renamed => renamed?,
+    }
+    tracing::warn!("{}", moved_aside(place, &aside));
+    Ok(aside)
+}
+
+/// Returns what is to be said, and logged, of content that was moved aside.
+pub fn moved_aside(place: &Place, aside: &RemotePath) -> String {
+    format!("{place} at the site was ours and not released, and was moved aside to {aside}")
+}
+
+/// Returns whether the other content at a payload's final name is known to be ours: the payload of another job, or what has
+/// become of this one. As the latter it counts only while the sidecar beside it is this payload's; that it is another's
+/// means that another was prepared there since.
+pub(super) fn is_ours(
+    session: &mut dyn Session,
+    place: &Place,
+    digests: &Digests,
+    ours: &AskOurs<'_>,
+) -> Result<bool, DeliverError> {
+    let path = place.payload();
+    let Ours { others, was_there } =
+        ours().map_err(|stop| DeliverError::Stopped { payload: path.clone(), stop })?;
+    let size = match session.stat(&path)? {
+        Some(entry) if entry.kind == EntryKind::File => entry.size,
+        Some(_) | None => return Ok(false),
+    };
+    for other in others.iter().filter(|other| other.size == size) {
+        match by_content(session, &path, size, &other.sha256)? {
+            Proof::Right(_) => return Ok(true),
+            Proof::Wrong | Proof::Untold => {}
+        }
+    }
+    Ok(was_there && beside(session, place, &digests.sha256)? == Beside::This)
+}
+
+/// Whose payload the `.SHA256` at a site is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Beside {
+    /// This one.
+    This,
+    /// Another, or it makes no sense.
+    Other,
+    /// There is none, or the site gives nothing back.
+    Untold,
+}
+
+/// Looks whose payload the `.SHA256` at a site is of.
+pub(super) fn beside(
+    session: &mut dyn Session,
+    place: &Place,
+    sha256: &Sha256Hex,
+) -> Result<Beside, SiteError> {
+    Ok(match named_in_sha256(session, place)? {
+        None => Beside::Untold,
+        Some(named) if named == sha256.to_string() => Beside::This,
+        Some(_) => Beside::Other,
+    })
 }
 
 /// Looks what stands at a payload's final name, as closely as the site allows.

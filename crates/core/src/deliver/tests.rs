@@ -124,7 +124,8 @@ impl Payload {
             place: &self.place,
             digests: &self.digests,
             verify: Verify::Strong,
-            released: Released::Never,
+            released: Released::NotKnown,
+            ours: &|| Ok(Ours::default()),
             go_on: &|| Ok(()),
             pool: None,
             stuck: None,
@@ -134,6 +135,11 @@ impl Payload {
 
     fn deliver(&self, session: &mut dyn Session) -> Result<Delivered, DeliverError> {
         self.deliver_as(session, &self.delivery())
+    }
+
+    /// Delivers it where this is known to be ours.
+    fn deliver_over(&self, session: &mut dyn Session, ours: &Ours) -> Result<Delivered, DeliverError> {
+        self.deliver_as(session, &Delivery { ours: &|| Ok(ours.clone()), ..self.delivery() })
     }
 
     fn deliver_as(
@@ -194,6 +200,11 @@ impl World {
         names
     }
 
+    /// Puts the `.SHA256` of a payload, as `manage` does before the payload comes.
+    fn plant_sha256(&self, place: &Place, of: &Payload) {
+        self.plant(&place.sidecar(SidecarKind::Sha256), sidecars_of(of, b"").get(SidecarKind::Sha256));
+    }
+
     /// Asserts that the payload is at its final name and nothing else is beside it.
     fn assert_delivered(&self, payload: &Payload) {
         assert!(fs::read(self.local(&payload.place.payload())).unwrap() == payload.bytes, "{}", self.what);
@@ -243,8 +254,8 @@ fn size_is_enough_only_where_it_is_asked_for_and_nothing_better_is_free() {
         let mut other = payload.bytes.clone();
         other[7] ^= 1;
         world.plant(&payload.place.payload(), &other);
-        let delivered = payload.deliver_as(world.session().as_mut(), &delivery).unwrap();
-        assert!(!delivered.adopted && delivered.moved_aside.is_some(), "{}", world.what);
+        let refused = payload.deliver_as(world.session().as_mut(), &delivery).unwrap_err();
+        assert!(matches!(refused, DeliverError::Foreign(_)), "{refused} at {}", world.what);
     }
 }
 

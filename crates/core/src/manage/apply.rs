@@ -7,8 +7,10 @@
 mod chores;
 mod confirm;
 mod hand_over;
+mod park;
 mod prepare;
 
+use self::park::take_lock;
 use super::{BuildPlan, Chore, Plan, Step};
 use crate::archive::{ArchiveError, Effort};
 use crate::build_dir::{BuildError, BuildRoots};
@@ -17,13 +19,13 @@ use crate::exit::Fault;
 use crate::fingerprint::TreePolicy;
 use crate::lock::{Lock, LockError};
 use crate::outcome::{End, Outcome};
-use crate::record::{Change, Record, RecordId};
+use crate::record::{Change, Record, Status};
 use crate::retry;
 use crate::run::{RunContext, Stopped};
 use crate::sign::{KeyError, SigningKey};
 use crate::site::{SiteError, SiteErrorKind};
 use crate::sites::{Contact, Names};
-use crate::spool::{Job, NoteKey, ParkKind, Parked, Retry, Spool, SpoolError};
+use crate::spool::{Job, NoteKey, Retry, Spool, SpoolError};
 use crate::store::{RecordStore, StoreError, WriteError, WriteRefusal};
 use crate::txlog::{Subject, TxLog, chain};
 
@@ -145,6 +147,11 @@ enum Trouble {
     Build { reason: String, seen: String },
     #[error("{0}")]
     NoRoom(String),
+    /// A record that is Completed stays as it is.
+    #[error(
+        "the record is Completed, but at the site: {0}; customers may have wrong bytes: find out who changed it, and have what the record describes put back"
+    )]
+    Alarm(String),
     /// Said once, and nothing more comes of it.
     #[error(
         "site {0} did not get it within spool.keep_days and will not; have it copied there from another site"
@@ -262,20 +269,8 @@ impl Run<'_, '_> {
             }
             Step::Fail { reason, seen } => Err(Trouble::Build { reason, seen }),
             Step::Park { job, kind, reason } => self.park(&job, kind, &reason, work),
+            Step::Alarm { reason } => Err(Trouble::Alarm(reason)),
         }
-    }
-
-    fn park(&mut self, job: &Job, kind: ParkKind, reason: &str, work: &mut Work) -> Result<(), Trouble> {
-        let Manager { spool, log, context, .. } = self.manager;
-        let why = parked(kind, reason, context);
-        let id = job.id.to_string();
-        let lock = work.lock.as_mut().ok_or_else(|| Trouble::Moved("its lock was let go".to_owned()))?;
-        let subject = Subject { record: work.record.id.as_str(), job: &id };
-        log.record(subject, "park", &format!("park the job from {}: {reason}", job.room), || {
-            spool.park(job, &why, lock)
-        })?;
-        work.done.push(format!("parked job {id}: {reason}"));
-        Ok(())
     }
 
     /// Makes the record Error, unless it already is for the same reason, and notes when to try again.
@@ -283,7 +278,7 @@ impl Run<'_, '_> {
         let Manager { spool, log, context, .. } = self.manager;
         let key = NoteKey::from(&work.record.id);
         let before: Option<Retry> = spool.note(&key)?;
-        let known = work.record.status == crate::record::Status::Error
+        let known = work.record.status == Status::Error
             && before.as_ref().is_some_and(|before| before.reason == reason);
         if !known {
             let change = Change::Failed { reason: reason.to_owned() };
@@ -293,7 +288,7 @@ impl Run<'_, '_> {
                 store.write(&work.record, &change)
             })?;
             work.record.revision = revision;
-            work.record.status = crate::record::Status::Error;
+            work.record.status = Status::Error;
         }
         let (now, id) = (context.now(), work.record.id.clone());
         let attempts = before.map_or(0, |before| before.attempts).saturating_add(1);
@@ -346,17 +341,6 @@ impl Run<'_, '_> {
     }
 }
 
-fn parked(kind: ParkKind, reason: &str, context: &RunContext) -> Parked {
-    Parked { kind, reason: reason.to_owned(), at: context.now(), host: context.identity.host.clone() }
-}
-
-fn take_lock(spool: &Spool, record: &RecordId, context: &RunContext) -> Result<Lock, Trouble> {
-    match Lock::take(&spool.job_lock(record), context) {
-        Err(busy @ LockError::Busy(_)) => Err(Trouble::Moved(format!("its jobs are {busy}"))),
-        taken => Ok(taken?),
-    }
-}
-
 /// Returns what has to happen after a trouble; `None` if nothing is wrong.
 fn fault_of(trouble: &Trouble) -> Option<Fault> {
     match trouble {
@@ -375,7 +359,7 @@ fn fault_of(trouble: &Trouble) -> Option<Fault> {
         Trouble::Archive(error) => Some(error.fault()),
         Trouble::NoKey(error) => Some(error.fault),
         Trouble::Sign(error) => Some(error.fault()),
-        Trouble::Build { .. } | Trouble::GivenUp(_) => Some(Fault::Build),
+        Trouble::Build { .. } | Trouble::GivenUp(_) | Trouble::Alarm(_) => Some(Fault::Build),
         Trouble::NoRoom(_) => Some(Fault::Spool),
         Trouble::At { source, .. } => fault_of(source),
     }

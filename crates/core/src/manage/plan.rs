@@ -4,6 +4,8 @@
 //! that order cannot miss one that moves meanwhile.
 
 mod chores;
+mod completed;
+mod place;
 
 use std::collections::BTreeMap;
 
@@ -11,12 +13,12 @@ use jiff::{SignedDuration, Timestamp};
 
 use self::chores::chores;
 pub(super) use self::chores::is_parked_for_a_hold;
+use self::place::{Claim, Claims, rivals};
 use super::{BuildPlan, Chore, Plan, Rest, Snapshot, Source, Step, View};
 use crate::exit::Fault;
 use crate::record::{Record, RecordId, Status};
-use crate::site::Place;
-use crate::sites::{Names, Roles, no_site};
-use crate::spool::{Attempts, Flaw, Job, ParkKind, Release, Room, Unreadable};
+use crate::sites::{Roles, no_site};
+use crate::spool::{Flaw, Job, ParkKind, Room, Unreadable};
 
 /// What the configuration and the command line say about planning.
 #[derive(Debug, Clone)]
@@ -55,11 +57,11 @@ pub fn plan(seen: &Snapshot, policy: &Policy, now: Timestamp) -> Plan {
     for job in &seen.jobs {
         jobs.entry(&job.id.record).or_default().push(job);
     }
-    let rivals = rivals(seen);
+    let (rivals, claims) = (rivals(seen), Claims::of(seen));
     let mut builds: Vec<BuildPlan> = Vec::new();
     for record in seen.records.iter().filter(|record| seen.is_asked_for(&record.id)) {
         let jobs = jobs.get(&record.id).map_or(&[][..], Vec::as_slice);
-        let case = Case { seen, policy, now, record, jobs, rival: rivals.get(&record.id) };
+        let case = Case { seen, policy, now, record, jobs, claims: &claims, rival: rivals.get(&record.id) };
         let (steps, rest) = case.decide();
         builds.push(BuildPlan { record: record.clone(), steps, rest });
     }
@@ -80,28 +82,6 @@ fn is_long(build: &BuildPlan) -> bool {
     build.steps.iter().any(|step| matches!(step, Step::Prepare { .. }))
 }
 
-/// Returns for each due record whose payload belongs where that of a more entitled record does, that record. The more
-/// entitled one is the one that is In Process already, then the more urgent one, then the one with the lower id.
-///
-/// Two build roots can lead to one place, and a site may not tell letter cases apart.
-fn rivals(seen: &Snapshot) -> BTreeMap<RecordId, RecordId> {
-    let mut by_place: BTreeMap<String, Vec<&Record>> = BTreeMap::new();
-    for record in &seen.records {
-        let due = matches!(record.status, Status::Empty | Status::Error | Status::InProcess);
-        if let (true, Some(place)) = (due, seen.places.get(&record.id)) {
-            by_place.entry(place.to_string().to_lowercase()).or_default().push(record);
-        }
-    }
-    let mut rivals = BTreeMap::new();
-    for mut same in by_place.into_values() {
-        same.sort_by_key(|r| (r.status != Status::InProcess, r.priority.unwrap_or(i64::MAX), r.id.clone()));
-        if let Some((first, others)) = same.split_first() {
-            rivals.extend(others.iter().map(|other| (other.id.clone(), first.id.clone())));
-        }
-    }
-    rivals
-}
-
 type Decision = (Vec<Step>, Option<Rest>);
 
 /// One record and all that bears on it.
@@ -111,7 +91,8 @@ struct Case<'a> {
     now: Timestamp,
     record: &'a Record,
     jobs: &'a [&'a Job],
-    rival: Option<&'a RecordId>,
+    claims: &'a Claims<'a>,
+    rival: Option<&'a Claim<'a>>,
 }
 
 impl Case<'_> {
@@ -180,7 +161,7 @@ impl Case<'_> {
         let fingerprint = survey.fingerprint.to_string();
         let to = self.policy.roles.required(place);
         let nowhere = to.is_empty().then(|| no_site(place)).or_else(|| self.policy.roles.unnameable(place));
-        let trouble = nowhere.or_else(|| self.collision()).or_else(|| self.foreign_release(place, &to));
+        let trouble = nowhere.or_else(|| self.collision(place, &to));
         if let Some(reason) = trouble.or_else(|| self.known_conflict(&fingerprint)) {
             return self.unless_pausing(&reason, || self.fail(reason.clone(), reason.clone()));
         }
@@ -291,22 +272,6 @@ impl Case<'_> {
         }
     }
 
-    fn decide_completed(&self) -> Decision {
-        let others = self.live().filter(|job| job.room != Room::Sent || !is_described(self.record, job));
-        let mut steps = self.park(others, ParkKind::Stale, "the record is Completed");
-        let own = self.jobs.iter().find(|job| job.room == Room::Sent && is_described(self.record, job));
-        let Some(job) = own.filter(|job| job.has_payload) else { return (steps, Some(Rest::Completed)) };
-        let sites = self.policy.roles.lagging(job);
-        let until = kept_until(job, self.policy.keep);
-        if !sites.is_empty() && (self.now < until || self.seen.doubt.is_some()) {
-            let why = |(site, failed): (&String, &Attempts)| format!("{site}: {}", failed.error);
-            let reasons = job.lags.iter().map(why).collect();
-            return (steps, Some(Rest::Lagging { sites, until, reasons }));
-        }
-        steps.push(Step::Retire { job: Box::new((*job).clone()), without: sites });
-        (steps, Some(Rest::Completed))
-    }
-
     /// Returns the jobs that still have a payload to deliver or to keep.
     fn live(&self) -> impl Iterator<Item = &Job> {
         self.jobs.iter().copied().filter(|job| job.room != Room::Parked && job.has_payload)
@@ -333,48 +298,6 @@ impl Case<'_> {
             None => decision(),
         }
     }
-
-    fn collision(&self) -> Option<String> {
-        let place = self.seen.places.get(&self.record.id).map(|place| place.to_string().to_lowercase());
-        let is_there = |job: &&Job| {
-            job.room != Room::Parked
-                && job.has_payload
-                && job.id.record != self.record.id
-                && Some(job.manifest.place.to_string().to_lowercase()) == place
-        };
-        let occupant = self.seen.jobs.iter().find(is_there).map(|job| &job.id.record);
-        self.rival.or(occupant).map(|rival| {
-            format!("record {rival} is delivered to the same place; give each build a path of its own")
-        })
-    }
-
-    /// Returns why the same build was refused before at the place it belongs to: archiving it again would change
-    /// nothing. Somebody who asks for it by name may have made room there.
-    fn known_conflict(&self, fingerprint: &str) -> Option<String> {
-        let jobs = self
-            .jobs
-            .iter()
-            .filter(|job| job.manifest.fingerprint == fingerprint && !self.policy.skip_pauses);
-        let mut parked = jobs.filter_map(|job| job.parked.as_ref());
-        parked.find(|parked| parked.kind == ParkKind::Conflict).map(|parked| parked.reason.clone())
-    }
-
-    /// Returns why the place cannot be used if another record's build was released there, at one of the sites.
-    fn foreign_release(&self, place: &Place, to: &Names) -> Option<String> {
-        let released = |site| self.seen.releases.get(&Release::key_of(site, place));
-        let release = to.iter().filter_map(released).find(|release| release.record != self.record.id)?;
-        Some(format!(
-            "{place} was released for record {} on {:.0}; a released path never changes",
-            release.record, release.at
-        ))
-    }
-}
-
-/// Returns until when a payload is kept for sites that may lag.
-fn kept_until(job: &Job, keep: SignedDuration) -> Timestamp {
-    let first = job.receipts.iter().map(|receipt| receipt.delivered).min().unwrap_or(Timestamp::UNIX_EPOCH);
-    // What a clock says that was behind: nothing is delivered before it is made.
-    first.max(job.manifest.created).saturating_add(keep).unwrap_or(Timestamp::MAX)
 }
 
 fn rest(rest: Rest) -> Decision {

@@ -79,6 +79,9 @@ impl Display for Step {
             }
             Self::Fail { reason, .. } => write!(f, "set Error: {reason}"),
             Self::Park { job, reason, .. } => write!(f, "park job {} from {}: {reason}", job.id, job.room),
+            Self::Alarm { reason } => {
+                write!(f, "say that the record is Completed, but at the site: {reason}")
+            }
         }
     }
 }
@@ -95,6 +98,11 @@ impl Display for Rest {
             Self::Held(hold) => write!(f, "nothing, it is {hold} (`manage release` lets it go)"),
             Self::DoNotRelease => f.write_str("nothing, the record is on Do Not Release"),
             Self::Completed => f.write_str("nothing more, it is delivered and released"),
+            Self::Unseen { reason } => write!(
+                f,
+                "nothing more, its record is Completed; the site could not be looked at: {}",
+                tame(reason)
+            ),
             Self::Lagging { sites, until, reasons } => {
                 write!(f, "nothing more, it is delivered and released; {sites} may get it until {until:.0}")?;
                 reasons.iter().try_for_each(|reason| write!(f, "; {}", tame(reason)))

@@ -163,6 +163,11 @@ impl Place {
         self.dir.join(&format!("{}{}", self.payload, kind.suffix()))
     }
 
+    /// Returns all final names: the payload's and its sidecars'.
+    pub fn files(&self) -> impl Iterator<Item = RemotePath> {
+        std::iter::once(self.payload()).chain(SidecarKind::ALL.map(|kind| self.sidecar(kind)))
+    }
+
     /// Returns the name under which a sidecar is uploaded.
     pub fn sidecar_part(&self, kind: SidecarKind, generation: Generation) -> RemotePath {
         self.dir.join(&format!(".{}{}.{generation}.part", self.payload, kind.suffix()))

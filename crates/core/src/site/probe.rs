@@ -74,6 +74,9 @@ pub struct Abilities {
     pub takes_unicode: bool,
     /// How many connections it takes at once.
     pub connections: Connections,
+    /// Whether it tells upper from lower case in names; unknown if it was probed by a program that did not ask.
+    #[serde(default)]
+    pub tells_cases: Option<bool>,
 }
 
 /// What a site says of a file right after it took it.

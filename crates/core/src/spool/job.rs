@@ -7,6 +7,7 @@
 //!   manifest.json                      everything known about it; written last
 //!   attempts.json                      failed tries to deliver it
 //!   receipt.json                       how it was delivered and verified, at each site
+//!   earlier.json                       the same of a delivery that was begun anew since
 //!   lags.json                          failed tries to deliver it to sites that may lag
 //!   parked.json                        why it was taken out of the flow
 //! ```
@@ -248,6 +249,7 @@ pub struct Unreadable {
 
 const MANIFEST: &str = "manifest.json";
 pub(super) const RECEIPT: &str = "receipt.json";
+pub(super) const EARLIER: &str = "earlier.json";
 pub(super) const ATTEMPTS: &str = "attempts.json";
 pub(super) const LAGS: &str = "lags.json";
 pub(super) const PARKED: &str = "parked.json";

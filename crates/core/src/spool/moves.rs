@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::job::{self, Attempts, Job, Manifest, Parked};
-use super::receipt::{Receipt, Written};
+use super::receipt::{self, Receipt, Written};
 use super::{Hold, Note as _, Release, Retry, Room, Spool, SpoolError, Unreadable, durable};
 use crate::exit::Fault;
 use crate::foreign;
@@ -177,10 +177,28 @@ impl Spool {
         durable::write_json(&self.job_dir(job), job::RECEIPT, &Written::of(receipts))
     }
 
+    /// Returns the receipts of a delivery of this job that was begun anew since, if there was one.
+    pub(super) fn earlier_receipts(&self, job: &Job) -> Result<Vec<Receipt>, SpoolError> {
+        let path = self.job_dir(job).join(job::EARLIER);
+        let read =
+            durable::read_file(&path).and_then(|text| text.map(|text| receipt::read(&text)).transpose());
+        match read.map_err(|e| SpoolError::io("read", &path, e))? {
+            Some(receipt::Read::Receipts(receipts)) => Ok(receipts),
+            Some(receipt::Read::Newer(_)) | None => Ok(Vec::new()),
+        }
+    }
+
     /// Brings a job that was sent, waits to be sent, or was parked back to staged, to be handed over anew.
     pub fn bring_back(&self, job: &Job, context: &RunContext, lock: &mut Lock) -> Result<Job, SpoolError> {
         let dir = self.job_dir(job);
-        for name in [job::RECEIPT, job::ATTEMPTS, job::LAGS] {
+        // What it was is over; that it stood at the site may still be asked.
+        match fs::rename(dir.join(job::RECEIPT), dir.join(job::EARLIER)) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => {
+                return Err(SpoolError::io("rename", &dir.join(job::RECEIPT), e));
+            }
+            _ => {}
+        }
+        for name in [job::ATTEMPTS, job::LAGS] {
             remove_if_there(&dir.join(name))?;
         }
         let staged = self.transfer(job, Room::Staged, context, lock)?;

@@ -157,14 +157,17 @@ impl Note for Release {
     const INSTEAD: &'static str = "a payload counts as released there, with unknown content";
 
     fn key(&self) -> NoteKey {
-        Release::key_of(&self.site, &self.place)
+        Release::keys_of(&self.site, &self.place).0
     }
 }
 
 impl Release {
-    /// Returns the key of the release at a place of a site.
-    pub fn key_of(site: &str, place: &Place) -> NoteKey {
-        NoteKey::hashed(&format!("{site}\0{}", place.payload()))
+    /// Returns the keys that the release at a place of a site can have: one that is the same however its letters are
+    /// spelled, and one of this spelling, which it has if the first is taken by another spelling.
+    pub(super) fn keys_of(site: &str, place: &Place) -> (NoteKey, NoteKey) {
+        let name = place.payload().to_string();
+        let of = |name: &str| NoteKey::hashed(&format!("{site}\0{name}"));
+        (of(&format!("{}\0", name.to_lowercase())), of(&name))
     }
 }
 
@@ -241,17 +244,56 @@ impl Spool {
 
     /// Returns whether a payload was released where this job's goes, as far as the spool or the record tell.
     pub fn released(&self, site: &str, job: &Job) -> Result<Released, SpoolError> {
-        let key = Release::key_of(site, &job.manifest.place);
-        match self.kept::<Release>(&key)? {
-            Kept::Note(release) => return Ok(Released::Before(release.generation)),
-            // Whatever stands there stays.
-            kept @ Kept::Unusable(_) => {
-                kept.or_stand_in(&key.0);
-                return Ok(Released::Before(None));
+        let place = &job.manifest.place;
+        let mut releases = Vec::new();
+        for kept in self.releases(site, place)? {
+            match kept {
+                Kept::Nothing => {}
+                Kept::Note(release) => releases.push(release),
+                // Whatever stands there stays.
+                kept @ Kept::Unusable(_) => {
+                    kept.or_stand_in("");
+                    return Ok(Released::Before(None));
+                }
             }
-            Kept::Nothing => {}
         }
-        Ok(if job.manifest.released_before { Released::Before(None) } else { Released::Never })
+        // Of the same file, if the site does not tell cases apart.
+        let by_other_letters = || releases.first().filter(|_| !self.tells_cases(site));
+        if let Some(release) =
+            releases.iter().find(|release| release.place == *place).or_else(by_other_letters)
+        {
+            return Ok(Released::Before(release.generation));
+        }
+        Ok(if job.manifest.released_before { Released::Before(None) } else { Released::NotKnown })
+    }
+
+    /// Returns what is noted of releases at a place of a site, and at what differs from it in letter case alone.
+    fn releases(&self, site: &str, place: &Place) -> Result<[Kept<Release>; 2], SpoolError> {
+        let (folded, exact) = Release::keys_of(site, place);
+        Ok([self.kept(&folded)?, self.kept(&exact)?])
+    }
+
+    /// Returns whether a release at the same place was noted before, even if the note cannot be used.
+    pub fn is_noted(&self, release: &Release) -> Result<bool, SpoolError> {
+        let noted = self.releases(&release.site, &release.place)?;
+        Ok(noted.iter().any(|kept| match kept {
+            Kept::Nothing => false,
+            Kept::Note(noted) => noted.place == release.place,
+            Kept::Unusable(_) => true,
+        }))
+    }
+
+    /// Notes a release, and returns the note's key.
+    pub fn note_release(&self, release: &Release) -> Result<NoteKey, SpoolError> {
+        let (folded, exact) = Release::keys_of(&release.site, &release.place);
+        let key = if self.has_note::<Release>(&folded)? { exact } else { folded };
+        durable::write_json(&self.root().join(Release::DIR), &format!("{}.json", key.0), release)?;
+        Ok(key)
+    }
+
+    /// Returns whether a site is known to tell upper from lower case in names.
+    pub fn tells_cases(&self, site: &str) -> bool {
+        self.capabilities(site).and_then(|known| known.abilities.tells_cases).unwrap_or(false)
     }
 
     /// Returns what `upload check` has found out about a site. What cannot be understood, or has another format, counts as

@@ -157,6 +157,31 @@ fn receipt() -> Receipt {
 }
 
 #[test]
+fn f_02_what_gives_way_to_a_job_is_of_its_record_and_place_and_was_not_prepared_later() {
+    let world = World::new();
+    let older = world.stage("older");
+    let why = Parked { kind: ParkKind::Stale, reason: String::new(), at: now(), host: String::new() };
+    world.spool.park(&older, &why, &mut world.lock()).unwrap();
+    let job = world.stage("job");
+    let ours = |job: &Job, is_latest| world.spool.ours("intraware", job, is_latest).unwrap();
+    let known = Ours { others: vec![digests("older")], was_there: false };
+    assert_eq!((ours(&job, true), ours(&job, false)), (known.clone(), known.clone()));
+    let mut before = job.clone();
+    before.manifest.created = now() - jiff::SignedDuration::from_secs(1);
+    assert_eq!((ours(&before, true), ours(&before, false)), (known.clone(), Ours::default()));
+    let mut elsewhere = job.clone();
+    elsewhere.manifest.place = Place::of_build(b"blast/p8").unwrap();
+    assert_eq!(ours(&elsewhere, true), Ours::default());
+    // That it stood there is known, also when it is delivered anew.
+    let sent = world.spool.deliver(&job, vec![receipt()], &world.context, &mut world.lock()).unwrap();
+    let stood = Ours { was_there: true, ..known.clone() };
+    assert_eq!(ours(&sent, true), stood);
+    let again = world.spool.bring_back(&sent, &world.context, &mut world.lock()).unwrap();
+    assert_eq!((&again.receipts, ours(&again, true)), (&Vec::new(), stood));
+    assert_eq!(world.spool.ours("mirror", &again, true).unwrap(), known);
+}
+
+#[test]
 fn receipts_are_read_in_the_format_of_one_site_and_of_several() {
     let world = World::new();
     let staged = world.stage("abc");

@@ -375,9 +375,12 @@ fn site_kind(trouble: &Trouble) -> Option<SiteErrorKind> {
 fn park_kind(trouble: &Trouble) -> Option<ParkKind> {
     let Trouble::Deliver(error) = trouble.itself() else { return None };
     match error {
-        DeliverError::Conflict(_) | DeliverError::NotRegular(_) => Some(ParkKind::Conflict),
+        DeliverError::Conflict(_) | DeliverError::Foreign(_) | DeliverError::NotRegular(_) => {
+            Some(ParkKind::Conflict)
+        }
         DeliverError::Damaged { .. } => Some(ParkKind::Damaged),
         DeliverError::Corrupt(_)
+        | DeliverError::Stale(_)
         | DeliverError::Site(_)
         | DeliverError::Unsent { .. }
         | DeliverError::NoSpace { .. }

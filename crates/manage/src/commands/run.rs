@@ -216,6 +216,7 @@ fn faults(plan: &Plan) -> Vec<Fault> {
             Rest::Held(_)
             | Rest::DoNotRelease
             | Rest::Completed
+            | Rest::Unseen { .. }
             | Rest::Lagging { .. }
             | Rest::UnknownStatus
             | Rest::NotSelected

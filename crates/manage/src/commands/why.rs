@@ -147,12 +147,17 @@ fn whereabouts(job: &Job, now: Timestamp) -> String {
     text
 }
 
+/// What to do when a site has something else than was released.
+const ALARM: &str = "find out who changed the site, and have what the record describes put back there";
+
 /// Says what a person can do, as the exact command where there is one.
 fn advice(build: &BuildPlan) -> String {
     let id = &build.record.id;
     if let Some(step) = build.steps.first() {
         return match step {
             Step::Fail { .. } => format!("put right what the error names, then: manage run --build {id}"),
+            Step::Alarm { .. } => ALARM.to_owned(),
+            _ if build.steps.iter().any(|step| matches!(step, Step::Alarm { .. })) => ALARM.to_owned(),
             _ => format!("nothing does; the next run goes on, or now: manage run --build {id}"),
         };
     }
@@ -165,6 +170,9 @@ fn advice(build: &BuildPlan) -> String {
         Some(Rest::NotDue { .. }) => format!("manage retry {id}"),
         Some(Rest::Waiting { job, .. }) => format!("upload run --job {job}"),
         Some(Rest::Lagging { .. }) => format!("nothing does; upload goes on, or now: upload run --job {id}"),
+        Some(Rest::Unseen { .. }) => {
+            "nothing is to be done, unless the site has lost it: upload check".to_owned()
+        }
         Some(Rest::SiteRests { .. }) => "upload check, once the site is well again".to_owned(),
         Some(Rest::InUse { .. }) => "wait for that process, or end it".to_owned(),
         Some(Rest::CannotLook { .. }) => "see manage check".to_owned(),

@@ -68,7 +68,7 @@ fn a_file_that_the_site_cuts_lengthens_or_loses_before_it_is_verified_is_sent_ag
 }
 
 #[test]
-fn a_payload_that_is_not_quite_ours_gives_way_if_it_was_never_released_and_stays_if_it_was() {
+fn a_payload_that_the_site_has_spoilt_gives_way_if_it_was_never_released_and_stays_if_it_was() {
     at_each_site(|world| {
         let payload = Payload::noise();
         let at = payload.place.payload();
@@ -84,11 +84,22 @@ fn a_payload_that_is_not_quite_ours_gives_way_if_it_was_never_released_and_stays
             assert!(matches!(err, DeliverError::Conflict(_)), "{what} at {}: {err}", world.what);
             assert!(fs::read(world.local(&at)).unwrap() == other, "{what} at {}", world.what);
 
-            let delivered = payload.deliver(world.session().as_mut()).unwrap();
+            // Its receipt says that it stood there, and the sidecars that no other was prepared since.
+            let was_there = Ours { others: Vec::new(), was_there: true };
+            let other_payload = Payload::new(b"another".to_vec());
+            for sidecars in [None, Some(&other_payload)] {
+                sidecars.iter().for_each(|of| world.plant_sha256(&payload.place, of));
+                let err = payload.deliver_over(world.session().as_mut(), &was_there).unwrap_err();
+                assert!(matches!(err, DeliverError::Foreign(_)), "{what} at {}: {err}", world.what);
+                assert!(fs::read(world.local(&at)).unwrap() == other, "{what} at {}", world.what);
+            }
+            world.plant_sha256(&payload.place, &payload);
+            let delivered = payload.deliver_over(world.session().as_mut(), &was_there).unwrap();
             let aside = delivered.moved_aside.expect("it was in the way");
             assert!(fs::read(world.local(&aside)).unwrap() == other, "{what} at {}", world.what);
             assert!(fs::read(world.local(&at)).unwrap() == payload.bytes, "{what} at {}", world.what);
             fs::remove_file(world.local(&at)).unwrap();
+            fs::remove_file(world.local(&payload.place.sidecar(SidecarKind::Sha256))).unwrap();
         }
         world.make_dir(&at);
         let err = payload.deliver(world.session().as_mut()).unwrap_err();

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn other_content_gives_way_if_it_was_never_released_and_stays_if_it_was() {
+fn f_01_other_content_gives_way_only_if_it_is_known_to_be_ours_and_unreleased() {
     at_each_site(|world| {
         let payload = Payload::noise();
         let at = payload.place.payload();
@@ -15,7 +15,21 @@ fn other_content_gives_way_if_it_was_never_released_and_stays_if_it_was() {
         assert_eq!(fs::read(world.local(&at)).unwrap(), b"other");
         assert_eq!(world.names(&payload), ["p7.tar.gz"], "{}", world.what);
 
-        let delivered = payload.deliver(world.session().as_mut()).unwrap();
+        // That no release is known proves nothing. Nor does it that the bytes are ours, if the sidecars are not there.
+        let ours = Ours { others: vec![digests(b"older"), digests(b"other")], was_there: false };
+        for ours in [&Ours::default(), &ours] {
+            let err = payload.deliver_over(world.session().as_mut(), ours).unwrap_err();
+            assert!(matches!(err, DeliverError::Foreign(_)), "{err} at {}", world.what);
+            assert_eq!(err.fault(), Fault::Build);
+            assert_eq!(fs::read(world.local(&at)).unwrap(), b"other");
+            assert!(!world.local(&payload.part()).exists(), "{}", world.what);
+        }
+        world.plant_sha256(&payload.place, &payload);
+        let older = Ours { others: vec![digests(b"older")], was_there: false };
+        let err = payload.deliver_over(world.session().as_mut(), &older).unwrap_err();
+        assert!(matches!(err, DeliverError::Foreign(_)), "{err} at {}", world.what);
+
+        let delivered = payload.deliver_over(world.session().as_mut(), &ours).unwrap();
         let aside = payload.place.superseded(payload.digests.generation());
         assert_eq!(delivered.moved_aside.as_ref(), Some(&aside));
         assert_eq!(fs::read(world.local(&aside)).unwrap(), b"other");
@@ -28,6 +42,32 @@ fn other_content_gives_way_if_it_was_never_released_and_stays_if_it_was() {
         let err = payload.deliver(world.session().as_mut()).unwrap_err();
         assert!(matches!(&err, DeliverError::NotRegular(path) if *path == at), "{err}");
         assert!(world.local(&at).is_symlink());
+    });
+}
+
+#[test]
+fn f_02_a_payload_gets_no_name_beside_the_sidecars_of_another() {
+    at_each_site(|world| {
+        let (stale, latest) = (Payload::noise(), Payload::new(b"the latest".to_vec()));
+        let at = stale.place.payload();
+        world.plant_sha256(&stale.place, &latest);
+        let ours = Ours { others: vec![latest.digests], was_there: true };
+        let refused = |what: &str| {
+            let err = stale.deliver_over(world.session().as_mut(), &ours).unwrap_err();
+            assert!(matches!(err, DeliverError::Stale(_)), "{what} at {}: {err}", world.what);
+            assert_eq!(err.fault(), Fault::Build);
+        };
+        refused("a free name");
+        assert!(!world.local(&at).exists());
+        world.plant(&at, &latest.bytes);
+        refused("a taken name");
+        assert_eq!(fs::read(world.local(&at)).unwrap(), latest.bytes);
+        // It is small, and sent before anything is looked at.
+        let small = Payload::new(b"small and stale".to_vec());
+        fs::remove_file(world.local(&at)).unwrap();
+        let err = small.deliver_over(world.session().as_mut(), &ours).unwrap_err();
+        assert!(matches!(err, DeliverError::Stale(_)), "{err} at {}", world.what);
+        assert!(!world.local(&at).exists());
     });
 }
 

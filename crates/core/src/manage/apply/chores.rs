@@ -1,6 +1,7 @@
 //! What keeps the spool from growing, and puts aside what cannot be read. Done first: a full spool stops everything else.
 
-use super::{Manager, Run, Trouble, parked, take_lock};
+use super::park::{parked, take_lock};
+use super::{Manager, Run, Trouble};
 use crate::lock::Lock;
 use crate::manage::Chore;
 use crate::spool::{Found, NoteKey, ParkKind, Retry};

@@ -27,10 +27,6 @@ impl Run<'_, '_> {
         let subject = Subject { record: &record, job: &id };
         let mut new = Vec::new();
         for site in at.iter().chain(also.iter()) {
-            let key = Release::key_of(site, place);
-            if manager.spool.has_note::<Release>(&key)? {
-                continue;
-            }
             let release = Release {
                 site: site.to_owned(),
                 place: place.clone(),
@@ -38,10 +34,12 @@ impl Run<'_, '_> {
                 generation: job.map(|job| job.id.generation),
                 at: manager.context.now(),
             };
-            manager.log.record(subject, "C3", &format!("note that {place} is released"), || {
-                manager.spool.put_note(&release)
-            })?;
-            new.push(key);
+            if manager.spool.is_noted(&release)? {
+                continue;
+            }
+            new.push(manager.log.record(subject, "C3", &format!("note that {place} is released"), || {
+                manager.spool.note_release(&release)
+            })?);
         }
         manager.lock.confirm()?;
         let store = &mut *manager.store;

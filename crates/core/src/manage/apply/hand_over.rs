@@ -1,10 +1,10 @@
 //! From a staged job to a payload in the upload area: own, sidecars, queue (M5 to M7).
 
 use super::{Run, Trouble, Work};
-use crate::deliver::{self, DeliverError, Final, Released, Verify};
+use crate::deliver::{self, DeliverError, Final, Released, Stop, Verify, moved_aside};
 use crate::record::{Change, Status};
 use crate::sidecar::{SidecarKind, Sidecars};
-use crate::site::{Link, SiteError, SiteErrorKind};
+use crate::site::{Link, RemotePath, SiteError, SiteErrorKind};
 use crate::sites::{Contact, Names};
 use crate::spool::{Job, ParkKind, Room};
 use crate::store::{WriteError, WriteRefusal};
@@ -63,15 +63,18 @@ impl Run<'_, '_> {
         for site in self.places_of(to) {
             if self.is_desk(site) {
                 // What lies there is the server's business, and its sidecars come with the payload.
-                if self.released(job, site)?.is_of_other(job.id.generation) {
-                    return Err(self.conflict(job, site, work)?);
+                if self.released(job, site, work)?.is_of_other(job.id.generation) {
+                    return Err(self.conflict(job, site, DeliverError::Conflict, work)?);
                 }
                 continue;
             }
-            let found = self.clear_final(job, site, subject).map_err(|trouble| self.told(site, trouble))?;
+            let released = self.released(job, site, work)?;
+            let found =
+                self.clear_final(job, site, released, subject).map_err(|trouble| self.told(site, trouble))?;
             match found {
-                Final::Conflict => return Err(self.conflict(job, site, work)?),
-                Final::Same(_) if self.released(job, site)? != Released::Never => {
+                Final::Conflict => return Err(self.conflict(job, site, DeliverError::Conflict, work)?),
+                Final::Foreign => return Err(self.conflict(job, site, DeliverError::Foreign, work)?),
+                Final::Same(_) if released != Released::NotKnown => {
                     let kept = self.keep_released_sidecars(job, site, subject);
                     kept.map_err(|trouble| self.told(site, trouble))?;
                 }
@@ -126,21 +129,28 @@ impl Run<'_, '_> {
         if is_ours { Ok(()) } else { Err(Trouble::Moved("somebody changed its record meanwhile".to_owned())) }
     }
 
-    /// Makes the directories and finds out what stands under the payload's final name; what was never released there
-    /// is moved aside.
-    fn clear_final(&mut self, job: &Job, site: usize, subject: Subject<'_>) -> Result<Final, Trouble> {
-        let released = self.released(job, site)?;
+    /// Makes the directories and finds out what stands under the payload's final name; what is known to be ours and was not
+    /// released is moved aside.
+    fn clear_final(
+        &mut self,
+        job: &Job,
+        site: usize,
+        released: Released,
+        subject: Subject<'_>,
+    ) -> Result<Final, Trouble> {
         let manager = &mut self.manager;
         let place = &job.manifest.place;
+        let (spool, name) = (manager.spool, manager.contacts[site].name().to_owned());
+        let ours = || spool.ours(&name, job, true).map_err(|error| Stop(chain(&error)));
         let (link, verify) = shelf(&mut manager.contacts[site])?;
         let session = link.open()?;
         let log = manager.log;
         log.record(subject, "M6", &format!("make the directory {} at the site", place.dir()), || {
             session.make_dirs(place.dir())
         })?;
-        let found = deliver::clear_final(session, place, &job.manifest.digests, released, verify)?;
+        let found = deliver::clear_final(session, place, &job.manifest.digests, released, verify, &ours)?;
         if let Final::MovedAside(to) = &found {
-            log.note(subject, "M6", &format!("moved what stood at {place} and was never released to {to}"));
+            log.note(subject, "M6", &moved_aside(place, to));
         }
         Ok(found)
     }
@@ -167,16 +177,26 @@ impl Run<'_, '_> {
         matches!(self.manager.contacts[site], Contact::Desk { .. })
     }
 
-    /// Takes a job out of the flow whose place another generation has that was released, and returns what to say.
-    fn conflict(&mut self, job: &Job, site: usize, work: &mut Work) -> Result<Trouble, Trouble> {
-        let conflict = DeliverError::Conflict(job.manifest.place.payload()).into();
-        let reason = chain(&self.told(site, conflict));
+    /// Takes a job out of the flow whose place something else has that must stay, and returns what to say.
+    fn conflict(
+        &mut self,
+        job: &Job,
+        site: usize,
+        what: fn(RemotePath) -> DeliverError,
+        work: &mut Work,
+    ) -> Result<Trouble, Trouble> {
+        let reason = chain(&self.told(site, what(job.manifest.place.payload()).into()));
         self.park(job, ParkKind::Conflict, &reason, work)?;
         Ok(Trouble::Build { reason, seen: job.manifest.fingerprint.clone() })
     }
 
-    fn released(&self, job: &Job, site: usize) -> Result<Released, Trouble> {
-        Ok(self.manager.spool.released(self.manager.contacts[site].name(), job)?)
+    /// Returns what is known of a release where a job goes: to the spool, or to the record, which may be newer than both the
+    /// spool and the job.
+    fn released(&self, job: &Job, site: usize, work: &Work) -> Result<Released, Trouble> {
+        Ok(match self.manager.spool.released(self.manager.contacts[site].name(), job)? {
+            Released::NotKnown if work.record.released => Released::Before(None),
+            known => known,
+        })
     }
 
     /// Returns the places of sites in [`super::Manager::contacts`].

@@ -176,11 +176,13 @@ fn short(build: &BuildPlan) -> String {
         Step::Retire { .. } => "retire".to_owned(),
         Step::Fail { reason, .. } => format!("fail: {reason}"),
         Step::Park { job, kind, .. } => format!("park {kind:?} from {}", job.room),
+        Step::Alarm { reason } => format!("alarm: {reason}"),
     });
     let rest = build.rest.iter().map(|rest| match rest {
         Rest::Held(_) => "held",
         Rest::DoNotRelease => "do not release",
         Rest::Completed => "completed",
+        Rest::Unseen { .. } => "unseen",
         Rest::UnknownStatus => "unknown status",
         Rest::NotDue { .. } => "not due",
         Rest::Waiting { .. } => "waiting",
@@ -246,6 +248,27 @@ fn s0_09_s0_10_completed_and_held_builds_get_no_payload_to_the_site() {
     );
     let completed = seen(vec![owner("r1", Status::Completed, "c")], all());
     assert_eq!(decide(&completed), "park Stale from staged, park Stale from upload, retire, completed");
+}
+
+#[test]
+fn f_02_what_was_delivered_beside_a_completed_record_is_put_away_after_a_look_at_the_site() {
+    let jobs = vec![job("r1", "a", Room::Sent), job("r1", "b", Room::Sent)];
+    let mut seen = seen(vec![owner("r1", Status::Completed, "b")], jobs);
+    seen.views.insert(id("r1"), right());
+    assert_eq!(decide(&seen), "park Stale from sent, retire, completed");
+    // What may be the only right copy stays.
+    seen.views.insert(id("r1"), View::Wrong { reason: "other content".into() });
+    assert_eq!(decide(&seen), "park Stale from sent, alarm: other content");
+    for (view, expected) in [
+        (View::Unknown { fault: Fault::Unreachable, reason: "refused".into() }, "cannot look"),
+        (View::Resting { reason: "away".into() }, "site rests"),
+    ] {
+        seen.views.insert(id("r1"), view);
+        assert_eq!(decide(&seen), expected);
+    }
+    // Somebody asks, and nothing is to be put away.
+    seen.jobs.remove(0);
+    assert_eq!(decide(&seen), "retire, unseen");
 }
 
 #[test]

@@ -54,6 +54,7 @@ fn everything() -> Abilities {
         tells_space: true,
         longest_name: 255,
         takes_unicode: true,
+        tells_cases: Some(true),
         connections: Connections::AtLeast(3),
     }
 }

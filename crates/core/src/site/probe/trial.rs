@@ -79,6 +79,7 @@ impl<'a> Trial<'a> {
             tells_space: self.session.free_space(&RemotePath::base())?.is_some(),
             takes_unicode: self.takes_unicode()?,
             longest_name: self.longest_name()?,
+            tells_cases: self.tells_cases()?,
             connections: Connections::AtLeast(1),
         })
     }
@@ -188,6 +189,19 @@ impl<'a> Trial<'a> {
     fn takes_unicode(&mut self) -> Result<bool, ProbeError> {
         let path = self.take("ü")?;
         self.takes(path)
+    }
+
+    /// Returns whether a name in other letters is another name; `None` if a file cannot be seen under its own.
+    fn tells_cases(&mut self) -> Result<Option<bool>, ProbeError> {
+        let (lower, upper) = (self.take("case")?, self.take("CASE")?);
+        let is_put = allowed(self.put(&lower, 0, b"x"))?;
+        let is_seen = is_put && answered(self.session.stat(&lower))?.flatten().is_some();
+        let other = if is_seen { answered(self.session.stat(&upper))? } else { None };
+        if is_put {
+            allowed(self.session.remove(&lower))?;
+        }
+        self.names.give_back(&upper);
+        Ok(other.map(|entry| entry.is_none()))
     }
 
     fn longest_name(&mut self) -> Result<usize, ProbeError> {

@@ -45,7 +45,7 @@ fn f_06_a_note_that_cannot_be_opened_counts_for_its_own_build_and_stops_no_other
     let hold = Hold { record: record("r2"), reason: "wrong".into(), since: now(), host: "ebb".into() };
     world.spool.put_note(&hold).unwrap();
     let job = world.stage("one");
-    let release = Release::key_of("intraware", &job.manifest.place);
+    let release = Release::keys_of("intraware", &job.manifest.place).0;
     // Nobody opens a link here, whoever he is: it stands for every file that is listed and not given.
     for path in ["holds/r1.json", "retry/r1.json", &format!("released/{}.json", release.0)] {
         symlink("elsewhere", world.dir.path().join(path)).unwrap();
@@ -57,19 +57,50 @@ fn f_06_a_note_that_cannot_be_opened_counts_for_its_own_build_and_stops_no_other
     assert!(retry.next_try < now() && retry.attempts == 1, "{retry:?}");
     assert!(world.spool.notes::<Release>().unwrap().is_empty());
     assert_eq!(world.spool.released("intraware", &job).unwrap(), Released::Before(None));
-    assert_eq!(world.spool.released("mirror", &job).unwrap(), Released::Never);
+    assert_eq!(world.spool.released("mirror", &job).unwrap(), Released::NotKnown);
     // What is known anew takes the place of it.
     world.spool.put_note(&Retry { reason: "again".into(), ..retry }).unwrap();
     assert_eq!(world.spool.notes::<Retry>().unwrap()[0].reason, "again");
 }
 
 #[test]
-fn a_release_is_known_by_site_and_place() {
-    let place = Place::of_build(b"blast/p7").unwrap();
-    let key = Release::key_of("intraware", &place);
-    assert_eq!(key, Release::key_of("intraware", &place));
-    assert_ne!(key, Release::key_of("mirror", &place));
-    assert_ne!(key, Release::key_of("intraware", &Place::of_build(b"blast/p8").unwrap()));
+fn f_01_a_release_is_known_by_site_and_place_and_by_other_letters_unless_the_site_tells_them_apart() {
+    let world = World::new();
+    let release = |dir: &[u8], generation: &str| Release {
+        site: "intraware".into(),
+        place: Place::of_build(dir).unwrap(),
+        record: "r1".parse().unwrap(),
+        generation: Some(generation.parse().unwrap()),
+        at: now(),
+    };
+    let staged = world.stage("abc");
+    let released = |site: &str, dir: &[u8]| {
+        let mut job = staged.clone();
+        job.manifest.place = Place::of_build(dir).unwrap();
+        world.spool.released(site, &job).unwrap()
+    };
+    let before = |release: &Release| Released::Before(release.generation);
+    let small = release(b"blast/p7", "0123456789ab");
+    world.spool.note_release(&small).unwrap();
+    assert!(world.spool.is_noted(&small).unwrap());
+    assert_eq!(released("intraware", b"blast/p7"), before(&small));
+    assert_eq!(released("intraware", b"Blast/P7"), before(&small));
+    assert_eq!(released("intraware", b"blast/p8"), Released::NotKnown);
+    assert_eq!(released("mirror", b"blast/p7"), Released::NotKnown);
+
+    world.spool.keep_capabilities(&capabilities("intraware")).unwrap();
+    assert_eq!(released("intraware", b"Blast/P7"), Released::NotKnown);
+    let large = release(b"Blast/P7", "ba9876543210");
+    world.spool.note_release(&large).unwrap();
+    assert_eq!(released("intraware", b"Blast/P7"), before(&large));
+    assert_eq!(released("intraware", b"blast/p7"), before(&small));
+
+    // As programs before this one have noted it.
+    let old = release(b"blast/Old", "0123456789ab");
+    let key = NoteKey::hashed("intraware\0blast/Old/Old.tar.gz").0;
+    fs::write(world.dir.path().join(format!("released/{key}.json")), serde_json::to_vec(&old).unwrap())
+        .unwrap();
+    assert_eq!(released("intraware", b"blast/Old"), before(&old));
 }
 
 fn capabilities(site: &str) -> Capabilities {
@@ -94,6 +125,7 @@ fn capabilities(site: &str) -> Capabilities {
             tells_space: false,
             longest_name: 143,
             takes_unicode: true,
+            tells_cases: Some(true),
             connections: Connections::AtMost(3),
         },
     }

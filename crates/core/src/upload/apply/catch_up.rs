@@ -7,9 +7,9 @@
 use std::fs::File;
 
 use super::hand_in::DeskOf;
-use super::transfer::Shelf;
+use super::transfer::{Shelf, ours, subject};
 use super::{End, Lines, Outcome, Task, Trouble, Uploader, Worker, fault_of, guard, outcome};
-use crate::deliver::{self, Released, Stuck};
+use crate::deliver::{self, DeliverError, Final, Released, Stuck, moved_aside};
 use crate::lock::{Lock, LockError};
 use crate::retry;
 use crate::spool::{Attempts, Found, Job, Receipt, Room};
@@ -96,12 +96,30 @@ impl<'r> Worker<'r> {
     ) -> Result<Receipt, Trouble> {
         let ready = self.stage(job, shelf, payload)?;
         // What customers have stays as it is.
-        if !(ready.staged.is_final() && ready.released != Released::Never) {
+        if !(ready.staged.is_final() && ready.released != Released::NotKnown) {
+            self.make_way(job, shelf, ready.released)?;
             let sidecars = self.run.uploader.spool.sidecars(job)?;
             let session = self.link_to(shelf).open().map_err(Trouble::Connect)?;
             deliver::put_sidecars(session, &job.manifest.place, job.id.generation, &sidecars)?;
         }
         self.commit(job, ready, lock)
+    }
+
+    /// Makes sure that the sidecars of what stands at the final name may be replaced, and moves it aside.
+    fn make_way(&mut self, job: &Job, shelf: Shelf<'r>, released: Released) -> Result<(), Trouble> {
+        let Uploader { spool, destinations, log, .. } = *self.run.uploader;
+        let (to, place) = (&destinations[shelf.site], &job.manifest.place);
+        let session = self.link_to(shelf).open().map_err(Trouble::Connect)?;
+        let ours = || ours(spool, to.name(), job);
+        match deliver::clear_final(session, place, &job.manifest.digests, released, to.verify, &ours)? {
+            Final::Free | Final::Same(_) => {}
+            Final::MovedAside(aside) => {
+                log.note(subject(job, &job.id.to_string()), "U4", &moved_aside(place, &aside));
+            }
+            Final::Conflict => return Err(DeliverError::Conflict(place.payload()).into()),
+            Final::Foreign => return Err(DeliverError::Foreign(place.payload()).into()),
+        }
+        Ok(())
     }
 
     /// Notes that a site still lags, and returns what is to be said. What is not the site's own trouble ends it all.

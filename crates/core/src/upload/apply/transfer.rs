@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use super::hand_in::DeskOf;
 use super::{Lines, Run, Trouble, Uploader, Worker};
-use crate::deliver::{self, DeliverError, Delivered, Delivery, Released, Staged, Stop, Stuck};
+use crate::deliver::{
+    self, DeliverError, Delivered, Delivery, Ours, Released, Staged, Stop, Stuck, moved_aside,
+};
 use crate::exit::Fault;
 use crate::lock::Lock;
 use crate::retry;
@@ -112,12 +114,13 @@ impl<'r> Worker<'r> {
         }
         let session = link.open().map_err(Trouble::Connect)?;
         let released = spool.released(to.name(), job)?;
-        let go_on = || go_on(context);
+        let (go_on, ours) = (|| go_on(context), || ours(spool, to.name(), job));
         let delivery = Delivery {
             place: &job.manifest.place,
             digests: &job.manifest.digests,
             verify: to.verify,
             released,
+            ours: &ours,
             go_on: &go_on,
             pool: Some(pool),
             stuck: stuck_at(job, to.name()),
@@ -150,12 +153,13 @@ impl<'r> Worker<'r> {
         let subject = subject(job, &id);
         let session = self.link_to(shelf).open().map_err(Trouble::Connect)?;
         let held = RefCell::new(&mut *lock);
-        let go_on = || go_on(context);
+        let (go_on, ours) = (|| go_on(context), || ours(spool, to.name(), job));
         let delivery = Delivery {
             place: &job.manifest.place,
             digests: &job.manifest.digests,
             verify: to.verify,
             released,
+            ours: &ours,
             go_on: &go_on,
             pool: None,
             stuck: None,
@@ -171,10 +175,14 @@ impl<'r> Worker<'r> {
             // A lost lock is not somebody's decision: it ends the run.
             lock.confirm()?;
         }
+        let delivery = delivered?;
+        if let Some(aside) = &delivery.moved_aside {
+            log.note(subject, "U4", &moved_aside(&job.manifest.place, aside));
+        }
         Ok(Receipt {
             format: 1,
             site: to.name().to_owned(),
-            delivery: delivered?,
+            delivery,
             peer: session.peer(),
             path: job.manifest.place.payload(),
             delivered: context.now(),
@@ -259,6 +267,11 @@ pub(super) fn subject<'s>(job: &'s Job, id: &'s str) -> Subject<'s> {
 
 pub(super) fn go_on(context: &RunContext) -> Result<(), Stop> {
     context.stop.check().map_err(|e| Stop(e.to_string()))
+}
+
+/// Returns what of ours may give way to a job, as far as can be known without its record: nothing that was prepared later.
+pub(super) fn ours(spool: &Spool, site: &str, job: &Job) -> Result<Ours, Stop> {
+    spool.ours(site, job, false).map_err(|error| Stop(chain(&error)))
 }
 
 /// Refuses the final rename if the build is held by now, or if something was released under that name since the

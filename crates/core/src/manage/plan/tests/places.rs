@@ -1,6 +1,7 @@
 //! Which sites a build goes to, and who may have a place there.
 
 use super::*;
+use crate::spool::Release;
 
 #[test]
 fn a_build_goes_to_the_sites_that_take_it_and_one_that_none_takes_is_an_error() {
@@ -55,7 +56,7 @@ fn a_place_that_was_released_for_another_record_at_one_site_is_taken() {
     seen.sources.insert(id("r1"), found("a"));
     let place = Place::of_build(b"blast/p7").unwrap();
     let release = Release { site: "mirror".into(), place, record: id("r2"), generation: None, at: now() };
-    seen.releases.insert(crate::spool::Note::key(&release), release);
+    seen.releases.push(release);
     assert!(
         short(&plan(&seen, &two, now()).builds[0]).starts_with("fail: blast/p7"),
         "{:?}",
@@ -68,13 +69,15 @@ fn a_place_that_was_released_for_another_record_at_one_site_is_taken() {
 fn two_records_with_one_place_at_the_site_do_not_race() {
     let mut seen = seen(vec![record("r2", Status::Empty), record("r1", Status::Empty)], vec![]);
     for (name, dir) in [("r1", "blast/p7"), ("r2", "blast/P7")] {
-        seen.sources.insert(id(name), found("a"));
-        seen.places.insert(id(name), Place::of_build(dir.as_bytes()).unwrap());
+        let place = Place::of_build(dir.as_bytes()).unwrap();
+        seen.sources.insert(id(name), Source::Found { place: place.clone(), survey: survey("a") });
+        seen.places.insert(id(name), place);
     }
     let builds = plan(&seen, &policy(), now()).builds;
     let of = |name: &str| short(builds.iter().find(|b| b.record.id == id(name)).unwrap());
     assert_eq!(of("r1"), "prepare");
-    assert!(of("r2").starts_with("fail: record r1 is delivered to the same place"));
+    let reason = "fail: record r1 is delivered to blast/p7/p7.tar.gz, which differs from blast/P7/P7.tar.gz in letter case";
+    assert!(of("r2").starts_with(reason), "{}", of("r2"));
     seen.records[0].status = Status::InProcess;
     let builds = plan(&seen, &policy(), now()).builds;
     assert!(builds.iter().any(|b| b.record.id == id("r1") && short(b).starts_with("fail: record r2")));
@@ -92,8 +95,55 @@ fn a_path_released_for_another_record_is_never_used_again() {
         generation: Some(digests("z").generation()),
         at: now(),
     };
-    seen.releases.insert(Release::key_of("intraware", &place), release);
+    seen.releases.push(release);
     assert!(decide(&seen).starts_with("fail: blast/p7/p7.tar.gz was released for record r9"));
+}
+
+#[test]
+fn f_01_a_path_released_in_other_letters_is_free_only_where_the_site_is_known_to_tell_them_apart() {
+    let mut seen = seen(vec![record("r1", Status::Empty)], vec![]);
+    seen.sources.insert(id("r1"), found("a"));
+    let place = Place::of_build(b"blast/P7").unwrap();
+    let release = Release { site: "intraware".into(), place, record: id("r9"), generation: None, at: now() };
+    seen.releases.push(release);
+    let reason = decide(&seen);
+    assert!(reason.starts_with("fail: blast/P7/P7.tar.gz was released for record r9"), "{reason}");
+    assert!(reason.contains("letter case alone, and site intraware may not tell them apart"), "{reason}");
+    seen.tells_cases.insert("intraware".into());
+    assert_eq!(decide(&seen), "prepare");
+    // The same letters are never free.
+    seen.releases[0].place = Place::of_build(b"blast/p7").unwrap();
+    assert!(decide(&seen).starts_with("fail: blast/p7/p7.tar.gz was released"));
+}
+
+#[test]
+fn f_23_a_build_that_needs_a_directory_where_another_has_a_file_names_that_one() {
+    let mut seen = seen(vec![record("r1", Status::Empty), record("r2", Status::Empty)], vec![]);
+    for (name, dir) in [("r1", "z/p"), ("r2", "z/p/p.tar.gz")] {
+        let place = Place::of_build(dir.as_bytes()).unwrap();
+        seen.sources.insert(id(name), Source::Found { place: place.clone(), survey: survey("a") });
+        seen.places.insert(id(name), place);
+    }
+    let builds = plan(&seen, &policy(), now()).builds;
+    let of = |name: &str| short(builds.iter().find(|b| b.record.id == id(name)).unwrap());
+    assert_eq!(of("r1"), "prepare");
+    assert!(of("r2").starts_with(
+        "fail: record r1 is delivered to z/p/p.tar.gz, and z/p/p.tar.gz/p.tar.gz.tar.gz needs a"
+    ));
+    // A sidecar is a file as well; and so it is the other way round, and of what was released.
+    seen.records.pop();
+    for (theirs, own) in [("blast/p7", "blast/p7/p7.tar.gz.MD5"), ("blast/p7/p7.tar.gz.MD5", "blast/p7")] {
+        seen.sources.insert(
+            id("r1"),
+            Source::Found { place: Place::of_build(own.as_bytes()).unwrap(), survey: survey("a") },
+        );
+        let place = Place::of_build(theirs.as_bytes()).unwrap();
+        let release =
+            Release { site: "intraware".into(), place, record: id("r9"), generation: None, at: now() };
+        seen.releases = vec![release];
+        seen.tells_cases.insert("intraware".into());
+        assert!(decide(&seen).contains("was released for record r9"), "{own}: {}", decide(&seen));
+    }
 }
 
 #[test]
