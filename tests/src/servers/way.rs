@@ -27,6 +27,13 @@ pub(crate) enum Way {
 /// The ways that are tried.
 pub(crate) const WAYS: [Way; 3] = [Way::Near, Way::Far(1), Way::Far(8)];
 
+impl Way {
+    /// Returns whether it leads to a server that speaks this: what is said over TLS, the line cannot understand.
+    pub(crate) fn leads_to(self, protocol: Protocol) -> bool {
+        self == Self::Near || protocol != Protocol::Ftps
+    }
+}
+
 impl fmt::Display for Way {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -49,7 +56,7 @@ impl Way {
         server.values.insert("connections".to_owned(), json!(connections));
         let (relay, line) = match protocol {
             Protocol::Sftp => (None, DelayLine::start(server.addr, DISTANCE)),
-            Protocol::Ftp => {
+            Protocol::Ftp | Protocol::Ftps => {
                 // The server announces ports of its own for data, so somebody has to understand that.
                 let relay = FtpRelay::start_far(server.addr, DISTANCE);
                 let line = DelayLine::start(relay.addr(), DISTANCE);
