@@ -39,6 +39,8 @@ pub enum Ports {
     ExtendedRefused,
     /// The same, where nothing is heard.
     ExtendedSilent,
+    /// Names ports for PASV at which nobody is.
+    PassiveRefused,
 }
 
 /// When a server speaks TLS.

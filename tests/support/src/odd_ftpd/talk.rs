@@ -195,12 +195,12 @@ impl Talk<'_> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let port = listener.local_addr()?.port();
         if verb == "PASV" {
-            self.data = Some(listener);
+            self.data = Some(listener).filter(|_| self.habits.ports != Ports::PassiveRefused);
             let [high, low] = port.to_be_bytes();
             return self.say(&format!("227 here (127,0,0,1,{high},{low})"));
         }
         match self.habits.ports {
-            Ports::Both => self.data = Some(listener),
+            Ports::Both | Ports::PassiveRefused => self.data = Some(listener),
             Ports::ExtendedRefused => drop(listener),
             Ports::ExtendedSilent => {
                 // A queue that is full takes nobody any more, and says nothing.

@@ -5,6 +5,7 @@
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
+use std::time::Duration;
 
 use super::control::{Control, Failure};
 use super::reply::{Reply, code, extended_port, passive_port};
@@ -37,13 +38,30 @@ impl From<Failure> for Ended {
 /// Makes data connections.
 pub(super) struct Channel {
     pub(super) tls: Option<Tls>,
-    /// Whether the server does not know EPSV.
-    only_passive: bool,
+    /// Whether the server does not know EPSV, or its ports cannot be reached.
+    pub(super) only_passive: bool,
+    /// Whether it knows EPSV, if it was asked.
+    knows_extended: Option<bool>,
+    /// Whether one was made.
+    pub(super) has_connected: bool,
+    /// Whether the first could not be made, because nobody was to be met at the port.
+    pub(super) is_blocked: bool,
+    /// How long the first is waited for.
+    first_patience: Duration,
 }
 
 impl Channel {
-    pub(super) fn new(tls: Option<Tls>) -> Self {
-        Self { tls, only_passive: false }
+    pub(super) fn new(tls: Option<Tls>, io_timeout: Duration) -> Self {
+        // There may be another way to try.
+        let first_patience = io_timeout / 2;
+        Self {
+            tls,
+            only_passive: false,
+            knows_extended: None,
+            has_connected: false,
+            is_blocked: false,
+            first_patience,
+        }
     }
 
     /// Writes all of `source` to a file and returns how many bytes that was.
@@ -148,14 +166,12 @@ impl Channel {
         &mut self,
         control: &mut Control,
         command: (&str, &str),
-    ) -> Result<Vec<String>, Failure> {
+    ) -> Result<Vec<String>, Ended> {
         let mut listing = Vec::new();
-        match self.fetch(control, command, 0, MAX_LISTING, &mut listing) {
-            Ok((_, true)) => {}
+        match self.fetch(control, command, 0, MAX_LISTING, &mut listing)? {
+            (_, true) => {}
             // What is missing in half a listing would count as absent.
-            Ok((_, false)) => return Err(Failure::Garbled("its listing ends before TLS does")),
-            Err(Ended::Site(failure) | Ended::NotBegun(failure)) => return Err(failure),
-            Err(Ended::Local(err)) => return Err(Failure::Lost(Some(err))),
+            (_, false) => return Err(Failure::Garbled("its listing ends before TLS does").into()),
         }
         let text = String::from_utf8_lossy(&listing);
         Ok(text.lines().map(str::to_owned).collect())
@@ -194,9 +210,14 @@ impl Channel {
     fn connect(&mut self, control: &mut Control) -> Result<TcpStream, Failure> {
         let port = self.port(control)?;
         let address = control.address()?;
-        match TcpStream::connect_timeout(&(address, port).into(), control.io_timeout) {
-            Ok(socket) => Ok(socket),
+        let patience = if self.has_connected { control.io_timeout } else { self.first_patience };
+        match TcpStream::connect_timeout(&(address, port).into(), patience) {
+            Ok(socket) => {
+                self.has_connected = true;
+                Ok(socket)
+            }
             Err(err) => {
+                self.is_blocked = !self.has_connected;
                 // The server may still wait for us and answer nothing else meanwhile.
                 control.give_up();
                 Err(match err.kind() {
@@ -208,10 +229,13 @@ impl Channel {
     }
 
     fn port(&mut self, control: &mut Control) -> Result<u16, Failure> {
+        let unnamed = Failure::Unfit("it names no port for data");
         if !self.only_passive {
+            self.knows_extended = Some(false);
             let reply = control.ask("EPSV", "")?;
             if reply.code == 229 {
-                return extended_port(reply.text()).ok_or(Failure::Unfit("it names no port for data"));
+                self.knows_extended = Some(true);
+                return extended_port(reply.text()).ok_or(unnamed);
             }
             if !reply.is_unknown() && reply.code != code::DATA_TLS {
                 return Err(Failure::Refused(reply));
@@ -219,8 +243,11 @@ impl Channel {
             self.only_passive = true;
         }
         match control.ask("PASV", "")? {
-            reply @ Reply { code: 227, .. } => {
-                passive_port(reply.text()).ok_or(Failure::Unfit("it names no port for data"))
+            reply @ Reply { code: 227, .. } => passive_port(reply.text()).ok_or(unnamed),
+            // What is remembered of it is no longer so.
+            _ if self.knows_extended.is_none() => {
+                self.only_passive = false;
+                self.port(control)
             }
             reply => Err(Failure::Refused(reply)),
         }

@@ -5,7 +5,9 @@
 //! there all the same, and only what they do not show has to be asked for in another way ([`super::look`]).
 
 use super::control::Failure;
+use super::data::Ended;
 use super::listing::{Facts, Line};
+use super::look::Entered;
 use super::reply::code;
 use super::session::Open;
 use crate::site::{EntryKind, RemotePath, SiteError, SiteErrorKind};
@@ -53,6 +55,47 @@ impl Listed {
 }
 
 impl Open {
+    /// Makes a directory and those above it where they are missing; returns how many it made.
+    pub(super) fn make_all(&mut self, dir: &RemotePath) -> Result<usize, SiteError> {
+        // In the usual case it is there, which costs one question instead of one a name.
+        if self.may_enter(dir)? {
+            return Ok(0);
+        }
+        let mut made = 0;
+        for dir in dir.with_parents() {
+            if self.may_enter(&dir)? {
+                continue;
+            }
+            let reply = self.control.ask("MKD", &self.at(&dir));
+            let reply = reply.map_err(|failure| self.error("making directory", &dir, failure))?;
+            if reply.is_done() {
+                made += 1;
+                continue;
+            }
+            // Somebody else may have made it meanwhile.
+            if self.may_enter(&dir)? {
+                continue;
+            }
+            let failure = self.control.doubt(Failure::Refused(reply));
+            let kind = match self.look(&dir)? {
+                Some(_) => SiteErrorKind::NotRegular,
+                None if failure.is_vague() => SiteErrorKind::Permission,
+                None => failure.kind(),
+            };
+            return Err(self.control.error_of(kind, &format!("making directory {dir}"), failure));
+        }
+        Ok(made)
+    }
+
+    /// Returns whether a directory that is to be made can be entered already; whatever else is said of it, making it says more.
+    fn may_enter(&mut self, dir: &RemotePath) -> Result<bool, SiteError> {
+        match self.try_to_enter(&self.at(dir)) {
+            Ok(Entered::Yes) => Ok(true),
+            Ok(Entered::No | Entered::Unclear(_)) => Ok(false),
+            Err(failure) => Err(self.error("making directory", dir, failure)),
+        }
+    }
+
     /// Returns the names in a directory.
     pub(super) fn names_in(&mut self, dir: &RemotePath) -> Result<Vec<String>, SiteError> {
         let at = self.at(dir);
@@ -80,7 +123,7 @@ impl Open {
     }
 
     fn names_by_facts(&mut self, dir: &RemotePath) -> Result<Vec<String>, SiteError> {
-        match self.channel.lines(&mut self.control, ("MLSD", "")) {
+        match self.listing(("MLSD", "")) {
             Ok(lines) => {
                 let facts = lines.iter().filter_map(|line| Some((Facts::parse(line)?, line)));
                 let names = facts.filter(|(facts, line)| !facts.is_about_directory(line));
@@ -152,6 +195,15 @@ impl Open {
         }
     }
 
+    /// Returns the lines that come over a connection for data.
+    fn listing(&mut self, command: (&str, &str)) -> Result<Vec<String>, Failure> {
+        match self.with_data(|channel, control| channel.lines(control, command)) {
+            Ok(lines) => Ok(lines),
+            Err(Ended::Site(failure) | Ended::NotBegun(failure)) => Err(failure),
+            Err(Ended::Local(err)) => Err(Failure::Lost(Some(err))),
+        }
+    }
+
     /// Returns what the server says in one of its ways to list, or `None` if it refuses.
     fn texts(&mut self, lister: Lister) -> Result<Option<Vec<String>>, Failure> {
         let argument = match lister {
@@ -163,7 +215,7 @@ impl Open {
             Lister::Data => "-a",
             Lister::Bare => "",
         };
-        match self.channel.lines(&mut self.control, ("LIST", argument)) {
+        match self.listing(("LIST", argument)) {
             Ok(lines) => Ok(Some(lines)),
             // Nothing is known, unless there are facts.
             Err(Failure::Refused(reply)) if reply.is_about_data() && !self.features.has("MLST") => {

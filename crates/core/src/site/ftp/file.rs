@@ -96,10 +96,12 @@ impl Open {
             // Some servers let nobody write to a file that exists.
             self.control.ask("DELE", &at)?;
         }
-        match self.channel.send(&mut self.control, ("STOR", &at), from, source, progress) {
+        let sent =
+            self.with_data(|channel, control| channel.send(control, ("STOR", &at), from, source, progress));
+        match sent {
             // It knows no positions, or allows none for what it is sent; to append is the same at the end.
             Err(Ended::NotBegun(failure)) if from > 0 && there == Some(from) && failure.is_objection() => {
-                self.channel.send(&mut self.control, ("APPE", &at), 0, source, progress)
+                self.with_data(|channel, control| channel.send(control, ("APPE", &at), 0, source, progress))
             }
             sent => sent,
         }
@@ -129,8 +131,11 @@ impl Open {
                 // Some servers keep modes to themselves, and deliver files all the same.
                 Ok(reply) => {
                     let site = &self.control.peer;
-                    tracing::warn!(%site, %path, code = reply.code, "the site does not let us set the mode");
-                    self.sets_modes = !reply.is_unknown();
+                    tracing::info!(%site, %path, code = reply.code, "the site does not let us set the mode");
+                    if reply.is_unknown() {
+                        self.sets_modes = false;
+                        self.learn(|habits| habits.sets_modes = Some(false));
+                    }
                 }
                 Err(failure) => return Err(failed(self, failure)),
             }

@@ -13,12 +13,11 @@ use super::directory::Lister;
 use super::file::Use;
 use super::hash::Hasher;
 use super::login::{Features, Login, log_in};
-use super::look::Entered;
 use super::reply::quoted_path;
 use super::{BasePath, FtpSettings};
 use crate::digest::Sha256Hex;
 use crate::foreign;
-use crate::site::{Entry, EntryKind, RemotePath, Session, SiteError, SiteErrorKind};
+use crate::site::{Entry, EntryKind, Habits, RemotePath, Session, SiteError, SiteErrorKind};
 
 /// An open session.
 pub(super) struct Open {
@@ -63,7 +62,7 @@ impl Open {
         };
         let mut open = Self {
             control,
-            channel: Channel::new(tls),
+            channel: Channel::new(tls, settings.io_timeout),
             hasher: Hasher::among(&features),
             features,
             base: base.clone(),
@@ -77,6 +76,8 @@ impl Open {
             settings: settings.clone(),
             sets_modes: true,
         };
+        open.channel.only_passive = open.habits().takes_epsv == Some(false);
+        open.sets_modes = open.habits().sets_modes != Some(false);
         match open.enter(&base) {
             Ok(true) => {
                 open.control.deadline = None;
@@ -106,6 +107,47 @@ impl Open {
         Ok(())
     }
 
+    /// Returns what is known of the server.
+    fn habits(&self) -> Habits {
+        self.settings.known.habits(&self.peer())
+    }
+
+    /// Takes note of a habit of the server.
+    pub(super) fn learn(&self, change: impl FnOnce(&mut Habits)) {
+        self.settings.known.learn(&self.peer(), change);
+    }
+
+    /// Does something that takes a connection for data. If nobody is to be met at a port that `EPSV` has named, it is done
+    /// once more over a new connection and by `PASV`, which is what packet filters read; and that is kept.
+    pub(super) fn with_data<T>(
+        &mut self,
+        mut action: impl FnMut(&mut Channel, &mut Control) -> Result<T, Ended>,
+    ) -> Result<T, Ended> {
+        let failure = match action(&mut self.channel, &mut self.control) {
+            Err(Ended::NotBegun(failure)) if self.channel.is_blocked => failure,
+            ended => return ended,
+        };
+        let (dir, knew) = (self.entered.clone(), self.channel.only_passive);
+        if knew {
+            // It was another way once, and that is asked again by the next connection.
+            self.learn(|habits| habits.takes_epsv = None);
+            return Err(Ended::NotBegun(failure));
+        }
+        if self.renew().is_err() {
+            return Err(Ended::NotBegun(failure));
+        }
+        self.channel.only_passive = true;
+        if let Some(dir) = dir {
+            self.enter(&dir)?;
+        }
+        let ended = action(&mut self.channel, &mut self.control);
+        if self.channel.has_connected {
+            tracing::info!(site = %self.control.peer, "ports of EPSV cannot be reached; PASV is used from now on");
+            self.learn(|habits| habits.takes_epsv = Some(false));
+        }
+        ended
+    }
+
     /// Returns the absolute path of one below the base.
     pub(super) fn at(&self, path: &RemotePath) -> String {
         join(&self.base, path.as_str())
@@ -119,15 +161,6 @@ impl Open {
             true => format!("./{}", path.name()),
             false => self.at(path),
         })
-    }
-
-    /// Returns whether a directory that is to be made can be entered already; whatever else is said of it, making it says more.
-    fn may_enter(&mut self, dir: &RemotePath) -> Result<bool, SiteError> {
-        match self.try_to_enter(&self.at(dir)) {
-            Ok(Entered::Yes) => Ok(true),
-            Ok(Entered::No | Entered::Unclear(_)) => Ok(false),
-            Err(failure) => Err(self.error("making directory", dir, failure)),
-        }
     }
 
     pub(super) fn error(&self, doing: &str, path: &RemotePath, failure: Failure) -> SiteError {
@@ -155,34 +188,7 @@ impl Session for Open {
     }
 
     fn make_dirs(&mut self, dir: &RemotePath) -> Result<usize, SiteError> {
-        // In the usual case it is there, which costs one question instead of one a name.
-        if self.may_enter(dir)? {
-            return Ok(0);
-        }
-        let mut made = 0;
-        for dir in dir.with_parents() {
-            if self.may_enter(&dir)? {
-                continue;
-            }
-            let reply = self.control.ask("MKD", &self.at(&dir));
-            let reply = reply.map_err(|failure| self.error("making directory", &dir, failure))?;
-            if reply.is_done() {
-                made += 1;
-                continue;
-            }
-            // Somebody else may have made it meanwhile.
-            if self.may_enter(&dir)? {
-                continue;
-            }
-            let failure = self.control.doubt(Failure::Refused(reply));
-            let kind = match self.look(&dir)? {
-                Some(_) => SiteErrorKind::NotRegular,
-                None if failure.is_vague() => SiteErrorKind::Permission,
-                None => failure.kind(),
-            };
-            return Err(self.control.error_of(kind, &format!("making directory {dir}"), failure));
-        }
-        Ok(made)
+        self.make_all(dir)
     }
 
     fn put(
@@ -230,7 +236,10 @@ impl Session for Open {
             return Ok(0);
         }
         let at = self.at(path);
-        match self.channel.receive(&mut self.control, ("RETR", &at), from, size - from, sink) {
+        let left = size - from;
+        let fetched =
+            self.with_data(|channel, control| channel.receive(control, ("RETR", &at), from, left, sink));
+        match fetched {
             Ok(read) if read >= size - from => Ok(read),
             Ok(read) => {
                 let why = format!(
@@ -367,11 +376,11 @@ impl Session for Open {
     }
 
     fn appends(&self) -> Option<bool> {
-        self.settings.known.habits(&self.peer()).appends
+        self.habits().appends
     }
 
     fn cannot_append(&mut self) {
-        self.settings.known.learn(&self.peer(), |habits| habits.appends = Some(false));
+        self.learn(|habits| habits.appends = Some(false));
     }
 
     /// FTP has no word for it.

@@ -1,6 +1,6 @@
 //! Servers with habits of their own.
 
-use intraware_test_support::odd_ftpd::{Habits as Odd, Listing, OddFtpd, Tls};
+use intraware_test_support::odd_ftpd::{Habits as Odd, Listing, OddFtpd, Ports, Tls};
 
 use super::*;
 use crate::site::servers::odd_settings;
@@ -168,4 +168,43 @@ fn p_12_data_that_is_not_protected_is_a_matter_of_configuration() {
     assert_eq!(err.kind, SiteErrorKind::Configuration, "{err:?}");
     assert!(err.message.contains("PBSZ 0") && err.message.contains("TLS for data"), "{err}");
     assert!(!ftpd.take_commands().iter().any(|line| line.starts_with("STOR")));
+}
+
+#[test]
+fn f_13_ports_of_pasv_are_tried_where_those_of_epsv_are_dead_and_from_then_on() {
+    for ports in [Ports::ExtendedRefused, Ports::ExtendedSilent] {
+        let (ftpd, settings) = start(Odd { ports, lists_itself: false, stat_lists: false, ..Odd::default() });
+        let settings = FtpSettings { io_timeout: SHORT * 2, ..settings };
+        serves(connect(settings.clone()).as_mut());
+        put(connect(settings.clone()).as_mut(), "a/new", b"x").unwrap();
+        let asked = |lines: Vec<String>| lines.iter().filter(|line| *line == "EPSV").count();
+        assert_eq!(asked(ftpd.take_commands()), 1, "{ports:?}");
+        // Another filter now: what is known is asked again, after a failure.
+        ftpd.change(|odd| odd.ports = Ports::PassiveRefused);
+        put(connect(settings.clone()).as_mut(), "a/newer", b"x").unwrap_err();
+        put(connect(settings.clone()).as_mut(), "a/newer", b"x").unwrap();
+        // Another server: it is asked for both.
+        let (_ftpd, other) = start(Odd { lacks: &["MLST", "MLSD", "PASV"], ..Odd::default() });
+        settings.known.learn(&connect(other.clone()).peer(), |habits| habits.takes_epsv = Some(false));
+        put(connect(FtpSettings { known: settings.known, ..other }).as_mut(), "new", b"x").unwrap();
+    }
+}
+
+#[test]
+fn f_13_a_put_begins_once_more_in_its_directory() {
+    let (ftpd, settings) = start(Odd { ports: Ports::ExtendedRefused, ..Odd::default() });
+    std::fs::create_dir(ftpd.root().join("dir")).unwrap();
+    std::fs::write(ftpd.root().join("dir/x"), "hello").unwrap();
+    let mut session = connect(settings);
+    assert_eq!(session.put(&path("dir/x"), 5, &mut &b" world"[..], &mut |_| ()).unwrap(), 6);
+    assert_eq!(std::fs::read(ftpd.root().join("dir/x")).unwrap(), b"hello world");
+}
+
+#[test]
+fn p_8_a_server_that_sets_no_modes_is_asked_once() {
+    let (ftpd, settings) = start(Odd { lacks: &["MLST", "MLSD", "SITE"], ..Odd::default() });
+    for name in ["a", "b"] {
+        put(connect(settings.clone()).as_mut(), name, b"x").unwrap();
+    }
+    assert_eq!(ftpd.take_commands().iter().filter(|line| line.starts_with("SITE")).count(), 1);
 }
