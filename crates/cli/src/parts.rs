@@ -286,7 +286,10 @@ pub fn signing_key(config: &Config, context: &RunContext) -> Result<SigningKey, 
     if let Some(at) = key.expires()
         && at.duration_since(context.now()).as_hours() < EXPIRY_WARNING.as_secs().div_ceil(3600) as i64
     {
-        tracing::warn!("the signing key {} expires on {at:.0}; prepare its successor", key.fingerprint());
+        let (key, extend) = (key.fingerprint(), key.extend());
+        tracing::warn!(
+            "the signing key {key} expires on {at:.0}; extend it with {extend}, or prepare its successor"
+        );
     }
     Ok(key)
 }

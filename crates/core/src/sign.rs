@@ -14,6 +14,7 @@
 mod certificate;
 mod choose;
 mod error;
+mod fit;
 mod payload;
 
 use std::fmt;
@@ -24,6 +25,7 @@ use openpgp::cert::Cert;
 use openpgp::crypto::{KeyPair, Password};
 use openpgp::packet::Key;
 use openpgp::packet::key::{SecretKeyMaterial, SecretParts, UnspecifiedRole};
+use openpgp::types::SymmetricAlgorithm;
 use sequoia_openpgp as openpgp;
 
 pub use certificate::Certificate;
@@ -45,6 +47,8 @@ pub struct SigningKey {
     armored: Vec<u8>,
     pair: KeyPair,
     expires: Option<Timestamp>,
+    extend: String,
+    warning: Option<String>,
 }
 
 impl SigningKey {
@@ -57,9 +61,11 @@ impl SigningKey {
     ) -> Result<Self, KeyError> {
         let cert = certificate::parse_one(exported)?;
         let chosen = choose::signing_key(&cert, now, policy)?;
+        let warning = fit::disturbing_part(&cert);
         let pair = unlock(chosen.key, passphrase)?;
         let certificate = Certificate::new(cert.strip_secret_key_material(), policy);
-        Ok(Self { armored: certificate.to_armored()?, certificate, pair, expires: chosen.expires })
+        let choose::Chosen { expires, extend, .. } = chosen;
+        Ok(Self { armored: certificate.to_armored()?, certificate, pair, expires, extend, warning })
     }
 
     /// Returns the fingerprint of the whole key, which is how people name it.
@@ -77,6 +83,16 @@ impl SigningKey {
         self.expires
     }
 
+    /// Returns the command with which a person extends the key.
+    pub fn extend(&self) -> &str {
+        &self.extend
+    }
+
+    /// Returns what may keep some customers from using the key, if something does.
+    pub fn warning(&self) -> Option<&str> {
+        self.warning.as_deref()
+    }
+
     /// Returns the public key for customers, armored, without any secret.
     pub fn certificate(&self) -> Vec<u8> {
         self.armored.clone()
@@ -90,7 +106,8 @@ impl SigningKey {
     /// Begins a signature that is made at `now`.
     pub fn signer(&self, now: Timestamp) -> Result<PayloadSigner<'_>, KeyError> {
         if let Some(at) = self.expires.filter(|&at| at <= now) {
-            return Err(KeyError::Expired { key: self.signing_fingerprint(), at });
+            let (key, extend) = (self.signing_fingerprint(), self.extend.clone());
+            return Err(KeyError::Expired { key, at, extend });
         }
         PayloadSigner::new(&self.certificate, &self.pair, now)
     }
@@ -116,13 +133,19 @@ fn unlock(key: Key<SecretParts, UnspecifiedRole>, passphrase: Option<&Secret>) -
     let fingerprint = key.fingerprint().to_hex();
     let unlocked = match key.secret() {
         SecretKeyMaterial::Unencrypted(_) => key,
-        SecretKeyMaterial::Encrypted(_) => {
+        SecretKeyMaterial::Encrypted(locked) => {
+            let cipher = locked.algo();
             let Some(passphrase) = passphrase else {
                 return Err(KeyError::PassphraseMissing { key: fingerprint });
             };
             // What decryption reports depends on which garbage a wrong passphrase produced; it says nothing.
-            key.decrypt_secret(&Password::from(passphrase.expose()))
-                .map_err(|_| KeyError::WrongPassphrase { key: fingerprint.clone() })?
+            key.decrypt_secret(&Password::from(passphrase.expose())).map_err(|_| match cipher {
+                SymmetricAlgorithm::AES128 | SymmetricAlgorithm::AES192 | SymmetricAlgorithm::AES256 => {
+                    KeyError::WrongPassphrase { key: fingerprint.clone() }
+                }
+                // What the library says of the others is not always so.
+                cipher => KeyError::OddCipher { key: fingerprint.clone(), cipher },
+            })?
         }
     };
     unlocked.into_keypair().map_err(|source| KeyError::Unusable { key: fingerprint, source: source.into() })

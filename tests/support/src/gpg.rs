@@ -81,6 +81,17 @@ impl Gnupg {
         succeed(&mut gpg, b"");
     }
 
+    /// Extends a key as `gpg --quick-set-expire` does: the primary key, and then all subkeys.
+    pub fn extend(&self, fingerprint: &str, period: &str) {
+        self.run(&["--quick-set-expire", fingerprint, period]);
+        self.run(&["--quick-set-expire", fingerprint, period, "*"]);
+    }
+
+    /// Runs `gpg` with these arguments, which must succeed.
+    pub fn run(&self, arguments: &[&str]) {
+        succeed(self.gpg("").args(arguments), b"");
+    }
+
     /// Revokes a key with the certificate that `gpg` made together with it.
     pub fn revoke(&self, fingerprint: &str) {
         let path = self.home().join("openpgp-revocs.d").join(format!("{fingerprint}.rev"));

@@ -7,7 +7,7 @@ use openpgp::Packet;
 use openpgp::armor::{Kind, Writer};
 use openpgp::cert::{Cert, CertParser};
 use openpgp::crypto::hash;
-use openpgp::packet::Signature;
+use openpgp::packet::{Signature, Tag};
 use openpgp::parse::Parse;
 use openpgp::parse::stream::{DetachedVerifierBuilder, MessageLayer, MessageStructure, VerificationHelper};
 use openpgp::policy::{HashAlgoSecurity, Policy};
@@ -92,13 +92,32 @@ impl Certificate {
 
 /// Reads the one key in `exported`.
 pub(super) fn parse_one(exported: &[u8]) -> Result<Cert, KeyError> {
-    let malformed = |e: Box<_>| KeyError::Malformed(Some(e));
+    let malformed = |e: Box<_>| match unknown_version(exported) {
+        Some(version) => KeyError::Version { version },
+        None => KeyError::Malformed(Some(e)),
+    };
     let mut certs = CertParser::from_bytes(exported).map_err(|e| malformed(e.into()))?;
-    let cert = certs.next().ok_or(KeyError::Malformed(None))?.map_err(|e| malformed(e.into()))?;
+    let cert = match certs.next() {
+        Some(cert) => cert.map_err(|e| malformed(e.into()))?,
+        None => match unknown_version(exported) {
+            Some(version) => return Err(KeyError::Version { version }),
+            None => return Err(KeyError::Malformed(None)),
+        },
+    };
     match certs.next() {
         None => Ok(cert),
         Some(Ok(_)) => Err(KeyError::Several),
         Some(Err(e)) => Err(malformed(e.into())),
+    }
+}
+
+/// Returns the version of the key in `exported`, if the library does not know it.
+fn unknown_version(exported: &[u8]) -> Option<u8> {
+    match Packet::from_bytes(exported) {
+        Ok(Packet::Unknown(unknown)) if matches!(unknown.tag(), Tag::SecretKey | Tag::PublicKey) => {
+            unknown.body().first().copied()
+        }
+        _ => None,
     }
 }
 

@@ -1,105 +1,139 @@
 //! Which part of a key signs, and if none may, the reason that helps most.
 //!
-//! Of several that may sign, the newest does, as with GnuPG.
+//! Of several that may sign and whose signatures customers can verify ([`fit`](super::fit)), the newest does, as with GnuPG.
 
 use jiff::Timestamp;
 use openpgp::cert::Cert;
 use openpgp::cert::amalgamation::ValidAmalgamation;
 use openpgp::cert::amalgamation::key::ValidErasedKeyAmalgamation;
-use openpgp::crypto::mpi::PublicKey;
 use openpgp::packet::Key;
 use openpgp::packet::key::{PublicParts, SecretKeyMaterial, SecretParts, UnspecifiedRole};
-use openpgp::types::RevocationStatus;
+use openpgp::types::{HashAlgorithm, RevocationStatus};
 use sequoia_openpgp as openpgp;
 
+use super::fit::{self, weakness};
 use super::{KeyError, KeyPolicy, name_of, policy_at, system_time};
-
-/// Fewest bits of an RSA key that signs.
-const MIN_RSA_BITS: usize = 3072;
 
 /// A part of a key that may sign and has its secret.
 pub(super) struct Chosen {
     pub(super) key: Key<SecretParts, UnspecifiedRole>,
     /// When it or the key it belongs to expires.
     pub(super) expires: Option<Timestamp>,
+    /// How that is put off.
+    pub(super) extend: String,
 }
 
 /// Returns what to sign with at `now`.
 pub(super) fn signing_key(cert: &Cert, now: Timestamp, policy: KeyPolicy) -> Result<Chosen, KeyError> {
     match choose(cert, now, policy) {
         Err(_) if !policy.accept_sha1 => match choose(cert, now, KeyPolicy { accept_sha1: true }) {
-            Ok(_) => Err(KeyError::Sha1 { key: name_of(cert) }),
+            Ok(_) => Err(KeyError::WeakHash { key: name_of(cert), hash: HashAlgorithm::SHA1 }),
             Err(error) => Err(error),
         },
         chosen => chosen,
     }
 }
 
-type Part<'c> = ValidErasedKeyAmalgamation<'c, PublicParts>;
+pub(super) type Part<'c> = ValidErasedKeyAmalgamation<'c, PublicParts>;
 
 fn choose(cert: &Cert, now: Timestamp, policy: KeyPolicy) -> Result<Chosen, KeyError> {
-    let standard = policy_at(now, policy);
-    let valid = cert.with_policy(&standard, system_time(now)).map_err(|cause| unbound(cert, now, cause))?;
-    if let RevocationStatus::Revoked(_) = valid.revocation_status() {
-        return Err(KeyError::Revoked { key: name_of(cert) });
+    let key = || name_of(cert);
+    if let Some(what) = fit::unknown_part(cert) {
+        return Err(KeyError::UnknownPart { key: key(), what });
     }
-    let primary = valid.keys().next().ok_or_else(|| KeyError::NotForSigning { key: name_of(cert) })?;
-    alive(&primary, now)?;
+    let standard = policy_at(now, policy);
+    let valid =
+        cert.with_policy(&standard, system_time(now)).map_err(|cause| unbound(cert, now, policy, cause))?;
+    if let RevocationStatus::Revoked(_) = valid.revocation_status() {
+        return Err(KeyError::Revoked { key: key() });
+    }
+    let primary = valid.keys().next().ok_or_else(|| KeyError::NotForSigning { key: key() })?;
+    let fit::Primary { expires, by_direct_key } = fit::primary(&valid);
+    let extend_primary = extend(cert, &primary, by_direct_key);
+    alive(&primary, expires, &extend_primary, now)?;
+    if let Some(what) = weakness(primary.key()) {
+        return Err(KeyError::Weak { key: key(), what });
+    }
+    fit::user_id(&valid, policy)?;
 
     let parts: Vec<Part<'_>> = valid.keys().for_signing().collect();
     if parts.is_empty() {
-        return Err(KeyError::NotForSigning { key: name_of(cert) });
+        let unfit = fit::unfit_subkey(cert, now, policy);
+        return Err(unfit.unwrap_or_else(|| KeyError::NotForSigning { key: key() }));
     }
     let mut parts: Vec<Part<'_>> = parts.into_iter().filter(|part| has_secret(part.key())).collect();
     parts.sort_by_key(|part| part.key().creation_time());
-    let mut error = KeyError::NoSecret { key: name_of(cert) };
+    let mut error = KeyError::NoSecret { key: key() };
     for part in parts.iter().rev() {
-        match may_sign(part, now) {
-            Ok(key) => return Ok(Chosen { key, expires: earliest(expiry(&primary), expiry(part)) }),
+        let at = expiry(part);
+        let is_first = at.is_some_and(|at| expires.is_none_or(|primary| at < primary));
+        let extend = if is_first { extend(cert, part, false) } else { extend_primary.clone() };
+        match may_sign(part, &extend, now, policy) {
+            Ok(key) => return Ok(Chosen { key, expires: earliest(expires, at), extend }),
             Err(reason) => error = reason,
         }
     }
     Err(error)
 }
 
-fn may_sign(part: &Part<'_>, now: Timestamp) -> Result<Key<SecretParts, UnspecifiedRole>, KeyError> {
+fn may_sign(
+    part: &Part<'_>,
+    extend: &str,
+    now: Timestamp,
+    policy: KeyPolicy,
+) -> Result<Key<SecretParts, UnspecifiedRole>, KeyError> {
     let name = part.key().fingerprint().to_hex();
     if let RevocationStatus::Revoked(_) = part.revocation_status() {
         return Err(KeyError::Revoked { key: name });
     }
-    alive(part, now)?;
+    alive(part, expiry(part), extend, now)?;
     if let Some(what) = weakness(part.key()) {
         return Err(KeyError::Weak { key: name, what });
+    }
+    if let Some(hash) = fit::unverified_binding(part.binding_signature(), policy) {
+        return Err(KeyError::WeakHash { key: name_of(part.cert()), hash });
     }
     let key = part.key().clone().parts_into_secret();
     key.map_err(|source| KeyError::Unusable { key: name, source: source.into() })
 }
 
-fn alive(part: &Part<'_>, now: Timestamp) -> Result<(), KeyError> {
+fn alive(part: &Part<'_>, expires: Option<Timestamp>, extend: &str, now: Timestamp) -> Result<(), KeyError> {
     let key = part.key().fingerprint().to_hex();
     if let Some(from) = timestamp(part.key().creation_time()).filter(|&from| from > now) {
         return Err(KeyError::NotYetValid { key, from });
     }
-    match expiry(part).filter(|&at| at <= now) {
-        Some(at) => Err(KeyError::Expired { key, at }),
+    match expires.filter(|&at| at <= now) {
+        Some(at) => Err(KeyError::Expired { key, at, extend: extend.to_owned() }),
         None => part.alive().map_err(|source| KeyError::Unusable { key, source: source.into() }),
     }
+}
+
+/// Returns the command that lets a part of the key live longer, as a person has to type it.
+fn extend(cert: &Cert, part: &Part<'_>, by_direct_key: bool) -> String {
+    let (key, part) = (name_of(cert), part.key().fingerprint().to_hex());
+    if by_direct_key {
+        // GnuPG renews the user ID's signature, heeds this one, and says nothing.
+        return format!("sq key expire --cert {key} --expiration 2y");
+    }
+    let part = if part == key { String::new() } else { format!(" {part}") };
+    format!("gpg --quick-set-expire {key} 2y{part}")
 }
 
 /// Returns why a key has no valid self-signature at `now`.
 fn unbound(
     cert: &Cert,
     now: Timestamp,
+    policy: KeyPolicy,
     cause: impl Into<Box<dyn std::error::Error + Send + Sync>>,
 ) -> KeyError {
     let (key, primary) = (name_of(cert), cert.primary_key().key());
     if let Some(what) = weakness(primary.role_as_unspecified()) {
         return KeyError::Weak { key, what };
     }
-    match timestamp(primary.creation_time()).filter(|&from| from > now) {
-        Some(from) => KeyError::NotYetValid { key, from },
-        None => KeyError::Unusable { key, source: cause.into() },
+    if let Some(from) = timestamp(primary.creation_time()).filter(|&from| from > now) {
+        return KeyError::NotYetValid { key, from };
     }
+    fit::unbound(cert, now, policy).unwrap_or_else(|| KeyError::Unusable { key, source: cause.into() })
 }
 
 /// A stub for a smart card, or for a primary key whose secret was not exported, is no secret.
@@ -111,20 +145,8 @@ fn has_secret(key: &Key<PublicParts, UnspecifiedRole>) -> bool {
     }
 }
 
-fn weakness(key: &Key<PublicParts, UnspecifiedRole>) -> Option<String> {
-    // Version 6 is hashed in another way, and GnuPG, which is what customers have, cannot verify it.
-    if key.version() != 4 {
-        return Some(format!("of OpenPGP version {}", key.version()));
-    }
-    match key.mpis() {
-        PublicKey::RSA { n, .. } if n.bits() < MIN_RSA_BITS => Some(format!("RSA with {} bits", n.bits())),
-        PublicKey::RSA { .. } | PublicKey::EdDSA { .. } | PublicKey::ECDSA { .. } => None,
-        PublicKey::Ed25519 { .. } | PublicKey::Ed448 { .. } => None,
-        _ => Some(format!("of algorithm {}", key.pk_algo())),
-    }
-}
-
-fn expiry(part: &Part<'_>) -> Option<Timestamp> {
+/// Returns when a part expires by itself.
+pub(super) fn expiry(part: &Part<'_>) -> Option<Timestamp> {
     part.key_expiration_time().and_then(timestamp)
 }
 
@@ -132,6 +154,6 @@ fn earliest(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
     [a, b].into_iter().flatten().min()
 }
 
-fn timestamp(time: std::time::SystemTime) -> Option<Timestamp> {
+pub(super) fn timestamp(time: std::time::SystemTime) -> Option<Timestamp> {
     Timestamp::try_from(time).ok()
 }

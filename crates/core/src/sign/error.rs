@@ -1,6 +1,8 @@
 //! Why a key or a signature is of no use, each with what to do about it.
 
 use jiff::Timestamp;
+use openpgp::types::{HashAlgorithm, SymmetricAlgorithm};
+use sequoia_openpgp as openpgp;
 
 use crate::exit::Fault;
 
@@ -37,12 +39,14 @@ pub enum KeyError {
         from: Timestamp,
     },
     /// The key has expired.
-    #[error("signing key {key} expired at {at}; extend it with gpg --quick-set-expire and export it again")]
+    #[error("signing key {key} expired at {at}; extend it with {extend} and export it again")]
     Expired {
-        /// The key.
+        /// The key or subkey.
         key: String,
         /// Since when.
         at: Timestamp,
+        /// The command that extends it.
+        extend: String,
     },
     /// The key was revoked.
     #[error("signing key {key} is revoked; configure its successor")]
@@ -58,17 +62,64 @@ pub enum KeyError {
         /// The key.
         key: String,
     },
-    /// The key is held together by SHA-1 signatures.
+    /// The key is held together by signatures over a hash that customers' tools refuse.
     #[error(
-        "signing key {key} has self-signatures over SHA-1, which are refused today; renew them with \
-         gpg --cert-digest-algo SHA512 --quick-set-expire {key} 5y and export it again, or set signing.accept_sha1"
+        "signing key {key} has self-signatures over {hash}, which customers' tools refuse; renew them with \
+         gpg --cert-digest-algo SHA512 --quick-set-expire {key} 5y and export it again{}",
+        if *hash == HashAlgorithm::SHA1 { ", or set signing.accept_sha1" } else { "" }
     )]
-    Sha1 {
+    WeakHash {
         /// The key.
         key: String,
+        /// The hash.
+        hash: HashAlgorithm,
     },
-    /// The key's algorithm is too weak or not known.
-    #[error("signing key {key} is {what}; use RSA with 3072 bits or more, Ed25519, or a NIST curve")]
+    /// There is no user ID with which customers' tools take the key.
+    #[error(
+        "signing key {key} has {why}, and GnuPG takes no such key; add one with \
+         gpg --quick-add-uid {key} 'NAME <ADDRESS>' and export it again"
+    )]
+    NoUserId {
+        /// The key.
+        key: String,
+        /// What it has instead.
+        why: String,
+    },
+    /// Something belongs to the key that is not known here.
+    #[error(
+        "signing key {key} has {what} beside it, for which GnuPG 2.2 refuses all of the key; delete that with \
+         gpg --edit-key {key} and export it again"
+    )]
+    UnknownPart {
+        /// The key.
+        key: String,
+        /// What it is.
+        what: String,
+    },
+    /// The key is of a version that is not read.
+    #[error(
+        "the signing key is of OpenPGP version {version}; make one of version 4 with gpg --quick-generate-key"
+    )]
+    Version {
+        /// The version.
+        version: u8,
+    },
+    /// The secret is protected by a cipher of former times, and does not open.
+    #[error(
+        "cannot unlock signing key {key}: the passphrase is wrong, or its cipher {cipher} is not read here; \
+         correct signing.passphrase, or import the key into gpg and export it again"
+    )]
+    OddCipher {
+        /// The key.
+        key: String,
+        /// The cipher.
+        cipher: SymmetricAlgorithm,
+    },
+    /// Customers' tools cannot verify what the key's algorithm signs, or nobody should rely on it.
+    #[error(
+        "signing key {key} is {what}; make one of OpenPGP version 4 with gpg: RSA with 3072 or 4096 bits, Ed25519, \
+         or a NIST curve"
+    )]
     Weak {
         /// The key.
         key: String,
@@ -132,7 +183,11 @@ impl KeyError {
             | Self::Expired { .. }
             | Self::Revoked { .. }
             | Self::NotForSigning { .. }
-            | Self::Sha1 { .. }
+            | Self::WeakHash { .. }
+            | Self::NoUserId { .. }
+            | Self::UnknownPart { .. }
+            | Self::Version { .. }
+            | Self::OddCipher { .. }
             | Self::Weak { .. }
             | Self::PassphraseMissing { .. }
             | Self::WrongPassphrase { .. }

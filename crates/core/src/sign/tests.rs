@@ -9,6 +9,8 @@ use tempfile::TempDir;
 use super::*;
 use crate::exit::Fault;
 
+mod fit;
+
 const PAYLOAD: &[u8] = b"not really an archive\n";
 
 #[expect(clippy::disallowed_methods, reason = "the keys are made by gpg, which asks the system's clock")]
@@ -203,7 +205,7 @@ fn s0_31_keys_bound_by_sha1_are_refused_unless_configured() {
     let gnupg = Gnupg::new();
     let fingerprint = gnupg.make_key(&KeySpec { self_signed_with: "SHA1", ..KeySpec::default() });
     let exported = gnupg.export_secret(&fingerprint, "");
-    assert!(matches!(refusal(&exported, None), KeyError::Sha1 { .. }));
+    assert!(matches!(refusal(&exported, None), KeyError::WeakHash { .. }));
     let key = SigningKey::load(&exported, None, now(), KeyPolicy { accept_sha1: true }).unwrap();
     key.verify(&sign(&key, PAYLOAD), &mut { PAYLOAD }, now()).unwrap();
 }

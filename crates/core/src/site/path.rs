@@ -31,6 +31,11 @@ pub enum PathError {
     /// A character could steer a terminal or forge a line.
     #[error("remote path {0} holds control characters; rename the build directory")]
     Character(String),
+    /// The build's own name begins with a dot.
+    #[error(
+        "a payload named {0} would be hidden at the site, as all names that begin with a dot; rename the build directory"
+    )]
+    Hidden(String),
     /// A name or the whole path is longer than file systems allow.
     #[error("remote path {0} is too long")]
     TooLong(String),
@@ -181,6 +186,9 @@ impl TryFrom<RemotePath> for Place {
         if dir.is_base() {
             return Err(PathError::Component(String::new()));
         }
+        if dir.name().starts_with('.') {
+            return Err(PathError::Hidden(foreign::escape(dir.name())));
+        }
         let payload = format!("{}.tar.gz", dir.name());
         if payload.len() + DECORATION > NAME_MAX {
             return Err(PathError::TooLong(foreign::escape(dir.as_str())));
@@ -217,11 +225,18 @@ mod tests {
     }
 
     #[test]
+    fn g_1_a_build_that_nobody_would_see_is_refused() {
+        let refused = Place::of_build(b"b/.p7").unwrap_err().to_string();
+        assert!(refused.contains("named .p7 would be hidden at the site"), "{refused}");
+    }
+
+    #[test]
     fn names_that_could_leave_the_base_or_forge_a_line_are_refused() {
         for wrong in ["", "/a", "a/", "a//b", "a/../b", ".", "a\nb", "a\u{1b}[2Jb", "a\u{202e}b"] {
             assert!(Place::of_build(wrong.as_bytes()).is_err(), "{wrong:?}");
         }
         assert!(matches!(Place::of_build(b"a/\xff"), Err(PathError::Encoding(_))));
+        assert!(Place::of_build(b".x/p7").is_ok());
         assert!(matches!(Place::of_build("x".repeat(240).as_bytes()), Err(PathError::TooLong(_))));
         assert!(Place::of_build("x".repeat(220).as_bytes()).is_ok());
     }

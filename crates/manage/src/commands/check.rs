@@ -25,7 +25,8 @@ pub(crate) fn run(common: &Common) -> Result<u8, Failure> {
     let key = parts::signing_key(&config, &context).map(|key| {
         let expiry =
             key.expires().map_or_else(|| "never expires".to_owned(), |at| format!("expires {at:.0}"));
-        ((), format!("{}, {expiry}", key.fingerprint()))
+        let warning = key.warning().map_or_else(String::new, |warning| format!("; {warning}"));
+        ((), format!("{}, {expiry}{warning}", key.fingerprint()))
     });
     checks.take("signing key", key);
     checks.sites(&config, spool.as_ref());
