@@ -262,33 +262,40 @@ fn no_secret_comes_out_of_runs_that_go_wrong() {
 #[test]
 fn no_secret_comes_out_when_the_server_repeats_it() {
     let mut watched = full_of_secrets();
-    let app = App::default();
     watched.bench.add_build("p1", "p1", fill);
     watched.run(Program::Manage, &["run"]);
-    // Whatever came with a request comes back in the answer.
-    let token = format!("Authorization: Bearer {}", access_token(&watched.bench));
-    let form = format!("grant_type=password&client_secret={}&password={}", app.client_secret, app.password);
-    let refusal = json!([{ "errorCode": "X", "message": token }]).to_string();
-    let login_refusal = json!({ "error": "invalid_grant", "error_description": form }).to_string();
-    for (on, fault) in [
-        (On::Query, Fault::Answer(400, refusal)),
-        (On::Query, Fault::Answer(500, format!("<html>{token}</html>"))),
-        (On::Query, Fault::Answer(200, format!("<html>{token}</html>"))),
-        (On::Login, Fault::Answer(400, login_refusal)),
-        (On::Login, Fault::Answer(200, json!({ "access_token": app.password }).to_string())),
-        (On::Login, Fault::Answer(500, form)),
-    ] {
-        if on == On::Login {
-            watched.bench.salesforce().expire_sessions();
-        }
-        watched.bench.salesforce().clear_faults();
-        watched.bench.salesforce().inject(fault.clone(), on, 0, 1000);
+    for what in 0..6 {
+        order_echo(&watched.bench, what);
         let run = watched.run(Program::Manage, &["-vv", "run"]);
-        assert_ne!(run.status, 0, "{fault:?} on {on:?} has no effect: {run:?}");
+        assert_ne!(run.status, 0, "echo {what} has no effect: {run:?}");
+        order_echo(&watched.bench, what);
         watched.run(Program::Manage, &["check"]);
+        order_echo(&watched.bench, what);
         watched.run(Program::Manage, &["--log-format", "json", "status"]);
     }
     watched.search();
+}
+
+/// Has the server answer with what comes with a request, the session that is kept now among it, in one of six ways.
+fn order_echo(bench: &Bench, what: u32) {
+    let app = App::default();
+    let token = format!("Authorization: Bearer {}", access_token(bench));
+    let form = format!("grant_type=password&client_secret={}&password={}", app.client_secret, app.password);
+    let refusal = json!([{ "errorCode": "X", "message": token }]).to_string();
+    let login_refusal = json!({ "error": "invalid_grant", "error_description": form }).to_string();
+    let (on, fault) = match what {
+        0 => (On::Query, Fault::Answer(400, refusal)),
+        1 => (On::Query, Fault::Answer(500, format!("<html>{token}</html>"))),
+        2 => (On::Query, Fault::Answer(200, format!("<html>{token}</html>"))),
+        3 => (On::Login, Fault::Answer(400, login_refusal)),
+        4 => (On::Login, Fault::Answer(200, json!({ "access_token": app.password }).to_string())),
+        _ => (On::Login, Fault::Answer(500, form)),
+    };
+    if on == On::Login {
+        bench.salesforce().expire_sessions();
+    }
+    bench.salesforce().clear_faults();
+    bench.salesforce().inject(fault, on, 0, 1000);
 }
 
 /// Returns the access token in the cache.

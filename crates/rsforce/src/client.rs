@@ -2,7 +2,9 @@
 //!
 //! One rule decides about repeating. A read, or a request that provably had no effect, is tried up to
 //! three times; a session that has expired is renewed once for each request and the request, with its
-//! condition, is sent again; a write that may have arrived is never sent again from here.
+//! condition, is sent again, and so is one that was kept and leads nowhere ([`session`]); a write that may have arrived is never sent again from here.
+
+mod session;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,7 +14,6 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use ureq::http::Method;
-use zeroize::Zeroizing;
 
 use crate::auth::Login;
 use crate::clock::Clock;
@@ -26,7 +27,7 @@ use crate::secret::Secret;
 use crate::shown::shown;
 use crate::soql::{Name, Query};
 use crate::time;
-use crate::token::{Owner, Token, TokenStore};
+use crate::token::{Token, TokenStore};
 
 /// What a client needs to know.
 #[derive(Debug)]
@@ -65,15 +66,16 @@ pub struct Client {
     http: Http,
     clock: Arc<dyn Clock>,
     token: Option<Token>,
+    /// The sessions that were given up, which are as secret as ever.
+    retired: Vec<Secret>,
     cache_was_read: bool,
+    /// The session was kept from another run, and nothing was answered with it yet.
+    is_unproven: bool,
     usage: Option<ApiUsage>,
     calls: u64,
     server_time: Option<Timestamp>,
     clock_ahead: Option<SignedDuration>,
 }
-
-/// What two clocks may be apart before a refused login is told of it.
-const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_mins(2);
 
 /// Whether a request may have an effect.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -104,7 +106,9 @@ impl Client {
             http,
             clock,
             token: None,
+            retired: Vec::new(),
             cache_was_read: false,
+            is_unproven: false,
             usage: None,
             calls: 0,
             server_time: None,
@@ -132,44 +136,17 @@ impl Client {
         self.clock_ahead
     }
 
-    /// Logs in, if there is neither a session nor a cached token.
-    pub fn log_in(&mut self) -> Result<(), Error> {
-        self.session().map(drop)
-    }
-
-    /// Ends the session on the server and forgets the cached token. Without a session, does nothing.
-    pub fn log_out(&mut self) -> Result<(), Error> {
-        let Some(token) = self.token.take() else { return Ok(()) };
-        let doing = "log out";
-        let form = Secret::new(format!("token={}", percent_encode(token.access_token.expose())));
-        let call = Call {
-            doing,
-            method: Method::POST,
-            url: format!("{}/services/oauth2/revoke", token.instance_url),
-            headers: Vec::new(),
-            body: Some(Body::Form(&form)),
-        };
-        let forgotten = self.settings.token_store.as_ref().map_or(Ok(()), TokenStore::forget);
-        let mut answer = self.http.send(&call, &Credential::None).map_err(|failure| failure.error)?;
-        if answer.status >= 400 {
-            token.access_token.black_out(&mut answer.body);
-            return Err(error::login_refusal(doing, answer.status, &answer.body, answer.retry_after));
-        }
-        forgotten
-    }
-
     /// Lists the versions of the API that the instance offers; costs nothing of the allowance.
     pub fn versions(&mut self) -> Result<Vec<Version>, Error> {
         let doing = "list the API versions";
-        let answer = self.get_path(doing, "/services/data/", &[])?;
-        parse(doing, &answer.body)
+        self.get_path(doing, "/services/data/", &[], |answer| parse(doing, &answer.body))
     }
 
     /// Describes an object.
     pub fn describe(&mut self, object: &Name) -> Result<Object, Error> {
         let doing = format!("describe {object}");
-        let answer = self.get_path(&doing, &format!("{}/sobjects/{object}/describe", self.base()), &[])?;
-        parse(&doing, &answer.body)
+        let path = format!("{}/sobjects/{object}/describe", self.base());
+        self.get_path(&doing, &path, &[], |answer| parse(&doing, &answer.body))
     }
 
     /// Reads `fields` of one record.
@@ -178,8 +155,7 @@ impl Client {
         let doing = format!("read {object} {}", shown(id));
         let id = checked_id(&doing, id)?;
         let path = format!("{}/sobjects/{object}/{id}?fields={}", self.base(), names.join(","));
-        let answer = self.get_path(&doing, &path, &[])?;
-        let mut row: Row = parse(&doing, &answer.body)?;
+        let mut row: Row = self.get_path(&doing, &path, &[], |answer| parse(&doing, &answer.body))?;
         row.remove("attributes");
         Ok(row)
     }
@@ -192,13 +168,12 @@ impl Client {
         let headers: Vec<Header> = size.into_iter().collect();
         let path = format!("{}/query/?q={}", self.base(), percent_encode(&query.to_string()));
         let mut pages = Pages::new(doing.clone());
-        let mut answer = self.get_path(&doing, &path, &headers)?;
+        let mut page: Page = self.get_path(&doing, &path, &headers, |answer| pages.parse(&answer.body))?;
         loop {
-            let page: Page = pages.parse(&answer.body)?;
             let next = pages.after(&page);
             page.records.into_iter().for_each(&mut each);
             let Some(next) = next? else { return Ok(()) };
-            answer = self.get_path(&doing, &next, &headers)?;
+            page = self.get_path(&doing, &next, &headers, |answer| pages.parse(&answer.body))?;
         }
     }
 
@@ -232,45 +207,64 @@ impl Client {
             Some(Some(date)) => Some(("if-unmodified-since", date)),
             None => None,
         };
-        let answer = self.exchange(Effect::Writes, |token| Call {
+        let call = |token: &Token| Call {
             doing: &doing,
             method: Method::PATCH,
             url: format!("{}{path}", token.instance_url),
             headers: condition.iter().cloned().collect(),
             body: Some(Body::Json(body.as_bytes())),
-        });
-        answer.map(drop)
+        };
+        self.exchange(Effect::Writes, call, |_| Ok(()))
     }
 
     fn base(&self) -> String {
         format!("/services/data/v{}", self.settings.api_version)
     }
 
-    fn get_path(&mut self, doing: &str, path: &str, headers: &[Header]) -> Result<Answer, Error> {
-        self.exchange(Effect::Reads, |token| Call {
+    /// Gets what `read` takes for it.
+    fn get_path<T>(
+        &mut self,
+        doing: &str,
+        path: &str,
+        headers: &[Header],
+        read: impl Fn(&Answer) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let call = |token: &Token| Call {
             doing,
             method: Method::GET,
             url: format!("{}{path}", token.instance_url),
             headers: headers.to_vec(),
             body: None,
-        })
+        };
+        self.exchange(Effect::Reads, call, read)
     }
 
-    /// Sends a request until it is answered well or must not be repeated.
-    fn exchange<'a>(&mut self, effect: Effect, call: impl Fn(&Token) -> Call<'a>) -> Result<Answer, Error> {
+    /// Sends a request until its answer can be read, or it must not be repeated.
+    fn exchange<'a, T>(
+        &mut self,
+        effect: Effect,
+        call: impl Fn(&Token) -> Call<'a>,
+        read: impl Fn(&Answer) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         let mut renewed = false;
         let mut tried = 1;
         loop {
             let token = self.session()?;
-            let error = match self.exchange_once(effect, &call(&token), &token) {
-                Ok(answer) => return Ok(answer),
+            let answered = self.exchange_once(effect, &call(&token), &token);
+            let error = match answered.and_then(|answer| read(&answer)) {
+                Ok(done) => {
+                    self.is_unproven = false;
+                    return Ok(done);
+                }
                 Err(error) => error,
             };
-            if error.kind() == Kind::SessionRefused && !renewed {
-                tracing::debug!("the session has expired; logging in again");
+            if (error.kind() == Kind::SessionRefused && !renewed) || self.may_have_moved(&error) {
+                tracing::debug!(%error, "the session is of no more use; logging in again");
                 renewed = true;
-                self.token = None;
-                continue;
+                self.forget_session();
+                if error.kind() != Kind::UnknownOutcome {
+                    continue;
+                }
             }
             let Some(pause) = retry::pause(&error, tried, self.clock.random()) else { return Err(error) };
             tracing::debug!(%error, ?pause, "repeating a request");
@@ -293,115 +287,31 @@ impl Client {
         let ahead = answer.date.map(|date| self.clock.now().duration_since(date));
         self.clock_ahead = ahead.or(self.clock_ahead);
         let is_good = (200..300).contains(&answer.status);
-        // A page that is no JSON ends up in an error too, whatever its status.
-        if !is_good || !matches!(answer.body.trim_ascii_start().first(), None | Some(b'{' | b'[')) {
-            token.access_token.black_out(&mut answer.body);
-        }
-        if is_good {
+        let is_page = !matches!(answer.body.trim_ascii_start().first(), None | Some(b'{' | b'['));
+        if is_good && !is_page {
             return Ok(answer);
         }
-        let error = error::api_refusal(call.doing, answer.status, &answer.body, answer.retry_after);
-        // What stands in front of Salesforce answers 5xx without knowing what became of the request.
-        let vague = answer.status >= 500 && error.code().is_none();
+        for secret in self.retired.iter().chain([&token.access_token]) {
+            secret.black_out(&mut answer.body);
+        }
+        let error = match is_good {
+            true => not_json(call.doing, &answer.body),
+            false => error::api_refusal(call.doing, answer.status, &answer.body, answer.retry_after),
+        };
+        // What stands in front of Salesforce answers 5xx, or a page, without knowing what became of the request.
+        let vague = error.code().is_none() && (answer.status >= 500 || is_good);
         Err(if vague && effect == Effect::Writes { error.into_unknown_outcome() } else { error })
     }
-
-    /// Returns the session: the one in use, the one kept from another run, or a new one.
-    fn session(&mut self) -> Result<Token, Error> {
-        if let Some(token) = &self.token {
-            return Ok(token.clone());
-        }
-        let mut token = None;
-        if let Some(store) = self.settings.token_store.as_ref().filter(|_| !self.cache_was_read) {
-            token = store.load(&self.owner())?.filter(|token| http::is_acceptable(&token.instance_url));
-        }
-        self.cache_was_read = true;
-        let token = match token {
-            Some(token) => token,
-            None => self.log_in_anew()?,
-        };
-        self.token = Some(token.clone());
-        Ok(token)
-    }
-
-    fn owner(&self) -> Owner {
-        let (client_id, username) = self.settings.login.identity();
-        Owner {
-            login_url: self.settings.login_url.clone(),
-            client_id: client_id.to_owned(),
-            username: username.to_owned(),
-        }
-    }
-
-    fn log_in_anew(&self) -> Result<Token, Error> {
-        let mut tried = 1;
-        let token = loop {
-            match self.ask_for_token() {
-                Ok(token) => break token,
-                Err(error) => match retry::pause(&error, tried, self.clock.random()) {
-                    Some(pause) => self.clock.pause(pause),
-                    None => return Err(error),
-                },
-            }
-            tried += 1;
-        };
-        if let Some(store) = &self.settings.token_store {
-            // The session works without the file; the next run logs in again.
-            if let Err(error) = store.save(self.owner(), &token, self.clock.random()) {
-                tracing::warn!(%error, "the session is not kept for the next run");
-            }
-        }
-        Ok(token)
-    }
-
-    fn ask_for_token(&self) -> Result<Token, Error> {
-        let login_url = &self.settings.login_url;
-        let doing = format!("log in at {}", shown(login_url));
-        let form = self.settings.login.form(login_url, self.clock.now())?;
-        let call = Call {
-            doing: &doing,
-            method: Method::POST,
-            url: format!("{login_url}/services/oauth2/token"),
-            headers: Vec::new(),
-            body: Some(Body::Form(&form.encoded)),
-        };
-        let mut answer = self.http.send(&call, &Credential::None).map_err(|failure| failure.error)?;
-        let mut body = Zeroizing::new(std::mem::take(&mut answer.body));
-        if answer.status != 200 {
-            form.secrets.iter().for_each(|secret| secret.black_out(&mut body));
-            let refused = error::login_refusal(&doing, answer.status, &body, answer.retry_after);
-            let ahead = answer.date.map(|date| self.clock.now().duration_since(date));
-            return Err(match ahead.filter(|ahead| ahead.abs() > CLOCKS_DIFFER) {
-                Some(ahead) => refused.by_a_clock_ahead(ahead),
-                None => refused,
-            });
-        }
-        let granted: Granted = serde_json::from_slice(&body).map_err(|_| {
-            // What was answered may hold the token, so nothing of it is shown.
-            Error::new(Kind::BadAnswer, &doing, "the answer holds no token").with_status(200)
-        })?;
-        let instance_url = granted.instance_url.trim_end_matches('/').to_owned();
-        if !http::is_acceptable(&instance_url) {
-            let what = format!("the instance \"{}\" is not an https URL", shown(&instance_url));
-            return Err(Error::new(Kind::BadAnswer, &doing, what));
-        }
-        Ok(Token { access_token: Secret::new(granted.access_token.as_str()), instance_url })
-    }
-}
-
-/// A token endpoint's answer, as far as it matters.
-#[derive(Deserialize)]
-struct Granted {
-    access_token: Zeroizing<String>,
-    instance_url: String,
 }
 
 /// Reads an answer's JSON.
 pub(crate) fn parse<T: DeserializeOwned>(doing: &str, body: &[u8]) -> Result<T, Error> {
-    serde_json::from_slice(body).map_err(|error| {
-        let what = format!("the answer is not the expected JSON: \"{}\"", shown(body));
-        Error::new(Kind::BadAnswer, doing, what).caused(error)
-    })
+    serde_json::from_slice(body).map_err(|error| not_json(doing, body).caused(error))
+}
+
+fn not_json(doing: &str, body: &[u8]) -> Error {
+    let what = format!("the answer is not the expected JSON: \"{}\"", shown(body));
+    Error::new(Kind::BadAnswer, doing, what)
 }
 
 fn checked_id<'a>(doing: &str, id: &'a str) -> Result<&'a str, Error> {

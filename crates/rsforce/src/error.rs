@@ -268,7 +268,10 @@ pub(crate) fn login_refusal(doing: &str, status: u16, body: &[u8], retry_after: 
 /// The code decides where there is one; the same code comes with several statuses.
 fn kind_of(status: u16, code: &str) -> Kind {
     match code {
-        "INVALID_SESSION_ID" | "INVALID_AUTH_HEADER" | "Bad_OAuth_Token" => Kind::SessionRefused,
+        // The last is a session of another instance.
+        "INVALID_SESSION_ID" | "INVALID_AUTH_HEADER" | "Bad_OAuth_Token" | "URL_NOT_RESET" => {
+            Kind::SessionRefused
+        }
         "REQUEST_LIMIT_EXCEEDED" => Kind::RequestLimit,
         "MALFORMED_QUERY" | "INVALID_QUERY_FILTER_OPERATOR" => Kind::MalformedQuery,
         "INVALID_FIELD" | "INVALID_FIELD_FOR_INSERT_UPDATE" => Kind::NoSuchField,

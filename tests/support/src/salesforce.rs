@@ -12,6 +12,7 @@
 
 mod control;
 mod fault;
+mod instance;
 mod oauth;
 mod org;
 mod refusal;
@@ -35,6 +36,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Map, Value};
 
 pub use fault::{Fault, On};
+pub use instance::{Gone, Instance};
 pub use org::{App, KeepRule};
 pub use schema::{FieldSpec, FieldType, ObjectSpec};
 
@@ -181,6 +183,18 @@ impl Salesforce {
     /// Takes back the faults that have not hit yet.
     pub fn clear_faults(&self) {
         self.org().faults.clear();
+    }
+
+    /// Opens another address of the organisation, and has logins tell it from now on.
+    pub fn move_to_instance(&self) -> io::Result<Instance> {
+        let instance = Instance::start(&self.shared)?;
+        self.org().instance = Some(instance.url());
+        Ok(instance)
+    }
+
+    /// Has logins tell the server's own address again, as at first.
+    pub fn move_back(&self) {
+        self.org().instance = None;
     }
 
     /// Ends all sessions.

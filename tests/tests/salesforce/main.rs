@@ -14,6 +14,7 @@ use intraware_tests::support::sshd::Access;
 use intraware_tests::{BUILD, Bench, Run};
 use serde_json::{Value, json};
 
+mod moved;
 mod pages;
 
 const NAMES: [&str; 3] = ["p1", "p2", "p3"];

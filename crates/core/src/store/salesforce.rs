@@ -102,8 +102,14 @@ impl SalesforceStore {
         if let Err(error) = &done {
             match error.kind() {
                 Kind::RequestLimit => self.exhausted = Some(error.to_string()),
-                // The organisation has changed since it was described.
-                Kind::NoSuchField | Kind::NoSuchType => self.cache.forget(),
+                // The organisation may have changed since it was described: another field, another length, another value.
+                Kind::NoSuchField
+                | Kind::NoSuchType
+                | Kind::MalformedQuery
+                | Kind::RestrictedPicklist
+                | Kind::StringTooLong
+                | Kind::Rejected
+                | Kind::Forbidden => self.cache.forget(),
                 _ => {}
             }
         }

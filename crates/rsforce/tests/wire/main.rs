@@ -4,6 +4,7 @@
 
 mod failures;
 mod login;
+mod moved;
 mod records;
 
 use std::collections::BTreeMap;

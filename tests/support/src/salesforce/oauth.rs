@@ -44,10 +44,11 @@ fn refused(status: u16, error: &str, description: &str) -> Answer {
 fn grant(org: &mut Org, url: &str) -> Answer {
     let token = format!("00D5g000001Test!AQ{:018}canary", org.unique());
     org.sessions.push(token.clone());
+    let instance = org.instance.clone().unwrap_or_else(|| url.to_owned());
     Answer::json(
         200,
         &json!({
-            "access_token": token, "instance_url": url, "token_type": "Bearer", "scope": "api refresh_token",
+            "access_token": token, "instance_url": instance, "token_type": "Bearer", "scope": "api refresh_token",
             "id": format!("{url}/id/00D5g000001TestEAE/0055g000001TestAAA"),
             "issued_at": org.now().as_millisecond().to_string(), "signature": STANDARD.encode("signature"),
         }),

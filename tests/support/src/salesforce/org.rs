@@ -68,6 +68,8 @@ pub(crate) struct Org {
     pub(crate) rule: Option<KeepRule>,
     pub(crate) faults: Vec<Ordered>,
     pub(crate) sessions: Vec<String>,
+    /// The address that logins tell, if it is not the server's own.
+    pub(crate) instance: Option<String>,
     pub(crate) cursors: HashMap<String, Cursor>,
     pub(crate) calls: u64,
     pub(crate) logins: u64,
@@ -90,6 +92,7 @@ impl Org {
             }),
             faults: Vec::new(),
             sessions: Vec::new(),
+            instance: None,
             cursors: HashMap::new(),
             calls: 0,
             logins: 0,
