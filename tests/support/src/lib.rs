@@ -14,6 +14,7 @@ pub mod ftpd;
 pub mod gpg;
 pub mod inetd;
 pub mod odd_ftpd;
+pub mod odd_sftp;
 pub mod proftpd;
 pub mod readers;
 pub mod relay;

@@ -24,7 +24,12 @@ pub enum Access {
     Chrooted,
     /// The same, and neither attributes can be set nor the extensions of OpenSSH be used.
     Bare,
+    /// SFTP, and commands in a shell, for who answers with [`PASSWORD`] what PAM asks (keyboard-interactive).
+    Asked,
 }
+
+/// The answer to PAM's only question.
+pub const PASSWORD: &str = "open sesame 4711";
 
 impl Access {
     fn is_chrooted(self) -> bool {
@@ -70,8 +75,11 @@ impl Sshd {
             keygen(&dir.path().join(key), kind, "");
         }
         fs::create_dir_all(dir.path().join("jail/site")).expect("the site's base");
-        let (config, jail) = (dir.path().join("sshd_config"), dir.path().join("jail"));
-        let inetd = Inetd::start(&dir.path().join("log"), move || serve(&config, &jail, access));
+        if access == Access::Asked {
+            ask_by_pam(dir.path());
+        }
+        let path = dir.path().to_owned();
+        let inetd = Inetd::start(&dir.path().join("log"), move || serve(&path, access));
         let sshd = Self { inetd, dir, user, access, subsystem: subsystem.to_owned() };
         sshd.admit(&["client"]);
         sshd.present(&["host_ed25519", "host_ecdsa"]);
@@ -185,12 +193,16 @@ impl Sshd {
         fs::write(path, format!("{lines}\n{text}")).expect("a configuration");
     }
 
-    /// Has this command run as the SFTP subsystem from the next connection on.
-    pub fn set_subsystem(&self, command: &str) {
+    /// Has another program be the subsystem for SFTP from the next connection on, or with nothing none at all.
+    pub fn set_subsystem(&self, program: &str) {
         let path = self.path("sshd_config");
         let text = fs::read_to_string(&path).expect("a configuration");
-        let ours = text.replace("Subsystem sftp internal-sftp", &format!("Subsystem sftp {command}"));
-        fs::write(path, ours).expect("a configuration");
+        let is_other = |line: &&str| !line.starts_with("Subsystem");
+        let mut lines: Vec<String> = text.lines().filter(is_other).map(str::to_owned).collect();
+        if !program.is_empty() {
+            lines.push(format!("Subsystem sftp {program}"));
+        }
+        fs::write(path, lines.join("\n") + "\n").expect("a configuration");
     }
 
     /// Returns the SHA-256 fingerprint of a key by its file's name, as `ssh-keygen -l` shows it.
@@ -231,14 +243,18 @@ impl Sshd {
         let mut config =
             host_keys.iter().map(|key| format!("HostKey {}\n", self.path(key).display())).collect::<String>();
         config.push_str(&format!(
-            "AuthorizedKeysFile {}\nPidFile none\nStrictModes no\nUsePAM no\nLogLevel VERBOSE\n\
-             PermitRootLogin prohibit-password\nPasswordAuthentication no\n\
-             KbdInteractiveAuthentication no\nSubsystem sftp {}\n",
+            "AuthorizedKeysFile {}\nPidFile none\nStrictModes no\nLogLevel VERBOSE\n\
+             PasswordAuthentication no\nSubsystem sftp {}\n",
             self.path("authorized_keys").display(),
             self.subsystem
         ));
+        let (asked, others) = (
+            "UsePAM yes\nKbdInteractiveAuthentication yes\nPermitRootLogin yes\n",
+            "UsePAM no\nKbdInteractiveAuthentication no\nPermitRootLogin prohibit-password\n",
+        );
+        config.push_str(if self.access == Access::Asked { asked } else { others });
         config.push_str(match self.access {
-            Access::Shell => "",
+            Access::Shell | Access::Asked => "",
             Access::SftpOnly | Access::Chrooted => "ForceCommand internal-sftp\n",
             Access::Bare => {
                 "ForceCommand internal-sftp -P setstat,fsetstat,lsetstat,posix-rename,statvfs,fstatvfs,fsync,hardlink\n"
@@ -272,17 +288,37 @@ impl Drop for Agent {
 }
 
 /// Makes the `sshd` of one connection.
-fn serve(config: &Path, jail: &Path, access: Access) -> Command {
-    if !access.is_chrooted() {
-        let mut command = Command::new(SSHD);
-        command.args(["-i", "-e", "-f"]).arg(config);
-        return command;
-    }
-    // sshd trusts no jail in a temporary directory, into which others can write; so it sees it elsewhere.
-    let script = format!("mount --bind \"$0\" {JAIL} && exec {SSHD} -i -e -f \"$1\"");
+fn serve(dir: &Path, access: Access) -> Command {
+    let config = dir.join("sshd_config");
+    let (from, to) = match access {
+        Access::Shell | Access::SftpOnly => {
+            let mut command = Command::new(SSHD);
+            command.args(["-i", "-e", "-f"]).arg(config);
+            return command;
+        }
+        // sshd trusts no jail in a temporary directory, into which others can write; so it sees it elsewhere.
+        Access::Chrooted | Access::Bare => (dir.join("jail"), JAIL),
+        Access::Asked => (dir.join("pam"), "/etc/pam.d/sshd"),
+    };
+    let script = format!("mount --bind \"$0\" {to} && exec {SSHD} -i -e -f \"$1\"");
     let mut command = Command::new("unshare");
-    command.args(["--mount", "sh", "-c", &script]).arg(jail).arg(config);
+    command.args(["--mount", "sh", "-c", &script]).arg(from).arg(config);
     command
+}
+
+/// Writes what has PAM ask for one thing, and a program that judges the answer.
+fn ask_by_pam(dir: &Path) {
+    use std::os::unix::fs::PermissionsExt as _;
+    let judge = dir.join("judge");
+    fs::write(&judge, format!("#!/bin/sh\n[ \"$(tr -d '\\0')\" = '{PASSWORD}' ]\n")).expect("a program");
+    fs::set_permissions(&judge, fs::Permissions::from_mode(0o755)).expect("a program");
+    let judge = judge.display();
+    let text = format!(
+        "auth required pam_exec.so quiet expose_authtok {judge}\nauth required pam_permit.so\n\
+         account required pam_permit.so\n\
+         session required pam_permit.so\n"
+    );
+    fs::write(dir.join("pam"), text).expect("what PAM does");
 }
 
 fn keygen(path: &Path, kind: &str, passphrase: &str) {

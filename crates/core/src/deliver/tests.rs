@@ -60,7 +60,7 @@ fn server(access: Access) -> World {
     let sshd = Box::new(Sshd::start(access));
     let site = Box::new(Sftp::new(sftp_settings(&sshd)));
     let (what, strength) = match access {
-        Access::Shell => ("openssh", Strength::ServerHash),
+        Access::Shell | Access::Asked => ("openssh", Strength::ServerHash),
         Access::SftpOnly => ("openssh without commands", Strength::ReadBack),
         Access::Chrooted => ("openssh in a jail", Strength::ReadBack),
         Access::Bare => ("openssh without attributes and extensions", Strength::ReadBack),
