@@ -14,6 +14,7 @@ mod hash;
 mod known_hosts;
 mod link;
 mod login;
+mod offers;
 mod packet;
 mod session;
 mod shell;

@@ -135,7 +135,12 @@ impl Failure {
 
     /// Returns whether it only has to wait.
     pub(super) fn is_pending(&self) -> bool {
-        matches!(self, Self::Library(err) if err.code() == ErrorCode::Session(code::EAGAIN))
+        self.is_of(code::EAGAIN)
+    }
+
+    /// Returns whether libssh2 failed with this code.
+    pub(super) fn is_of(&self, code: i32) -> bool {
+        matches!(self, Self::Library(err) if err.code() == ErrorCode::Session(code))
     }
 
     fn cause(self) -> Option<ssh2::Error> {

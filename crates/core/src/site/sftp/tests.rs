@@ -12,6 +12,7 @@ use crate::site::conformance::{Hashes, Subject, conformance, noise};
 use crate::site::servers::{mod_sftp_settings as at_proftpd, sftp_settings as settings, through};
 use crate::site::{RemotePath, SiteErrorKind};
 
+mod login;
 mod windows;
 
 /// Long enough for a loaded machine to answer, short enough to wait for in a test.
