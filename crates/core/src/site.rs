@@ -9,8 +9,9 @@
 //! - **A finished put is whole.** When [`Session::put`] returns, the site has acknowledged every byte
 //!   and closed the file; it was flushed to the site's disk where the protocol can ask for that.
 //! - **A rename never overwrites** ([`Session::rename_new`]): if the target exists, both names stay as
-//!   they are and the error is [`SiteErrorKind::Exists`]. SFTP as most servers speak it and a local directory make sure of
-//!   that; FTP, and SFTP with ProFTPD, let us only look right before.
+//!   they are and the error is [`SiteErrorKind::Exists`]. A local directory makes sure of that. Over
+//!   SFTP it depends on the server, and we look right before unless `upload check` has seen it refuse; over FTP we can do
+//!   no more than look.
 //! - **Links are not followed** by `stat`; `put`, `get` and `truncate` are for regular files only and
 //!   refuse others with [`SiteErrorKind::NotRegular`], as far as the site can tell.
 //! - **Time is bounded.** Connecting takes at most `connect_timeout`, and every other call returns at most
@@ -41,7 +42,7 @@ mod sftp;
 pub mod tupkg;
 mod url;
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::time::Duration;
 
 pub use directory::Directory;
@@ -160,6 +161,12 @@ pub trait Session: Send {
         Ok(None)
     }
 
+    /// Sees to it that the file at `path`, which was put before and is `size` bytes long, has what a put gives a file besides
+    /// its content. Its content is proven and stays as it is; where that may take long it is not flushed once more.
+    fn settle(&mut self, path: &RemotePath, size: u64) -> Result<(), SiteError> {
+        self.put(path, size, &mut io::empty(), &mut |_| ()).map(drop)
+    }
+
     /// Copies the file at `path` from byte `from` to its end into `sink`; returns how many bytes that was.
     fn get(&mut self, path: &RemotePath, from: u64, sink: &mut dyn Write) -> Result<u64, SiteError>;
 
@@ -200,6 +207,9 @@ pub trait Session: Send {
 
     /// Hears that nothing came of going on with a file, while all of it could be sent from its beginning on.
     fn cannot_append(&mut self) {}
+
+    /// Hears that a file arrived with other bytes when several connections wrote to it, and right over one.
+    fn spoils_pieces(&mut self) {}
 
     /// Returns the bytes that can still be stored below `dir`, or `None` if the site does not say.
     fn free_space(&mut self, dir: &RemotePath) -> Result<Option<u64>, SiteError>;
@@ -294,10 +304,11 @@ impl SiteErrorKind {
             | Self::Disconnected
             | Self::NoSpace
             | Self::Protocol
+            | Self::NotFound
             | Self::Resting
             | Self::Busy => Fault::TryLater,
             Self::HostKey | Self::Auth | Self::Permission => Fault::Access,
-            Self::Exists | Self::NotFound | Self::NotRegular => Fault::Build,
+            Self::Exists | Self::NotRegular => Fault::Build,
             Self::Unsupported | Self::Configuration => Fault::Configuration,
             Self::Source => Fault::Spool,
         }

@@ -44,7 +44,7 @@ pub(super) struct Sending<'a> {
     pub(super) go_on: &'a (dyn Fn() -> Result<(), Stop> + Sync),
     /// Whether the site is to hash the partial file while it grows.
     pub(super) hashes: bool,
-    /// Where further connections come from.
+    /// Where further connections come from; over one alone, and one channel of that, if from nowhere.
     pub(super) pool: Option<&'a Pool<'a>>,
 }
 
@@ -91,6 +91,8 @@ struct State {
     /// How many connections besides the caller's are at work, or may still be.
     others: usize,
     acknowledged: u64,
+    /// The caller's connection has opened the file, which makes it.
+    is_begun: bool,
     /// Nobody reads any further.
     is_over: bool,
     stop: Option<Stop>,
@@ -112,11 +114,12 @@ impl Sending<'_> {
             under_way: vec![VecDeque::new(); lines],
             others: lines - 1,
             acknowledged: 0,
+            is_begun: false,
             is_over: false,
             stop: None,
         };
         let bytes: u64 = missing.iter().map(|range| range.end - range.start).sum();
-        let is_far = distance >= FAR && bytes >= MUCH;
+        let is_far = self.pool.is_some() && distance >= FAR && bytes >= MUCH;
         let work = &Work { sending: self, is_far, state: Mutex::new(state), changed: Condvar::new() };
         let sent = thread::scope(|scope| {
             for line in 1..lines {
@@ -135,6 +138,11 @@ impl Sending<'_> {
             (None, Err(error)) => Err(Unsent::Site(error)),
             (None, Ok(())) => Ok(state.acknowledged),
         }
+    }
+
+    /// Returns whether other connections send as well.
+    pub(super) fn has_help(&self, session: &dyn Session, missing: &[Range<u64>], distance: Duration) -> bool {
+        self.lines(session, missing, distance) > 1
     }
 
     /// Returns over how many connections to send.
@@ -193,7 +201,10 @@ impl Work<'_> {
                 pool.wait();
                 continue;
             };
-            let sent = link.open().and_then(|session| self.run(line, session, &mut |_| ()));
+            let sent = link.open().and_then(|session| match self.waits_for_the_first() {
+                true => self.run(line, session, &mut |_| ()),
+                false => Ok(()),
+            });
             if let Err(error) = sent {
                 match error.kind.is_dead() {
                     true => tracing::warn!(%error, "one of several connections was lost; the others go on"),
@@ -205,6 +216,16 @@ impl Work<'_> {
         }
         self.state().others -= 1;
         self.changed.notify_all();
+    }
+
+    /// Waits until the file is there, and returns whether it is.
+    fn waits_for_the_first(&self) -> bool {
+        let mut state = self.state();
+        while !state.is_begun && !state.is_over {
+            let waited = self.changed.wait_timeout(state, TICK);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        state.is_begun
     }
 
     /// Sends one piece after the other, as long as there are any; `tell` hears how much all have sent.
@@ -295,6 +316,10 @@ impl Pieces for Line<'_> {
             if state.is_over {
                 return Err(io::Error::other("another connection has come to an end"));
             }
+            if self.line == 0 && !state.is_begun {
+                state.is_begun = true;
+                self.work.changed.notify_all();
+            }
             state.begin(self.line, buffer.len())
         };
         let Some(range) = piece else { return Ok((size, 0)) };
@@ -307,5 +332,9 @@ impl Pieces for Line<'_> {
         let state = self.work.state();
         let firsts = state.under_way.iter().map(VecDeque::front).chain([state.waiting.front()]);
         firsts.flatten().map(|range| range.start).min().unwrap_or(self.work.sending.size)
+    }
+
+    fn is_begun(&self) -> bool {
+        self.line > 0
     }
 }

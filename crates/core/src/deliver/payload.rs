@@ -50,10 +50,7 @@ pub fn stage(
     progress: &mut dyn FnMut(u64),
 ) -> Result<Staged, DeliverError> {
     let Delivery { place, digests, verify, .. } = *delivery;
-    let part = place.part(digests.generation());
-    let (resumed_from, sent, is_hashed, begun_anew) = (0, 0, false, None);
-    let mut transfer =
-        Transfer { session, delivery, payload, part, resumed_from, sent, is_hashed, begun_anew };
+    let mut transfer = Transfer::new(session, delivery, payload);
     if let Some(strength) = transfer.at_once(progress)? {
         return Ok(transfer.staged(strength, Standing::Nothing));
     }
@@ -103,9 +100,30 @@ pub(super) struct Transfer<'a> {
     pub(super) is_hashed: bool,
     /// How much stood there of what was given up, because nothing came of going on with it.
     pub(super) begun_anew: Option<u64>,
+    /// Whether it is sent over this connection alone, and whether others have helped.
+    is_alone: bool,
+    had_help: bool,
 }
 
-impl Transfer<'_> {
+impl<'a> Transfer<'a> {
+    fn new(session: &'a mut dyn Session, delivery: &'a Delivery<'a>, payload: &'a File) -> Self {
+        let part = delivery.place.part(delivery.digests.generation());
+        let (resumed_from, sent, is_hashed, begun_anew) = (0, 0, false, None);
+        let (is_alone, had_help) = (false, false);
+        Self {
+            session,
+            delivery,
+            payload,
+            part,
+            resumed_from,
+            sent,
+            is_hashed,
+            begun_anew,
+            is_alone,
+            had_help,
+        }
+    }
+
     /// Sends and verifies the payload, again if it arrives with other bytes.
     fn bring(&mut self, progress: &mut dyn FnMut(u64)) -> Result<Strength, DeliverError> {
         let Delivery { place, digests, .. } = *self.delivery;
@@ -114,7 +132,9 @@ impl Transfer<'_> {
             Some(names) => self.recover(&names)?,
             None => drop(self.session.make_dirs(place.dir())?),
         }
-        for _ in 0..TRIES {
+        for attempt in 0..TRIES {
+            // What several connections have spoiled may be right over one.
+            self.is_alone = attempt > 0;
             let proven = match self.send(progress) {
                 Err(error) if self.is_in_vain(&error)? => {
                     self.begin_anew(self.resumed_from)?;
@@ -126,6 +146,9 @@ impl Transfer<'_> {
                 self.session.cannot_append();
             }
             if let Some(strength) = self.verify(proven)? {
+                if self.is_alone && self.had_help {
+                    self.session.spoils_pieces();
+                }
                 return Ok(strength);
             }
             discard(self.session, &self.part)?;
@@ -205,25 +228,37 @@ impl Transfer<'_> {
                 found = Found::nothing(size);
             }
         }
+        // What is all there, and not right, cannot be put right either.
+        if !found.is_whole && there.is_some() && self.session.appends() == Some(false) {
+            discard(self.session, &self.part)?;
+            found = Found::nothing(size);
+        }
         let left = found.left();
         self.is_hashed = left > SMALL;
         self.resumed_from = size - left;
         self.check_space(left)?;
         self.tell(&found);
+        if found.is_whole {
+            self.session.settle(&self.part, size)?;
+            progress(size);
+            return Ok(found.proven_by);
+        }
         if found.missing.is_empty() {
             // This still sets the mode and has the site flush the file.
             found.missing.push(size..size);
         }
         let Delivery { go_on, pool, .. } = *self.delivery;
+        let pool = pool.filter(|_| !self.is_alone);
         let sending =
             Sending { part: &self.part, payload: self.payload, size, hashes: self.is_hashed, go_on, pool };
         let from = self.resumed_from;
+        self.had_help |= sending.has_help(self.session, &found.missing, distance);
         let sent = sending.send(self.session, &found.missing, distance, &mut |done| progress(from + done));
         self.sent += sent.map_err(|unsent| match unsent {
             Unsent::Site(error) => self.unsent(error),
             Unsent::Stopped(stop) => DeliverError::Stopped { payload: self.delivery.place.payload(), stop },
         })?;
-        Ok(found.proven_by.filter(|_| found.is_whole))
+        Ok(None)
     }
 
     /// Finds out what is missing, where `there` is what stands at the temporary name.

@@ -25,6 +25,7 @@ mod cut_lines;
 mod far;
 mod harm;
 mod odd;
+mod odd_sftp;
 mod others;
 mod places;
 mod resumed;

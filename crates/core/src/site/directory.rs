@@ -76,7 +76,8 @@ impl Open {
                 match fs::mkdirat(&dir, name, Mode::from_raw_mode(self.site.dir_mode)) {
                     Ok(()) => {
                         // Our umask is for the spool; what is delivered is for others to read.
-                        fs::chmodat(&dir, name, Mode::from_raw_mode(self.site.dir_mode), AtFlags::empty())?;
+                        let mode = Mode::from_raw_mode(self.site.dir_mode);
+                        self.hear_mode(name, mode, fs::chmodat(&dir, name, mode, AtFlags::empty()))?;
                         fs::fsync(&dir)?;
                         *made += 1;
                     }
@@ -134,6 +135,18 @@ impl Open {
             sink.write_all(&buffer[..n]).map_err(|err| failed(Side::Sink, "writing", err))?;
             copied += n as u64;
             progress(copied);
+        }
+    }
+
+    /// Hears whether something got its mode. Some file systems keep modes to themselves, and deliver files all the same.
+    fn hear_mode(&self, name: &str, mode: Mode, set: Result<(), Errno>) -> Result<(), Errno> {
+        match set {
+            Err(errno @ (Errno::PERM | Errno::NOTSUP | Errno::NOSYS)) => {
+                let (site, mode) = (&self.site.name, mode.as_raw_mode());
+                tracing::warn!(%site, name, %errno, "the site does not let us set the mode {mode:o}");
+                Ok(())
+            }
+            set => set,
         }
     }
 
@@ -200,7 +213,8 @@ impl Session for Open {
         file.seek(SeekFrom::Start(from)).map_err(|err| failed(errno_of(&err)))?;
         let written = self.copy(path, source, &mut file, Side::Sink, progress)?;
         // After a successful fsync there is nothing left that close could report.
-        fs::fchmod(&file, Mode::from_raw_mode(self.site.file_mode))
+        let mode = Mode::from_raw_mode(self.site.file_mode);
+        self.hear_mode(path.as_str(), mode, fs::fchmod(&file, mode))
             .and_then(|()| fs::fsync(&file))
             .and_then(|()| fs::fsync(&dir))
             .map_err(failed)?;
@@ -226,6 +240,10 @@ impl Session for Open {
         let new = self.dir(&to.parent(), None).map_err(failed)?;
         match fs::renameat_with(&old, from.name(), &new, to.name(), RenameFlags::NOREPLACE) {
             Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
+                self.link_and_unlink((&old, from.name()), (&new, to.name()))
+            }
+            // Where the call itself is denied, as in some containers, it cannot even find a file in its own way.
+            Err(Errno::PERM) if is_denied(&old, from.name()) => {
                 self.link_and_unlink((&old, from.name()), (&new, to.name()))
             }
             done => done,
@@ -326,6 +344,11 @@ impl Write for HashSink<'_> {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// Returns whether the kernel lets nobody ask for a rename that does not overwrite, be it of a file to its own name.
+fn is_denied(dir: &OwnedFd, name: &str) -> bool {
+    fs::renameat_with(dir, name, dir, name, RenameFlags::NOREPLACE) == Err(Errno::PERM)
 }
 
 fn same_file(a: (&OwnedFd, &str), b: (&OwnedFd, &str)) -> Result<bool, Errno> {

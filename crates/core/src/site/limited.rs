@@ -185,6 +185,10 @@ impl Session for Slowed {
         self.session.end_hash(size)
     }
 
+    fn settle(&mut self, path: &RemotePath, size: u64) -> Result<(), SiteError> {
+        self.session.settle(path, size)
+    }
+
     fn get(&mut self, path: &RemotePath, from: u64, sink: &mut dyn Write) -> Result<u64, SiteError> {
         self.session.get(path, from, &mut Sink { sink, limiter: &self.limiter })
     }
@@ -232,6 +236,10 @@ impl Session for Slowed {
 
     fn writes_anywhere(&self) -> bool {
         self.session.writes_anywhere()
+    }
+
+    fn spoils_pieces(&mut self) {
+        self.session.spoils_pieces();
     }
 
     fn free_space(&mut self, dir: &RemotePath) -> Result<Option<u64>, SiteError> {
@@ -313,6 +321,10 @@ impl Pieces for Parcels<'_> {
 
     fn complete_to(&self) -> u64 {
         self.pieces.complete_to()
+    }
+
+    fn is_begun(&self) -> bool {
+        self.pieces.is_begun()
     }
 }
 

@@ -11,12 +11,17 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 const PARTS: u32 = 16;
 const PART: Duration = Duration::from_secs(3);
 
-/// The slowest disk that a site may hash from, in bytes a second; nothing is heard meanwhile.
-const HASH_PACE: u64 = 16 << 20;
+/// The slowest disk that a site may have, in bytes a second; nothing is heard while it hashes from it or writes to it.
+const DISK_PACE: u64 = 16 << 20;
 
 /// Returns how long a site may work on the hash of so many bytes, besides the time for any answer.
 pub(super) fn hashing(size: u64) -> Duration {
-    Duration::from_secs(size / HASH_PACE)
+    Duration::from_secs(size / DISK_PACE)
+}
+
+/// Returns how long a site may take to have so many bytes on its disk, besides the time for any answer.
+pub(super) fn writing(size: u64) -> Duration {
+    Duration::from_secs(size / DISK_PACE)
 }
 
 /// How long an operation may take.
@@ -29,6 +34,14 @@ pub(super) enum Patience {
 }
 
 impl Patience {
+    /// Returns one that lasts so much longer.
+    pub(super) fn and(self, more: Duration) -> Self {
+        match self {
+            Self::Until(end) => Self::Until(end + more),
+            Self::Idle(idle, end) => Self::Idle(idle + more, end + more),
+        }
+    }
+
     /// Returns when it ends, if something came or went at `last` and nothing does from then on.
     pub(super) fn end(self, last: Instant) -> Instant {
         match self {

@@ -15,6 +15,11 @@ pub trait Pieces {
 
     /// Returns up to where the file at the site is complete.
     fn complete_to(&self) -> u64;
+
+    /// Returns whether another connection has opened the file before, so that it must not be made.
+    fn is_begun(&self) -> bool {
+        false
+    }
 }
 
 /// Puts pieces over a session that knows puts only: each run of pieces that follow one another is one.

@@ -9,6 +9,7 @@
 //! ([`packet`]) as much as possible is under way at the same time ([`subsystem`]), since far away a round trip is what
 //! everything costs. A payload is hashed by the server itself where it lets us have a shell ([`hash`]).
 
+mod commands;
 mod file;
 mod hash;
 mod known_hosts;

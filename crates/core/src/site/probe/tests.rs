@@ -8,6 +8,7 @@ use std::thread;
 
 use intraware_test_support::disk::SmallDisk;
 use intraware_test_support::ftpd::{Ftpd, Kind, Security};
+use intraware_test_support::odd_sftp::{Commands, OddSftp};
 use intraware_test_support::proftpd::ModSftp;
 use intraware_test_support::relay::{Fault as LineFault, Relay};
 use intraware_test_support::sshd::{Access, Sshd};
@@ -113,6 +114,20 @@ fn what_openssh_can_do_depends_on_what_the_account_may() {
     let sshd = Sshd::start(Access::Shell);
     sshd.configure("MaxSessions 1");
     finds(&Sftp::new(sftp_settings(&sshd)), &sshd.root(), &without_commands);
+}
+
+#[test]
+fn n_12_names_that_are_not_listed_are_asked_for() {
+    let server = OddSftp::start("hides-dots", Commands::Run);
+    let expected = Abilities { tells_space: false, ..everything() };
+    finds(&Sftp::new(sftp_settings(&server)), &server.root(), &expected);
+}
+
+#[test]
+fn n_3_a_site_that_overwrites_on_a_rename_is_fit_since_we_look_before() {
+    let server = OddSftp::start("overwrites", Commands::Run);
+    let expected = Abilities { tells_space: false, renames: Renaming::LookedAt, ..everything() };
+    finds(&Sftp::new(sftp_settings(&server)), &server.root(), &expected);
 }
 
 #[test]

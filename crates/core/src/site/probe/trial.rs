@@ -224,9 +224,11 @@ impl<'a> Trial<'a> {
         let is_put = allowed(self.put(&path, 0, b""))?;
         let stands = is_put
             && match answered(self.session.list(&RemotePath::base()))? {
-                Some(names) => names.iter().any(|name| name == path.name()),
-                // Who may not list can still ask.
-                None => self.session.stat(&path)?.is_some(),
+                Some(names) if names.iter().any(|name| name == path.name()) => true,
+                // It would be there, as this one is.
+                Some(names) if names.iter().any(|name| name == self.file.name()) => false,
+                // Who may not list, or is not shown names that begin with a dot, can still ask.
+                Some(_) | None => self.session.stat(&path)?.is_some(),
             };
         match self.session.remove(&path) {
             Err(err) if is_put && err.kind != SiteErrorKind::NotFound => return Err(err.into()),

@@ -13,6 +13,17 @@ use crate::site::{Entry, EntryKind, Pieces, RemotePath, Session as _, SiteError,
 /// A disk that has less free space than this is full.
 const FULL: u64 = 4 << 20;
 
+/// How a file is made, in the order in which it is tried. Some servers know only the flags that C's `fopen` has words for,
+/// and to empty a file that is new changes nothing.
+const MAKING: [u32; 2] = [
+    open::WRITE | open::CREATE | open::EXCLUSIVE,
+    open::WRITE | open::CREATE | open::TRUNCATE | open::EXCLUSIVE,
+];
+
+/// How a file that is there is opened for writing: some servers empty one that is opened for nothing else, or know no such
+/// thing; others let nobody read.
+const WRITING: [u32; 2] = [open::READ | open::WRITE, open::WRITE];
+
 /// How a file is put.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Put {
@@ -32,9 +43,6 @@ struct Mode {
 
 impl Open {
     /// Writes pieces to a file that is there, or is made, as `put` says.
-    ///
-    /// To make it is tried at once, which follows no link and waits for no pipe. How a server refuses a name that is
-    /// taken is its own affair, so that what stands there is asked in the same breath.
     pub(super) fn write(
         &mut self,
         path: &RemotePath,
@@ -42,28 +50,70 @@ impl Open {
         pieces: &mut dyn Pieces,
         progress: &mut dyn FnMut(u64),
     ) -> Result<u64, SiteError> {
-        let (at, attributes) = (self.at(path), Attributes::mode(self.file_mode));
-        let how = open::WRITE | open::CREATE | open::EXCLUSIVE;
-        let makes = self.sftp.say(Request::Open { path: &at, how, attributes });
-        let there = self.stat(path);
-        let handle = match (self.sftp.hear_handle(&self.link, makes), there) {
-            (Ok(handle), _) => handle,
-            (Err(failure), Ok(Some(_))) if put == Put::New => {
-                return Err(self.link.error_of(SiteErrorKind::Exists, &format!("making {path}"), failure));
-            }
-            (Err(_), Ok(Some(Entry { kind: EntryKind::File, .. }))) => {
-                let opened = self
-                    .sftp
-                    .ask_handle(&self.link, Request::Open { path: &at, how: open::WRITE, attributes });
-                opened.map_err(|failure| self.error("writing", path, failure))?
-            }
-            (Err(_), Ok(Some(_))) => {
-                return Err(self.refusal(SiteErrorKind::NotRegular, "writing", path, status::FAILURE));
-            }
-            (Err(failure), Ok(None)) => return Err(self.write_error(path, failure)),
-            (Err(_), Err(error)) => return Err(error),
+        let handle = match put == Put::Wide && pieces.is_begun() {
+            true => self.open_there(path)?,
+            false => self.make(path, put)?,
         };
         self.fill(path, &handle, put == Put::Wide, pieces, progress)
+    }
+
+    /// Makes a file, or opens the one that is there if `put` lets it.
+    ///
+    /// To make it is tried at once, which follows no link and waits for no pipe. How a server refuses a name that is
+    /// taken is its own affair, so that what stands there is asked in the same breath.
+    fn make(&mut self, path: &RemotePath, put: Put) -> Result<Handle, SiteError> {
+        let (at, attributes) = (self.at(path), Attributes::mode(self.settings.file_mode));
+        let makes = self.sftp.say(Request::Open { path: &at, how: MAKING[0], attributes });
+        let there = self.stat(path);
+        match (self.sftp.hear_handle(&self.link, makes), there) {
+            (Ok(handle), _) => Ok(handle),
+            (Err(failure), Ok(Some(_))) if put == Put::New => {
+                Err(self.link.error_of(SiteErrorKind::Exists, &format!("making {path}"), failure))
+            }
+            (Err(_), Ok(Some(Entry { kind: EntryKind::File, .. }))) => {
+                self.open_any(&at, &WRITING).map_err(|failure| self.error("writing", path, failure))
+            }
+            (Err(_), Ok(Some(_))) => {
+                Err(self.refusal(SiteErrorKind::NotRegular, "writing", path, status::FAILURE))
+            }
+            (Err(failure), Ok(None)) if failure.is_ignorant() => {
+                self.open_any(&at, &MAKING[1..]).map_err(|_| self.write_error(path, failure))
+            }
+            (Err(failure), Ok(None)) => Err(self.making_error(path, failure)),
+            (Err(_), Err(error)) => Err(error),
+        }
+    }
+
+    /// Opens a file for writing that another connection has made. It is looked at in the same breath.
+    fn open_there(&mut self, path: &RemotePath) -> Result<Handle, SiteError> {
+        let (at, attributes) = (self.at(path), Attributes::default());
+        let opens = self.sftp.say(Request::Open { path: &at, how: WRITING[0], attributes });
+        let there = self.stat(path);
+        let opened = self.sftp.hear_handle(&self.link, opens);
+        match (opened, there?) {
+            (Ok(handle), Some(Entry { kind: EntryKind::File, .. })) => Ok(handle),
+            (Err(failure), Some(Entry { kind: EntryKind::File, .. })) if !failure.kind().is_dead() => {
+                self.open_any(&at, &WRITING[1..]).map_err(|failure| self.error("writing", path, failure))
+            }
+            (Err(failure), _) => Err(self.error("writing", path, failure)),
+            (Ok(handle), _) => {
+                self.sftp.close(&handle);
+                Err(self.refusal(SiteErrorKind::NotRegular, "writing", path, status::FAILURE))
+            }
+        }
+    }
+
+    /// Opens a file in the first of these ways that the server lets us.
+    fn open_any(&mut self, at: &str, ways: &[u32]) -> Result<Handle, Failure> {
+        let attributes = Attributes::mode(self.settings.file_mode);
+        let mut first = None;
+        for &how in ways {
+            match self.sftp.ask_handle(&self.link, Request::Open { path: at, how, attributes }) {
+                Err(failure) if !failure.kind().is_dead() => first = first.or(Some(failure)),
+                opened => return opened,
+            }
+        }
+        Err(first.unwrap_or(Failure::Status(status::FAILURE)))
     }
 
     /// Writes to an open file, over the further channels as well if it is a wide put, and closes it.
@@ -77,7 +127,9 @@ impl Open {
     ) -> Result<u64, SiteError> {
         let mode = Mode {
             before: self.sftp.say(Request::LookAt { handle }),
-            set: self.sftp.say(Request::Set { handle, attributes: Attributes::mode(self.file_mode) }),
+            set: self
+                .sftp
+                .say(Request::Set { handle, attributes: Attributes::mode(self.settings.file_mode) }),
         };
         let mut sent = 0;
         let mut count = |acknowledged| {
@@ -108,21 +160,48 @@ impl Open {
     /// Opens a file over the further channels, where the server lets us.
     fn open_further(&mut self, path: &RemotePath) -> Result<Vec<Option<Handle>>, Failure> {
         let at = self.at(path);
-        let mut said = Vec::new();
-        for sftp in &mut self.further {
-            let attributes = Attributes::default();
-            said.push(sftp.say(Request::Open { path: &at, how: open::WRITE, attributes }));
-            self.link.ask(|| sftp.push(&self.link))?;
-        }
-        let mut handles = Vec::new();
-        for (sftp, asked) in self.further.iter_mut().zip(said) {
-            handles.push(match sftp.hear_handle(&self.link, asked) {
-                Ok(handle) => Some(handle),
-                Err(Failure::Status(_)) => None,
-                Err(failure) => return Err(failure),
-            });
+        let mut handles = vec![None; self.further.len()];
+        for how in WRITING {
+            let mut said = Vec::new();
+            for (sftp, _) in self.further.iter_mut().zip(&handles).filter(|(_, handle)| handle.is_none()) {
+                said.push(sftp.say(Request::Open { path: &at, how, attributes: Attributes::default() }));
+                self.link.ask(|| sftp.push(&self.link))?;
+            }
+            let missing = self.further.iter_mut().zip(&mut handles).filter(|(_, handle)| handle.is_none());
+            for ((sftp, handle), asked) in missing.zip(said) {
+                *handle = match sftp.hear_handle(&self.link, asked) {
+                    Ok(handle) => Some(handle),
+                    Err(Failure::Status(_)) => None,
+                    Err(failure) => return Err(failure),
+                };
+            }
         }
         Ok(handles)
+    }
+
+    /// Gives a file that is whole its final mode, as [`Self::hear_mode`] does.
+    pub(super) fn set_mode(&mut self, path: &RemotePath) -> Result<(), SiteError> {
+        let at = self.at(path);
+        let attributes = Attributes::mode(self.settings.file_mode);
+        let set = self.sftp.say(Request::SetAt { path: &at, attributes });
+        let before = self.look(&at);
+        match self.sftp.hear_done(&self.link, set) {
+            Ok(()) => Ok(()),
+            Err(Failure::Status(status)) => {
+                self.miss_mode(path, before.ok(), status);
+                Ok(())
+            }
+            Err(failure) => Err(self.error("setting the mode of", path, failure)),
+        }
+    }
+
+    /// Says that a file did not get its mode, unless it had it. Some servers keep modes to themselves, and deliver files all
+    /// the same.
+    fn miss_mode(&self, path: &RemotePath, before: Option<Attributes>, status: u32) {
+        let is_right = |mode: u32| mode & 0o7777 == self.settings.file_mode;
+        if !before.is_some_and(|before| before.mode.is_some_and(is_right)) {
+            tracing::warn!(site = %self.link.peer, %path, status, "the site does not let us set the mode");
+        }
     }
 
     /// Hears whether a file was given its final mode, which happens while it still has its temporary name, whatever the
@@ -134,12 +213,8 @@ impl Open {
         }
         match self.sftp.hear_done(&self.link, mode.set) {
             Ok(()) => Ok(()),
-            // Some servers keep modes to themselves, and deliver files all the same.
             Err(Failure::Status(status)) => {
-                let is_right = |mode: u32| mode & 0o7777 == self.file_mode;
-                if !before.is_ok_and(|before| before.mode.is_some_and(is_right)) {
-                    tracing::warn!(site = %self.link.peer, %path, status, "the site does not let us set the mode");
-                }
+                self.miss_mode(path, before.ok(), status);
                 Ok(())
             }
             Err(failure) => Err(self.error("setting the mode of", path, failure)),
@@ -153,7 +228,7 @@ impl Open {
         from: u64,
         sink: &mut dyn Write,
     ) -> Result<u64, SiteError> {
-        let (handle, attributes) = self.open("reading", path, open::READ)?;
+        let (handle, attributes) = self.open("reading", path, &[open::READ])?;
         let size = attributes.size.unwrap_or(0);
         receive(&self.link, &mut self.sftp, &handle, from, size, sink).map_err(|broken| match broken {
             Broken::Site(failure) => self.error("reading", path, failure),
@@ -163,7 +238,7 @@ impl Open {
 
     /// Cuts a file to `size` bytes.
     pub(super) fn cut(&mut self, path: &RemotePath, size: u64) -> Result<(), SiteError> {
-        let (handle, _) = self.open("cutting", path, open::WRITE)?;
+        let (handle, _) = self.open("cutting", path, &WRITING)?;
         let attributes = Attributes::size(size);
         if let Err(failure) = self.sftp.ask_done(&self.link, Request::Set { handle: &handle, attributes }) {
             self.sftp.close(&handle);
@@ -201,17 +276,23 @@ impl Open {
     }
 
     /// Opens a regular file. What stands at the name is looked at before, because a server opens links and waits for
-    /// the other end of a pipe; and the opened file is looked at again.
-    fn open(&mut self, doing: &str, path: &RemotePath, how: u32) -> Result<(Handle, Attributes), SiteError> {
-        if self.stat(path)?.is_some_and(|entry| entry.kind != EntryKind::File) {
+    /// the other end of a pipe; and the opened file is looked at again, where the server has an answer to that.
+    fn open(
+        &mut self,
+        doing: &str,
+        path: &RemotePath,
+        ways: &[u32],
+    ) -> Result<(Handle, Attributes), SiteError> {
+        let there = self.stat(path)?;
+        if there.is_some_and(|entry| entry.kind != EntryKind::File) {
             return Err(self.refusal(SiteErrorKind::NotRegular, doing, path, status::FAILURE));
         }
-        let (at, attributes) = (self.at(path), Attributes::mode(self.file_mode));
-        let opened = self.sftp.ask_handle(&self.link, Request::Open { path: &at, how, attributes });
-        let handle = opened.map_err(|failure| self.error(doing, path, failure))?;
-        match self.sftp.ask_attributes(&self.link, Request::LookAt { handle: &handle }) {
-            Ok(attributes) if attributes.may_be_file() => Ok((handle, attributes)),
-            looked => {
+        let at = self.at(path);
+        let handle = self.open_any(&at, ways).map_err(|failure| self.error(doing, path, failure))?;
+        match (self.sftp.ask_attributes(&self.link, Request::LookAt { handle: &handle }), there) {
+            (Ok(attributes), _) if attributes.may_be_file() => Ok((handle, attributes)),
+            (Err(Failure::Status(_)), Some(there)) => Ok((handle, Attributes::size(there.size))),
+            (looked, _) => {
                 self.sftp.close(&handle);
                 Err(match looked {
                     Ok(_) => self.refusal(SiteErrorKind::NotRegular, doing, path, status::FAILURE),
@@ -227,6 +308,17 @@ impl Open {
             Broken::Site(failure) => self.write_error(path, failure),
             Broken::Local(err) => source_error("reading", path, err),
         }
+    }
+
+    /// Makes an error of a file that was not made. That something is missing is believed if it is the directory.
+    fn making_error(&mut self, path: &RemotePath, failure: Failure) -> SiteError {
+        let parent = self.at(&path.parent());
+        if failure.kind() == SiteErrorKind::NotFound
+            && self.is_directory(&parent).is_ok_and(|is_there| is_there)
+        {
+            return self.link.error_of(SiteErrorKind::Protocol, &format!("making {path}"), failure);
+        }
+        self.write_error(path, failure)
     }
 
     /// Makes an error of a refused write; a server of this version cannot say that its disk is full.

@@ -2,7 +2,7 @@
 //!
 //! Which command a server has is found out once a session, by hashing nothing and comparing with what that must
 //! be. A server that lets nobody run commands, or runs something else instead (`ForceCommand`), cannot
-//! hash; that is no failure. Neither is a shell that sees other files than SFTP does: the command counts the
+//! hash; that is no failure. Neither is a server that never answers ([`Hasher::Mute`]), nor a shell that sees other files than SFTP does: the command counts the
 //! file's bytes as well, and a wrong count is not believed.
 //!
 //! A file that is being written is hashed meanwhile: a script reads up to where the file is complete, and hashes to
@@ -42,6 +42,8 @@ const START: Duration = Duration::from_millis(20);
 pub(super) enum Hasher {
     Untried,
     Tool(Tool),
+    /// The server has not answered. The shell is kept, since to close its channel is to wait for the server again.
+    Mute(#[expect(dead_code, reason = "it is kept and never used")] Tool),
     Unavailable,
 }
 
@@ -69,6 +71,21 @@ struct Growing {
 }
 
 impl Hasher {
+    /// Finds out whether the server can hash.
+    pub(super) fn is_able(&mut self, link: &Link) -> Result<bool, Failure> {
+        Ok(self.stdin(link)?.is_some())
+    }
+
+    /// Returns whether the server has not answered.
+    pub(super) fn is_mute(&self) -> bool {
+        matches!(self, Self::Mute(_))
+    }
+
+    /// Returns whether it is not known yet whether the server can hash.
+    pub(super) fn is_searching(&self) -> bool {
+        matches!(self, Self::Untried | Self::Tool(Tool { command: Command::Wanted(_), .. }))
+    }
+
     /// Returns the hash of the file at an absolute path that is `size` bytes long, or `None` if the server cannot, or there
     /// is no such file, or only another one.
     pub(super) fn hash(&mut self, link: &Link, path: &str, size: u64) -> Result<Option<Sha256Hex>, Failure> {
@@ -221,6 +238,13 @@ impl Hasher {
             Command::Found(stdin) => return Ok(Some(stdin)),
             Command::Wanted(script) => script,
         };
+        // Before any script has begun, silence means that there is no shell.
+        if let Some(false) = alive(shell.begins(link, script))? {
+            if let Self::Tool(tool) = std::mem::replace(self, Self::Unavailable) {
+                *self = Self::Mute(tool);
+            }
+            return Ok(None);
+        }
         let patience = Patience::Until(Instant::now() + link.io_timeout + START);
         let output = alive(shell.end(link, script, patience, MAX_LINE))?.flatten();
         let found = output.and_then(|output| TOOLS.get(output.trim().parse::<usize>().ok()?));

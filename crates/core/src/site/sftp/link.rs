@@ -30,6 +30,7 @@ pub(super) mod code {
     pub(in super::super) const METHOD_NONE: i32 = -17;
     pub(in super::super) const AUTHENTICATION_FAILED: i32 = -18;
     pub(in super::super) const PUBLICKEY_UNVERIFIED: i32 = -19;
+    pub(in super::super) const CHANNEL_REQUEST_DENIED: i32 = -22;
     pub(in super::super) const CHANNEL_CLOSED: i32 = -26;
     pub(in super::super) const CHANNEL_EOF_SENT: i32 = -27;
     pub(in super::super) const SOCKET_TIMEOUT: i32 = -30;
@@ -37,6 +38,11 @@ pub(super) mod code {
     pub(in super::super) const SOCKET_RECV: i32 = -43;
     pub(in super::super) const BAD_SOCKET: i32 = -45;
 }
+
+/// How long to wait for what may never come, if the server is not slow in all things; and how many times as long as
+/// connecting took, if it is.
+const SHORT: Duration = Duration::from_secs(5);
+const SLOW: u32 = 5;
 
 /// Round trips that an exchange of keys takes at least.
 const TRIPS: usize = 3;
@@ -133,6 +139,11 @@ impl Failure {
         Self::Library(ssh2::Error::from_errno(ErrorCode::Session(code::EAGAIN)))
     }
 
+    /// Returns whether the server may not have understood what it was asked for.
+    pub(super) fn is_ignorant(&self) -> bool {
+        matches!(self, Self::Status(status::FAILURE | status::BAD_MESSAGE | status::OP_UNSUPPORTED))
+    }
+
     /// Returns whether it only has to wait.
     pub(super) fn is_pending(&self) -> bool {
         self.is_of(code::EAGAIN)
@@ -162,6 +173,10 @@ pub(super) struct Link {
     pub(super) peer: String,
     pub(super) io_timeout: Duration,
     pub(super) min_rate: u64,
+    /// When it was made.
+    begun: Instant,
+    /// How long it took until all was ready.
+    took: Cell<Duration>,
     /// When all must be ready, as long as it is not.
     deadline: Cell<Option<Instant>>,
     waits: Cell<Waits>,
@@ -187,7 +202,9 @@ impl Link {
         let stream = socket.try_clone().map_err(|err| failed(err.into()))?;
         let below = Socket::attach(&mut ssh, stream).map_err(|err| failed(err.into()))?;
         let (deadline, waits, dead) = (Cell::new(Some(deadline)), Cell::default(), Cell::new(false));
-        let link = Self { ssh, below, socket, peer, io_timeout, min_rate, deadline, waits, dead };
+        let (begun, took) = (Instant::now(), Cell::default());
+        let link =
+            Self { ssh, below, socket, peer, io_timeout, min_rate, begun, took, deadline, waits, dead };
         link.bound_destructors(io_timeout);
         Ok(link)
     }
@@ -200,6 +217,13 @@ impl Link {
     /// Takes note that all is ready.
     pub(super) fn is_ready(&self) {
         self.deadline.set(None);
+        self.took.set(self.begun.elapsed());
+    }
+
+    /// Returns how long to wait for the first sign of something that a server may never answer: shortly, but not so shortly
+    /// that a server which is slow in all things would seem to be mute.
+    pub(super) fn short_patience(&self) -> Patience {
+        Patience::Until(Instant::now() + SHORT.max(self.took.get() * SLOW).min(self.io_timeout))
     }
 
     /// Does what can be done of an operation without waiting for the peer; `None` if that is not all.

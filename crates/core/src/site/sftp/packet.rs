@@ -14,6 +14,7 @@ pub(super) mod status {
     pub(in super::super) const NO_SUCH_FILE: u32 = 2;
     pub(in super::super) const PERMISSION_DENIED: u32 = 3;
     pub(in super::super) const FAILURE: u32 = 4;
+    pub(in super::super) const BAD_MESSAGE: u32 = 5;
     pub(in super::super) const NO_CONNECTION: u32 = 6;
     pub(in super::super) const CONNECTION_LOST: u32 = 7;
     pub(in super::super) const OP_UNSUPPORTED: u32 = 8;
@@ -31,6 +32,7 @@ pub(super) mod open {
     pub(in super::super) const READ: u32 = 0x01;
     pub(in super::super) const WRITE: u32 = 0x02;
     pub(in super::super) const CREATE: u32 = 0x08;
+    pub(in super::super) const TRUNCATE: u32 = 0x10;
     pub(in super::super) const EXCLUSIVE: u32 = 0x20;
 }
 
@@ -76,6 +78,10 @@ pub(super) enum Request<'a> {
     },
     Set {
         handle: &'a [u8],
+        attributes: Attributes,
+    },
+    SetAt {
+        path: &'a str,
         attributes: Attributes,
     },
     OpenDirectory {
@@ -242,7 +248,7 @@ impl Request<'_> {
                 bytes(out, handle);
                 attributes.write(out);
             }
-            Self::MakeDirectory { path, attributes } => {
+            Self::MakeDirectory { path, attributes } | Self::SetAt { path, attributes } => {
                 bytes(out, path);
                 attributes.write(out);
             }
@@ -282,6 +288,7 @@ impl Request<'_> {
             Self::Write { .. } => 6,
             Self::Look { .. } => 7,
             Self::LookAt { .. } => 8,
+            Self::SetAt { .. } => 9,
             Self::Set { .. } => 10,
             Self::OpenDirectory { .. } => 11,
             Self::ReadDirectory { .. } => 12,

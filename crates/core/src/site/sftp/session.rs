@@ -4,11 +4,13 @@
 //! looks at the names concerned afterwards and says what it finds; the answer cannot be in doubt by more than
 //! what somebody else changes in between.
 
+mod directories;
+
 use std::io::{Read, Write};
 
 use super::file::Put;
 use super::hash::Hasher;
-use super::link::{Failure, Link};
+use super::link::{Failure, Link, code};
 use super::packet::{self, Answer, Attributes, Request, status};
 use super::subsystem::Subsystem;
 use super::transfer::Onwards;
@@ -16,10 +18,7 @@ use super::wire::Wire as _;
 use super::{BasePath, SftpSettings};
 use crate::digest::Sha256Hex;
 use crate::foreign;
-use crate::site::{Entry, EntryKind, Pieces, RemotePath, Session, SiteError, SiteErrorKind};
-
-/// Names that a directory may have; a hostile server could go on for ever.
-const MAX_NAMES: usize = 100_000;
+use crate::site::{Entry, EntryKind, Habits, Pieces, RemotePath, Session, SiteError, SiteErrorKind};
 
 /// Channels besides the first for a large file far away: a server lets a certain amount be under way on each.
 const FURTHER: usize = 2;
@@ -32,27 +31,28 @@ pub(super) struct Open {
     pub(super) further: Vec<Subsystem>,
     pub(super) hasher: Hasher,
     pub(super) link: Link,
+    pub(super) settings: SftpSettings,
+    /// Whom its habits are known of.
+    pub(super) peer: String,
     pub(super) base: String,
-    pub(super) file_mode: u32,
-    pub(super) dir_mode: u32,
     pub(super) is_flushed: bool,
     /// Whether the server says of a link what it leads to, even if it is asked not to follow it.
     hides_links: bool,
-    /// Whether the server refuses to rename a file to a taken name.
-    guards_names: bool,
+}
+
+/// The other end of a channel that never answers would be waited for.
+impl Drop for Open {
+    fn drop(&mut self) {
+        if self.hasher.is_mute() {
+            self.link.give_up();
+        }
+    }
 }
 
 impl Open {
     /// Starts the SFTP subsystem and finds the base, in what the login has left of the time for connecting.
     pub(super) fn begin(link: Link, settings: &SftpSettings) -> Result<Self, SiteError> {
-        let mut sftp = Subsystem::start(&link).map_err(|failure| {
-            let failure = match failure {
-                // There is nothing else on this connection.
-                Failure::Ended => link.judge(Failure::Lost),
-                failure => failure,
-            };
-            link.error("starting the sftp subsystem", failure)
-        })?;
+        let mut sftp = Subsystem::start(&link).map_err(|failure| no_subsystem(&link, failure))?;
         let base = match &settings.base {
             BasePath::Absolute(base) => base.clone(),
             BasePath::Home(below) => {
@@ -68,24 +68,21 @@ impl Open {
                 join(&home, below)
             }
         };
-        let hasher = if settings.exec_hash { Hasher::Untried } else { Hasher::Unavailable };
-        let banner = link.ssh.banner_bytes().unwrap_or_default();
+        let peer = peer(&link);
+        let takes_commands = settings.known.habits(&peer).takes_commands != Some(false);
+        let hasher = if settings.exec_hash && takes_commands { Hasher::Untried } else { Hasher::Unavailable };
         // ProFTPD resolves a path before it looks.
-        let hides_links = contains(banner, b"mod_sftp");
-        // OpenSSH links the file to its new name and then removes the old one.
-        let guards_names = contains(banner, b"OpenSSH_");
-        let (file_mode, dir_mode, is_flushed) = (settings.file_mode, settings.dir_mode, false);
+        let hides_links = contains(link.ssh.banner_bytes().unwrap_or_default(), b"mod_sftp");
         let mut open = Self {
             sftp,
             further: Vec::new(),
             hasher,
+            settings: settings.clone(),
+            peer,
             link,
             base,
-            file_mode,
-            dir_mode,
-            is_flushed,
+            is_flushed: false,
             hides_links,
-            guards_names,
         };
         let base = open.base.clone();
         let limits = open.sftp.say_limits();
@@ -108,6 +105,11 @@ impl Open {
         }
     }
 
+    /// Returns what is known of the server's habits.
+    pub(super) fn habits(&self) -> Habits {
+        self.settings.known.habits(&self.peer)
+    }
+
     pub(super) fn at(&self, path: &RemotePath) -> String {
         join(&self.base, path.as_str())
     }
@@ -127,7 +129,7 @@ impl Open {
     }
 
     /// Returns whether a directory, or a link to one, is at an absolute path.
-    fn is_directory(&mut self, path: &str) -> Result<bool, Failure> {
+    pub(super) fn is_directory(&mut self, path: &str) -> Result<bool, Failure> {
         match self.sftp.ask_attributes(&self.link, Request::LookThrough { path }) {
             Ok(attributes) => Ok(attributes.is_directory()),
             Err(failure) if failure.kind() == SiteErrorKind::NotFound => Ok(false),
@@ -136,7 +138,7 @@ impl Open {
     }
 
     /// Looks at an absolute path, without following a link. A link may look like anything but a file or a directory.
-    fn look(&mut self, at: &str) -> Result<Attributes, Failure> {
+    pub(super) fn look(&mut self, at: &str) -> Result<Attributes, Failure> {
         let leads = self.hides_links.then(|| self.sftp.say(Request::ReadLink { path: at }));
         let looks = self.sftp.say(Request::Look { path: at });
         let looked = self.sftp.hear_attributes(&self.link, looks);
@@ -173,62 +175,11 @@ impl Session for Open {
     }
 
     fn list(&mut self, dir: &RemotePath) -> Result<Vec<String>, SiteError> {
-        let at = self.at(dir);
-        let opened = self.sftp.ask_handle(&self.link, Request::OpenDirectory { path: &at });
-        let handle = opened.map_err(|failure| self.error("listing", dir, failure))?;
-        let mut names = Vec::new();
-        // One question ahead, since the answer to the last one is only that it was the last.
-        let mut asked = self.sftp.say(Request::ReadDirectory { handle: &handle });
-        let listed = loop {
-            let ahead = self.sftp.say(Request::ReadDirectory { handle: &handle });
-            let more = self.sftp.hear_names(&self.link, std::mem::replace(&mut asked, ahead));
-            match more {
-                Ok(Some(more)) => {
-                    names.extend(more.into_iter().filter(|name| !matches!(&**name, "." | "..")))
-                }
-                Ok(None) => break Ok(names),
-                Err(failure) => break Err(self.error("listing", dir, failure)),
-            }
-            if names.len() > MAX_NAMES || names.iter().any(|name| name.contains('/')) {
-                break Err(self.refusal(SiteErrorKind::Protocol, "listing", dir, status::FAILURE));
-            }
-        };
-        self.sftp.forget(asked);
-        self.sftp.close(&handle);
-        listed
+        self.names_in(dir)
     }
 
     fn make_dirs(&mut self, dir: &RemotePath) -> Result<usize, SiteError> {
-        let failed = |open: &Self, dir: &RemotePath, failure| open.error("making directory", dir, failure);
-        // In the usual case it is there, which costs one question instead of one a name.
-        match self.is_directory(&self.at(dir)) {
-            Ok(true) => return Ok(0),
-            Err(failure) if !failure.is_vague() => return Err(failed(self, dir, failure)),
-            Ok(false) | Err(_) => {}
-        }
-        let attributes = Attributes::mode(self.dir_mode);
-        let mut said = Vec::new();
-        for dir in dir.with_parents() {
-            let path = self.at(&dir);
-            said.push((self.sftp.say(Request::MakeDirectory { path: &path, attributes }), dir));
-        }
-        let mut made = 0;
-        for (asked, dir) in said {
-            match self.sftp.hear_done(&self.link, asked) {
-                Ok(()) => made += 1,
-                Err(failure) if failure.kind().is_dead() => return Err(failed(self, &dir, failure)),
-                // Servers refuse an existing directory in several ways, some before they look at it.
-                Err(failure) => {
-                    let at = self.at(&dir);
-                    if !self.is_directory(&at).map_err(|failure| failed(self, &dir, failure))? {
-                        let taken = self.look(&at).is_ok();
-                        let kind = if taken { SiteErrorKind::NotRegular } else { failure.kind() };
-                        return Err(self.link.error_of(kind, &format!("making directory {dir}"), failure));
-                    }
-                }
-            }
-        }
-        Ok(made)
+        self.make_all(dir)
     }
 
     fn put(
@@ -273,12 +224,20 @@ impl Session for Open {
     }
 
     fn begin_hash(&mut self, path: &RemotePath) -> Result<(), SiteError> {
+        self.try_commands(path)?;
         let at = self.at(path);
-        self.hasher.begin(&self.link, &at).map_err(|failure| self.error("hashing", path, failure))
+        self.hasher.begin(&self.link, &at).map_err(|failure| self.hash_error("hashing", path, failure))
     }
 
     fn end_hash(&mut self, size: u64) -> Result<Option<Sha256Hex>, SiteError> {
-        self.hasher.end(&self.link, size).map_err(|failure| self.link.error("hashing", failure))
+        let hash =
+            self.hasher.end(&self.link, size).map_err(|failure| self.link.error("hashing", failure))?;
+        self.note_mute();
+        Ok(hash)
+    }
+
+    fn settle(&mut self, path: &RemotePath, _size: u64) -> Result<(), SiteError> {
+        self.set_mode(path)
     }
 
     fn get(&mut self, path: &RemotePath, from: u64, sink: &mut dyn Write) -> Result<u64, SiteError> {
@@ -290,7 +249,8 @@ impl Session for Open {
     }
 
     fn rename_new(&mut self, from: &RemotePath, to: &RemotePath) -> Result<(), SiteError> {
-        if !self.guards_names && self.stat(to)?.is_some() {
+        // What SSH says of itself says nothing of the program that is the subsystem.
+        if self.habits().guards_names != Some(true) && self.stat(to)?.is_some() {
             let doing = format!("renaming {from} to");
             return Err(self.refusal(SiteErrorKind::Exists, &doing, to, status::FAILURE));
         }
@@ -329,10 +289,12 @@ impl Session for Open {
     }
 
     fn sha256(&mut self, path: &RemotePath, size: u64) -> Result<Option<Sha256Hex>, SiteError> {
+        self.try_commands(path)?;
         let at = self.at(path);
         let hash = self.hasher.hash(&self.link, &at, size);
-        let hash = hash.map_err(|failure| self.error("hashing", path, failure))?;
+        let hash = hash.map_err(|failure| self.hash_error("hashing", path, failure))?;
         if hash.is_none() {
+            self.note_mute();
             self.look_for_hash(path, size)?;
         }
         Ok(hash)
@@ -344,17 +306,31 @@ impl Session for Open {
         size: u64,
         block: u64,
     ) -> Result<Option<Vec<Sha256Hex>>, SiteError> {
+        self.try_commands(path)?;
         let at = self.at(path);
         let hashes = self.hasher.hash_blocks(&self.link, &at, size, block);
-        let hashes = hashes.map_err(|failure| self.error("hashing the blocks of", path, failure))?;
+        let hashes = hashes.map_err(|failure| self.hash_error("hashing the blocks of", path, failure))?;
         if hashes.is_none() {
+            self.note_mute();
             self.look_for_hash(path, size)?;
         }
         Ok(hashes)
     }
 
     fn writes_anywhere(&self) -> bool {
-        true
+        self.habits().writes_anywhere != Some(false)
+    }
+
+    fn appends(&self) -> Option<bool> {
+        self.habits().appends
+    }
+
+    fn cannot_append(&mut self) {
+        self.settings.known.learn(&self.peer, |habits| habits.appends = Some(false));
+    }
+
+    fn spoils_pieces(&mut self) {
+        self.settings.known.learn(&self.peer, |habits| habits.writes_anywhere = Some(false));
     }
 
     fn free_space(&mut self, dir: &RemotePath) -> Result<Option<u64>, SiteError> {
@@ -382,10 +358,33 @@ impl Session for Open {
     }
 
     fn peer(&self) -> String {
-        let banner = foreign::escape(self.link.ssh.banner_bytes().unwrap_or_default());
-        let key = self.link.ssh.host_key().map(|(blob, _)| super::known_hosts::fingerprint(blob));
-        format!("sftp, {banner}, host key {}", key.unwrap_or_default())
+        self.peer.clone()
     }
+}
+
+/// Returns what the server says of itself, and its key.
+fn peer(link: &Link) -> String {
+    let banner = foreign::escape(link.ssh.banner_bytes().unwrap_or_default());
+    let key = link.ssh.host_key().map(|(blob, _)| super::known_hosts::fingerprint(blob));
+    format!("sftp, {banner}, host key {}", key.unwrap_or_default())
+}
+
+/// Makes an error of a subsystem that does not start.
+fn no_subsystem(link: &Link, failure: Failure) -> SiteError {
+    let doing = "starting the sftp subsystem";
+    let failure = match failure {
+        // There is nothing else on this connection.
+        Failure::Ended => link.judge(Failure::Lost),
+        failure => failure,
+    };
+    if !failure.is_of(code::CHANNEL_REQUEST_DENIED) {
+        return link.error(doing, failure);
+    }
+    let text = format!(
+        "{doing} at site {}: the server has none, or not for this account; have it turned on there",
+        link.peer
+    );
+    SiteError::new(SiteErrorKind::Unsupported, text)
 }
 
 /// Joins an absolute path and one below it.

@@ -38,7 +38,7 @@ pub(super) struct Script(u32);
 impl Shell {
     /// Has a shell started, and does not wait for that: scripts may be given to it before.
     pub(super) fn start(link: &Link) -> Result<Self, Failure> {
-        let mut channel = link.ask(|| Ok(link.ssh.channel_session()?))?;
+        let mut channel = link.drive(link.short_patience(), || Ok(link.ssh.channel_session()?))?;
         channel.handle_extended_data(ExtendedData::Ignore)?;
         let mut this =
             Self { channel, is_granted: false, out: Words::default(), scripts: 0, heard: Vec::new() };
@@ -87,6 +87,17 @@ impl Shell {
             link.drive(patience, || self.hear(link, 0))?;
         }
         Ok(())
+    }
+
+    /// Waits a short time for a script to begin, and returns whether it has.
+    pub(super) fn begins(&mut self, link: &Link, script: Script) -> Result<bool, Failure> {
+        let patience = link.short_patience();
+        while !self.has_begun(link, script)? {
+            if link.drive_or_leave(patience, || self.hear(link, 0))?.is_none() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Waits until a script has ended, and returns its output as [`Self::run`] does.

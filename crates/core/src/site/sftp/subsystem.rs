@@ -12,6 +12,7 @@ use std::collections::{HashMap, HashSet};
 use super::link::{Failure, Link};
 use super::packet::{self, Answer, Attributes, Extensions, Handle, Request, status};
 use super::wire::{Channel, Wire, Words};
+use crate::site::pace::Patience;
 
 /// Bytes read and written at a time, unless the server says that it takes more: what every server must take.
 const USUAL: usize = 32 << 10;
@@ -131,6 +132,20 @@ impl<C: Channel> Subsystem<C> {
     pub(super) fn hear_done(&mut self, link: &C::Wire, asked: Asked) -> Result<(), Failure> {
         match self.hear(link, asked)? {
             Answer::Status(_) => Ok(()),
+            _ => Err(garbled(link)),
+        }
+    }
+
+    /// Does the same where that may take longer than an answer does.
+    pub(super) fn hear_done_within(
+        &mut self,
+        link: &C::Wire,
+        asked: Asked,
+        patience: Patience,
+    ) -> Result<(), Failure> {
+        match link.drive(patience, || self.step(link, asked))? {
+            Answer::Status(status::OK) => Ok(()),
+            Answer::Status(status) => Err(Failure::Status(status)),
             _ => Err(garbled(link)),
         }
     }

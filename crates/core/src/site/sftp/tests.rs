@@ -13,6 +13,7 @@ use crate::site::servers::{mod_sftp_settings as at_proftpd, sftp_settings as set
 use crate::site::{RemotePath, SiteErrorKind};
 
 mod login;
+mod odd;
 mod windows;
 
 /// Long enough for a loaded machine to answer, short enough to wait for in a test.

@@ -11,6 +11,7 @@ use super::packet::{Answer, Request, status};
 use super::subsystem::{Asked, Subsystem, garbled};
 use super::wire::{Channel, Wire as _};
 use crate::site::Pieces;
+use crate::site::pace::writing;
 
 /// Bytes that may be under way: more than the 2 MiB that an OpenSSH server lets be, so that this is never the limit.
 const UNDER_WAY: usize = 4 << 20;
@@ -75,15 +76,18 @@ impl<'a, C: Channel> Lane<'a, C> {
         self.end = Some(End { flush, close: self.sftp.say(Request::Close { handle: self.handle }) });
     }
 
-    /// Waits until the file is flushed and closed, and returns whether it is flushed.
-    fn hear_end(&mut self, link: &C::Wire) -> Result<bool, Failure> {
+    /// Waits until the file of `size` bytes is flushed and closed, and returns whether it is flushed. How long that takes
+    /// depends on how much of it was only in the server's memory.
+    fn hear_end(&mut self, link: &C::Wire, size: u64) -> Result<bool, Failure> {
         let Some(End { flush, close }) = self.end else { return Ok(false) };
-        let is_flushed = match flush.map(|asked| self.sftp.hear_done(link, asked)).transpose() {
+        let patience = || link.patience().and(writing(size));
+        let flushed = flush.map(|asked| self.sftp.hear_done_within(link, asked, patience()));
+        let is_flushed = match flushed.transpose() {
             // The extension is denied to everybody; writing this file is not, as it was opened for that.
             Err(Failure::Status(status::OP_UNSUPPORTED | status::PERMISSION_DENIED)) => false,
             flushed => flushed?.is_some(),
         };
-        self.sftp.hear_done(link, close)?;
+        self.sftp.hear_done_within(link, close, patience())?;
         Ok(is_flushed)
     }
 
@@ -108,7 +112,7 @@ pub(super) fn send<C: Channel>(
     progress: &mut dyn FnMut(u64),
     complete: &mut dyn FnMut(u64) -> Result<(), Failure>,
 ) -> Result<bool, Broken> {
-    let mut writing = Writing { link, lanes, under_way: VecDeque::new(), is_read: false };
+    let mut writing = Writing { link, lanes, under_way: VecDeque::new(), size: 0, is_read: false };
     let sent = writing.write(pieces, progress, complete).and_then(|()| Ok(writing.finish()?));
     if sent.is_err() {
         writing.abandon();
@@ -122,6 +126,8 @@ struct Writing<'a, C: Channel> {
     lanes: Vec<Lane<'a, C>>,
     /// What has not been counted as acknowledged, in the order in which it was said.
     under_way: VecDeque<Said>,
+    /// How long the file is at least, as far as the pieces tell.
+    size: u64,
     /// Whether there are no more pieces.
     is_read: bool,
 }
@@ -187,6 +193,7 @@ impl<C: Channel> Writing<'_, C> {
             return Ok(());
         }
         let (from, len) = pieces.next(piece).map_err(Broken::Local)?;
+        self.size = self.size.max(from + len as u64);
         if len == 0 {
             // Each lane flushes what it has written itself.
             self.lanes.iter_mut().for_each(Lane::say_end);
@@ -254,7 +261,7 @@ impl<C: Channel> Writing<'_, C> {
     fn finish(&mut self) -> Result<bool, Failure> {
         let mut is_flushed = true;
         for lane in &mut self.lanes {
-            is_flushed &= lane.hear_end(self.link)?;
+            is_flushed &= lane.hear_end(self.link, self.size)?;
         }
         Ok(is_flushed)
     }

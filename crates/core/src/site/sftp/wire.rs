@@ -35,24 +35,42 @@ pub(super) trait Wire {
     fn pace(&self) -> Pace;
 
     /// Repeats `op` until it neither succeeds nor fails for another reason than having to wait.
-    fn drive<T>(&self, patience: Patience, mut op: impl FnMut() -> Result<T, Failure>) -> Result<T, Failure> {
+    fn drive<T>(&self, patience: Patience, op: impl FnMut() -> Result<T, Failure>) -> Result<T, Failure> {
+        self.repeat(patience, op).map_err(|failure| self.judge(failure))
+    }
+
+    /// Does the same for something that the peer may never answer, and returns `None` when the time is up: the connection is
+    /// of use all the same.
+    fn drive_or_leave<T>(
+        &self,
+        patience: Patience,
+        op: impl FnMut() -> Result<T, Failure>,
+    ) -> Result<Option<T>, Failure> {
+        match self.repeat(patience, op) {
+            Err(Failure::Stalled) => Ok(None),
+            done => done.map(Some).map_err(|failure| self.judge(failure)),
+        }
+    }
+
+    /// Repeats `op`, and leaves it to the caller what a failure means.
+    fn repeat<T>(
+        &self,
+        patience: Patience,
+        mut op: impl FnMut() -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
         self.alive()?;
         let mut last = Instant::now();
         loop {
             let heard = self.heard();
-            let failure = match op() {
+            match op() {
                 // A peer that talks without end is not listened to for longer than one that is mute.
-                Err(failure) if failure.is_pending() => match self.heard() != heard && !patience.is_over() {
-                    true => continue,
-                    false => match self.wait(patience, &mut last) {
-                        Ok(()) => continue,
-                        Err(failure) => failure,
-                    },
-                },
-                Err(failure) => failure,
+                Err(failure) if failure.is_pending() => {
+                    if self.heard() == heard || patience.is_over() {
+                        self.wait(patience, &mut last)?;
+                    }
+                }
                 done => return done,
-            };
-            return Err(self.judge(failure));
+            }
         }
     }
 

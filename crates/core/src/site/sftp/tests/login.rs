@@ -82,3 +82,11 @@ fn n_11_a_server_that_knows_only_old_key_exchanges_is_told_from_a_broken_line() 
     assert!(err.message.contains("no key exchange in common"), "{err}");
     assert!(err.message.contains("diffie-hellman-group14-sha1"), "{err}");
 }
+
+#[test]
+fn f_15_a_server_without_the_subsystem_does_not_fit() {
+    let sshd = Sshd::start(Access::Shell);
+    sshd.set_subsystem("");
+    let err = fails(settings(&sshd));
+    assert!(err.kind == SiteErrorKind::Unsupported && err.message.contains("the server has none"), "{err:?}");
+}
