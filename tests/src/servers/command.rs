@@ -145,7 +145,9 @@ pub(crate) fn busybox(peers: &Path, room: &Room) -> Command {
 
 pub(crate) fn rclone(peers: &Path, port: u16, room: &Room) -> Command {
     let mut command = Command::new(peers.join("venv/bin/rclone"));
-    command.args(["serve", "ftp", "--config=/dev/null", "--user", USER, "--pass", PASSWORD, "--addr"]);
+    // Else it does not see for minutes what others put there behind its back.
+    command.args(["serve", "ftp", "--config=/dev/null", "--dir-cache-time=0"]);
+    command.args(["--user", USER, "--pass", PASSWORD, "--addr"]);
     command.arg(format!("127.0.0.1:{port}")).arg(room.at("site"));
     command
 }

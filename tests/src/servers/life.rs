@@ -153,18 +153,21 @@ impl Life {
         let mut upload = self.bench.spawn_upload(&["run"]);
         let dir = self.root.join(names[2]);
         wait_while(|| upload.is_alive() && arrived(&dir) == 0);
-        if !raced.exists() {
+        let mut foreign = vec![(names[1], &taken)];
+        // Unless it was quicker.
+        if arrived(&dir) > 0 && !raced.exists() {
             put_foreign(&self.root, &raced);
+            foreign.push((names[2], &raced));
         }
         let run = upload.wait();
         self.note(&run);
-        for file in [&taken, &raced] {
-            self.look_for_foreign(file, &run)?;
+        for (_, file) in &foreign {
+            look_for_foreign(file, &run)?;
         }
         let confirmed = self.bench.manage(&["run"]);
         self.note(&confirmed);
-        for (name, file) in [(names[1], &taken), (names[2], &raced)] {
-            self.look_for_foreign(file, &confirmed)?;
+        for (name, file) in foreign {
+            look_for_foreign(file, &confirmed)?;
             self.clear_away(name, file)?;
         }
         self.complete(&names)?;
@@ -203,17 +206,6 @@ impl Life {
             compared.map_err(|panic| format!("{name}: {}", words_of(&*panic)))?;
         }
         Ok(())
-    }
-
-    fn look_for_foreign(&self, file: &Path, run: &Run) -> Result<(), String> {
-        let dir = file.parent().expect("a directory");
-        let mut entries = fs::read_dir(dir).expect("a directory").flatten();
-        let is_there =
-            entries.any(|entry| fs::read_to_string(entry.path()).is_ok_and(|text| text == FOREIGN));
-        if is_there {
-            return Ok(());
-        }
-        Err(format!("the foreign file at {} is lost: {}", file.display(), said(run)))
     }
 
     /// Takes the foreign file away if it is in the way, as a person does who is told of it, and has the build tried again.
@@ -295,6 +287,17 @@ fn put_foreign(root: &Path, file: &Path) {
     for path in file.ancestors().take_while(|path| *path != root) {
         chown(path, Some(owner.uid()), Some(owner.gid())).expect("run this as root");
     }
+}
+
+/// A foreign file is where it was put, or beside it.
+fn look_for_foreign(file: &Path, run: &Run) -> Result<(), String> {
+    let dir = file.parent().expect("a directory");
+    let mut entries = fs::read_dir(dir).expect("a directory").flatten();
+    let is_there = entries.any(|entry| fs::read_to_string(entry.path()).is_ok_and(|text| text == FOREIGN));
+    if is_there {
+        return Ok(());
+    }
+    Err(format!("the foreign file at {} is lost: {}", file.display(), said(run)))
 }
 
 /// Waits as long as this holds, but for a minute at most.

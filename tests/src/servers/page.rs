@@ -157,8 +157,12 @@ impl Tried {
     }
 }
 
-/// Takes out of a message what is another at each try: addresses, paths of the trial, times.
+/// Takes out of a message what is another at each try (addresses, paths of the trial), and what is known here.
 fn plain(message: &str) -> String {
-    let words = message.split(' ').filter(|word| !word.contains("127.0.0.1") && !word.contains("/tmp/"));
-    words.collect::<Vec<_>>().join(" ").replace('|', "\\|")
+    let message = message.trim_start_matches("upload check: ").trim_start_matches("FAILED").trim_start();
+    let message = message.trim_start_matches("site: ").trim_end_matches(" (status 78)");
+    let is_of_the_trial =
+        |word: &&str| word.contains("127.0.0.1") || word.contains("/tmp/") || *word == "third-party";
+    let words: Vec<_> = message.split(' ').filter(|word| !is_of_the_trial(word)).collect();
+    words.join(" ").replace('|', "\\|")
 }
