@@ -58,7 +58,7 @@ impl Checks {
         let root = foreign::path(&config.spool.root).to_string();
         let opened = parts::spool(config, Permission::ReadWrite);
         self.is_stranger = opened.as_ref().is_err_and(|failure| failure.fault == Some(Fault::Access));
-        let spool = self.take("spool", opened.map(|spool| (spool, root)))?;
+        let spool = self.take("spool", opened.map(|spool| (spool.written_by(&context.identity), root)))?;
         let lock = match Lock::take(&spool.root().join("locks/check.lock"), context) {
             Ok(mut lock) => lock.confirm().map(|()| {
                 // A file of its own, so that checking stops nobody; nobody needs it afterwards.
@@ -70,6 +70,7 @@ impl Checks {
         };
         self.take("locks", lock.map(|detail| ((), detail)).map_err(Failure::from));
         self.clock("the spool's file system", spool.clock_ahead(context).ok());
+        self.take("host name", met(&spool, context));
         let free = spool.free_space().map(|free| ((), format!("{free} bytes")));
         self.take("free space in the spool", free.map_err(Failure::from));
         let holder = intraware_core::lock::holder(&spool.manage_lock());
@@ -79,8 +80,8 @@ impl Checks {
         Some(spool)
     }
 
-    /// Returns whether the spool belongs to another user. Then nothing more is tried: what it leaves in caches and notes
-    /// would be that user's, and in the owner's way.
+    /// Returns whether the spool belongs to another user. Then nothing more is tried: what it leaves in
+    /// caches and notes would be that user's, and in the owner's way.
     pub fn is_by_stranger(&self) -> bool {
         self.is_stranger
     }
@@ -192,6 +193,19 @@ impl Checks {
         output::text(self.lines.join("\n"))?;
         Ok(outcome::gravest(&self.failed).map_or(exit::OK, Fault::exit_status))
     }
+}
+
+/// Makes this host known in the spool; fails if another one has its name.
+fn met(spool: &Spool, context: &RunContext) -> Result<((), String), Failure> {
+    let name = &context.identity.host;
+    let Some(other) = spool.meet(context)? else { return Ok(((), name.clone())) };
+    let message = format!(
+        "another host that is called {name} has checked this spool, {:.0}; NFSv4 takes the two for one and throws their \
+         locks away, so give each a name of its own; if the other one is called otherwise by now, remove {}",
+        other.at,
+        foreign::path(&spool.root().join(format!("hosts/{name}.json")))
+    );
+    Err(Failure::new(Fault::Configuration, message))
 }
 
 /// Connects to a site where packages are handed in, and logs in: what there is to say about it, or why nothing can be

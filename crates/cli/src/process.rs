@@ -35,12 +35,16 @@ pub fn main(command: impl FnOnce() -> Result<u8, Failure> + std::panic::UnwindSa
     }
 }
 
-/// Keeps secrets out of core files and from debuggers of the same user, and files from other users.
+/// Keeps secrets out of core files and from debuggers of the same user, and files from other users; and a
+/// limit on the size of files from ending the process.
 fn harden() {
     // Both can fail only in a sandbox that forbids the call; then there is nothing better to do.
     let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
     let _ = rustix::process::setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    // A limit on the size of files is an error of one write, not the end of the process. A handler and not
+    // "ignore", which the commands that we run would inherit.
+    let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
 }
 
 /// Starts logging to standard error. Called once, before anything else happens.
@@ -94,6 +98,10 @@ pub fn context(program: &str, common: &Common) -> RunContext {
         if let Err(error) = asked {
             tracing::warn!("cannot catch signal {signal}: {error}");
         }
+    }
+    // A limit on processor time asks each second until it kills.
+    if let Err(error) = signal_hook::flag::register(signal_hook::consts::SIGXCPU, stop.flag()) {
+        tracing::warn!("cannot catch the signal of the limit on processor time: {error}");
     }
     let pid = std::process::id();
     let host = foreign::escape(rustix::system::uname().nodename().to_bytes()).replace('/', "_");

@@ -3,16 +3,25 @@
 //! To standard output: a summary if a person looks at it, JSON if asked for, and nothing otherwise. To standard error:
 //! what failed, so that mail from cron means something.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use intraware_core::exit::{self, Fault};
 use intraware_core::foreign::escape;
+use intraware_core::lock::Held;
 use intraware_core::outcome::{End, Outcome};
 use intraware_core::txlog::TxLog;
+use jiff::Timestamp;
 
 use crate::failure::Failure;
 use crate::{output, table};
 
+/// How many builds are named of those that were not tried for one reason.
+const SHOWN: usize = 8;
+
 /// Prints what became of each build.
 pub fn print(outcomes: &[Outcome], json: bool) -> Result<(), Failure> {
+    let mut not_tried: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    let mut said = BTreeSet::new();
     for outcome in outcomes {
         let name = escape(&outcome.name);
         match &outcome.end {
@@ -21,11 +30,21 @@ pub fn print(outcomes: &[Outcome], json: bool) -> Result<(), Failure> {
                 tracing::info!("{name} ({}): left to the next run: {reason}", outcome.record);
             }
             End::Lags { reason } => tracing::warn!("{name} ({}): {reason}", outcome.record),
-            End::Failed { reason, .. } => tracing::error!("{name} ({}): {reason}", outcome.record),
+            End::Failed { reason, .. } => {
+                tracing::error!("{name} ({}): {reason}", outcome.record);
+                said.insert(reason.as_str());
+            }
             End::NotTried { reason, .. } => {
-                tracing::warn!("{name} ({}): not tried: {reason}", outcome.record)
+                not_tried.entry(reason).or_default().push(format!("{name} ({})", outcome.record));
             }
         }
+    }
+    // One reason for all of them, so one line, and not even that again.
+    for (reason, builds) in not_tried {
+        let more = builds.len().saturating_sub(SHOWN);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let reason = if said.contains(reason) { "for the reason above" } else { reason };
+        tracing::warn!("{}{more}: not tried: {reason}", builds[..builds.len().min(SHOWN)].join(", "));
     }
     if json {
         return output::json(&outcomes);
@@ -47,6 +66,16 @@ pub fn print(outcomes: &[Outcome], json: bool) -> Result<(), Failure> {
         vec![escape(&outcome.name), outcome.record.to_string(), result.to_owned(), detail]
     };
     output::text(table::columns(&["BUILD", "RECORD", "RESULT", "DETAIL"], outcomes.iter().map(row).collect()))
+}
+
+/// Warns of a lock that is held for hours.
+pub fn long_lock(what: &str, held: &Held, now: Timestamp) {
+    if held.is_long(now) {
+        tracing::warn!(
+            "{what} is held by {held}, for more than six hours: look at that process; if its host is gone, its lock must be \
+             freed at the file server (docs/operations.md, \"A lock is held for hours\")"
+        );
+    }
 }
 
 /// Closes the transaction log; returns the fault if it could not be written.

@@ -18,6 +18,7 @@ pub mod config;
 pub mod deliver;
 pub mod digest;
 pub mod exit;
+pub mod file_size;
 pub mod fingerprint;
 pub mod foreign;
 pub mod lock;

@@ -48,8 +48,8 @@ impl Mount {
         }
     }
 
-    /// Returns whether a file's owner may be another number than that of the user who made it: servers and other hosts
-    /// behind such a file system take one user for another.
+    /// Returns whether a file's owner may be another number than that of the user who made it: servers and
+    /// other hosts behind such a file system take one user for another.
     pub fn translates_users(&self) -> bool {
         let kind = self.fs_type.as_str();
         self.is_nfs()

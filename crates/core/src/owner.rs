@@ -1,7 +1,8 @@
 //! Whose a file is, and who runs this process.
 //!
-//! All runs on all hosts work as one user, and what they make is for that user alone. A file that somebody else made among
-//! theirs, root above all, cannot be read by them. Messages about it say whose it is and how it is given back.
+//! All runs on all hosts work as one user, and what they make is for that user alone. A file that somebody
+//! else made among theirs, root above all, cannot be read by them. Messages about it say whose it is and how
+//! it is given back.
 
 use std::fmt;
 use std::io;
@@ -28,8 +29,8 @@ impl User {
         Some(foreign::escape(account.name))
     }
 
-    /// Returns whether this is the number that stands for users who have none here: the kernel shows it for users whom a
-    /// container does not know, and a file server puts it in the place of root.
+    /// Returns whether this is the number that stands for users who have none here: the kernel shows it for
+    /// users whom a container does not know, and a file server puts it in the place of root.
     pub fn is_nobody(self) -> bool {
         // The last is how an NFS server of another width writes it.
         let kernels = std::fs::read_to_string("/proc/sys/kernel/overflowuid").ok();
@@ -47,8 +48,8 @@ impl fmt::Display for User {
     }
 }
 
-/// Returns what to do about a path that this process may not use because it is somebody else's, to be put behind a
-/// message; nothing, if that is not the reason.
+/// Returns what to do about a path that this process may not use because it is somebody else's, to be put
+/// behind a message; nothing, if that is not the reason.
 pub fn advice(path: &Path, error: &io::Error) -> String {
     if error.kind() != io::ErrorKind::PermissionDenied {
         return String::new();

@@ -5,7 +5,7 @@
 //! locks/manage.lock, locks/job-<id>.lock   see `lock`
 //! work/<host>.<pid>.<run>.<n>/             private and incomplete; never part of the system
 //! staged/ upload/ sent/ parked/            jobs, one directory each: <record id>.<generation>
-//! holds/ retry/ released/ sites/           small notes, one JSON file each
+//! holds/ retry/ released/ sites/ hosts/    small notes, one JSON file each
 //! log/<host>.jsonl                         see `txlog`
 //! ```
 //!
@@ -20,6 +20,7 @@
 //!   that an NFS client gives to unlinked open files (`.nfs…`) are not ours and are passed over.
 
 mod durable;
+mod hosts;
 mod job;
 mod learned;
 mod moves;
@@ -39,6 +40,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use hosts::Host;
 pub use job::{Attempts, Flaw, Found, Job, JobId, Manifest, ParkKind, Parked, Unreadable};
 pub use learned::Learned;
 pub use moves::WorkDir;
@@ -48,10 +50,12 @@ pub use receipt::Receipt;
 
 use crate::deliver::Ours;
 use crate::exit::Fault;
+use crate::file_size;
 use crate::foreign;
-use crate::mount::{self, LockScope};
+use crate::mount::{self, LockScope, Mount};
 use crate::owner;
 use crate::record::RecordId;
+use crate::run::Identity;
 
 /// The places where a job can stand, in the order in which it passes through them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -110,7 +114,7 @@ impl SpoolError {
         Self {
             fault: Fault::Spool,
             message: format!("cannot {doing} {}{}", foreign::path(path), owner::advice(path, &source)),
-            source: Some(source),
+            source: Some(file_size::told(source)),
         }
     }
 }
@@ -119,6 +123,8 @@ impl SpoolError {
 #[derive(Debug, Clone)]
 pub struct Spool {
     root: PathBuf,
+    /// What the names of its half-written files begin with.
+    mark: String,
 }
 
 /// The file that tells a mounted spool from an empty mount point.
@@ -137,7 +143,8 @@ struct Marker {
 }
 
 impl Spool {
-    /// Makes a spool at `root`, or what is missing of it, and returns what was made. Only its owner adds to a spool.
+    /// Makes a spool at `root`, or what is missing of it, and returns what was made. Only its owner adds to a
+    /// spool.
     pub fn init(root: &Path, now: Timestamp) -> Result<Vec<String>, SpoolError> {
         Self::check_user_at(root)?;
         let make = |path: &Path, recursive: bool| {
@@ -156,7 +163,8 @@ impl Spool {
             }
         }
         if !root.join(MARKER).exists() {
-            durable::write_json(root, MARKER, &Marker { format: FORMAT, created: now })?;
+            let marker = Marker { format: FORMAT, created: now };
+            durable::write_json(root, MARKER, &marker, &std::process::id().to_string())?;
             made.push(MARKER.to_owned());
         }
         Ok(made)
@@ -165,24 +173,29 @@ impl Spool {
     /// Opens the spool at `root` and refuses one that is not mounted, not whole, or whose locks do not reach the
     /// other hosts, unless `single_host` says that there are none. Changes nothing.
     pub fn open(root: &Path, single_host: bool) -> Result<Self, SpoolError> {
-        let spool = Self { root: root.to_owned() };
+        let spool = Self { root: root.to_owned(), mark: std::process::id().to_string() };
         spool.check_marker()?;
         spool.check_directories()?;
-        let mount = mount::of(root).map_err(|e| SpoolError::io("find the mount of", root, e))?;
-        if let LockScope::HostLocal(why) = mount.lock_scope()
-            && !single_host
-        {
-            let message = format!(
-                "locks in the spool {} do not reach other hosts ({why}); mount it over NFS with locking, or set \
-                 spool.single_host = true if no other host uses it",
-                foreign::path(root)
-            );
-            return Err(SpoolError::new(Fault::Configuration, message));
-        }
+        let mount = check_locks(root, root, single_host)?;
         if mount.is_soft() {
             tracing::warn!("the spool is mounted soft: a slow server can corrupt files; mount it hard");
         }
         Ok(spool)
+    }
+
+    /// Fails if a spool at `root`, which need not be there yet, would be refused for the file system it is
+    /// on.
+    pub fn check_place(root: &Path, single_host: bool) -> Result<(), SpoolError> {
+        let there = root.ancestors().find(|place| place.exists()).unwrap_or(root);
+        check_locks(root, there, single_host).map(|_| ())
+    }
+
+    /// Returns the spool for a run that writes: its half-written files are called after the run, so that two
+    /// of them, on different hosts but with the same process number, do not meet.
+    #[must_use]
+    pub fn written_by(self, identity: &Identity) -> Self {
+        let Identity { host, pid, run, .. } = identity;
+        Self { mark: format!("{host}.{pid}.{run}"), ..self }
     }
 
     fn check_marker(&self) -> Result<(), SpoolError> {
@@ -326,5 +339,22 @@ impl Spool {
     fn names(&self, dir: &str) -> Result<Vec<String>, SpoolError> {
         let path = self.root.join(dir);
         durable::names(&path).map_err(|e| SpoolError::io("list", &path, e))
+    }
+}
+
+/// Returns the mount of `there`, where the spool at `root` is or will be, if locks on it reach the other
+/// hosts.
+fn check_locks(root: &Path, there: &Path, single_host: bool) -> Result<Mount, SpoolError> {
+    let mount = mount::of(there).map_err(|e| SpoolError::io("find the mount of", there, e))?;
+    match mount.lock_scope() {
+        LockScope::HostLocal(why) if !single_host => {
+            let message = format!(
+                "locks in the spool {} do not reach other hosts ({why}); mount it over NFS with locking, or set \
+                 spool.single_host = true if no other host uses it",
+                foreign::path(root)
+            );
+            Err(SpoolError::new(Fault::Configuration, message))
+        }
+        LockScope::HostLocal(_) | LockScope::Shared => Ok(mount),
     }
 }

@@ -7,13 +7,14 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead as _, Write as _};
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Instant;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::file_size;
 use crate::foreign;
 use crate::owner;
 use crate::run::{Identity, RunContext};
@@ -73,6 +74,7 @@ pub struct Subject<'a> {
 /// The log of this host, open for this run.
 pub struct TxLog {
     context: RunContext,
+    path: PathBuf,
     file: Mutex<State>,
 }
 
@@ -88,9 +90,9 @@ impl TxLog {
         let mut options = OpenOptions::new();
         options.read(true).append(true).create(true).mode(0o640);
         let opened = options.open(&path).and_then(|mut file| end_torn_line(&mut file).map(|()| file));
-        let opened = opened.map_err(|error| told(&path, &error));
+        let opened = opened.map_err(|error| told(&path, error));
         let state = opened.map_or_else(State::Broken, State::Open);
-        Self { context: context.clone(), file: Mutex::new(state) }
+        Self { context: context.clone(), path, file: Mutex::new(state) }
     }
 
     /// Writes that `effect` begins, does it, and writes how it ended.
@@ -155,15 +157,16 @@ impl TxLog {
         let line = serde_json::to_string(&event).map(|line| line + "\n").map_err(io::Error::from);
         // One write call a line: on one host, appends do not mix.
         if let Err(error) = line.and_then(|line| file.write_all(line.as_bytes())) {
-            *state = State::Broken(error);
+            *state = State::Broken(told(&self.path, error));
         }
     }
 }
 
 /// Says which file a trouble is about, and what to do if it is another user's.
-fn told(path: &Path, error: &io::Error) -> io::Error {
-    let text = format!("{}: {error}{}", foreign::path(path), owner::advice(path, error));
-    io::Error::new(error.kind(), text)
+fn told(path: &Path, error: io::Error) -> io::Error {
+    let advice = owner::advice(path, &error);
+    let (kind, error) = (error.kind(), file_size::told(error));
+    io::Error::new(kind, format!("{}: {error}{advice}", foreign::path(path)))
 }
 
 /// Ends a line that a host left unfinished when it lost power, so that it does not take the next one with it.
@@ -219,8 +222,8 @@ impl Filter {
 pub struct Merged {
     /// The lines wanted, oldest first; lines of one host keep their order.
     pub events: Vec<Event>,
-    /// Lines that could not be read, as `file:line`, for example the last one of a host that lost power, and files that
-    /// could not be opened, each with the reason.
+    /// Lines that could not be read, as `file:line`, for example the last one of a host that lost power, and
+    /// files that could not be opened, each with the reason.
     pub unreadable: Vec<String>,
 }
 
@@ -236,7 +239,7 @@ pub fn read(dir: &Path, filter: &Filter) -> io::Result<Merged> {
             Ok(file) => file,
             // Rotated away since it was listed, or another user's: the other files are read.
             Err(error) => {
-                merged.unreadable.push(told(&path, &error).to_string());
+                merged.unreadable.push(told(&path, error).to_string());
                 continue;
             }
         };

@@ -73,8 +73,5 @@ pub(crate) fn outages(spool: &Spool, roles: &Roles) -> BTreeMap<String, Outage> 
 /// Returns which of these records' job locks somebody holds. A lock that cannot be looked at is found out about when
 /// it is taken.
 pub(crate) fn busy(spool: &Spool, records: &[RecordId]) -> BTreeMap<RecordId, Held> {
-    records
-        .iter()
-        .filter_map(|record| Some((record.clone(), lock::holder(&spool.job_lock(record)).ok().flatten()?)))
-        .collect()
+    lock::holders(records.iter().map(|record| (record.clone(), spool.job_lock(record)))).into_iter().collect()
 }

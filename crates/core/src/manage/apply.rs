@@ -87,8 +87,13 @@ pub fn apply(manager: Manager<'_, '_>, plan: Plan) -> Applied {
     for chore in plan.chores {
         match run.chore(&chore) {
             Err(error) => {
+                let error = run.unless_lost(error, None);
                 tracing::error!("{chore}: {}", chain(&error));
                 chore_faults.extend(fault_of(&error));
+                if let Trouble::Lock(error @ LockError::Lost { .. }) = &error {
+                    run.closed = Some((error.fault(), chain(error)));
+                    break;
+                }
             }
             // A build on its way is not delivered after all, and somebody may wait for it.
             Ok(()) if matches!(chore, Chore::ParkOrphan { .. }) => {
@@ -216,12 +221,23 @@ impl Run<'_, '_> {
                 break;
             }
             if let Err(trouble) = self.begin(&step, &mut work).and_then(|()| self.step(step, &mut work)) {
+                let trouble = self.unless_lost(trouble, work.lock.as_mut());
                 end = self.judge(trouble, &mut work);
                 break;
             }
         }
         let Work { record, done, .. } = work;
         Outcome { record: record.id, name: record.name, done, end }
+    }
+
+    /// Returns a trouble; if a lock was lost meanwhile, only that, since all else may follow from it.
+    fn unless_lost(&mut self, trouble: Trouble, of_job: Option<&mut Lock>) -> Trouble {
+        for lock in [Some(&mut *self.manager.lock), of_job].into_iter().flatten() {
+            if let Err(lost @ LockError::Lost { .. }) = lock.confirm() {
+                return lost.into();
+            }
+        }
+        trouble
     }
 
     /// Looks whether the run may go on, and takes the lock of the record's jobs if the step moves one.

@@ -18,6 +18,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Entry, EntryKind, RemotePath, Session, Site, SiteError, SiteErrorKind};
 use crate::digest::{Hex, Sha256Hex};
+use crate::file_size;
 use crate::foreign;
 
 /// Bytes read or written at a time.
@@ -102,8 +103,13 @@ impl Open {
     }
 
     fn error(&self, doing: &str, path: &RemotePath, errno: Errno) -> SiteError {
-        let kind = kind(errno);
         let name = &self.site.name;
+        if errno == Errno::FBIG {
+            // A limit of this host, and not of the site.
+            let text = format!("{doing} {path} at site {name}");
+            return SiteError::caused(SiteErrorKind::Source, text, file_size::told(errno.into()));
+        }
+        let kind = kind(errno);
         SiteError::caused(kind, format!("{doing} {path} at site {name}; {}", advice(kind)), errno)
     }
 
@@ -365,7 +371,7 @@ fn kind(errno: Errno) -> SiteErrorKind {
     match errno {
         Errno::NOENT => SiteErrorKind::NotFound,
         Errno::EXIST | Errno::NOTEMPTY => SiteErrorKind::Exists,
-        Errno::NOSPC | Errno::DQUOT | Errno::FBIG => SiteErrorKind::NoSpace,
+        Errno::NOSPC | Errno::DQUOT => SiteErrorKind::NoSpace,
         Errno::ACCESS | Errno::PERM | Errno::ROFS => SiteErrorKind::Permission,
         // A pipe nobody reads is ENXIO.
         Errno::LOOP | Errno::ISDIR | Errno::NOTDIR | Errno::NXIO => SiteErrorKind::NotRegular,

@@ -3,12 +3,14 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::SpoolError;
+use crate::lock::is_gone;
 
 /// Largest JSON file that is read, in bytes.
 const JSON_MAX: u64 = 1024 * 1024;
@@ -46,25 +48,52 @@ pub(super) fn temps(dir: &Path) -> io::Result<Vec<String>> {
 }
 
 /// Writes `value` to `dir/name`: whoever looks sees the old content or the new one, also after a power loss.
-pub(super) fn write_json<T: Serialize>(dir: &Path, name: &str, value: &T) -> Result<(), SpoolError> {
+/// Until it is whole, its file is called after `mark`, which names the writer.
+pub(super) fn write_json<T: Serialize>(
+    dir: &Path,
+    name: &str,
+    value: &T,
+    mark: &str,
+) -> Result<(), SpoolError> {
     let write = || {
         let mut text = serde_json::to_vec_pretty(value)?;
         text.push(b'\n');
-        write_file(dir, name, &text)
+        write_file(dir, name, &text, mark)
     };
     write().map_err(|e| SpoolError::io("write", &dir.join(name), e))
 }
 
 /// Writes `content` to `dir/name` as [`write_json`] does.
-pub(super) fn write_file(dir: &Path, name: &str, content: &[u8]) -> io::Result<()> {
-    let temp = dir.join(format!(".{name}.{}.tmp", std::process::id()));
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(0o600).custom_flags(nix::libc::O_NOFOLLOW);
-    let mut file = options.open(&temp)?;
-    file.write_all(content)?;
-    close(file)?;
-    fs::rename(&temp, dir.join(name))?;
+pub(super) fn write_file(dir: &Path, name: &str, content: &[u8], mark: &str) -> io::Result<()> {
+    let (temp, mut file) = begin(dir, mark)?;
+    let written = file.write_all(content).and_then(|()| close(file));
+    if let Err(error) = written.and_then(|()| fs::rename(&temp, dir.join(name))) {
+        // At worst it is found by a later run.
+        let _ = fs::remove_file(&temp);
+        return Err(error);
+    }
     sync_dir(dir)
+}
+
+/// Numbers the half-written files of this process.
+static NEXT: AtomicU64 = AtomicU64::new(0);
+
+/// How many names are tried for a half-written file.
+const NAMES: u32 = 1000;
+
+/// Makes a file that nobody else writes to. Its name is short, whatever it is to be called in the end.
+fn begin(dir: &Path, mark: &str) -> io::Result<(PathBuf, File)> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true).mode(0o600);
+    for _ in 0..NAMES {
+        let temp = dir.join(format!(".{mark}.{}.tmp", NEXT.fetch_add(1, Ordering::Relaxed)));
+        match options.open(&temp) {
+            // Another process with this mark had it, be it on another host.
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+            made => return Ok((temp, made?)),
+        }
+    }
+    Err(io::Error::other("all names for half-written files are taken"))
 }
 
 /// Flushes a file to disk and closes it. NFS reports a full disk here at the latest, so the answer counts.
@@ -130,9 +159,4 @@ pub(super) fn read_listed(path: &Path) -> io::Result<Option<Vec<u8>>> {
         }
     }
     Ok(None)
-}
-
-/// Returns whether a file was removed, be it by this host or, on NFS, by another one.
-fn is_gone(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(nix::libc::ESTALE)
 }

@@ -366,13 +366,14 @@ pub(super) fn complete(
     dir: &Path,
     manifest: &Manifest,
     sidecars: &Sidecars,
+    mark: &str,
 ) -> Result<(), super::SpoolError> {
     for (kind, content) in sidecars.iter() {
         let name = format!("{}{}", manifest.place.payload_name(), kind.suffix());
-        durable::write_file(dir, &name, content)
+        durable::write_file(dir, &name, content, mark)
             .map_err(|e| super::SpoolError::io("write", &dir.join(&name), e))?;
     }
-    durable::write_json(dir, MANIFEST, manifest)
+    durable::write_json(dir, MANIFEST, manifest, mark)
 }
 
 /// Reads the sidecars of a job; those that follow from the manifest are made anew, and only the signature is read.

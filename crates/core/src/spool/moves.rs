@@ -50,7 +50,7 @@ impl WorkDir {
         sidecars: &Sidecars,
         lock: &mut Lock,
     ) -> Result<(), SpoolError> {
-        job::complete(&self.path, manifest, sidecars)?;
+        job::complete(&self.path, manifest, sidecars, &spool.mark)?;
         confirm(lock)?;
         let name = manifest.id().to_string();
         if spool.names(Room::Staged.dir_name())?.contains(&name) {
@@ -169,12 +169,12 @@ impl Spool {
 
     /// Writes how a job's delivery to sites that may lag has failed.
     pub fn put_lags(&self, job: &Job) -> Result<(), SpoolError> {
-        durable::write_json(&self.job_dir(job), job::LAGS, &job.lags)
+        durable::write_json(&self.job_dir(job), job::LAGS, &job.lags, &self.mark)
     }
 
     /// Writes which sites have a job.
     fn put_receipts(&self, job: &Job, receipts: &[Receipt]) -> Result<(), SpoolError> {
-        durable::write_json(&self.job_dir(job), job::RECEIPT, &Written::of(receipts))
+        durable::write_json(&self.job_dir(job), job::RECEIPT, &Written::of(receipts), &self.mark)
     }
 
     /// Returns the receipts of a delivery of this job that was begun anew since, if there was one.
@@ -226,7 +226,7 @@ impl Spool {
         let from = self.room(room).join(dir_name);
         // A stray file has no room for the reason, and through a link it would be written elsewhere.
         if job::is_directory(&from) {
-            durable::write_json(&from, job::PARKED, why)?;
+            durable::write_json(&from, job::PARKED, why, &self.mark)?;
         }
         confirm(lock)?;
         let taken = self.names(Room::Parked.dir_name())?;
@@ -260,7 +260,7 @@ impl Spool {
 
     /// Writes how a job's delivery failed.
     pub fn put_attempts(&self, job: &Job, attempts: &Attempts) -> Result<(), SpoolError> {
-        durable::write_json(&self.job_dir(job), job::ATTEMPTS, attempts)
+        durable::write_json(&self.job_dir(job), job::ATTEMPTS, attempts, &self.mark)
     }
 
     /// Forgets failed tries, so that the next run tries again; returns whether there were any.
@@ -277,7 +277,8 @@ impl Spool {
     pub fn replace_signature(&self, job: &Job, signature: &[u8]) -> Result<(), SpoolError> {
         let dir = self.job_dir(job);
         let name = format!("{}{}", job.manifest.place.payload_name(), SidecarKind::Signature.suffix());
-        durable::write_file(&dir, &name, signature).map_err(|e| SpoolError::io("write", &dir.join(&name), e))
+        durable::write_file(&dir, &name, signature, &self.mark)
+            .map_err(|e| SpoolError::io("write", &dir.join(&name), e))
     }
 
     /// Opens a job's payload.
@@ -291,7 +292,7 @@ impl Spool {
 /// Fails if the run's lock was lost: whoever has it now may be working on the same job.
 fn confirm(lock: &mut Lock) -> Result<(), SpoolError> {
     lock.confirm().map_err(|e| SpoolError {
-        fault: Fault::TryLater,
+        fault: e.fault(),
         message: crate::txlog::chain(&e),
         source: None,
     })

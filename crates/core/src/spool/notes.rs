@@ -31,7 +31,8 @@ pub trait Note: Serialize + DeserializeOwned {
     /// What holds as long as a note cannot be used, for people.
     const INSTEAD: &'static str = "it counts as none";
 
-    /// Returns what holds instead of a note that cannot be read or understood; nothing, unless that could do harm.
+    /// Returns what holds instead of a note that cannot be read or understood; nothing, unless that could do
+    /// harm.
     fn stand_in(_key: &str) -> Option<Self> {
         None
     }
@@ -201,8 +202,8 @@ impl<N: Note> Kept<N> {
         }
     }
 
-    /// Returns the note, or what holds instead of one that cannot be used, which is reported: it concerns one build and
-    /// must not stop the others.
+    /// Returns the note, or what holds instead of one that cannot be used, which is reported: it concerns one
+    /// build and must not stop the others.
     fn or_stand_in(self, key: &str) -> Option<N> {
         match self {
             Self::Nothing => None,
@@ -228,8 +229,8 @@ fn unusable(path: &Path, error: &io::Error) -> String {
 }
 
 impl Spool {
-    /// Returns all notes of a kind. One that cannot be read or understood is reported, and [`Note::stand_in`] takes its
-    /// place.
+    /// Returns all notes of a kind. One that cannot be read or understood is reported, and [`Note::stand_in`]
+    /// takes its place.
     pub fn notes<N: Note>(&self) -> Result<Vec<N>, SpoolError> {
         let dir = self.root().join(N::DIR);
         let names = self.names(N::DIR)?;
@@ -287,7 +288,12 @@ impl Spool {
     pub fn note_release(&self, release: &Release) -> Result<NoteKey, SpoolError> {
         let (folded, exact) = Release::keys_of(&release.site, &release.place);
         let key = if self.has_note::<Release>(&folded)? { exact } else { folded };
-        durable::write_json(&self.root().join(Release::DIR), &format!("{}.json", key.0), release)?;
+        durable::write_json(
+            &self.root().join(Release::DIR),
+            &format!("{}.json", key.0),
+            release,
+            &self.mark,
+        )?;
         Ok(key)
     }
 
@@ -364,15 +370,15 @@ impl Spool {
         Ok(self.names(N::DIR)?.contains(&format!("{}.json", key.0)))
     }
 
-    /// Returns the note with this key, if there is one. One that cannot be used is reported, and [`Note::stand_in`] takes
-    /// its place.
+    /// Returns the note with this key, if there is one. One that cannot be used is reported, and
+    /// [`Note::stand_in`] takes its place.
     pub fn note<N: Note>(&self, key: &NoteKey) -> Result<Option<N>, SpoolError> {
         Ok(self.kept(key)?.or_stand_in(&key.0))
     }
 
     /// Writes a note, over an older one with the same key.
     pub fn put_note<N: Note>(&self, note: &N) -> Result<(), SpoolError> {
-        durable::write_json(&self.root().join(N::DIR), &format!("{}.json", note.key().0), note)
+        durable::write_json(&self.root().join(N::DIR), &format!("{}.json", note.key().0), note, &self.mark)
     }
 
     /// Removes the note with this key and returns whether there was one.

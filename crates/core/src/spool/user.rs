@@ -1,7 +1,8 @@
 //! Who may work on a spool: the user to whom it belongs.
 //!
-//! What is made in the spool is readable by its maker alone. So a hold, a lock or a log that another user made once, root for
-//! example, would stand in the way of all later runs. A command that writes asks [`Spool::check_user`] before it does.
+//! What is made in the spool is readable by its maker alone. So a hold, a lock or a log that another user
+//! made once, root for example, would stand in the way of all later runs. A command that writes asks
+//! [`Spool::check_user`] before it does.
 
 use std::fs;
 use std::io;
@@ -68,7 +69,8 @@ impl Spool {
         Self::check_user_at(self.root())
     }
 
-    /// Does what [`Self::check_user`] does, and nothing if there is no spool at `root`, or none that may be looked at.
+    /// Does what [`Self::check_user`] does, and nothing if there is no spool at `root`, or none that may be
+    /// looked at.
     pub fn check_user_at(root: &Path) -> Result<(), SpoolError> {
         let marker = root.join(MARKER);
         let owner = match Owner::of(&marker) {

@@ -281,8 +281,12 @@ impl Worker<'_> {
         }
         let trouble = match self.transfer(&job, &task.sites, &mut lock) {
             Ok(done) => return Ok(done),
-            Err(trouble) => trouble,
+            Err(trouble) => unless_lost(trouble, &mut lock),
         };
+        if let Trouble::Lock(LockError::Lost { .. }) = trouble {
+            // Another host may have the job by now: nothing of it is ours to note or to park.
+            return Err(trouble);
+        }
         match park_kind(&trouble) {
             Some(kind) => self.park(&job, kind, &trouble, &mut lock)?,
             // That this cannot be noted must not hide what happened.
@@ -321,7 +325,12 @@ impl Worker<'_> {
         }
         let fault = fault_of(trouble);
         if let (Some(fault), Trouble::Lock(LockError::Lost { .. })) = (fault, trouble.itself()) {
-            *guard(closed) = Some((fault, crate::txlog::chain(trouble)));
+            let mut closed = guard(closed);
+            // It was said already: whoever is cut off loses all locks.
+            if let Some((fault, reason)) = closed.clone() {
+                return End::NotTried { fault, reason };
+            }
+            *closed = Some((fault, crate::txlog::chain(trouble)));
         }
         match fault {
             Some(fault) => End::failed(fault, trouble),
@@ -338,6 +347,15 @@ impl Uploader<'_> {
         let mut sites: Vec<usize> = names.iter().filter_map(place).collect();
         sites.sort_by_key(|site| matches!(self.destinations[*site].way, Way::Desk(_)));
         sites
+    }
+}
+
+/// Returns a trouble that was met under a lock; if the lock was lost meanwhile, only that, since all else may
+/// follow from it.
+fn unless_lost(trouble: Trouble, lock: &mut Lock) -> Trouble {
+    match lock.confirm() {
+        Err(lost @ LockError::Lost { .. }) => lost.into(),
+        Err(LockError::Io { .. } | LockError::Busy(_)) | Ok(()) => trouble,
     }
 }
 

@@ -1,6 +1,7 @@
 //! `manage records`: the records of the SQLite store, by hand. With Salesforce, people use Salesforce.
 //!
-//! The database is for the spool's owner as the spool is: another user's journal or new database would shut all runs out.
+//! The database is for the spool's owner as the spool is: another user's journal or new database would shut
+//! all runs out.
 
 use clap::{Args, Subcommand, ValueEnum};
 use intraware_cli::common::Common;

@@ -20,7 +20,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure> {
     let config = common.load()?;
     let context = process::context("manage", common);
-    let spool = parts::spool(&config, Permission::ReadWrite)?;
+    let spool = parts::spool(&config, Permission::ReadWrite)?.written_by(&context.identity);
     let record = find::id(parts::store(&config, Permission::ReadOnly), &spool, &arguments.build)?;
     let log = TxLog::open(&spool.log_dir(), &context);
     let subject = Subject { record: record.as_str(), job: "" };

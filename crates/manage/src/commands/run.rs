@@ -9,7 +9,7 @@ use intraware_core::breaker::Caution;
 use intraware_core::clock::{self, Doubt};
 use intraware_core::config::Config;
 use intraware_core::exit::{self, Fault};
-use intraware_core::lock::{Lock, LockError};
+use intraware_core::lock::{Held, Lock, LockError};
 use intraware_core::manage::apply::{Applied, Manager, NoKey, apply};
 use intraware_core::manage::gather::{Lookout, gather};
 use intraware_core::manage::plan::{Policy, plan};
@@ -53,7 +53,7 @@ impl Arguments {
 pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure> {
     let config = common.load()?;
     let context = process::context("manage", common);
-    let spool = parts::spool(&config, arguments.permission())?;
+    let spool = parts::spool(&config, arguments.permission())?.written_by(&context.identity);
     if arguments.dry_run {
         let plan = look(&config, &context, &spool, &arguments.builds, Pauses::of(&arguments.builds))?;
         if arguments.json {
@@ -69,6 +69,7 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure>
             pass(&config, &context, &spool, lock, ahead, arguments)
         }
         Err(LockError::Busy(holder)) => {
+            report::long_lock("manage.lock", &Held(holder.clone()), context.now());
             let busy = LockError::Busy(holder);
             if output::is_terminal() || !arguments.builds.is_empty() {
                 output::complain(&format!("another manage is at work: manage.lock is {busy}"));
@@ -169,6 +170,9 @@ fn pass(
     let plan = planned?;
     for build in &plan.builds {
         tracing::info!("{build}");
+        if let Some(Rest::InUse { holder }) = &build.rest {
+            report::long_lock(&format!("the lock of record {}", build.record.id), holder, context.now());
+        }
         if let Some(Rest::CannotLook { reason, .. } | Rest::NewerFormat { reason }) = &build.rest {
             tracing::error!("{}: {}", build.record.id, intraware_core::foreign::tame(reason));
         }

@@ -12,7 +12,7 @@ use intraware_core::outcome;
 use intraware_core::txlog::TxLog;
 use intraware_core::upload::Snapshot;
 use intraware_core::upload::apply::{Uploader, apply};
-use intraware_core::upload::plan::plan;
+use intraware_core::upload::plan::{Verdict, plan};
 
 /// What to deliver, and whether to.
 #[derive(Debug, Clone, Args)]
@@ -44,7 +44,7 @@ impl Arguments {
 pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure> {
     let config = common.load()?;
     let context = process::context("upload", common);
-    let spool = parts::spool(&config, arguments.permission())?;
+    let spool = parts::spool(&config, arguments.permission())?.written_by(&context.identity);
     let roles = parts::roles(&config);
     let seen = Snapshot::take(&spool, &roles)?;
     // Whose clock is wrong delivers all the same, and goes by the spool's.
@@ -72,6 +72,10 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure>
     }
     for job in &plan.jobs {
         tracing::info!("{job}");
+        if let Verdict::InUse { holder } = &job.verdict {
+            let what = format!("the lock of record {}", job.job.id.record);
+            report::long_lock(&what, holder, context.now());
+        }
     }
     if !plan.does_something() {
         report::print(&[], arguments.json)?;

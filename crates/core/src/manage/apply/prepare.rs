@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use super::{Run, Trouble, Work};
 use crate::archive::{ArchiveError, archive};
 use crate::exit::Fault;
+use crate::file_size;
 use crate::fingerprint::Survey;
 use crate::manage::gather::resolve;
 use crate::run::{Amount, Stop};
@@ -109,7 +110,7 @@ impl Run<'_, '_> {
     }
 }
 
-/// A file that accepts no more when the run was asked to stop.
+/// A file that accepts no more when the run was asked to stop, and that says why it must not grow.
 struct Stoppable<'a> {
     file: File,
     stop: &'a Stop,
@@ -118,7 +119,7 @@ struct Stoppable<'a> {
 impl Write for Stoppable<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.stop.check().map_err(io::Error::other)?;
-        self.file.write(bytes)
+        self.file.write(bytes).map_err(file_size::told)
     }
 
     fn flush(&mut self) -> io::Result<()> {

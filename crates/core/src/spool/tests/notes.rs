@@ -181,3 +181,30 @@ fn what_a_run_has_learned_of_a_site_is_known_to_the_next_until_it_is_old() {
     assert_eq!(at(now() - SignedDuration::from_hours(1)), None, "it was noted by a clock that is ahead");
     assert_eq!(world.spool.known("other", None, now()).habits("vsftpd").takes_epsv, None);
 }
+
+#[test]
+fn h_3_half_a_note_of_another_host_is_left_alone() {
+    let world = World::new();
+    let dir = world.dir.path().join("holds");
+    let hold =
+        Hold { record: "r1".parse().unwrap(), reason: "wrong".into(), since: now(), host: "ebb".into() };
+    // What a process of the same number has under way there, by the names of older versions and by ours.
+    let mine = std::process::id();
+    let identity = Identity { host: "flow".into(), ..world.context.identity.clone() };
+    let spools = [world.spool.clone(), world.spool.clone().written_by(&identity)];
+    let numbers = (0..400).map(|n| format!(".{mine}.{n}.tmp")).chain([format!(".r1.json.{mine}.tmp")]);
+    let half: Vec<_> = numbers.chain((0..400).map(|n| format!(".flow.7.r1.{n}.tmp"))).collect();
+    for name in &half {
+        fs::write(dir.join(name), "half").unwrap();
+    }
+    for spool in spools {
+        for _ in 0..6 {
+            spool.put_note(&hold).unwrap();
+        }
+    }
+    for name in &half {
+        assert_eq!(fs::read_to_string(dir.join(name)).unwrap(), "half", "{name}");
+    }
+    assert_eq!(durable::temps(&dir).unwrap().len(), half.len(), "it leaves none of its own");
+    assert_eq!(world.spool.notes::<Hold>().unwrap(), [hold]);
+}

@@ -45,7 +45,7 @@ fn s0_04_an_unmounted_disk_is_not_an_empty_spool() {
 fn a_spool_of_a_later_version_is_left_alone() {
     let world = World::new();
     let marker = Marker { format: FORMAT + 1, created: now() };
-    durable::write_json(world.dir.path(), MARKER, &marker).unwrap();
+    durable::write_json(world.dir.path(), MARKER, &marker, "r1").unwrap();
     let (fault, message) = refusal(world.dir.path(), true);
     assert_eq!(fault, Fault::Configuration);
     assert!(message.contains("has format 2, this program knows 1"), "{message}");

@@ -64,9 +64,19 @@ pub(super) fn open(path: &Path, access: Access) -> Result<Connection, StoreError
     Ok(connection)
 }
 
-/// Looks at the file before SQLite does.
+/// Looks at the file before SQLite does; first of all where it is, or would be.
 fn inspect(path: &Path, access: Access) -> Result<(), StoreError> {
+    inspect_on(path, access, kind_of_disk)
+}
+
+fn inspect_on(
+    path: &Path,
+    access: Access,
+    kind_of_disk: impl Fn(&Path) -> std::io::Result<i64>,
+) -> Result<(), StoreError> {
     let shown = foreign::path(path);
+    let there = path.ancestors().find(|place| place.exists()).unwrap_or(path);
+    refuse_network_by(there, path, kind_of_disk)?;
     let mut file = File::open(path).map_err(|error| {
         let advice = match error.kind() {
             ErrorKind::NotFound => "; `manage records add` makes it, or set records.sqlite.path",
@@ -92,7 +102,6 @@ fn inspect(path: &Path, access: Access) -> Result<(), StoreError> {
         );
         return Err(StoreError::new(Fault::Access, message));
     }
-    refuse_network(path)?;
     // In write-ahead mode even a reader writes files beside the database.
     let mut header = [0; 20];
     let is_wal = file.read_exact(&mut header).is_ok() && header[18..20] == [2, 2];
@@ -124,12 +133,25 @@ fn refusal(path: &Path, unfit: Unfit) -> StoreError {
 
 /// Refuses a place on a file system that several hosts share.
 fn refuse_network(place: &Path) -> Result<(), StoreError> {
-    let shown = foreign::path(place);
-    let stat = rustix::fs::statfs(place).map_err(|error| {
-        let error = std::io::Error::from(error);
+    refuse_network_by(place, place, kind_of_disk)
+}
+
+/// Returns the number of the kind of file system on which a path is.
+fn kind_of_disk(place: &Path) -> std::io::Result<i64> {
+    Ok(rustix::fs::statfs(place)?.f_type as i64)
+}
+
+/// Refuses what is, or will be, called `path` if `there`, where that is, is shared by several hosts.
+fn refuse_network_by(
+    there: &Path,
+    path: &Path,
+    kind_of_disk: impl Fn(&Path) -> std::io::Result<i64>,
+) -> Result<(), StoreError> {
+    let shown = foreign::path(path);
+    let kind = kind_of_disk(there).map_err(|error| {
         StoreError::caused(fault_of(&error), format!("cannot look at the file system of {shown}"), error)
     })?;
-    match network_name(stat.f_type as i64) {
+    match network_name(kind) {
         None => Ok(()),
         Some(name) => {
             let message = format!(
@@ -174,6 +196,23 @@ mod tests {
         assert_eq!(network_name(-11_317_950), Some("SMB"), "0xff534d42 as a signed 32-bit word");
         for local in [0xef53, 0x5846_5342, 0x0102_1994, 0x9123_683e, 0x794c_7630] {
             assert_eq!(network_name(local), None, "{local:x}");
+        }
+    }
+
+    #[test]
+    fn h_9_a_database_that_is_not_there_yet_is_refused_for_its_place_first() {
+        let dir = tempfile::tempdir().unwrap();
+        for path in ["records.db", "deep/down/records.db"].map(|name| dir.path().join(name)) {
+            for access in [Access::ReadOnly, Access::ReadWrite] {
+                let refused = inspect_on(&path, access, |_| Ok(0x6969)).unwrap_err();
+                assert_eq!(refused.fault, Fault::Configuration);
+                assert!(
+                    refused.message.contains("is on NFS, where SQLite's locks do not hold"),
+                    "{refused:?}"
+                );
+                let missing = inspect_on(&path, access, kind_of_disk).unwrap_err();
+                assert!(missing.message.contains("`manage records add` makes it"), "{missing:?}");
+            }
         }
     }
 

@@ -8,7 +8,7 @@ use std::fs::File;
 
 use super::hand_in::DeskOf;
 use super::transfer::{Shelf, ours, subject};
-use super::{End, Lines, Outcome, Task, Trouble, Uploader, Worker, fault_of, guard, outcome};
+use super::{End, Lines, Outcome, Task, Trouble, Uploader, Worker, fault_of, guard, outcome, unless_lost};
 use crate::deliver::{self, DeliverError, Final, Released, Stuck, moved_aside};
 use crate::lock::{Lock, LockError};
 use crate::retry;
@@ -54,6 +54,10 @@ impl<'r> Worker<'r> {
             outcomes.push(match delivered {
                 Ok(done) => Outcome { done: vec![done], ..outcome(&job, End::Done) },
                 Err(trouble) => {
+                    let trouble = unless_lost(trouble, &mut lock);
+                    if let Trouble::Lock(LockError::Lost { .. }) = trouble {
+                        return Err(trouble);
+                    }
                     let end = self.lags(site, &mut job, trouble)?;
                     outcome(&job, end)
                 }
