@@ -143,3 +143,17 @@ fn what_is_kept_and_cannot_be_used_is_said_and_found_out_again() {
     assert!(run.stdout.contains("update the program on this host"), "{run:?}");
     assert_eq!(fs::read_to_string(&file).expect("a file"), newer);
 }
+
+#[test]
+fn g_2_what_a_key_signs_is_verified_by_the_programs_that_customers_have() {
+    let bench = Bench::builder().build();
+    let run = bench.manage(&["check"]);
+    let line = run.stdout.lines().find(|line| line.contains("signing key: ")).expect("a line about the key");
+    assert!(line.starts_with("ok      ") && line.ends_with("; gpg verifies it, gpgv verifies it"), "{run:?}");
+    let key = bench.path("etc/signing-key.asc");
+    let run = bench.manage(&["check-key", key.to_str().expect("a path")]).expect(0);
+    assert!(run.stdout.ends_with("\nsigned with it: gpg verifies it, gpgv verifies it\n"), "{run:?}");
+    fs::write(&key, "no key").expect("a file");
+    let run = bench.manage(&["check-key", key.to_str().expect("a path")]).expect(77);
+    assert!(run.stderr.contains("the file holds no OpenPGP key"), "{run:?}");
+}

@@ -9,7 +9,7 @@ use intraware_core::lock::{Lock, LockError};
 use intraware_core::outcome;
 use intraware_core::run::RunContext;
 use intraware_core::site::probe::probe;
-use intraware_core::site::{Desk, Habits, Known, RemotePath, Site};
+use intraware_core::site::{Desk, Known, RemotePath, Site};
 use intraware_core::sites::Way;
 use intraware_core::spool::Spool;
 
@@ -174,11 +174,8 @@ impl Checks {
             self.take(&called, Err::<((), String), _>(Failure::new(Fault::Configuration, obstacle)));
         }
         if let Some(spool) = spool {
-            let kept = spool.keep_capabilities(&found).and_then(|()| {
-                // What the probe has met on its way, or that nothing is left of what runs had learned.
-                known.learn(&found.peer, |habits| *habits = habits.or(Habits::found(&found)));
-                spool.keep_known(&found.site, &known, context)
-            });
+            let kept = spool.keep_capabilities(&found);
+            let kept = kept.and_then(|()| spool.renew_known(&found, &known, context));
             let kept = kept.map(|()| ((), "kept in the spool".to_owned()));
             self.take(&format!("{called}, what it can do"), kept.map_err(Failure::from));
         }

@@ -2,6 +2,7 @@
 
 pub(crate) mod assemble;
 pub(crate) mod check;
+pub(crate) mod check_key;
 pub(crate) mod config;
 pub(crate) mod find;
 pub(crate) mod fragment;

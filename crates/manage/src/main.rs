@@ -1,6 +1,7 @@
 //! `manage`: prepares builds for delivery and confirms them. What cron runs every 15 minutes, and people by hand.
 
 mod commands;
+mod customers;
 
 use std::process::ExitCode;
 
@@ -12,7 +13,7 @@ use intraware_cli::process;
 use intraware_core::exit;
 
 use crate::commands::{
-    assemble, check, config, fragment, hold, init, log, records, release, retry, run, status, why,
+    assemble, check, check_key, config, fragment, hold, init, log, records, release, retry, run, status, why,
 };
 
 const EXAMPLES: &str = "\
@@ -50,6 +51,9 @@ enum Command {
     /// Try configuration, login, fields, key, spool, locks and site for real
     #[command(after_help = EXIT_STATUS)]
     Check,
+    /// Try whether a key would do for signing, before it is installed
+    #[command(after_help = EXIT_STATUS)]
+    CheckKey(check_key::Arguments),
     /// Make the spool
     #[command(after_help = EXIT_STATUS)]
     Init,
@@ -104,6 +108,7 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
         Some(Command::Status(arguments)) => status::run(&common, &arguments),
         Some(Command::Why(arguments)) => why::run(&common, &arguments),
         Some(Command::Check) => check::run(&common),
+        Some(Command::CheckKey(arguments)) => check_key::run(&common, &arguments),
         Some(Command::Init) => init::run(&common),
         Some(Command::Log(arguments)) => log::run(&common, &arguments),
         Some(Command::Hold(arguments)) => hold::run(&common, &arguments),

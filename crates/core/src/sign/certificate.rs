@@ -48,6 +48,14 @@ impl Certificate {
         armor.finalize().map_err(|e| failed(e.into()))
     }
 
+    /// Returns the public key as a keyring has it, not armored.
+    pub fn to_binary(&self) -> Result<Vec<u8>, KeyError> {
+        let mut bytes = Vec::new();
+        let written = self.cert.serialize(&mut bytes);
+        written.map_err(|e| KeyError::Unusable { key: self.fingerprint(), source: e.into() })?;
+        Ok(bytes)
+    }
+
     /// Verifies that `signature` is a good one by this key over `payload`.
     ///
     /// A signature stays good when its key expires afterwards.

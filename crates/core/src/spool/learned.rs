@@ -82,4 +82,17 @@ impl Spool {
         };
         self.put_unless_newer(&note, Learned::FORMAT)
     }
+    /// Puts what `upload check` has met on its way to what it `found` in place of what runs had learned before.
+    pub fn renew_known(
+        &self,
+        found: &Capabilities,
+        known: &Known,
+        context: &RunContext,
+    ) -> Result<(), SpoolError> {
+        if known.changed().is_none() {
+            return self.remove_note::<Learned>(&Learned::key_of(&found.site)).map(drop);
+        }
+        known.learn(&found.peer, |habits| *habits = habits.or(Habits::found(found)));
+        self.keep_known(&found.site, known, context)
+    }
 }

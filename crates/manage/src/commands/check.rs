@@ -7,6 +7,9 @@ use intraware_cli::parts::{self, Permission};
 use intraware_cli::process;
 use intraware_core::foreign;
 
+use super::check_key::describe;
+use crate::customers;
+
 pub(crate) fn run(common: &Common) -> Result<u8, Failure> {
     let context = process::context("manage", common);
     let mut checks = Checks::default();
@@ -22,11 +25,9 @@ pub(crate) fn run(common: &Common) -> Result<u8, Failure> {
     let looked = store.and_then(|mut store| Ok((store.check()?.join("; "), store.clock_ahead())));
     let ahead = checks.take("record store", looked.map(|(lines, ahead)| (ahead, lines)));
     checks.clock("the record store", ahead.flatten());
-    let key = parts::signing_key(&config, &context).map(|key| {
-        let expiry =
-            key.expires().map_or_else(|| "never expires".to_owned(), |at| format!("expires {at:.0}"));
-        let warning = key.warning().map_or_else(String::new, |warning| format!("; {warning}"));
-        ((), format!("{}, {expiry}{warning}", key.fingerprint()))
+    let key = parts::signing_key(&config, &context).and_then(|key| {
+        let verified = customers::verify(&key, &context)?;
+        Ok(((), format!("{}; {verified}", describe(&key))))
     });
     checks.take("signing key", key);
     checks.sites(&config, spool.as_ref());
