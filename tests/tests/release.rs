@@ -5,6 +5,9 @@ use std::path::Path;
 use std::process::Command;
 
 use intraware_tests::Bench;
+use intraware_tests::support::ftp_relay::FtpRelay;
+use intraware_tests::support::ftpd::{Kind, Security};
+use intraware_tests::support::relay::Fault;
 use intraware_tests::support::sshd::Access;
 
 /// Fills a build directory with something that has its own bytes.
@@ -169,4 +172,80 @@ fn f_23_a_build_below_another_s_payload_is_refused_before_it_is_archived() {
         .complains(&["below", &format!("z/p/p.tar.gz was released for record {id}")]);
     assert_eq!(bench.spool_listing().counts(), [0, 0, 0, 1, 0], "nothing is archived");
     assert_eq!(bench.status("below").0, "Error");
+}
+
+/// Bytes that do not compress.
+fn noise(dir: &Path) {
+    let mut state = 88_172_645_463_325_252_u64;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 24) as u8
+    };
+    fs::write(dir.join("noise"), (0..900_000).map(|_| next()).collect::<Vec<_>>()).expect("a file");
+}
+
+#[test]
+fn f_03_a_server_that_ends_resting_connections_costs_no_delivery_to_two_sites() {
+    let mut bench = Bench::builder().ftpd(Kind::Vsftpd, Security::Explicit).build();
+    bench.ftpd().configure("idle_session_timeout=4");
+    // The server is the first site, whose connection rests while the second, a slow one, is served.
+    let slow = bench.add_site("first");
+    for key in ["url", "password.file", "ca_file", "tls", "allow_plaintext"] {
+        let value = bench.site_value(key);
+        bench.set_other_site("first", key, value);
+        bench.unset_site(key);
+    }
+    bench.set_site("url", format!("file://{}", slow.display()));
+    bench.set_site("bandwidth_limit", "100 KiB/s");
+    bench.add_build("p7", "blast/p7", noise);
+    bench.deliver();
+    bench.assert_delivered("p7");
+    assert!(slow.join("blast/p7/p7.tar.gz").exists());
+}
+
+#[test]
+fn f_01_two_names_that_differ_in_letter_case_are_one_at_a_site_that_does_not_tell_them_apart() {
+    let mut bench = Bench::builder().ftpd(Kind::Vsftpd, Security::Plain).build();
+    let relay = FtpRelay::start(bench.ftpd().addr(), Fault::None);
+    relay.fold(&[("/P7", "/p7"), (" P7", " p7"), ("P7.tar.gz", "p7.tar.gz"), (".CASE", ".case")]);
+    let url = bench.ftpd().url().replace(&bench.ftpd().addr().to_string(), &relay.addr().to_string());
+    bench.set_site("url", url);
+    bench.add_build("small", "blast/p7", says("released"));
+    bench.deliver();
+    bench.assert_delivered("small");
+    // It is not known yet that cases are not told apart; then it is, and what is known to be released is found.
+    let id = bench.add_build("large", "blast/P7", says("another"));
+    let reason =
+        ["large", "blast/p7/p7.tar.gz was released for record", "in letter case alone", "upload check"];
+    bench.manage(&["run"]).expect(1).complains(&reason);
+    let check = bench.upload(&["check"]).expect(0).stdout;
+    assert!(check.contains("does not tell upper from lower case"), "{check}");
+    bench.manage(&["run", "--build", &id]).expect(1).complains(&reason);
+    assert_eq!(bench.spool_listing().counts(), [0, 0, 0, 1, 0], "nothing is archived");
+    // Were the note lost, what stands there is still not known to be ours.
+    fs::remove_dir_all(bench.path("spool/released")).expect("removed");
+    fs::create_dir(bench.path("spool/released")).expect("made");
+    bench.manage(&["run", "--build", &id]).expect(1).complains(&[
+        "large",
+        "blast/P7/P7.tar.gz",
+        "not known to be ours",
+    ]);
+    bench.cycle().into_iter().for_each(|run| assert!(run.status <= 1, "{run:?}"));
+    bench.assert_delivered("small");
+    assert_eq!(bench.status("large").0, "Error");
+}
+
+#[test]
+fn f_01_two_names_that_differ_in_letter_case_are_two_where_the_site_tells_them_apart() {
+    let bench = Bench::builder().build();
+    let check = bench.upload(&["check"]).expect(0).stdout;
+    assert!(!check.contains("lower case"), "{check}");
+    for name in ["p7", "P7"] {
+        bench.add_build(name, &format!("blast/{name}"), says(name));
+        bench.deliver();
+    }
+    bench.assert_delivered("p7");
+    bench.assert_delivered("P7");
 }

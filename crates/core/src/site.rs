@@ -49,7 +49,7 @@ pub use directory::Directory;
 pub use ftp::{Ftp, FtpSettings, Protection, Trust};
 pub use habits::{Habits, Known};
 pub use limited::{Limited, Limiter};
-pub use link::Link;
+pub use link::{Link, Resting};
 pub use package::{PackageName, PackageNameError};
 pub use path::{PathError, Place, RemotePath};
 pub use pieces::Pieces;
@@ -324,7 +324,7 @@ impl SiteErrorKind {
             Self::NoSpace => "the disk or quota is full; have room made there",
             Self::Exists => "the name is taken; look at what stands there",
             Self::NotFound => "there is no such file or directory; look whether somebody removed it",
-            Self::NotRegular => "a link, directory or device is in the way; look at it and remove it",
+            Self::NotRegular => "a link, directory or device is in the way; look at what it is, and whose",
             Self::Unsupported => "the server cannot do that; it does not fit as a site",
             Self::Configuration => "the site's configuration does not fit; correct it",
             Self::Busy => "the server has something else to do just now; try again later",

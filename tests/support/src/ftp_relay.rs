@@ -28,6 +28,8 @@ struct Shared {
     data: Mutex<(Fault, Side)>,
     answers: Mutex<HashMap<String, String>>,
     commands: Mutex<Vec<String>>,
+    /// Words that the server is told as others.
+    folded: Mutex<Vec<(&'static str, &'static str)>>,
     open: Mutex<Vec<TcpStream>>,
     channels: Mutex<Vec<Relay>>,
     /// How far data connections go instead, if so.
@@ -56,6 +58,7 @@ impl FtpRelay {
             data: Mutex::new((fault, Side::Client)),
             answers: Mutex::default(),
             commands: Mutex::default(),
+            folded: Mutex::default(),
             open: Mutex::default(),
             channels: Mutex::default(),
             distance,
@@ -106,6 +109,12 @@ impl FtpRelay {
         self.shared.answers.lock().expect("no panic holds it").insert(verb.to_owned(), lines);
     }
 
+    /// Tells the server the second of two words where the client says the first, as if they were one name there: one that
+    /// keeps its files in a system which does not tell cases apart takes them for one.
+    pub fn fold(&self, words: &[(&'static str, &'static str)]) {
+        self.shared.folded.lock().expect("no panic holds it").extend_from_slice(words);
+    }
+
     /// Returns the commands of all clients.
     pub fn commands(&self) -> Vec<String> {
         self.shared.commands.lock().expect("no panic holds it").clone()
@@ -146,7 +155,7 @@ impl Shared {
             let answer = self.answers.lock().expect("no panic holds it").get(&verb).cloned();
             let passed = match answer {
                 Some(answer) => out.write_all(answer.as_bytes()),
-                None => server.write_all(format!("{line}\r\n").as_bytes()),
+                None => server.write_all(format!("{}\r\n", self.in_its_letters(&line)).as_bytes()),
             };
             if passed.is_err() {
                 break;
@@ -167,6 +176,12 @@ impl Shared {
             }
         }
         let _ = client.shutdown(Shutdown::Write);
+    }
+
+    /// Returns a command as the server is to hear it.
+    fn in_its_letters(&self, line: &str) -> String {
+        let folded = self.folded.lock().expect("no panic holds it");
+        folded.iter().fold(line.to_owned(), |line, (said, told)| line.replace(said, told))
     }
 
     /// Puts a relay into the data connection that an answer to EPSV announces.

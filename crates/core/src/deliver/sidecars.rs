@@ -154,7 +154,7 @@ pub(super) fn read(
 }
 
 fn not_regular(path: &RemotePath) -> SiteError {
-    let text = format!("{path} at the site is not a regular file; look at it and remove it there");
+    let text = format!("{path} at the site is not a regular file; look at what it is, and whose");
     SiteError::new(SiteErrorKind::NotRegular, text)
 }
 

@@ -385,7 +385,9 @@ fn advice(kind: SiteErrorKind) -> &'static str {
     match kind {
         SiteErrorKind::NoSpace => "make room there",
         SiteErrorKind::Permission => "allow it to this account",
-        SiteErrorKind::NotRegular => "a link, directory or device is in the way; look at it and remove it",
+        SiteErrorKind::NotRegular => {
+            "a link, directory or device is in the way; look at what it is, and whose"
+        }
         SiteErrorKind::Exists => "look at what stands there",
         SiteErrorKind::NotFound => "look whether somebody removed it",
         _ => "look at the file system and its mount",

@@ -8,13 +8,14 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::link::{Idle, Resting};
 use super::{Arrival, Link, Session, Site, SiteError, SiteErrorKind};
 
 /// How long is waited for a connection before whoever waits looks whether it is still needed.
 const TICK: Duration = Duration::from_millis(100);
 
 /// Connections to one site, for several threads.
-pub struct Pool<'s, S: ?Sized = dyn Session> {
+pub struct Pool<'s, S: ?Sized + Resting = dyn Session> {
     site: &'s dyn Site<S>,
     state: Mutex<State<S>>,
     /// Something was given back, or is known now.
@@ -22,7 +23,7 @@ pub struct Pool<'s, S: ?Sized = dyn Session> {
 }
 
 struct State<S: ?Sized> {
-    idle: Vec<Box<S>>,
+    idle: Vec<Idle<S>>,
     /// How many there are: idle, lent, and being made.
     open: usize,
     /// How many there may be.
@@ -32,7 +33,7 @@ struct State<S: ?Sized> {
     refusal: Option<(SiteErrorKind, String)>,
 }
 
-impl<'s, S: ?Sized> Pool<'s, S> {
+impl<'s, S: ?Sized + Resting> Pool<'s, S> {
     /// Makes a pool of at most `most` connections, at least one; nothing is connected yet.
     pub fn new(site: &'s dyn Site<S>, most: usize) -> Self {
         let most = most.max(1);
@@ -63,8 +64,14 @@ impl<'s, S: ?Sized> Pool<'s, S> {
             if let Some(refused) = state.refused() {
                 return Err(refused);
             }
-            if let Some(session) = state.idle.pop() {
-                return Ok(session);
+            if let Some(idle) = state.idle.pop() {
+                drop(state);
+                match idle.wake() {
+                    Ok(session) => return Ok(session),
+                    Err(session) => self.lost(session),
+                }
+                state = self.state();
+                continue;
             }
             if state.open > 0 && !state.may_connect() {
                 state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -83,7 +90,11 @@ impl<'s, S: ?Sized> Pool<'s, S> {
         let mut state = self.state();
         let session = match state.idle.pop() {
             None if state.may_connect() => self.connect(state, &mut |_| ()).ok(),
-            idle => idle,
+            None => None,
+            Some(idle) => {
+                drop(state);
+                idle.wake().map_err(|session| self.lost(session)).ok()
+            }
         };
         session.map(|session| Link::of(self, session))
     }
@@ -96,7 +107,7 @@ impl<'s, S: ?Sized> Pool<'s, S> {
             && state.open < enough
             && let Ok(session) = self.connect(state, &mut |_| ())
         {
-            self.give_back(session);
+            self.give_back(Idle::new(session));
         }
     }
 
@@ -106,8 +117,8 @@ impl<'s, S: ?Sized> Pool<'s, S> {
     }
 
     /// Takes a connection back.
-    pub(super) fn give_back(&self, session: Box<S>) {
-        self.state().idle.push(session);
+    pub(super) fn give_back(&self, idle: Idle<S>) {
+        self.state().idle.push(idle);
         self.changed.notify_all();
     }
 
@@ -187,13 +198,13 @@ impl<S: ?Sized> State<S> {
 }
 
 /// A connection that is being made.
-struct Coming<'c, 's, S: ?Sized> {
+struct Coming<'c, 's, S: ?Sized + Resting> {
     pool: &'c Pool<'s, S>,
     is_first: bool,
     met: &'c mut dyn FnMut(Duration),
 }
 
-impl<S: ?Sized> Arrival for Coming<'_, '_, S> {
+impl<S: ?Sized + Resting> Arrival for Coming<'_, '_, S> {
     fn met(&mut self, distance: Duration) -> Result<(), SiteError> {
         if !self.is_first {
             return self.pool.wait_for_the_first();

@@ -4,7 +4,7 @@ use std::thread;
 use std::time::Instant;
 
 use super::*;
-use crate::site::{Link, Pool};
+use crate::site::{EntryKind, Link, Pool};
 
 /// Enough for several connections, and not a multiple of anything.
 const LARGE: usize = 40_000_001;
@@ -225,4 +225,37 @@ fn a_site_that_is_away_costs_a_run_one_attempt() {
     });
     assert!(pool.spare().is_none() && pool.refusal().is_some());
     assert_eq!(far.relay.accepted(), 1);
+}
+
+#[test]
+fn f_03_a_connection_that_rested_and_was_ended_makes_way_for_a_new_one() {
+    let far = Far::new();
+    far.relay.set(LineFault::None);
+    for (most, is_kept) in [(1, true), (3, false)] {
+        let (pool, before) = (Pool::new(&far.site, most), far.relay.accepted());
+        let mut link = Link::new(&pool);
+        link.open().unwrap();
+        // One that rests in somebody's hands, or with the pool.
+        if !is_kept {
+            link = Link::new(&pool);
+        }
+        far.sshd.kill_connections();
+        thread::sleep(Duration::from_millis(400));
+        assert_eq!(
+            link.open().unwrap().stat(&RemotePath::base()).unwrap().unwrap().kind,
+            EntryKind::Directory
+        );
+        assert_eq!(far.relay.accepted() - before, 2);
+        // One that answers is kept.
+        thread::sleep(Duration::from_millis(400));
+        drop(link);
+        pool.spare().unwrap().open().unwrap();
+        assert_eq!(far.relay.accepted() - before, 2);
+        // The pool lends none that is of no use.
+        far.sshd.kill_connections();
+        thread::sleep(Duration::from_millis(400));
+        assert!(pool.spare().is_none());
+        Link::new(&pool).open().unwrap().list(&RemotePath::base()).unwrap();
+        assert_eq!(far.relay.accepted() - before, 3);
+    }
 }

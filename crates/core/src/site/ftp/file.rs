@@ -65,7 +65,7 @@ impl Open {
             None => Ok(None),
             Some(Entry { kind: EntryKind::File, size }) => Ok(Some(size)),
             Some(_) => {
-                let why = "a link, directory or device is in the way; look at it and remove it";
+                let why = "a link, directory or device is in the way; look at what it is, and whose";
                 Err(self.refusal(SiteErrorKind::NotRegular, doing, path, why))
             }
         }

@@ -3,7 +3,7 @@
 use super::Worker;
 use super::hand_in::DeskOf;
 use super::transfer::Shelf;
-use crate::site::{Desk, Link, Pool, SiteError, SiteErrorKind};
+use crate::site::{Desk, Link, Pool, Resting, SiteError, SiteErrorKind};
 use crate::sites::{Destination, Way};
 
 /// The connections to one destination.
@@ -89,7 +89,7 @@ impl<'r> Worker<'r> {
 }
 
 /// Returns what is held if it leads to this site, or else something that will.
-fn link_of<'h, 'r, S: ?Sized>(
+fn link_of<'h, 'r, S: ?Sized + Resting>(
     held: &'h mut Option<(usize, Link<'r, S>)>,
     site: usize,
     pool: &'r Pool<'r, S>,
