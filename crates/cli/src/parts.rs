@@ -69,6 +69,7 @@ pub fn roles(config: &Config) -> Roles {
         builds: site.builds.clone(),
         is_required: site.is_required,
         is_desk: is_desk(site),
+        must_prove: verify(site) == Verify::Strong,
     };
     Roles(config.sites.iter().map(role).collect())
 }

@@ -12,6 +12,9 @@
 //! The first failure costs no pause, and what fails within some minutes of a failure that was counted is not counted
 //! again: the runs that cron starts on several hosts at the same time meet one and the same fault, and a server that is
 //! restarted must not cost an hour. A refused login does count each time.
+//!
+//! After ten equal failures the site is not away for a while but lost until a person acts ([`crate::streak`]), and runs that
+//! leave it alone say so.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -23,6 +26,7 @@ use crate::retry;
 use crate::run::RunContext;
 use crate::site::{Arrival, Session, Site, SiteError, SiteErrorKind};
 use crate::spool::{Outage, Spool};
+use crate::streak::{Concern, Lasting};
 use crate::txlog::chain;
 
 /// How long after a failure that was counted a further one is taken for the same.
@@ -64,7 +68,16 @@ impl<'a, S: ?Sized> Guarded<'a, S> {
                     self.end(&outage);
                 }
             }
-            Err(error) if !self.caution.only_looks => self.count(error, begun),
+            Err(error) if !self.caution.only_looks => {
+                if let Some(lasting) = self.count(error, begun) {
+                    let kind = if error.kind.fault().is_passing() {
+                        SiteErrorKind::Configuration
+                    } else {
+                        error.kind
+                    };
+                    return Err(SiteError::new(kind, Lasting::tell(Some(lasting), &chain(error))));
+                }
+            }
             Err(_) => {}
         }
         connected
@@ -77,7 +90,8 @@ impl<'a, S: ?Sized> Guarded<'a, S> {
         }
     }
 
-    fn count(&self, error: &SiteError, begun: Timestamp) {
+    /// Counts a failed attempt, and returns what is to be said if it has failed too often in that way to pass by itself.
+    fn count(&self, error: &SiteError, begun: Timestamp) -> Option<Lasting> {
         let now = self.context.now();
         let before = self.spool.outage(self.name());
         let counts = |before: &Outage| {
@@ -87,22 +101,29 @@ impl<'a, S: ?Sized> Guarded<'a, S> {
             // not come was noted by a wrong clock, and is corrected.
             since >= SAME || (is_refused && since > SignedDuration::ZERO) || retry::is_ahead(before.at, now)
         };
-        if before.as_ref().is_some_and(|before| !counts(before)) {
-            return;
-        }
-        let count = before.map_or(0, |before| before.count).saturating_add(1);
-        let outage = Outage {
-            format: Outage::FORMAT,
-            site: self.name().to_owned(),
-            count,
-            next_try: retry::next_try(count, now, self.name()),
-            at: now,
-            host: self.context.identity.host.clone(),
-            error: chain(error),
+        let mut streak = before.as_ref().map(|before| before.streak.clone()).unwrap_or_default();
+        streak.count(error.kind.fault(), &chain(error), now);
+        let lasting = streak.lasting(Concern::Site);
+        let outage = match before {
+            Some(before) if !counts(&before) => Outage { streak, ..before },
+            before => {
+                let count = before.map_or(0, |before| before.count).saturating_add(1);
+                Outage {
+                    format: Outage::FORMAT,
+                    site: self.name().to_owned(),
+                    count,
+                    next_try: retry::next_try(count, now, self.name()),
+                    at: now,
+                    host: self.context.identity.host.clone(),
+                    error: chain(error),
+                    streak,
+                }
+            }
         };
         if let Err(error) = self.spool.put_outage(&outage) {
             tracing::warn!("{}", chain(&error));
         }
+        lasting
     }
 
     /// Tries a site that was away, if nobody else does.

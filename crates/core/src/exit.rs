@@ -45,6 +45,20 @@ pub enum Fault {
 }
 
 impl Fault {
+    /// Returns whether the next run is expected to succeed without anybody's doing.
+    pub fn is_passing(self) -> bool {
+        match self {
+            Self::TryLater | Self::Unreachable => true,
+            Self::Build | Self::Access | Self::Configuration | Self::Spool | Self::Bug => false,
+        }
+    }
+
+    /// Returns what has to happen when it was expected to pass, and has not for long: a person must find out what does not
+    /// fit. Above what passes, so that no passing fault of another build hides it.
+    pub fn lasting(self) -> Self {
+        if self.is_passing() { Self::Configuration } else { self }
+    }
+
     /// Returns the exit status of a run that this fault ended.
     pub fn exit_status(self) -> u8 {
         match self {

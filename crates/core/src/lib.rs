@@ -36,6 +36,7 @@ pub mod site;
 pub mod sites;
 pub mod spool;
 pub mod store;
+pub mod streak;
 pub mod tree;
 pub mod txlog;
 pub mod upload;

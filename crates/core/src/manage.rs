@@ -5,6 +5,7 @@
 //! after the plan and prints it.
 
 pub mod apply;
+mod failures;
 pub mod gather;
 pub mod overview;
 pub mod plan;
@@ -23,7 +24,7 @@ use crate::lock::Held;
 use crate::record::{Record, RecordId};
 use crate::site::Place;
 use crate::sites::Names;
-use crate::spool::{Hold, Job, JobId, Outage, ParkKind, Release, Retry, Unreadable};
+use crate::spool::{Hold, Job, JobId, Misfit, Outage, ParkKind, Release, Retry, Unreadable};
 
 /// Everything a plan depends on, seen at one time.
 #[derive(Debug, Default)]
@@ -60,6 +61,8 @@ pub struct Snapshot {
     pub busy: BTreeMap<RecordId, Held>,
     /// The sites that could not be connected to, by name.
     pub outages: BTreeMap<String, Outage>,
+    /// The required sites to which nothing can be delivered, as the last check of them has found, by name.
+    pub misfits: BTreeMap<String, Misfit>,
     /// What dead runs left half done, as paths below the spool's root.
     pub leftovers: Vec<String>,
     /// Records for which there is a lock file.
@@ -109,6 +112,8 @@ pub enum View {
     },
     /// A site was away, and the pause is not over.
     Resting {
+        /// Which.
+        site: String,
         /// What is to be said about it.
         reason: String,
     },
@@ -302,7 +307,11 @@ pub enum Rest {
     SiteRests {
         /// What is to be said about it.
         reason: String,
+        /// What has to happen, if the site was away too often for the same reason to come back by itself.
+        lasting: Option<Fault>,
     },
+    /// A site that it goes to does not fit: its record is not put In Process for what cannot be delivered.
+    Unfit(Misfit),
     /// Another process is at work on it.
     InUse {
         /// Who.

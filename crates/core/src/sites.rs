@@ -64,6 +64,8 @@ pub struct Role {
     pub is_required: bool,
     /// Whether packages are only handed in there.
     pub is_desk: bool,
+    /// Whether a payload must be proven there by more than its size.
+    pub must_prove: bool,
 }
 
 /// What the sites are for, in the order of the configuration.
@@ -255,6 +257,7 @@ mod tests {
             builds: Builds::matching(pattern).unwrap(),
             is_required: true,
             is_desk: false,
+            must_prove: true,
         }
     }
 

@@ -19,10 +19,12 @@
 //! - What is found and cannot be read is reported or parked, never deleted and never skipped in silence. The names
 //!   that an NFS client gives to unlinked open files (`.nfs…`) are not ours and are passed over.
 
+mod attempts;
 mod durable;
 mod hosts;
 mod job;
 mod learned;
+mod misfit;
 mod moves;
 mod notes;
 mod outage;
@@ -30,6 +32,7 @@ mod receipt;
 #[cfg(test)]
 mod tests;
 mod time;
+mod unread;
 mod user;
 
 use std::fs;
@@ -40,13 +43,16 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use attempts::Attempts;
 pub use hosts::Host;
-pub use job::{Attempts, Flaw, Found, Job, JobId, Manifest, ParkKind, Parked, Unreadable};
+pub use job::{Flaw, Found, Job, JobId, Manifest, ParkKind, Parked, Unreadable};
 pub use learned::Learned;
+pub use misfit::Misfit;
 pub use moves::WorkDir;
 pub use notes::{Hold, Note, NoteKey, Release, Retry};
 pub use outage::Outage;
 pub use receipt::Receipt;
+pub use unread::Unread;
 
 use crate::deliver::Ours;
 use crate::exit::Fault;

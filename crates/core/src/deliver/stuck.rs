@@ -43,6 +43,11 @@ impl Stuck {
         })
     }
 
+    /// Returns whether the tries come further than those of before.
+    pub fn is_further_than(&self, before: &Self) -> bool {
+        self.site == before.site && self.at > before.at
+    }
+
     /// Returns how many failures that a pause is due after they are: none before the third.
     pub fn pauses(&self) -> Option<u32> {
         (self.times >= TRIES).then(|| self.times - 1)

@@ -8,25 +8,27 @@ mod chores;
 mod confirm;
 mod hand_over;
 mod park;
+mod passing;
 mod prepare;
+mod trouble;
 
 use self::park::take_lock;
-use super::{BuildPlan, Chore, Plan, Step};
-use crate::archive::{ArchiveError, Effort};
-use crate::build_dir::{BuildError, BuildRoots};
-use crate::deliver::DeliverError;
+use self::trouble::{Trouble, fault_of};
+use super::{BuildPlan, Chore, Plan, Rest, Step};
+use crate::archive::Effort;
+use crate::build_dir::BuildRoots;
 use crate::exit::Fault;
 use crate::fingerprint::TreePolicy;
 use crate::lock::{Lock, LockError};
 use crate::outcome::{End, Outcome};
 use crate::record::{Change, Record, Status};
 use crate::retry;
-use crate::run::{RunContext, Stopped};
-use crate::sign::{KeyError, SigningKey};
-use crate::site::{SiteError, SiteErrorKind};
-use crate::sites::{Contact, Names};
-use crate::spool::{Job, NoteKey, Retry, Spool, SpoolError};
-use crate::store::{RecordStore, StoreError, WriteError, WriteRefusal};
+use crate::run::RunContext;
+use crate::sign::SigningKey;
+use crate::sites::Contact;
+use crate::spool::{NoteKey, Retry, Spool};
+use crate::store::{RecordStore, WriteError};
+use crate::streak::Streak;
 use crate::txlog::{Subject, TxLog, chain};
 
 /// The signing key cannot be used; without it no build is archived.
@@ -103,14 +105,16 @@ pub fn apply(manager: Manager<'_, '_>, plan: Plan) -> Applied {
             Ok(()) => {}
         }
     }
-    let busy = plan.builds.into_iter().filter(|build| !build.steps.is_empty());
+    let busy = plan.builds.into_iter().filter(|build| {
+        !build.steps.is_empty() || build.rest.as_ref().is_some_and(|rest| rest.failure().is_some())
+    });
     Applied { outcomes: busy.map(|build| run.build(build)).collect(), chore_faults }
 }
 
 /// What became of a plan.
 #[derive(Debug)]
 pub struct Applied {
-    /// One for each build for which something was to be done.
+    /// One for each build for which something was to be done, or that could not be looked at.
     pub outcomes: Vec<Outcome>,
     /// What went wrong with chores; each was reported.
     pub chore_faults: Vec<Fault>,
@@ -120,80 +124,6 @@ struct Run<'a, 's> {
     manager: Manager<'a, 's>,
     /// Why nothing more is tried in this run, once that is so.
     closed: Option<(Fault, String)>,
-}
-
-/// Why a step was not done.
-#[derive(Debug, thiserror::Error)]
-enum Trouble {
-    #[error(transparent)]
-    Stopped(#[from] Stopped),
-    #[error(transparent)]
-    Lock(#[from] LockError),
-    #[error(transparent)]
-    Spool(#[from] SpoolError),
-    #[error(transparent)]
-    Site(#[from] SiteError),
-    #[error(transparent)]
-    Deliver(#[from] DeliverError),
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error(transparent)]
-    Write(#[from] WriteError),
-    #[error(transparent)]
-    Archive(#[from] ArchiveError),
-    #[error(transparent)]
-    NoKey(#[from] NoKey),
-    #[error("cannot sign the payload")]
-    Sign(#[source] KeyError),
-    #[error("{0}")]
-    Moved(String),
-    /// The build's own fault: its record becomes Error.
-    #[error("{reason}")]
-    Build { reason: String, seen: String },
-    #[error("{0}")]
-    NoRoom(String),
-    /// A record that is Completed stays as it is.
-    #[error(
-        "the record is Completed, but at the site: {0}; customers may have wrong bytes: find out who changed it, and have what the record describes put back"
-    )]
-    Alarm(String),
-    /// Said once, and nothing more comes of it.
-    #[error(
-        "site {0} did not get it within spool.keep_days and will not; have it copied there from another site"
-    )]
-    GivenUp(Names),
-    /// It concerns one of several sites.
-    #[error("at site {site}")]
-    At { site: String, source: Box<Trouble> },
-}
-
-impl Trouble {
-    /// Returns what it is, wherever it is.
-    fn itself(&self) -> &Self {
-        match self {
-            Self::At { source, .. } => source.itself(),
-            trouble => trouble,
-        }
-    }
-
-    /// Takes what stands in the way of one build at the site for that build's own fault.
-    fn of_build(self, job: &Job) -> Self {
-        let is_of_build = match self.itself() {
-            Self::Site(error) => error.kind.fault() == Fault::Build,
-            Self::Deliver(error) => error.fault() == Fault::Build,
-            _ => false,
-        };
-        if !is_of_build {
-            return self;
-        }
-        Self::Build { reason: chain(&self), seen: job.manifest.fingerprint.clone() }
-    }
-}
-
-impl From<BuildError> for Trouble {
-    fn from(error: BuildError) -> Self {
-        ArchiveError::from(error).into()
-    }
 }
 
 /// A build on which a run works.
@@ -224,6 +154,14 @@ impl Run<'_, '_> {
                 let trouble = self.unless_lost(trouble, work.lock.as_mut());
                 end = self.judge(trouble, &mut work);
                 break;
+            }
+        }
+        if end == End::Done {
+            if !work.done.is_empty() {
+                self.end_passing(&work.record.id);
+            }
+            if let Some((fault, reason)) = plan.rest.as_ref().and_then(Rest::failure) {
+                end = self.unseen(&work.record.id, fault, reason);
             }
         }
         let Work { record, done, .. } = work;
@@ -316,6 +254,8 @@ impl Run<'_, '_> {
             reason: reason.to_owned(),
             at: now,
             seen: seen.to_owned(),
+            passing: None,
+            streak: Streak::default(),
         };
         Ok(spool.put_note(&note)?)
     }
@@ -332,6 +272,7 @@ impl Run<'_, '_> {
         {
             return self.judge_rest(failed);
         }
+        let trouble = self.count(&work.record.id, trouble);
         self.judge_rest(trouble)
     }
 
@@ -345,7 +286,7 @@ impl Run<'_, '_> {
                 trouble => End::Yielded { reason: chain(&trouble) },
             };
         };
-        let ends_the_run = match &trouble {
+        let ends_the_run = match trouble.itself() {
             Trouble::Lock(LockError::Lost { .. }) => true,
             Trouble::Store(_) | Trouble::Write(WriteError::Store(_)) => fault != Fault::Build,
             _ => false,
@@ -354,29 +295,5 @@ impl Run<'_, '_> {
             self.closed = Some((fault, chain(&trouble)));
         }
         End::failed(fault, &trouble)
-    }
-}
-
-/// Returns what has to happen after a trouble; `None` if nothing is wrong.
-fn fault_of(trouble: &Trouble) -> Option<Fault> {
-    match trouble {
-        Trouble::Stopped(_) | Trouble::Moved(_) => None,
-        Trouble::Lock(error) => Some(error.fault()),
-        Trouble::Spool(error) => Some(error.fault),
-        Trouble::Site(error) if error.kind == SiteErrorKind::Resting => None,
-        Trouble::Site(error) => Some(error.kind.fault()),
-        Trouble::Deliver(error) => Some(error.fault()),
-        Trouble::Store(error) | Trouble::Write(WriteError::Store(error)) => Some(error.fault),
-        Trouble::Write(WriteError::Refused { refusal, .. }) => match refusal {
-            WriteRefusal::Moved | WriteRefusal::Held | WriteRefusal::Gone => None,
-            WriteRefusal::Busy(_) => Some(Fault::TryLater),
-            WriteRefusal::Rejected(_) => Some(Fault::Build),
-        },
-        Trouble::Archive(error) => Some(error.fault()),
-        Trouble::NoKey(error) => Some(error.fault),
-        Trouble::Sign(error) => Some(error.fault()),
-        Trouble::Build { .. } | Trouble::GivenUp(_) | Trouble::Alarm(_) => Some(Fault::Build),
-        Trouble::NoRoom(_) => Some(Fault::Spool),
-        Trouble::At { source, .. } => fault_of(source),
     }
 }

@@ -172,6 +172,9 @@ pub(super) fn read_spool(spool: &Spool, roles: &Roles, seen: &mut Snapshot) -> R
     seen.lock_files = spool.job_locks()?;
     seen.busy = crate::upload::busy(spool, &seen.lock_files);
     seen.outages = crate::upload::outages(spool, roles);
+    let required = roles.0.iter().filter(|role| role.is_required && !role.is_desk);
+    let misfits = required.filter_map(|role| spool.misfit(&role.name, role.must_prove));
+    seen.misfits = misfits.map(|misfit| (misfit.site.clone(), misfit)).collect();
     Ok(())
 }
 

@@ -14,7 +14,7 @@ use crate::exit::Fault;
 use crate::lock::{self, Held};
 use crate::record::{Record, RecordId, Status};
 use crate::sites::{Names, Roles};
-use crate::spool::{Attempts, Job, JobId, Outage, ParkKind, Retry, Room, Spool, Unreadable};
+use crate::spool::{Attempts, Job, JobId, Misfit, Outage, ParkKind, Retry, Room, Spool, Unread, Unreadable};
 use crate::store::{RecordStore, StoreError, Usage};
 use crate::txlog::chain;
 
@@ -31,6 +31,10 @@ pub struct Overview {
     pub usage: Option<Usage>,
     /// The sites that could not be connected to.
     pub outages: Vec<Outage>,
+    /// The required sites to which nothing can be delivered, as the last check of them has found.
+    pub misfits: Vec<Misfit>,
+    /// That `manage` could not read records, if that was so too often to pass by itself.
+    pub unread: Option<Unread>,
     /// Why records may be missing, if so.
     pub incomplete: Option<String>,
     /// What has to happen before they can all be read.
@@ -110,6 +114,8 @@ pub fn overview(
             .into_values()
             .filter(|outage| outage.pause().end(now) == outage.next_try)
             .collect(),
+        misfits: seen.misfits.into_values().filter(|misfit| misfit.is_believed(now)).collect(),
+        unread: spool.unread().filter(|unread| unread.lasting().is_some()),
         fault: seen.incomplete.as_ref().map(|(fault, _)| *fault),
         incomplete: seen.incomplete.map(|(_, reason)| reason),
         unreadable: seen.unreadable,
@@ -133,11 +139,16 @@ fn line(
     let attempts = waiting.and_then(|job| job.attempts.as_ref());
     let parked = job.and_then(|job| job.parked.as_ref()).filter(|parked| parked.kind != ParkKind::Stale);
     let in_error = record.filter(|record| record.status == Status::Error);
+    let own = in_error.and(retry).filter(|retry| retry.attempts > 0);
+    let passing = retry.and_then(Retry::passing_told);
+    let is_lasting = retry.is_some_and(|retry| retry.lasting().is_some());
     let errors = [
+        passing.clone().filter(|_| is_lasting),
         in_error.and_then(|record| record.detail.clone()),
-        in_error.and(retry).map(|retry| retry.reason.clone()),
-        attempts.map(|attempts| attempts.error.clone()),
+        own.map(|retry| retry.reason.clone()),
+        attempts.map(Attempts::told),
         parked.map(|parked| parked.reason.clone()),
+        passing,
     ];
     let name = record.map(|record| &record.name).or(job.map(|job| &job.manifest.name));
     Line {
@@ -152,11 +163,7 @@ fn line(
             Some(job) if job.room == Room::Sent && job.has_payload => roles.lagging(job),
             _ => Names::default(),
         },
-        next_try: in_error
-            .and(retry)
-            .map(Retry::pause)
-            .or(attempts.map(Attempts::pause))
-            .map(|pause| pause.end(now)),
+        next_try: own.map(Retry::pause).or(attempts.map(Attempts::pause)).map(|pause| pause.end(now)),
         hold: seen.holds.get(id).map(|hold| hold.reason.clone()),
         holder: seen.busy.get(id).cloned(),
     }

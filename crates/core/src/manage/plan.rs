@@ -6,6 +6,7 @@
 mod chores;
 mod completed;
 mod place;
+mod waits;
 
 use std::collections::BTreeMap;
 
@@ -165,6 +166,9 @@ impl Case<'_> {
         if let Some(reason) = trouble.or_else(|| self.known_conflict(&fingerprint)) {
             return self.unless_pausing(&reason, || self.fail(reason.clone(), reason.clone()));
         }
+        if let Some(wait) = self.misfit(&to) {
+            return rest(wait);
+        }
         self.unless_pausing(&fingerprint, || {
             let same = |job: &&&Job| {
                 job.manifest.fingerprint == fingerprint
@@ -225,10 +229,8 @@ impl Case<'_> {
             // The build was right when it was prepared: it is the configuration that has changed.
             return rest(Rest::CannotLook { fault: Fault::Configuration, reason: no_site(place) });
         }
-        let away = to.iter().find_map(|site| self.seen.outages.get(site));
-        if let Some(outage) = away.filter(|outage| !self.policy.skip_pauses && outage.pause().is_on(self.now))
-        {
-            return rest(Rest::SiteRests { reason: outage.to_string() });
+        if let Some(wait) = self.misfit(&to).or_else(|| self.outage(&to)) {
+            return rest(wait);
         }
         (vec![Step::HandOver { job: Box::new(job.clone()), to }], None)
     }
@@ -251,7 +253,7 @@ impl Case<'_> {
                 };
                 self.fail(reason, job.map_or_else(String::new, |job| job.manifest.fingerprint.clone()))
             }
-            Some(View::Resting { reason }) => rest(Rest::SiteRests { reason: reason.clone() }),
+            Some(View::Resting { site, reason }) => rest(self.resting(site, reason.clone())),
             Some(View::Unknown { fault, reason }) => {
                 rest(Rest::CannotLook { fault: *fault, reason: reason.clone() })
             }

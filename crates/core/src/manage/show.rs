@@ -118,7 +118,8 @@ impl Display for Rest {
             Self::Waiting { job, last_error: Some(error) } => {
                 write!(f, "nothing, job {job} waits for `upload`, whose last try failed: {}", tame(error))
             }
-            Self::SiteRests { reason } => write!(f, "nothing, {}", tame(reason)),
+            Self::SiteRests { reason, .. } => write!(f, "nothing, {}", tame(reason)),
+            Self::Unfit(misfit) => write!(f, "nothing, {misfit}"),
             Self::InUse { holder } => write!(f, "nothing, somebody is at work on it: {holder}"),
             Self::CannotLook { reason, .. } => {
                 write!(f, "nothing, it cannot be looked at: {}", tame(reason))

@@ -20,14 +20,12 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::attempts::Attempts;
 use super::receipt::{self, Receipt};
 use super::{Room, durable};
-use crate::deliver::Stuck;
 use crate::digest::{Digests, Generation};
-use crate::exit::Fault;
 use crate::foreign;
 use crate::record::RecordId;
-use crate::retry::Pause;
 use crate::sidecar::{SidecarKind, Sidecars};
 use crate::site::Place;
 
@@ -118,33 +116,6 @@ impl Manifest {
     /// Returns the job's name.
     pub fn id(&self) -> JobId {
         JobId { record: self.record.clone(), generation: self.digests.generation() }
-    }
-}
-
-/// Failed tries to deliver a job.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Attempts {
-    /// How many tries have failed in a row.
-    pub count: u32,
-    /// Not before this time again, unless asked for by name.
-    pub next_try: Timestamp,
-    /// When the last one failed.
-    pub at: Timestamp,
-    /// The host on which it failed.
-    pub host: String,
-    /// What has to happen.
-    pub fault: Fault,
-    /// Why the last one failed.
-    pub error: String,
-    /// How many of them came to nothing at one byte.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stuck: Option<Stuck>,
-}
-
-impl Attempts {
-    /// Returns the time in which no try is made.
-    pub fn pause(&self) -> Pause {
-        Pause { begun: self.at, until: self.next_try }
     }
 }
 

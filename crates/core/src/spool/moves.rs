@@ -7,7 +7,8 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::job::{self, Attempts, Job, Manifest, Parked};
+use super::attempts::Attempts;
+use super::job::{self, Job, Manifest, Parked};
 use super::receipt::{self, Receipt, Written};
 use super::{Hold, Note as _, Release, Retry, Room, Spool, SpoolError, Unreadable, durable};
 use crate::exit::Fault;

@@ -18,6 +18,7 @@ use crate::record::RecordId;
 use crate::retry::Pause;
 use crate::site::Place;
 use crate::site::probe::{Capabilities, FORMAT};
+use crate::streak::{Concern, Lasting, Streak};
 use crate::txlog::chain;
 
 /// A kind of note: one JSON file for each key, in a directory of its own.
@@ -104,9 +105,25 @@ pub struct Retry {
     pub at: Timestamp,
     /// What the build directory was then, or what was wrong with it: any change makes a new try worth while at once.
     pub seen: String,
+    /// Why it could not be gone on with, though the build is not at fault; it is tried again by each run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passing: Option<String>,
+    /// How often that was the same.
+    #[serde(default, skip_serializing_if = "Streak::is_empty")]
+    pub streak: Streak,
 }
 
 impl Retry {
+    /// Returns what is to be said if what should pass has come too often.
+    pub fn lasting(&self) -> Option<Lasting> {
+        self.passing.as_ref().and(self.streak.lasting(Concern::Build))
+    }
+
+    /// Returns why it could not be gone on with, though the build is not at fault, if so.
+    pub fn passing_told(&self) -> Option<String> {
+        self.passing.as_ref().map(|reason| Lasting::tell(self.lasting(), reason))
+    }
+
     /// Returns the time in which no try is made.
     pub fn pause(&self) -> Pause {
         Pause { begun: self.at, until: self.next_try }
@@ -131,6 +148,8 @@ impl Note for Retry {
             reason: "the note of how it failed cannot be read".to_owned(),
             at: Timestamp::UNIX_EPOCH,
             seen: String::new(),
+            passing: None,
+            streak: Streak::default(),
         })
     }
 }

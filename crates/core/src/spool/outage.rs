@@ -9,6 +9,7 @@ use super::notes::Kept;
 use super::{Note, NoteKey, Spool, SpoolError};
 use crate::foreign::{escape, tame};
 use crate::retry::Pause;
+use crate::streak::{Concern, Lasting, Streak};
 use crate::txlog::chain;
 
 /// Connections to a site cannot be made; it is left alone with growing pauses.
@@ -28,6 +29,9 @@ pub struct Outage {
     pub host: String,
     /// Why it failed.
     pub error: String,
+    /// How often the same has failed, of all attempts.
+    #[serde(default, skip_serializing_if = "Streak::is_empty")]
+    pub streak: Streak,
 }
 
 impl Outage {
@@ -42,6 +46,12 @@ impl Outage {
     fn key_of(site: &str) -> NoteKey {
         NoteKey::hashed(&format!("{site}\0outage"))
     }
+
+    /// Returns what is to be said if the last attempt has failed too often in that way to pass by itself. Then runs that
+    /// leave the site alone say so, and do not end as if all were well.
+    pub fn lasting(&self) -> Option<Lasting> {
+        self.streak.lasting(Concern::Site)
+    }
 }
 
 impl fmt::Display for Outage {
@@ -53,7 +63,7 @@ impl fmt::Display for Outage {
             "site {} is left alone until {next_try:.0}: connecting failed {times}, the last time {at:.0} on {}: {}",
             escape(site),
             escape(host),
-            tame(error)
+            tame(Lasting::tell(self.lasting(), error))
         )
     }
 }

@@ -20,6 +20,7 @@ use crate::site::probe::{
     Abilities, Capabilities, Connections, FORMAT as FORMAT_OF_CAPABILITIES, Hashing, Reading, Renaming,
     Rewriting, Stat,
 };
+use crate::streak::Streak;
 
 mod found;
 mod notes;
@@ -212,6 +213,7 @@ fn attempts() -> Attempts {
         host: "ebb".into(),
         fault: Fault::Access,
         error: "refused".into(),
+        streak: Streak::default(),
         stuck: None,
     }
 }

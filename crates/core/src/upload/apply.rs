@@ -15,6 +15,7 @@
 mod catch_up;
 mod hand_in;
 mod transfer;
+mod trouble;
 mod ways;
 
 use std::collections::VecDeque;
@@ -22,15 +23,15 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Builder};
 
 use super::plan::{JobPlan, Plan, Verdict};
-use crate::deliver::DeliverError;
 use crate::exit::Fault;
 use crate::lock::{Lock, LockError};
 use crate::outcome::{End, Outcome};
-use crate::run::{Amount, Progress, RunContext, Stopped};
-use crate::site::{SiteError, SiteErrorKind};
+use crate::run::{Amount, Progress, RunContext};
+use crate::site::SiteErrorKind;
 use crate::sites::{Destination, Names, Way};
-use crate::spool::{Found, Job, ParkKind, Parked, Room, Spool, SpoolError};
+use crate::spool::{Found, Job, ParkKind, Parked, Room, Spool};
 use crate::txlog::{Subject, TxLog};
+use trouble::{Trouble, fault_of, park_kind, site_kind};
 use ways::{Held, Lines};
 
 /// What delivering needs.
@@ -176,39 +177,6 @@ fn guard<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Why a job was not delivered.
-#[derive(Debug, thiserror::Error)]
-enum Trouble {
-    #[error(transparent)]
-    Stopped(#[from] Stopped),
-    #[error(transparent)]
-    Lock(#[from] LockError),
-    #[error(transparent)]
-    Spool(#[from] SpoolError),
-    #[error(transparent)]
-    Site(#[from] SiteError),
-    #[error(transparent)]
-    Deliver(#[from] DeliverError),
-    #[error("{0}")]
-    Moved(String),
-    /// A connection could not be made.
-    #[error(transparent)]
-    Connect(SiteError),
-    /// It concerns one of several sites.
-    #[error("at site {site}")]
-    At { site: String, source: Box<Trouble> },
-}
-
-impl Trouble {
-    /// Returns what it is, wherever it is.
-    fn itself(&self) -> &Self {
-        match self {
-            Self::At { source, .. } => source.itself(),
-            trouble => trouble,
-        }
-    }
-}
-
 /// Returns what became of a job, before anything is said to be done.
 fn outcome(job: &Job, end: End) -> Outcome {
     Outcome { record: job.id.record.clone(), name: job.manifest.name.clone(), done: Vec::new(), end }
@@ -287,16 +255,11 @@ impl Worker<'_> {
             // Another host may have the job by now: nothing of it is ours to note or to park.
             return Err(trouble);
         }
-        match park_kind(&trouble) {
-            Some(kind) => self.park(&job, kind, &trouble, &mut lock)?,
-            // That this cannot be noted must not hide what happened.
-            None => {
-                if let Err(error) = self.count_failure(&job, &trouble) {
-                    tracing::error!("{}", crate::txlog::chain(&error));
-                }
-            }
+        if let Some(kind) = park_kind(&trouble) {
+            self.park(&job, kind, &trouble, &mut lock)?;
+            return Err(trouble);
         }
-        Err(trouble)
+        Err(self.count_failure(&job, trouble))
     }
 
     fn park(&self, job: &Job, kind: ParkKind, trouble: &Trouble, lock: &mut Lock) -> Result<(), Trouble> {
@@ -356,56 +319,5 @@ fn unless_lost(trouble: Trouble, lock: &mut Lock) -> Trouble {
     match lock.confirm() {
         Err(lost @ LockError::Lost { .. }) => lost.into(),
         Err(LockError::Io { .. } | LockError::Busy(_)) | Ok(()) => trouble,
-    }
-}
-
-/// Returns what has to happen after a trouble; `None` if nothing is wrong.
-fn fault_of(trouble: &Trouble) -> Option<Fault> {
-    match trouble {
-        Trouble::Stopped(_) | Trouble::Moved(_) => None,
-        Trouble::Lock(error) => Some(error.fault()),
-        Trouble::Spool(error) => Some(error.fault),
-        Trouble::Connect(error) if error.kind == SiteErrorKind::Resting => None,
-        Trouble::Site(error) | Trouble::Connect(error) => Some(error.kind.fault()),
-        Trouble::Deliver(DeliverError::Stopped { .. }) => None,
-        Trouble::Deliver(error) => Some(error.fault()),
-        Trouble::At { source, .. } => fault_of(source),
-    }
-}
-
-fn site_kind(trouble: &Trouble) -> Option<SiteErrorKind> {
-    match trouble.itself() {
-        Trouble::Site(error)
-        | Trouble::Connect(error)
-        | Trouble::Deliver(DeliverError::Site(error) | DeliverError::Unsent { source: error, .. }) => {
-            Some(error.kind)
-        }
-        Trouble::Stopped(_)
-        | Trouble::Moved(_)
-        | Trouble::Lock(_)
-        | Trouble::Spool(_)
-        | Trouble::Deliver(_)
-        | Trouble::At { .. } => None,
-    }
-}
-
-/// Returns as what a job is parked after this trouble; `None` if it is tried again as it is.
-fn park_kind(trouble: &Trouble) -> Option<ParkKind> {
-    let Trouble::Deliver(error) = trouble.itself() else { return None };
-    match error {
-        DeliverError::Conflict(_) | DeliverError::Foreign(_) | DeliverError::NotRegular(_) => {
-            Some(ParkKind::Conflict)
-        }
-        DeliverError::Damaged { .. } => Some(ParkKind::Damaged),
-        DeliverError::Corrupt(_)
-        | DeliverError::Stale(_)
-        | DeliverError::Site(_)
-        | DeliverError::Unsent { .. }
-        | DeliverError::NoSpace { .. }
-        | DeliverError::Unverifiable(_)
-        | DeliverError::Md5Only(_)
-        | DeliverError::Unnameable(_)
-        | DeliverError::Stopped { .. }
-        | DeliverError::Local { .. } => None,
     }
 }

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::Snapshot;
+use crate::exit::Fault;
 use crate::foreign::{escape, tame};
 use crate::lock::Held;
 use crate::site::{PackageName, Place};
@@ -62,6 +63,8 @@ pub enum Verdict {
         next_try: Timestamp,
         /// Why the last try failed.
         reason: String,
+        /// What has to happen, if the same has failed too often to pass by itself.
+        lasting: Option<Fault>,
     },
     /// Leaves it: a site that it goes to was away, and the pause is not over.
     SiteRests(Outage),
@@ -91,7 +94,8 @@ pub fn plan(seen: Snapshot, roles: &Roles, wanted: &[String], now: Timestamp) ->
         } else if let Some(holder) = busy.get(&job.id.record) {
             Verdict::InUse { holder: holder.clone() }
         } else if let Some(attempts) = attempts {
-            Verdict::NotDue { next_try: attempts.next_try, reason: attempts.error.clone() }
+            let lasting = attempts.lasting().map(|lasting| lasting.fault);
+            Verdict::NotDue { next_try: attempts.next_try, reason: attempts.told(), lasting }
         } else if let Some(outage) = away {
             Verdict::SiteRests(outage.clone())
         } else if to.is_empty() {
@@ -137,7 +141,7 @@ fn why_to_wait(job: &Job, site: &str, outage: Option<&Outage>, now: Timestamp) -
         return Some(outage.to_string());
     }
     let failed = job.lags.get(site).filter(|failed| failed.pause().is_on(now))?;
-    let (next_try, error) = (failed.next_try, tame(&failed.error));
+    let (next_try, error) = (failed.next_try, tame(failed.told()));
     Some(format!("site {} lags, and is not tried before {next_try:.0}: {error}", escape(site)))
 }
 
@@ -152,6 +156,34 @@ impl Plan {
             | Verdict::SiteRests(_)
             | Verdict::InUse { .. } => false,
         })
+    }
+}
+
+impl Plan {
+    /// Returns what is left alone because it failed again and again, with what has to happen: nobody would hear of it
+    /// otherwise. A site is named once, whatever waits for it.
+    pub fn lasting(&self) -> Vec<(Fault, String)> {
+        let mut all: Vec<(Fault, String)> = Vec::new();
+        for job in &self.jobs {
+            let told = match &job.verdict {
+                Verdict::NotDue { lasting: Some(fault), .. } => (*fault, job.to_string()),
+                Verdict::SiteRests(outage) => match outage.lasting() {
+                    Some(lasting) => (lasting.fault, outage.to_string()),
+                    None => continue,
+                },
+                Verdict::NotDue { lasting: None, .. }
+                | Verdict::Deliver { .. }
+                | Verdict::CatchUp { .. }
+                | Verdict::Lags { .. }
+                | Verdict::NoSite { .. }
+                | Verdict::Held(_)
+                | Verdict::InUse { .. } => continue,
+            };
+            if !all.contains(&told) {
+                all.push(told);
+            }
+        }
+        all
     }
 }
 
@@ -193,7 +225,7 @@ impl fmt::Display for JobPlan {
             Verdict::Lags { reasons } => write!(f, "nothing, {}", reasons.join("; ")),
             Verdict::NoSite { reason } => f.write_str(reason),
             Verdict::Held(hold) => write!(f, "nothing, it is {hold}"),
-            Verdict::NotDue { next_try, reason } => {
+            Verdict::NotDue { next_try, reason, .. } => {
                 write!(f, "nothing before {next_try:.0}, the last try failed: {}", tame(reason))
             }
             Verdict::SiteRests(outage) => write!(f, "nothing, {outage}"),

@@ -11,7 +11,7 @@ use intraware_core::config::Config;
 use intraware_core::exit::{self, Fault};
 use intraware_core::lock::{Held, Lock, LockError};
 use intraware_core::manage::apply::{Applied, Manager, NoKey, apply};
-use intraware_core::manage::gather::{Lookout, gather};
+use intraware_core::manage::gather::{GatherError, Lookout, gather};
 use intraware_core::manage::plan::{Policy, plan};
 use intraware_core::manage::{Plan, Rest};
 use intraware_core::outcome;
@@ -19,8 +19,9 @@ use intraware_core::run::RunContext;
 use intraware_core::sign::SigningKey;
 use intraware_core::sites::Contact;
 use intraware_core::spool::Spool;
-use intraware_core::store::RecordStore;
-use intraware_core::txlog::TxLog;
+use intraware_core::store::{RecordStore, StoreError};
+use intraware_core::streak::Lasting;
+use intraware_core::txlog::{TxLog, chain};
 use jiff::SignedDuration;
 
 /// Which builds, and whether to do anything.
@@ -121,7 +122,7 @@ pub(crate) fn look(
     let mut contacts = parts::contacts(&destinations, &pools);
     // To compare the clocks something would have to be written.
     let question = Question { builds, pauses, ahead_of_spool: None };
-    plan_now(config, context, spool, store.as_mut(), &mut contacts, &question)
+    Ok(plan_now(config, context, spool, store.as_mut(), &mut contacts, &question)?)
 }
 
 fn plan_now(
@@ -131,7 +132,7 @@ fn plan_now(
     store: &mut dyn RecordStore,
     contacts: &mut [Contact<'_>],
     question: &Question<'_>,
-) -> Result<Plan, Failure> {
+) -> Result<Plan, NoPlan> {
     let roots = parts::build_roots(config)?;
     let policy = Policy {
         roles: parts::roles(config),
@@ -167,20 +168,28 @@ fn pass(
     if let Some(doubt) = doubt {
         tracing::error!("{doubt}");
     }
-    let plan = planned?;
+    let plan = match planned {
+        Ok(plan) => plan,
+        Err(NoPlan::Store(error)) => {
+            let reason = chain(&error);
+            let lasting = spool.count_unread(error.fault, &reason, context);
+            let fault = lasting.map_or(error.fault, |lasting| lasting.fault);
+            return Err(Failure::new(fault, Lasting::tell(lasting, &reason)));
+        }
+        Err(NoPlan::Other(failure)) => return Err(failure),
+    };
     for build in &plan.builds {
         tracing::info!("{build}");
         if let Some(Rest::InUse { holder }) = &build.rest {
             report::long_lock(&format!("the lock of record {}", build.record.id), holder, context.now());
         }
-        if let Some(Rest::CannotLook { reason, .. } | Rest::NewerFormat { reason }) = &build.rest {
-            tracing::error!("{}: {}", build.record.id, intraware_core::foreign::tame(reason));
-        }
     }
-    if let Some((_, reason)) = &plan.incomplete {
-        tracing::error!("not all records could be read: {reason}");
+    let mut faults: Vec<Fault> = doubt.map(in_doubt).into_iter().collect();
+    faults.extend(note_reading(&plan, spool, context));
+    for (fault, told) in plan.site_failures() {
+        tracing::error!("{}", intraware_core::foreign::tame(told));
+        faults.push(fault);
     }
-    let faults = faults(&plan);
     let log = TxLog::open(&spool.log_dir(), context);
     let manager = Manager {
         key: if plan.needs_key() { load_key(config, context) } else { Err(NoKey::not_asked_for()) },
@@ -198,7 +207,7 @@ fn pass(
     drop(lock);
     parts::keep_known(&destinations, spool, context);
     if let Err(error) = store.log_out() {
-        tracing::warn!("cannot log out of the record store: {}", intraware_core::txlog::chain(&error));
+        tracing::warn!("cannot log out of the record store: {}", chain(&error));
     }
     report::print(&outcomes, arguments.json)?;
     let more = [faults, chore_faults, report::close(log).into_iter().collect()].concat();
@@ -210,28 +219,60 @@ fn load_key(config: &Config, context: &RunContext) -> Result<SigningKey, NoKey> 
         .map_err(|failure| NoKey { fault: failure.fault.unwrap_or(Fault::Access), reason: failure.message })
 }
 
-/// Returns what kept builds from being looked at, or from going on.
+/// Returns what a run with this plan would fail at before it does anything.
 fn faults(plan: &Plan) -> Vec<Fault> {
-    let rests = plan.builds.iter().filter_map(|build| match &build.rest {
-        Some(Rest::CannotLook { fault, .. }) => Some(*fault),
-        Some(Rest::NewerFormat { .. }) => Some(Fault::Configuration),
-        None
-        | Some(
-            Rest::Held(_)
-            | Rest::DoNotRelease
-            | Rest::Completed
-            | Rest::Unseen { .. }
-            | Rest::Lagging { .. }
-            | Rest::UnknownStatus
-            | Rest::NotSelected
-            | Rest::NotDue { .. }
-            | Rest::Waiting { .. }
-            | Rest::SiteRests { .. }
-            | Rest::InUse { .. }
-            | Rest::ClockInDoubt,
-        ) => None,
-    });
-    // Most clocks are put right by themselves a while after the host has booted.
-    let doubt = plan.doubt.map(|_| Fault::TryLater);
-    rests.chain(plan.incomplete.iter().map(|(fault, _)| *fault)).chain(doubt).collect()
+    let own = plan.builds.iter().filter_map(|build| build.rest.as_ref()?.failure());
+    let of_sites = plan.site_failures().into_iter().map(|(fault, _)| fault);
+    let of_store = plan.incomplete.iter().map(|(fault, _)| *fault);
+    own.map(|(fault, _)| fault).chain(of_sites).chain(of_store).chain(plan.doubt.map(in_doubt)).collect()
+}
+
+/// Returns the fault of a clock in doubt: most are put right by themselves a while after the host has booted.
+fn in_doubt(_: Doubt) -> Fault {
+    Fault::TryLater
+}
+
+/// Why there is no plan.
+enum NoPlan {
+    /// The record store does not answer.
+    Store(StoreError),
+    /// Something else.
+    Other(Failure),
+}
+
+impl From<Failure> for NoPlan {
+    fn from(failure: Failure) -> Self {
+        Self::Other(failure)
+    }
+}
+
+impl From<GatherError> for NoPlan {
+    fn from(error: GatherError) -> Self {
+        match error {
+            GatherError::Store(error) => Self::Store(error),
+            GatherError::Spool(_) | GatherError::NoSuchBuild(_) | GatherError::Stopped(_) => {
+                Self::Other(error.into())
+            }
+        }
+    }
+}
+
+impl From<NoPlan> for Failure {
+    fn from(none: NoPlan) -> Self {
+        match none {
+            NoPlan::Store(error) => error.into(),
+            NoPlan::Other(failure) => failure,
+        }
+    }
+}
+
+/// Notes whether the records could be read, and returns the fault if they could not all be. Failing that is said here.
+fn note_reading(plan: &Plan, spool: &Spool, context: &RunContext) -> Option<Fault> {
+    let Some((fault, reason)) = &plan.incomplete else {
+        spool.end_unread(context);
+        return None;
+    };
+    let lasting = spool.count_unread(*fault, reason, context);
+    tracing::error!("not all records could be read: {}", Lasting::tell(lasting, reason));
+    Some(lasting.map_or(*fault, |lasting| lasting.fault))
 }

@@ -56,6 +56,12 @@ fn show(overview: &Overview) -> String {
     for outage in &overview.outages {
         text.push_str(&format!("{outage}\n"));
     }
+    for misfit in &overview.misfits {
+        text.push_str(&format!("{misfit}\n"));
+    }
+    if let Some(unread) = &overview.unread {
+        text.push_str(&format!("{unread}\n"));
+    }
     if let Some(holder) = &overview.manage_lock {
         text.push_str(&format!("manage.lock is held by {holder}\n"));
     }

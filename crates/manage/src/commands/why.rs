@@ -11,7 +11,7 @@ use intraware_core::exit::{self, Fault};
 use intraware_core::foreign::{escape, tame};
 use intraware_core::manage::{BuildPlan, Rest, Step};
 use intraware_core::record::{RecordId, Status};
-use intraware_core::spool::{Found, Job, Room, Spool};
+use intraware_core::spool::{Found, Job, NoteKey, Retry, Room, Spool};
 use intraware_core::txlog::{self, Filter};
 use jiff::Timestamp;
 
@@ -59,6 +59,8 @@ fn page(build: &BuildPlan, spool: &Spool, now: Timestamp) -> Result<String, Fail
         format!("path      {}", escape(record.build_path.as_deref().unwrap_or("none"))),
     ];
     lines.extend(jobs(spool)?.iter().filter(|job| job.id.record == record.id).map(|job| in_spool(job, now)));
+    let note: Option<Retry> = spool.note(&NoteKey::from(&record.id))?;
+    lines.extend(note.and_then(|note| note.passing_told()).map(|told| format!("failed    {}", tame(told))));
     let doing: Vec<String> = build.steps.iter().map(Step::to_string).collect();
     let next = if doing.is_empty() { build.rest.iter().map(Rest::to_string).collect() } else { doing };
     lines.push(format!("next      {}", if next.is_empty() { "nothing".to_owned() } else { next.join("; ") }));
@@ -84,8 +86,10 @@ fn half_pages(word: &str, spool: &Spool, failure: &Failure, now: Timestamp) -> R
         };
         pages.entry(job.id.record.clone()).or_insert_with(first).push(in_spool(&job, now));
     }
+    let unread = spool.unread().filter(|unread| unread.lasting().is_some());
     for (record, page) in &mut pages {
         page.extend(spool.hold(record)?.map(|hold| format!("hold      {hold}")));
+        page.extend(unread.as_ref().map(|unread| format!("failed    {unread}")));
         page.push(format!("next      unknown: {}", tame(&failure.message)));
         page.push("unblock   see manage check".to_owned());
         page.extend(logged(record, spool));
@@ -133,12 +137,12 @@ fn whereabouts(job: &Job, now: Timestamp) -> String {
         let (count, next) = (attempts.count, attempts.next_try);
         text.push_str(&format!(
             ", {count} failed deliveries ({}), next not before {next:.0}",
-            tame(&attempts.error)
+            tame(attempts.told())
         ));
     }
     for (site, failed) in &job.lags {
         let (count, next) = (failed.count, failed.pause().end(now));
-        let (site, error) = (escape(site), tame(&failed.error));
+        let (site, error) = (escape(site), tame(failed.told()));
         text.push_str(&format!(", {count} failed deliveries to {site} ({error}), next not before {next:.0}"));
     }
     if let Some(parked) = &job.parked {
@@ -172,6 +176,9 @@ fn advice(build: &BuildPlan) -> String {
         Some(Rest::Lagging { .. }) => format!("nothing does; upload goes on, or now: upload run --job {id}"),
         Some(Rest::Unseen { .. }) => {
             "nothing is to be done, unless the site has lost it: upload check".to_owned()
+        }
+        Some(Rest::Unfit(_)) => {
+            format!("upload check, once the site is mended; to try all the same: manage run --build {id}")
         }
         Some(Rest::SiteRests { .. }) => "upload check, once the site is well again".to_owned(),
         Some(Rest::InUse { .. }) => "wait for that process, or end it".to_owned(),

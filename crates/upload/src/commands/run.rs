@@ -77,9 +77,14 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure>
             report::long_lock(&what, holder, context.now());
         }
     }
+    let lasting = plan.lasting();
+    for (_, told) in &lasting {
+        tracing::error!("{told}");
+    }
+    let mut more: Vec<Fault> = lasting.into_iter().map(|(fault, _)| fault).collect();
     if !plan.does_something() {
         report::print(&[], arguments.json)?;
-        return Ok(exit::OK);
+        return Ok(outcome::exit_status(&[], &more));
     }
     let doubt = Doubt::of(ahead, None);
     if let Some(doubt) = doubt {
@@ -92,7 +97,6 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure>
     let outcomes = apply(&uploader, plan);
     parts::keep_known(&destinations, &spool, &context);
     report::print(&outcomes, arguments.json)?;
-    let doubted = doubt.map(|_| Fault::TryLater);
-    let more: Vec<Fault> = report::close(log).into_iter().chain(doubted).collect();
+    more.extend(report::close(log).into_iter().chain(doubt.map(|_| Fault::TryLater)));
     Ok(outcome::exit_status(&outcomes, &more))
 }

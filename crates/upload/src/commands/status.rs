@@ -56,6 +56,6 @@ fn row(planned: &JobPlan) -> Vec<String> {
         job.manifest.digests.size.to_string(),
         format!("{:.0}", job.manifest.created),
         state,
-        job.attempts.as_ref().map_or_else(String::new, |attempts| tame(&attempts.error)),
+        job.attempts.as_ref().map_or_else(String::new, |attempts| tame(attempts.told())),
     ]
 }

@@ -106,7 +106,8 @@ fn look_at_site(
         Err(error) => {
             link.heard(error.kind);
             if error.kind == SiteErrorKind::Resting {
-                return Err(View::Resting { reason: error.message });
+                let site = link.site().name().to_owned();
+                return Err(View::Resting { site, reason: error.message });
             }
             Err(View::Unknown { fault: error.kind.fault(), reason: chain(&error) })
         }
@@ -140,7 +141,7 @@ impl View {
             (_, Err(Self::Wrong { reason })) => Self::Wrong { reason: told(reason) },
             (all @ Self::Unknown { .. }, Err(_)) => all,
             (_, Err(Self::Unknown { fault, reason })) => Self::Unknown { fault, reason: told(reason) },
-            (_, Err(Self::Resting { reason })) => Self::Resting { reason },
+            (_, Err(Self::Resting { site, reason })) => Self::Resting { site, reason },
             (all, Err(Self::Right { .. })) => all,
         }
     }

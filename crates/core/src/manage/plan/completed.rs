@@ -24,10 +24,10 @@ impl Case<'_> {
             Some(View::Unknown { fault, reason }) if !steps.is_empty() => {
                 rest(Rest::CannotLook { fault: *fault, reason: reason.clone() })
             }
-            Some(View::Resting { reason }) if !steps.is_empty() => {
-                rest(Rest::SiteRests { reason: reason.clone() })
+            Some(View::Resting { site, reason }) if !steps.is_empty() => {
+                rest(self.resting(site, reason.clone()))
             }
-            Some(View::Unknown { reason, .. } | View::Resting { reason }) => {
+            Some(View::Unknown { reason, .. } | View::Resting { reason, .. }) => {
                 let (steps, rest) = self.let_go(steps);
                 let unseen = || Rest::Unseen { reason: reason.clone() };
                 (steps, rest.map(|rest| if matches!(rest, Rest::Completed) { unseen() } else { rest }))
@@ -42,7 +42,7 @@ impl Case<'_> {
         let sites = self.policy.roles.lagging(job);
         let until = kept_until(job, self.policy.keep);
         if !sites.is_empty() && (self.now < until || self.seen.doubt.is_some()) {
-            let why = |(site, failed): (&String, &Attempts)| format!("{site}: {}", failed.error);
+            let why = |(site, failed): (&String, &Attempts)| format!("{site}: {}", failed.told());
             let reasons = job.lags.iter().map(why).collect();
             return (steps, Some(Rest::Lagging { sites, until, reasons }));
         }

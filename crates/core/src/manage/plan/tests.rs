@@ -10,11 +10,13 @@ use crate::record::Revision;
 use crate::site::Place;
 use crate::sites::{Builds, Role};
 use crate::spool::{Attempts, Hold, JobId, Manifest, Outage, Parked, Receipt, Retry};
+use crate::streak::Streak;
 
 mod chores;
 mod doubt;
 mod jobs;
 mod places;
+mod waits;
 
 const PATH: &str = "/builds/blast/p7";
 
@@ -28,6 +30,7 @@ fn roles(sites: &[(&str, &str)]) -> Roles {
         builds: Builds::matching(pattern).unwrap(),
         is_required: *name != "mirror2",
         is_desk: false,
+        must_prove: true,
     };
     Roles(sites.iter().map(role).collect())
 }
@@ -189,6 +192,7 @@ fn short(build: &BuildPlan) -> String {
         Rest::InUse { .. } => "in use",
         Rest::Lagging { .. } => "lagging",
         Rest::SiteRests { .. } => "site rests",
+        Rest::Unfit(_) => "unfit",
         Rest::CannotLook { .. } => "cannot look",
         Rest::NewerFormat { .. } => "newer format",
         Rest::NotSelected => "not selected",
@@ -261,7 +265,7 @@ fn f_02_what_was_delivered_beside_a_completed_record_is_put_away_after_a_look_at
     assert_eq!(decide(&seen), "park Stale from sent, alarm: other content");
     for (view, expected) in [
         (View::Unknown { fault: Fault::Unreachable, reason: "refused".into() }, "cannot look"),
-        (View::Resting { reason: "away".into() }, "site rests"),
+        (View::Resting { site: "intraware".into(), reason: "away".into() }, "site rests"),
     ] {
         seen.views.insert(id("r1"), view);
         assert_eq!(decide(&seen), expected);
@@ -278,8 +282,16 @@ fn s0_29_a_failed_build_is_tried_again_after_a_pause_or_at_once_when_it_changes_
     seen.sources.insert(id("r1"), Source::Faulty { reason: reason.clone() });
     assert_eq!(decide(&seen), "fail: Build Not Found");
     let next_try = now() + SignedDuration::from_mins(20);
-    let retry =
-        Retry { record: id("r1"), attempts: 2, next_try, reason: reason.clone(), at: now(), seen: reason };
+    let retry = Retry {
+        record: id("r1"),
+        attempts: 2,
+        next_try,
+        reason: reason.clone(),
+        at: now(),
+        seen: reason,
+        passing: None,
+        streak: Streak::default(),
+    };
     seen.retries.insert(id("r1"), retry);
     assert_eq!(decide(&seen), "not due");
     let now_please = Policy { skip_pauses: true, ..policy() };
@@ -301,6 +313,7 @@ fn f_05_a_pause_that_a_wrong_clock_has_noted_is_over() {
         at,
         host: "ahead".into(),
         error: "connection refused".into(),
+        streak: Streak::default(),
     };
     seen.outages.insert("intraware".into(), outage(now(), later));
     assert_eq!(decide(&seen), "site rests");
@@ -312,7 +325,9 @@ fn f_05_a_pause_that_a_wrong_clock_has_noted_is_over() {
     let reason = "Build Not Found".to_owned();
     seen.sources.insert(id("r2"), Source::Faulty { reason: reason.clone() });
     let (at, next_try) = (now() + year, later + year);
-    let retry = Retry { record: id("r2"), attempts: 2, next_try, reason: reason.clone(), at, seen: reason };
+    let (seen_then, streak) = (reason.clone(), Streak::default());
+    let retry =
+        Retry { record: id("r2"), attempts: 2, next_try, reason, at, seen: seen_then, passing: None, streak };
     seen.retries.insert(id("r2"), retry);
     assert_eq!(decide(&seen), "fail: Build Not Found");
 }
@@ -372,6 +387,7 @@ fn the_error_of_the_last_delivery_is_shown_while_a_job_waits() {
         host: "ebb".into(),
         fault: Fault::TryLater,
         error: "connection refused".into(),
+        streak: Streak::default(),
         stuck: None,
     });
     let seen = seen(vec![owner("r1", Status::InProcess, "a")], vec![waiting]);
@@ -398,6 +414,7 @@ fn what_the_uploader_found_out_about_a_build_becomes_its_error() {
         host: "ebb".into(),
         fault: Fault::Build,
         error: "was sent twice and differs".into(),
+        streak: Streak::default(),
         stuck: None,
     };
     let failed = Job { attempts: Some(attempts), ..job("r1", "a", Room::Upload) };

@@ -136,7 +136,8 @@ impl<'r> Worker<'r> {
         let Some(fault) = fault_of(&trouble) else { return Err(trouble) };
         self.judge(&trouble);
         let (now, name) = (context.now(), destinations[site].name().to_owned());
-        let count = job.lags.get(&name).map_or(0, |before| before.count).saturating_add(1);
+        let before = job.lags.get(&name);
+        let count = before.map_or(0, |before| before.count).saturating_add(1);
         // A site that cannot be connected to pauses for all jobs at once (`breaker`).
         let next_try =
             if is_of_site { now } else { retry::next_try(count, now, &format!("{} {name}", job.id)) };
@@ -147,8 +148,13 @@ impl<'r> Worker<'r> {
             _ => None,
         };
         let (error, host) = (chain(&trouble), context.identity.host.clone());
-        let reason = format!("site {name} lags, all others have it: {error}");
-        job.lags.insert(name, Attempts { count, next_try, at: now, host, fault, error, stuck });
+        let mut streak = before.map(|before| before.streak.clone()).unwrap_or_default();
+        if !is_of_site {
+            streak.count(fault, &error, now);
+        }
+        let attempts = Attempts { count, next_try, at: now, host, fault, error, streak, stuck };
+        let reason = format!("site {name} lags, all others have it: {}", attempts.told());
+        job.lags.insert(name, attempts);
         spool.put_lags(job)?;
         Ok(End::Lags { reason })
     }

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::hand_in::DeskOf;
-use super::{Lines, Run, Trouble, Uploader, Worker};
+use super::{Lines, Run, Trouble, Uploader, Worker, fault_of};
 use crate::deliver::{
     self, DeliverError, Delivered, Delivery, Ours, Released, Staged, Stop, Stuck, moved_aside,
 };
@@ -192,25 +192,42 @@ impl<'r> Worker<'r> {
     }
 
     /// Notes a failed try in the job, so that `status` and `why` can tell, and pauses if trying on does harm.
-    pub(super) fn count_failure(&self, job: &Job, trouble: &Trouble) -> Result<(), SpoolError> {
-        let Some(fault) = super::fault_of(trouble) else { return Ok(()) };
+    /// Returns the trouble with what there is to say about it after all tries so far.
+    pub(super) fn count_failure(&self, job: &Job, trouble: Trouble) -> Trouble {
+        let Some(fault) = fault_of(&trouble) else { return trouble };
         let Uploader { spool, context, .. } = *self.run.uploader;
         let now = context.now();
         // What a site says of a payload is not asked again and again. One that is slow is tried by the next run; and one
         // that cannot be connected to pauses for all jobs at once, and for a while of its own (`breaker`).
         let pauses = |fault| !matches!(fault, Fault::Unreachable | Fault::TryLater);
         let is_of_site = matches!(trouble.itself(), Trouble::Connect(_));
-        let in_a_row = job.attempts.as_ref().filter(|before| pauses(before.fault) == pauses(fault));
+        let before = job.attempts.as_ref();
+        let in_a_row = before.filter(|before| pauses(before.fault) == pauses(fault));
         let count = in_a_row.map_or(0, |before| before.count).saturating_add(1);
-        let stuck = self.run.stuck(job.attempts.as_ref(), trouble);
+        let was_stuck = before.and_then(|before| before.stuck.as_ref());
+        let stuck = self.run.stuck(before, &trouble);
         let failures = match stuck.as_ref().and_then(Stuck::pauses) {
             _ if pauses(fault) && !is_of_site => Some(count),
             pauses => pauses,
         };
         let next_try = failures.map_or(now, |failures| retry::next_try(failures, now, &job.id.to_string()));
-        let error = chain(trouble);
-        let host = context.identity.host.clone();
-        spool.put_attempts(job, &Attempts { count, next_try, at: now, host, fault, error, stuck })
+        let (error, host) = (chain(&trouble), context.identity.host.clone());
+        let has_moved = was_stuck.zip(stuck.as_ref()).is_some_and(|(was, is)| is.is_further_than(was));
+        let mut streak =
+            before.filter(|_| !has_moved).map(|before| before.streak.clone()).unwrap_or_default();
+        // Connecting is counted for the site.
+        if !is_of_site {
+            streak.count(fault, &error, now);
+        }
+        let attempts = Attempts { count, next_try, at: now, host, fault, error, streak, stuck };
+        // That this cannot be noted must not hide what happened.
+        if let Err(error) = spool.put_attempts(job, &attempts) {
+            tracing::error!("{}", chain(&error));
+        }
+        match attempts.lasting().filter(|_| !is_of_site) {
+            Some(lasting) => Trouble::Lasting { lasting, source: Box::new(trouble) },
+            None => trouble,
+        }
     }
 }
 

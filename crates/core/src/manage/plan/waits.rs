@@ -1,0 +1,26 @@
+//! Why a build waits for a site: the site is away, or does not fit. Somebody who asks for a build by name does not wait.
+
+use super::{Case, Rest};
+use crate::sites::Names;
+
+impl Case<'_> {
+    /// Returns that one of these sites does not fit, if that is known. A record is not put In Process for what cannot be
+    /// delivered; what stands in the spool waits as it is.
+    pub(super) fn misfit(&self, to: &Names) -> Option<Rest> {
+        let misfit = to.iter().find_map(|site| self.seen.misfits.get(site))?;
+        (!self.policy.skip_pauses && misfit.is_believed(self.now)).then(|| Rest::Unfit(misfit.clone()))
+    }
+
+    /// Returns that one of these sites is left alone, if it is.
+    pub(super) fn outage(&self, to: &Names) -> Option<Rest> {
+        let outage = to.iter().find_map(|site| self.seen.outages.get(site))?;
+        let is_waited_for = !self.policy.skip_pauses && outage.pause().is_on(self.now);
+        is_waited_for.then(|| self.resting(&outage.site, outage.to_string()))
+    }
+
+    /// Returns that this site is left alone.
+    pub(super) fn resting(&self, site: &str, reason: String) -> Rest {
+        let lasting = self.seen.outages.get(site).and_then(|outage| outage.lasting());
+        Rest::SiteRests { reason, lasting: lasting.map(|lasting| lasting.fault) }
+    }
+}
