@@ -200,6 +200,12 @@ pub trait Session: Send {
     /// several connections can write to one file at the same time.
     fn writes_anywhere(&self) -> bool;
 
+    /// Returns whether what a process has written may reach a file after another process has gone on with it and has
+    /// renamed it, as from an NFS client that was cut off. What another one has begun is then not gone on with.
+    fn writes_late(&self) -> bool {
+        false
+    }
+
     /// Returns whether a file can be gone on with at its end, as far as that is known.
     fn appends(&self) -> Option<bool> {
         None

@@ -129,6 +129,12 @@ impl<'a> Transfer<'a> {
         let Delivery { place, digests, .. } = *self.delivery;
         let stem = [place.payload_name().to_owned()];
         match sweep(self.session, place.dir(), &stem, Some(digests.generation()))? {
+            // A host that was cut off may write to it when it comes back, and then it has its final name.
+            Some(names)
+                if self.session.writes_late() && names.iter().any(|name| name == self.part.name()) =>
+            {
+                discard(self.session, &self.part)?;
+            }
             Some(names) => self.recover(&names)?,
             None => drop(self.session.make_dirs(place.dir())?),
         }

@@ -20,6 +20,7 @@ use super::{Entry, EntryKind, RemotePath, Session, Site, SiteError, SiteErrorKin
 use crate::digest::{Hex, Sha256Hex};
 use crate::file_size;
 use crate::foreign;
+use crate::mount;
 
 /// Bytes read or written at a time.
 const CHUNK: usize = 1 << 20;
@@ -56,7 +57,9 @@ impl Site for Directory {
                 errno,
             )
         })?;
-        Ok(Box::new(Open { site: self.clone(), base }))
+        // A mount that cannot be told is one of this host.
+        let writes_late = mount::of(&self.base).is_ok_and(|mount| mount.is_nfs());
+        Ok(Box::new(Open { site: self.clone(), base, writes_late }))
     }
 }
 
@@ -64,6 +67,8 @@ impl Site for Directory {
 struct Open {
     site: Directory,
     base: OwnedFd,
+    /// It is on NFS.
+    writes_late: bool,
 }
 
 impl Open {
@@ -305,6 +310,10 @@ impl Session for Open {
             hashes.push(Hex(hash.finalize().into()));
         }
         Ok(Some(hashes))
+    }
+
+    fn writes_late(&self) -> bool {
+        self.writes_late
     }
 
     fn writes_anywhere(&self) -> bool {

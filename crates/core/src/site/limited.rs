@@ -234,6 +234,10 @@ impl Session for Slowed {
         self.session.sha256_of_blocks(path, size, block)
     }
 
+    fn writes_late(&self) -> bool {
+        self.session.writes_late()
+    }
+
     fn writes_anywhere(&self) -> bool {
         self.session.writes_anywhere()
     }

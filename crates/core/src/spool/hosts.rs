@@ -69,8 +69,8 @@ impl Spool {
             _ => {}
         }
         let now = context.now();
-        let (boot, since) =
-            this_boot(now).map_err(|e| SpoolError::io("learn from the kernel what", &dir, e))?;
+        // Where the kernel does not tell, nothing can be compared.
+        let Ok((boot, since)) = this_boot(now) else { return Ok(None) };
         let host = Host { format: FORMAT, name: context.identity.host.clone(), boot, at: now };
         match self.note::<Host>(&host.key())? {
             Some(seen) if seen.is_another(&host.boot, since, now) => Ok(Some(seen)),
