@@ -12,15 +12,21 @@ pub(crate) struct Held<W> {
     /// What waits, from `sent` on.
     bytes: Vec<u8>,
     sent: usize,
+    sent_on: u64,
 }
 
 impl<W: Write> Held<W> {
     pub(crate) fn new(to: W) -> Self {
-        Self { to, bytes: Vec::new(), sent: 0 }
+        Self { to, bytes: Vec::new(), sent: 0, sent_on: 0 }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.bytes.is_empty()
+    }
+
+    /// Returns how many bytes were sent on so far after they had waited.
+    pub(crate) fn sent_on(&self) -> u64 {
+        self.sent_on
     }
 
     /// Sends bytes behind those that wait, and keeps what the socket does not take.
@@ -36,7 +42,9 @@ impl<W: Write> Held<W> {
 
     /// Sends on what waits, as far as the socket takes it. Returns whether nothing is left.
     pub(crate) fn flush(&mut self) -> io::Result<bool> {
-        self.sent += write(&mut self.to, &self.bytes[self.sent..])?;
+        let taken = write(&mut self.to, &self.bytes[self.sent..])?;
+        self.sent += taken;
+        self.sent_on += taken as u64;
         if self.sent == self.bytes.len() {
             self.bytes.clear();
             self.sent = 0;

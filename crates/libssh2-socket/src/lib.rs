@@ -13,7 +13,8 @@
 //! a limit that only a peer reaches that asks a great deal and takes nothing.
 //!
 //! A call that has found nothing for itself may nevertheless have read what concerns another: there is room on its
-//! channel, or the keys are exchanged. [`Socket::heard`] says whether anything was read, so that one waits only if not.
+//! channel, or the keys are exchanged. It may also have sent on what another had to wait for. [`Socket::moved`] says
+//! whether there was anything of that, so that one waits only if not.
 //!
 //! What is unsafe about being called by C is all in this file.
 
@@ -119,9 +120,9 @@ impl Socket {
         self.shared.held().is_empty()
     }
 
-    /// Returns how many bytes were read so far.
-    pub fn heard(&self) -> u64 {
-        self.shared.heard.load(Ordering::Relaxed)
+    /// Returns how many bytes were read so far, or sent on after they had waited.
+    pub fn moved(&self) -> u64 {
+        self.shared.heard.load(Ordering::Relaxed) + self.shared.held().sent_on()
     }
 }
 

@@ -258,11 +258,6 @@ impl Link {
         }
     }
 
-    /// Sends on what was half sent, as far as the socket takes it. Returns whether nothing is left.
-    fn flush(&self) -> Result<bool, Failure> {
-        self.below.flush().map_err(|_| Failure::Lost)
-    }
-
     /// Turns the error of a read or a write, in which the library has hidden its own, back into that.
     fn io_failure(&self, err: &io::Error) -> Failure {
         match err.kind() {
@@ -306,19 +301,20 @@ impl Link {
 }
 
 impl Wire for Link {
-    fn heard(&self) -> u64 {
-        self.below.heard()
+    fn moved(&self) -> u64 {
+        self.below.moved()
     }
 
-    fn wait(&self, patience: Patience, last: &mut Instant) -> Result<(), Failure> {
-        let mut flags = PollFlags::IN;
-        if !self.below.is_clear() {
-            if self.flush()? {
-                // Whatever had to wait for that goes on.
-                return Ok(());
-            }
-            flags |= PollFlags::OUT;
-        }
+    fn flush(&self) -> Result<bool, Failure> {
+        self.below.flush().map_err(|_| Failure::Lost)
+    }
+
+    fn is_clear(&self) -> bool {
+        self.below.is_clear()
+    }
+
+    fn poll(&self, sends: bool, patience: Patience, last: &mut Instant) -> Result<(), Failure> {
+        let flags = if sends { PollFlags::IN | PollFlags::OUT } else { PollFlags::IN };
         let begin = Instant::now();
         let ready = patience.wait(&self.socket, flags, last).map_err(|Stalled| Failure::Stalled);
         self.waits.set(self.waits.get().and(begin.elapsed()));
@@ -357,9 +353,6 @@ impl Channel for ssh2::Channel {
     type Wire = Link;
 
     fn write(&mut self, link: &Link, bytes: &[u8]) -> Result<usize, Failure> {
-        if !link.flush()? {
-            return Err(Failure::pending());
-        }
         io::Write::write(self, bytes).map_err(|err| link.channel_failure(&err))
     }
 

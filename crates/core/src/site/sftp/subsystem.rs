@@ -31,6 +31,8 @@ pub(super) struct Subsystem<C = ssh2::Channel> {
     has_begun: bool,
     /// What has arrived of answers that are not whole yet.
     arrived: Vec<u8>,
+    /// Where the channel puts what has arrived.
+    buffer: Box<[u8]>,
     last_id: u32,
     /// The questions that are not answered yet.
     open: HashSet<u32>,
@@ -80,6 +82,7 @@ impl<C: Channel> Subsystem<C> {
             out: Words::default(),
             has_begun: false,
             arrived: Vec::new(),
+            buffer: vec![0; TAKEN].into(),
             last_id: 0,
             open: HashSet::new(),
             forgotten: HashSet::new(),
@@ -250,13 +253,12 @@ impl<C: Channel> Subsystem<C> {
 
     /// Takes what has arrived, something at least.
     fn fetch(&mut self, link: &C::Wire) -> Result<(), Failure> {
-        let there = self.arrived.len();
-        self.arrived.resize(there + TAKEN, 0);
-        let read = self.channel.read(link, &mut self.arrived[there..]);
-        self.arrived.truncate(there + *read.as_ref().unwrap_or(&0));
-        match read {
+        match self.channel.read(link, &mut self.buffer) {
             Ok(0) => Err(self.of_channel(Failure::Ended)),
-            Ok(_) => Ok(()),
+            Ok(n) => {
+                self.arrived.extend_from_slice(&self.buffer[..n]);
+                Ok(())
+            }
             Err(failure) => Err(self.of_channel(failure)),
         }
     }

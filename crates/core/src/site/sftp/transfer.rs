@@ -3,6 +3,11 @@
 //! Far more is sent than is acknowledged, and far more asked for than has arrived, so that the line never runs dry. A
 //! server does things in the order in which it was asked: a file is flushed and closed in one go with its last bytes.
 
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 
@@ -219,25 +224,14 @@ impl<C: Channel> Writing<'_, C> {
 
     /// Does so on one lane; nothing where that has to wait.
     fn step_on(&mut self, index: usize) -> Result<Option<Moved>, Failure> {
-        let lane = &mut self.lanes[index];
         loop {
+            if let Some(answered) = self.hear(index) {
+                return Ok(Some(answered));
+            }
+            let lane = &mut self.lanes[index];
             let is_out = lane.sftp.push(self.link)?;
             // What was acknowledged counts before more is said, so that nobody hears of it late.
-            if lane.sftp.has_arrived() {
-                lane.sftp.pull(self.link)?;
-            }
-            let mut said = self.under_way.iter_mut();
-            if let Some(first) = said.find(|said| said.lane == index && !said.is_acknowledged)
-                && let Some(answer) = lane.sftp.take(first.asked)
-            {
-                if answer != Answer::Status(status::OK) {
-                    return Ok(Some(Moved::Refused(answer)));
-                }
-                first.is_acknowledged = true;
-                lane.bytes -= first.len;
-                return Ok(Some(Moved::Acknowledged(first.len)));
-            }
-            if is_out && !self.is_read && lane.bytes < UNDER_WAY {
+            if is_out && !self.is_read && lane.bytes < UNDER_WAY && !lane.sftp.has_arrived() {
                 return Ok(Some(Moved::Room(index)));
             }
             match lane.sftp.pull(self.link) {
@@ -245,6 +239,19 @@ impl<C: Channel> Writing<'_, C> {
                 pulled => pulled?,
             }
         }
+    }
+
+    /// Returns what the answer to the first piece on a lane has come to, if it is there.
+    fn hear(&mut self, index: usize) -> Option<Moved> {
+        let lane = &mut self.lanes[index];
+        let first = self.under_way.iter_mut().find(|said| said.lane == index && !said.is_acknowledged)?;
+        let answer = lane.sftp.take(first.asked)?;
+        if answer != Answer::Status(status::OK) {
+            return Some(Moved::Refused(answer));
+        }
+        first.is_acknowledged = true;
+        lane.bytes -= first.len;
+        Some(Moved::Acknowledged(first.len))
     }
 
     /// Counts what is acknowledged without a gap, once.

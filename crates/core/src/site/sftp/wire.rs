@@ -1,10 +1,10 @@
 //! What a connection is to whatever goes on over it: operations that never wait, and one place where all waits are.
 //!
 //! Several channels share a socket, and whoever reads from it reads for all: the room that one channel waits for may be
-//! found by another that has nothing to read, and so may the end of an exchange of keys. So an operation that has to wait
-//! is first tried again if anything was read while it was tried ([`Wire::drive`]); only then does nothing that has
-//! arrived stand unused, and the next thing that happens makes the socket ready. What is half sent concerns
-//! nobody: it is kept below libssh2 ([`libssh2_socket`]), and the wait is for that as well.
+//! found by another that has nothing to read, and so may the end of an exchange of keys. What is half sent is kept below
+//! libssh2 ([`libssh2_socket`]), whoever has said it, and sent on by whoever comes next. So an operation that has to wait
+//! is first tried again if anything was read or sent on while it was tried ([`Wire::drive`]); only then does nothing that
+//! it could use stand unused, and the next thing that happens makes the socket ready.
 //!
 //! An operation reads before it says that it has to wait, or else a wait for something to read ends at once.
 
@@ -15,12 +15,18 @@ use crate::site::pace::{Pace, Patience};
 
 /// A connection with channels.
 pub(super) trait Wire {
-    /// Returns how many bytes the peer has sent so far that were read, whomever they concern.
-    fn heard(&self) -> u64;
+    /// Returns how many bytes were read so far, whomever they concern, or sent on after they had been half sent.
+    fn moved(&self) -> u64;
 
-    /// Waits until there is more to read, or until what is half sent can be sent on, which it does; `last` is when that
-    /// was so the last time.
-    fn wait(&self, patience: Patience, last: &mut Instant) -> Result<(), Failure>;
+    /// Sends on what was half sent, as far as the socket takes it. Returns whether nothing of it is left.
+    fn flush(&self) -> Result<bool, Failure>;
+
+    /// Returns whether nothing was half sent.
+    fn is_clear(&self) -> bool;
+
+    /// Waits until there is more to read, or, if it `sends`, until the socket takes more; `last` is when it did so the
+    /// last time.
+    fn poll(&self, sends: bool, patience: Patience, last: &mut Instant) -> Result<(), Failure>;
 
     /// Returns an error if the connection has failed before.
     fn alive(&self) -> Result<(), Failure>;
@@ -61,17 +67,27 @@ pub(super) trait Wire {
         self.alive()?;
         let mut last = Instant::now();
         loop {
-            let heard = self.heard();
+            let moved = self.moved();
             match op() {
                 // A peer that talks without end is not listened to for longer than one that is mute.
                 Err(failure) if failure.is_pending() => {
-                    if self.heard() == heard || patience.is_over() {
+                    if self.moved() == moved || patience.is_over() {
                         self.wait(patience, &mut last)?;
                     }
                 }
                 done => return done,
             }
         }
+    }
+
+    /// Waits for what an operation may wait for.
+    fn wait(&self, patience: Patience, last: &mut Instant) -> Result<(), Failure> {
+        let sends = !self.is_clear();
+        if sends && self.flush()? {
+            // Whatever had to wait for that goes on.
+            return Ok(());
+        }
+        self.poll(sends, patience, last)
     }
 
     /// Does one operation that is a question and an answer, within [`Wire::patience`].
@@ -112,6 +128,10 @@ impl Words {
     /// Passes them on, as far as there is room; returns whether that is all.
     pub(super) fn push<C: Channel>(&mut self, channel: &mut C, wire: &C::Wire) -> Result<bool, Failure> {
         while self.taken < self.bytes.len() {
+            // One packet waits below, and not all.
+            if !wire.flush()? {
+                return Ok(false);
+            }
             match channel.write(wire, &self.bytes[self.taken..]) {
                 Ok(0) => return Ok(false),
                 Ok(n) => self.taken += n,
