@@ -21,6 +21,7 @@ mod ours;
 mod process;
 mod say;
 mod staging;
+mod stalls;
 mod summary;
 mod table;
 mod tree;
@@ -39,7 +40,7 @@ struct Cli {
     part: Option<Part>,
 }
 
-/// What is measured; without a word, everything.
+/// What is measured; without a word, everything but the stalls.
 #[derive(Debug, Subcommand)]
 enum Part {
     /// Archive, compress, digest and sign a build, against tar with pigz and others
@@ -52,6 +53,8 @@ enum Part {
     Assemble(assemble::Arguments),
     /// Send a package over the tupkg protocol, against scp
     Tupkg(tupkg::Arguments),
+    /// Deliver at several distances over several connections, and see that nothing stalls (tests/stalls)
+    Stalls(stalls::Arguments),
     /// Measure one command
     #[command(hide = true)]
     Measure(apart::Arguments),
@@ -64,6 +67,7 @@ fn main() -> ExitCode {
         Some(Part::Trials(arguments)) => trials::run(&arguments),
         Some(Part::Assemble(arguments)) => assemble::run(&arguments),
         Some(Part::Tupkg(arguments)) => tupkg::run(&arguments),
+        Some(Part::Stalls(arguments)) => stalls::run(&arguments),
         Some(Part::Measure(arguments)) => apart::run(&arguments),
         None => everything(),
     };
