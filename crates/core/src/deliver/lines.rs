@@ -305,17 +305,10 @@ struct Line<'w> {
 
 impl Pieces for Line<'_> {
     fn next(&mut self, buffer: &mut [u8]) -> io::Result<(u64, usize)> {
-        let Sending { payload, go_on, size, .. } = *self.work.sending;
-        let going_on = go_on();
+        let Sending { payload, size, .. } = *self.work.sending;
+        self.go_on()?;
         let piece = {
             let mut state = self.work.state();
-            if let Err(stop) = going_on {
-                state.is_over = true;
-                return Err(io::Error::other(state.stop.insert(stop).clone()));
-            }
-            if state.is_over {
-                return Err(io::Error::other("another connection has come to an end"));
-            }
             if self.line == 0 && !state.is_begun {
                 state.is_begun = true;
                 self.work.changed.notify_all();
@@ -326,6 +319,19 @@ impl Pieces for Line<'_> {
         let (at, len) = (range.start, usize::try_from(range.end - range.start).unwrap_or(buffer.len()));
         At { payload, range }.read_exact(&mut buffer[..len])?;
         Ok((at, len))
+    }
+
+    fn go_on(&self) -> io::Result<()> {
+        let going_on = (self.work.sending.go_on)();
+        let mut state = self.work.state();
+        if let Err(stop) = going_on {
+            state.is_over = true;
+            return Err(io::Error::other(state.stop.insert(stop).clone()));
+        }
+        match state.is_over {
+            true => Err(io::Error::other("another connection has come to an end")),
+            false => Ok(()),
+        }
     }
 
     fn complete_to(&self) -> u64 {

@@ -327,6 +327,10 @@ impl Pieces for Parcels<'_> {
         self.pieces.complete_to()
     }
 
+    fn go_on(&self) -> io::Result<()> {
+        self.pieces.go_on()
+    }
+
     fn is_begun(&self) -> bool {
         self.pieces.is_begun()
     }

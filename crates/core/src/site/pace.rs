@@ -56,6 +56,23 @@ impl Patience {
         now >= self.end(now)
     }
 
+    /// Waits until a socket is ready, but not for longer than `most` at a time; nothing is said of which it was.
+    pub(super) fn wait_a_while(
+        self,
+        most: Duration,
+        socket: &TcpStream,
+        flags: PollFlags,
+        last: &mut Instant,
+    ) -> Result<(), Stalled> {
+        let soon = Instant::now() + most;
+        if self.end(*last) <= soon {
+            return self.wait(socket, flags, last);
+        }
+        // That the while is over is no failure.
+        let _ = Self::Until(soon).wait(socket, flags, last);
+        Ok(())
+    }
+
     /// Waits until a socket is ready; `last` is when it was so the last time.
     pub(super) fn wait(
         self,

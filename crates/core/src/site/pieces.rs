@@ -16,6 +16,10 @@ pub trait Pieces {
     /// Returns up to where the file at the site is complete.
     fn complete_to(&self) -> u64;
 
+    /// Returns an error if nobody wants it any more. Where the site is waited for it is asked every now and then, and an
+    /// error ends the put as one of [`Self::next`] does.
+    fn go_on(&self) -> io::Result<()>;
+
     /// Returns whether another connection has opened the file before, so that it must not be made.
     fn is_begun(&self) -> bool {
         false

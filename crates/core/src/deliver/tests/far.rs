@@ -171,6 +171,23 @@ fn a_stop_while_several_connections_send_is_resumed_without_sending_anything_twi
 }
 
 #[test]
+fn n_1_a_stop_is_heard_while_a_site_is_waited_for() {
+    let (sshd, payload) = (Sshd::start(Access::Shell), Payload::new(noise(LARGE)));
+    let relay = Relay::start(sshd.addr(), LineFault::StallAfter(5_000_000));
+    let site = Sftp::new(through(sftp_settings(&sshd), &relay));
+    let stop = || match relay.met() {
+        Some(_) => Err(Stop("enough".into())),
+        None => Ok(()),
+    };
+    let (pool, begin) = (Pool::new(&site, 1), Instant::now());
+    let delivery = Delivery { pool: Some(&pool), go_on: &stop, ..payload.delivery() };
+    let stopped = payload.deliver_as(Link::new(&pool).open().unwrap(), &delivery).unwrap_err();
+    assert!(matches!(stopped, DeliverError::Stopped { .. }), "{stopped}");
+    // The site is given more time than that.
+    assert!(begin.elapsed() < Duration::from_secs(12), "{:?}", begin.elapsed());
+}
+
+#[test]
 fn only_the_blocks_that_are_wrong_are_sent_again() {
     let payload = Payload::new(noise(10_000_000));
     let mut partial = payload.bytes[..9_000_000].to_vec();

@@ -44,6 +44,9 @@ pub(super) mod code {
 const SHORT: Duration = Duration::from_secs(5);
 const SLOW: u32 = 5;
 
+/// How long a wait may be before whoever waits is asked whether he still wants to.
+const TICK: Duration = Duration::from_secs(1);
+
 /// Round trips that an exchange of keys takes at least.
 const TRIPS: usize = 3;
 
@@ -316,7 +319,8 @@ impl Wire for Link {
     fn poll(&self, sends: bool, patience: Patience, last: &mut Instant) -> Result<(), Failure> {
         let flags = if sends { PollFlags::IN | PollFlags::OUT } else { PollFlags::IN };
         let begin = Instant::now();
-        let ready = patience.wait(&self.socket, flags, last).map_err(|Stalled| Failure::Stalled);
+        let ready =
+            patience.wait_a_while(TICK, &self.socket, flags, last).map_err(|Stalled| Failure::Stalled);
         self.waits.set(self.waits.get().and(begin.elapsed()));
         ready
     }

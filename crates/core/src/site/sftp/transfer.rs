@@ -52,6 +52,10 @@ impl Pieces for Onwards<'_> {
     fn complete_to(&self) -> u64 {
         0
     }
+
+    fn go_on(&self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// A channel, and a file that is open over it.
@@ -175,7 +179,11 @@ impl<C: Channel> Writing<'_, C> {
                 }
             }
             let link = self.link;
-            match link.drive(pace.patience(), || self.step())? {
+            let moved = link.drive(pace.patience(), || match pieces.go_on() {
+                Ok(()) => self.step().map(Ok),
+                Err(stop) => Ok(Err(stop)),
+            })?;
+            match moved.map_err(Broken::Local)? {
                 Moved::Room(lane) => {
                     pace.moved(0);
                     self.say(lane, pieces, &mut piece)?;

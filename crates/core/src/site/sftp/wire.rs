@@ -24,8 +24,8 @@ pub(super) trait Wire {
     /// Returns whether nothing was half sent.
     fn is_clear(&self) -> bool;
 
-    /// Waits until there is more to read, or, if it `sends`, until the socket takes more; `last` is when it did so the
-    /// last time.
+    /// Waits until there is more to read, or, if it `sends`, until the socket takes more, or for a while; `last` is when
+    /// it did so the last time.
     fn poll(&self, sends: bool, patience: Patience, last: &mut Instant) -> Result<(), Failure>;
 
     /// Returns an error if the connection has failed before.

@@ -28,6 +28,10 @@ impl Pieces for All<'_> {
     fn complete_to(&self) -> u64 {
         0
     }
+
+    fn go_on(&self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Puts bytes over all channels that there are, and returns how long that took, and how much of it the processor did.
