@@ -1,16 +1,15 @@
 //! What can go wrong, one [`Kind`] for each thing that a caller would do something different about.
 //!
-//! A refusal of the REST API is an array of `{"message", "errorCode", "fields"}`, one of the token
-//! endpoint is `{"error", "error_description"}`, and what stands in front of both (load balancers,
-//! maintenance and login pages) answers HTML with any status. All three are read here.
+//! What is answered is read in [`refusal`].
+
+mod refusal;
 
 use std::fmt;
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use serde::Deserialize;
 
-use crate::shown::shown;
+pub(crate) use refusal::{api_refusal, login_refusal};
 
 /// What kind of failure it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -29,8 +28,11 @@ pub enum Kind {
     Timeout,
     /// A write was sent and its answer was lost: it may have taken effect. Read the record back.
     UnknownOutcome,
-    /// The service is down or overloaded (5xx).
+    /// The service is down or overloaded (5xx, or a status or code that says so).
     Unavailable,
+    /// The service will not do it for a while: a query that took too long, a time in which it is read only, an
+    /// organisation without room. Asking again at once would not help.
+    NotNow,
     /// The token endpoint refused the credentials.
     LoginRefused,
     /// The session is refused although it is new.
@@ -181,7 +183,9 @@ fn hint(kind: Kind, code: Option<&str>) -> &'static str {
         Kind::LoginRefused => login_hint(code),
         Kind::Unreachable => "; check the address, name service and firewall",
         Kind::Tls => "; if the certificate comes from a private authority, name it as ca_file",
-        Kind::Interrupted | Kind::Timeout | Kind::Unavailable | Kind::RowLocked => "; try again later",
+        Kind::Interrupted | Kind::Timeout | Kind::Unavailable | Kind::RowLocked | Kind::NotNow => {
+            "; try again later"
+        }
         Kind::UnknownOutcome => "; the change may have been made: read the record before anything else",
         Kind::SessionRefused => {
             "; check that the user may use the API and that no IP range excludes this host"
@@ -216,144 +220,5 @@ fn login_hint(code: Option<&str>) -> &'static str {
         Some("inactive_user" | "inactive_org") => "; let an administrator activate it",
         Some("rate_limit_exceeded" | "login_rate_exceeded") => "; wait an hour",
         _ => "; check login_url and the app's settings",
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ApiRefusal {
-    #[serde(default)]
-    message: String,
-    error_code: String,
-    #[serde(default)]
-    fields: Option<Vec<String>>,
-}
-
-#[derive(Deserialize)]
-struct OauthRefusal {
-    error: String,
-    #[serde(default)]
-    error_description: String,
-}
-
-/// Reads the refusal of a REST call.
-pub(crate) fn api_refusal(doing: &str, status: u16, body: &[u8], retry_after: Option<Duration>) -> Error {
-    let refusals: Vec<ApiRefusal> = serde_json::from_slice(body).unwrap_or_default();
-    let Some(first) = refusals.into_iter().next() else {
-        let what = match shown(body) {
-            text if text.is_empty() => format!("status {status} without a body"),
-            text => format!("status {status}: {text}"),
-        };
-        return Error::new(kind_of_status(status), doing, what).with_status(status).with_pause(retry_after);
-    };
-    let code = shown(&first.error_code);
-    let what = format!("{code}: {}", shown(&first.message));
-    let mut error =
-        Error::new(kind_of(status, &code), doing, what).with_status(status).with_pause(retry_after);
-    error.details.fields = first.fields.unwrap_or_default().iter().map(shown).collect();
-    error.with_code(code)
-}
-
-/// Reads the refusal of the token endpoint.
-pub(crate) fn login_refusal(doing: &str, status: u16, body: &[u8], retry_after: Option<Duration>) -> Error {
-    let Ok(refusal) = serde_json::from_slice::<OauthRefusal>(body) else {
-        return api_refusal(doing, status, body, retry_after);
-    };
-    let code = shown(&refusal.error);
-    let kind = if status >= 500 { Kind::Unavailable } else { Kind::LoginRefused };
-    let what = format!("{code}: {}", shown(&refusal.error_description));
-    Error::new(kind, doing, what).with_status(status).with_pause(retry_after).with_code(code)
-}
-
-/// The code decides where there is one; the same code comes with several statuses.
-fn kind_of(status: u16, code: &str) -> Kind {
-    match code {
-        // The last is a session of another instance.
-        "INVALID_SESSION_ID" | "INVALID_AUTH_HEADER" | "Bad_OAuth_Token" | "URL_NOT_RESET" => {
-            Kind::SessionRefused
-        }
-        "REQUEST_LIMIT_EXCEEDED" => Kind::RequestLimit,
-        "MALFORMED_QUERY" | "INVALID_QUERY_FILTER_OPERATOR" => Kind::MalformedQuery,
-        "INVALID_FIELD" | "INVALID_FIELD_FOR_INSERT_UPDATE" => Kind::NoSuchField,
-        "INVALID_TYPE" => Kind::NoSuchType,
-        "INVALID_QUERY_LOCATOR" => Kind::PageLost,
-        "UNABLE_TO_LOCK_ROW" => Kind::RowLocked,
-        "SERVER_UNAVAILABLE" => Kind::Unavailable,
-        "ENTITY_IS_LOCKED" => Kind::EntityLocked,
-        "NOT_FOUND" => Kind::NotFound,
-        "ENTITY_IS_DELETED" => Kind::Deleted,
-        "INSUFFICIENT_ACCESS"
-        | "INSUFFICIENT_ACCESS_OR_READONLY"
-        | "INSUFFICIENT_ACCESS_ON_CROSS_REFERENCE_ENTITY"
-        | "API_DISABLED_FOR_ORG"
-        | "API_CURRENTLY_DISABLED" => Kind::Forbidden,
-        "FIELD_CUSTOM_VALIDATION_EXCEPTION" => Kind::ValidationRule,
-        "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST" => Kind::RestrictedPicklist,
-        "STRING_TOO_LONG" => Kind::StringTooLong,
-        "UNSUPPORTED_API_VERSION" => Kind::VersionGone,
-        _ => kind_of_status(status),
-    }
-}
-
-fn kind_of_status(status: u16) -> Kind {
-    match status {
-        401 => Kind::SessionRefused,
-        403 => Kind::Forbidden,
-        404 => Kind::NotFound,
-        410 => Kind::VersionGone,
-        412 => Kind::Modified,
-        400..=499 => Kind::Rejected,
-        500.. => Kind::Unavailable,
-        _ => Kind::BadAnswer,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn refusals_are_told_apart_by_code_then_by_status() {
-        let cases = [
-            (401, "INVALID_SESSION_ID", Kind::SessionRefused),
-            (403, "REQUEST_LIMIT_EXCEEDED", Kind::RequestLimit),
-            (400, "MALFORMED_QUERY", Kind::MalformedQuery),
-            (400, "INVALID_FIELD", Kind::NoSuchField),
-            (400, "INVALID_TYPE", Kind::NoSuchType),
-            (400, "UNABLE_TO_LOCK_ROW", Kind::RowLocked),
-            (400, "ENTITY_IS_LOCKED", Kind::EntityLocked),
-            (404, "NOT_FOUND", Kind::NotFound),
-            (404, "ENTITY_IS_DELETED", Kind::Deleted),
-            (400, "INSUFFICIENT_ACCESS_OR_READONLY", Kind::Forbidden),
-            (400, "FIELD_CUSTOM_VALIDATION_EXCEPTION", Kind::ValidationRule),
-            (400, "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST", Kind::RestrictedPicklist),
-            (400, "STRING_TOO_LONG", Kind::StringTooLong),
-            (503, "SERVER_UNAVAILABLE", Kind::Unavailable),
-            (412, "PRECONDITION_FAILED", Kind::Modified),
-            (410, "UNSUPPORTED_API_VERSION", Kind::VersionGone),
-            (400, "SOMETHING_NEW", Kind::Rejected),
-        ];
-        for (status, code, kind) in cases {
-            let body = format!(r#"[{{"message":"m\u001b","errorCode":"{code}","fields":["F__c"]}}]"#);
-            let error = api_refusal("try", status, body.as_bytes(), None);
-            assert_eq!((error.kind(), error.code(), error.status()), (kind, Some(code), Some(status)));
-            assert_eq!(error.fields(), ["F__c"]);
-            assert!(error.to_string().starts_with(&format!("cannot try: {code}: m\\x1b")), "{error}");
-        }
-    }
-
-    #[test]
-    fn a_page_of_html_is_an_outage_that_shows_its_beginning() {
-        let error = api_refusal("query", 503, b"<html>\n<h1>Down</h1>", None);
-        assert_eq!(error.kind(), Kind::Unavailable);
-        assert_eq!(error.to_string(), "cannot query: status 503: <html> <h1>Down</h1>; try again later");
-    }
-
-    #[test]
-    fn a_refused_login_says_what_to_check() {
-        let body = br#"{"error":"invalid_grant","error_description":"user hasn't approved this consumer"}"#;
-        let error = login_refusal("log in", 400, body, None);
-        assert_eq!((error.kind(), error.code()), (Kind::LoginRefused, Some("invalid_grant")));
-        assert!(error.to_string().contains("pre-authorised for the user"), "{error}");
     }
 }

@@ -7,8 +7,11 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use ureq::http::{HeaderValue, Method, Request, header};
+use ureq::config::Config;
+use ureq::http::{HeaderValue, Method, Request, Uri, header};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig};
+use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 
 use crate::error::{Error, Kind};
 use crate::secret::Secret;
@@ -97,7 +100,9 @@ impl Http {
             .timeout_global(Some(timeouts.total))
             .tls_config(tls.build())
             .build();
-        Ok(Self { agent: config.into() })
+        let agent =
+            ureq::Agent::with_parts(config, DefaultConnector::default(), Names(DefaultResolver::default()));
+        Ok(Self { agent })
     }
 
     pub(crate) fn send(&self, call: &Call<'_>, credential: &Credential<'_>) -> Result<Answer, Failure> {
@@ -126,6 +131,27 @@ impl Http {
             // The status of a refusal or of a write says it all; their bodies may be lost.
             .or_else(|failure| if status == 204 || status >= 400 { Ok(Vec::new()) } else { Err(failure) })?;
         Ok(Answer { status, body, retry_after, limit_info, date })
+    }
+}
+
+/// Finds addresses of names, and says of a failure that it was one of that: nothing was sent yet.
+#[derive(Debug)]
+struct Names(DefaultResolver);
+
+impl Resolver for Names {
+    fn resolve(
+        &self,
+        uri: &Uri,
+        config: &Config,
+        timeout: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        self.0.resolve(uri, config, timeout).map_err(|error| match error {
+            ureq::Error::Io(error) => {
+                tracing::debug!(%error, "a name was not found");
+                ureq::Error::HostNotFound
+            }
+            error => error,
+        })
     }
 }
 
@@ -162,7 +188,7 @@ fn failure(doing: &str, error: ureq::Error, answered: bool) -> Failure {
         E::BadUri(_) | E::Http(_) | E::RequireHttpsOnly(_) => {
             (Kind::Settings, "the address or a header cannot be sent", false)
         }
-        E::HostNotFound => (Kind::Unreachable, "the host's name is unknown", false),
+        E::HostNotFound => (Kind::Unreachable, "no address is known for the host's name", false),
         E::ConnectionFailed => (Kind::Unreachable, "no connection", false),
         E::Timeout(ureq::Timeout::Resolve | ureq::Timeout::Connect) => {
             (Kind::Unreachable, "no connection within the time allowed", false)

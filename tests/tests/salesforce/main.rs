@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 mod moved;
 mod pages;
+mod passing;
 
 const NAMES: [&str; 3] = ["p1", "p2", "p3"];
 

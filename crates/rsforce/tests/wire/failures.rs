@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use intraware_test_support::salesforce::{Fault, On};
-use rsforce::Kind;
+use rsforce::{Access, Kind, TokenStore};
 use serde_json::json;
 
 use crate::*;
@@ -169,4 +169,36 @@ fn an_answer_that_holds_a_token_is_never_shown() {
     client.log_in().unwrap();
     shown.push_str(&format!("{client:?}"));
     assert!(!shown.contains("canary") && !shown.contains("client-secret"), "{shown}");
+}
+
+#[test]
+fn f_16_a_name_that_is_not_found_is_nobody_there_and_a_write_to_it_has_not_left() {
+    let server = server();
+    let nowhere = "https://no-such-org.invalid";
+    let settings = || Settings { login_url: nowhere.into(), ..settings(&server) };
+    let error = client_of(settings()).0.log_in().unwrap_err();
+    assert_eq!(error.kind(), Kind::Unreachable, "{error}");
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("token");
+    let owner = json!({ "login_url": nowhere, "client_id": App::default().client_id, "username": "" });
+    let kept = json!({ "format": 1, "owner": owner, "instance_url": nowhere, "access_token": "t" });
+    std::fs::write(&path, kept.to_string()).unwrap();
+    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let store = TokenStore { path, access: Access::Read };
+    let (mut client, _) = client_of(Settings { token_store: Some(store), ..settings() });
+    let error = client.update(&builds(), "a0B5g0000000001EAA", &change(&[]), None).unwrap_err();
+    assert_eq!(error.kind(), Kind::Unreachable, "{error}");
+}
+
+#[test]
+fn f_16_a_write_that_was_refused_for_now_is_sent_again() {
+    let server = server();
+    let id = server.create("Build__c", json!({}));
+    let (mut client, clock) = client(&server);
+    let fields = change(&[("Product__c", json!("x"))]);
+    for status in [408, 425, 429] {
+        server.inject(Fault::Answer(status, "<html>later</html>".into()), On::Update, 0, 2);
+        client.update(&builds(), &id, &fields, None).unwrap();
+    }
+    assert_eq!(clock.pauses().len(), 6);
 }

@@ -13,6 +13,7 @@ fn fault_of(kind: Kind) -> Fault {
         | Kind::Timeout
         | Kind::UnknownOutcome
         | Kind::Unavailable
+        | Kind::NotNow
         | Kind::RequestLimit
         | Kind::RowLocked
         | Kind::TooLarge
@@ -82,6 +83,7 @@ pub(super) fn verdict(error: &Error) -> Verdict {
         | Kind::Interrupted
         | Kind::Timeout
         | Kind::Unavailable
+        | Kind::NotNow
         | Kind::LoginRefused
         | Kind::SessionRefused
         | Kind::RequestLimit
