@@ -17,16 +17,26 @@ use rustls::{
 use sha2::{Digest as _, Sha256};
 
 use crate::digest::{Hex, Sha256Sum};
+use crate::private::{self, PrivateError};
 use crate::{shown, wire};
 
 /// TLS cannot be prepared.
 #[derive(Debug, thiserror::Error)]
-#[error("{what} {file}; it must be PEM")]
-pub struct TlsError {
-    what: &'static str,
-    file: String,
-    #[source]
-    source: Box<dyn std::error::Error + Send + Sync>,
+pub enum TlsError {
+    /// A file does not hold what it should.
+    #[error("{what} {file}; it must be PEM")]
+    File {
+        /// What was to be done.
+        what: &'static str,
+        /// With which file.
+        file: String,
+        /// Why it failed.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The key is not private, or cannot be read.
+    #[error(transparent)]
+    Key(#[from] PrivateError),
 }
 
 impl TlsError {
@@ -35,9 +45,12 @@ impl TlsError {
         file: &Path,
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> Self {
-        Self { what, file: shown::path(file), source: source.into() }
+        Self::File { what, file: shown::path(file), source: source.into() }
     }
 }
+
+/// Longer than any key and what may stand beside it.
+const MAX_KEY: usize = 1 << 20;
 
 /// How a server proves who it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,7 +67,8 @@ pub fn server(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, TlsEr
     let wrong = |error: rustls::pki_types::pem::Error| TlsError::new(CERTIFICATE, certificate, error);
     let chain = CertificateDer::pem_file_iter(certificate).map_err(wrong)?;
     let chain = chain.collect::<Result<Vec<_>, _>>().map_err(wrong)?;
-    let secret = PrivateKeyDer::from_pem_file(key)
+    let pem = private::read_key(key, MAX_KEY)?;
+    let secret = PrivateKeyDer::from_pem_slice(&pem)
         .map_err(|error| TlsError::new("cannot read the key", key, error))?;
     let mut config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()

@@ -49,6 +49,11 @@ impl Scene {
         self.dir.path().join(name)
     }
 
+    /// Returns the file of the server's certificate and key.
+    pub(crate) fn key(&self) -> PathBuf {
+        self.certificates.identity("server")
+    }
+
     /// Writes the server's settings. `settings` comes before, so that it may have tables of its own if it ends with them.
     pub(crate) fn configure(&self, settings: &str) {
         let both = self.certificates.identity("server");

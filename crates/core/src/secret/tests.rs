@@ -144,3 +144,24 @@ fn a_command_that_takes_too_long_is_killed_with_its_children() {
         std::thread::yield_now();
     }
 }
+
+#[test]
+fn f_23_a_command_that_leaves_a_daemon_behind_is_not_waited_for_beyond_its_end() {
+    let started = Instant::now();
+    for (script, secret) in [
+        ("printf %s canary-7f3a; sleep 8 &", CANARY),
+        ("echo canary-7f3a; sleep 8 &", CANARY),
+        ("sleep 8 & printf %s ''", ""),
+        ("(sleep 0.3; echo late) & printf %s canary-7f3a", CANARY),
+    ] {
+        let read = shell(script).resolve(&nothing);
+        match secret {
+            "" => assert!(read.is_err(), "{script}"),
+            secret => assert_eq!(read.unwrap().expose(), secret.as_bytes(), "{script}"),
+        }
+    }
+    assert!(started.elapsed() < Duration::from_secs(7), "{:?}", started.elapsed());
+    // What comes in several pieces before the end is one line.
+    let read = shell("printf cana; sleep 0.2; printf ry-7f3a").resolve(&nothing).unwrap();
+    assert_eq!(read.expose_str(), Some(CANARY));
+}

@@ -149,8 +149,8 @@ fn authority(text: &str, authority: &str) -> Result<Authority, UrlError> {
         return Err(UrlError::User(shown(text)));
     }
     let (host, port) = match address.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((host, "")) => (host.to_owned(), None),
-        Some((host, tail)) => (host.to_owned(), Some(tail.strip_prefix(':').unwrap_or("invalid"))),
+        Some((host, "")) => (literal(text, host)?, None),
+        Some((host, tail)) => (literal(text, host)?, Some(tail.strip_prefix(':').unwrap_or("invalid"))),
         None => match address.split_once(':') {
             Some((host, port)) => (decode(text, host)?, Some(port)),
             None => (decode(text, address)?, None),
@@ -166,6 +166,18 @@ fn authority(text: &str, authority: &str) -> Result<Authority, UrlError> {
         Some(Ok(port)) => Some(port),
     };
     Ok(Authority { user, host, port })
+}
+
+/// Reads the address between brackets. The zone of a link-local one stands behind a percent sign, which a URL writes as
+/// `%25`; people write the sign itself as well.
+fn literal(text: &str, host: &str) -> Result<String, UrlError> {
+    match host.split_once('%') {
+        Some((address, zone)) => {
+            let zone = zone.strip_prefix("25").filter(|zone| !zone.is_empty()).unwrap_or(zone);
+            Ok(format!("{address}%{}", decode(text, zone)?))
+        }
+        None => Ok(host.to_owned()),
+    }
 }
 
 /// Reads the path of a URL; slashes at its end and doubled ones mean nothing.
@@ -242,6 +254,23 @@ mod tests {
         ] {
             assert_eq!(text.parse(), Ok(url), "{text}");
         }
+    }
+
+    #[test]
+    fn f_23_the_zone_of_an_address_is_decoded() {
+        for (written, host) in [
+            ("fe80::1%25lo", "fe80::1%lo"),
+            ("fe80::1%25eth%2D0", "fe80::1%eth-0"),
+            ("fe80::1%lo", "fe80::1%lo"),
+            ("fe80::1%2525", "fe80::1%25"),
+            ("fe80::1%25", "fe80::1%25"),
+        ] {
+            let url: SiteUrl = format!("sftp://u@[{written}]:2222/in").parse().unwrap();
+            let base = BasePath::Absolute("/in".to_owned());
+            assert_eq!(url, sftp("u", host, 2222, base), "{written}");
+        }
+        assert!(matches!("sftp://u@[fe80::1%25%0a]/in".parse::<SiteUrl>(), Err(UrlError::Host(_))));
+        assert!(matches!("sftp://u@[fe80::1%25%zz]/in".parse::<SiteUrl>(), Err(UrlError::Encoding(_))));
     }
 
     #[test]

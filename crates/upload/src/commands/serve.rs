@@ -12,7 +12,8 @@ use listenfd::ListenFd;
 use tupkg::accounts::AccountsError;
 use tupkg::server::settings::SettingsError;
 use tupkg::server::{self, ServerError, Settings};
-use tupkg::shown;
+use tupkg::tls::TlsError;
+use tupkg::{PrivateError, shown};
 
 use super::passwd;
 
@@ -98,6 +99,7 @@ pub(super) fn accounts_failure(error: &AccountsError) -> Failure {
 fn server_failure(error: ServerError) -> Failure {
     let fault = match &error {
         ServerError::Accounts(error) => return accounts_failure(error),
+        ServerError::Tls(TlsError::Key(key)) if !matches!(key, PrivateError::Read(..)) => Fault::Access,
         ServerError::Listen(_, error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
             Fault::Access
         }
