@@ -127,3 +127,17 @@ fn p_1_what_cannot_be_gone_on_with_is_sent_anew_by_the_next_run() {
     bench.manage(&["run"]).expect_silence();
     assert_eq!(bench.status("p1").0, "Completed");
 }
+
+#[test]
+fn f_14_a_site_that_refuses_dots_is_delivered_to() {
+    let bench = Bench::builder().ftpd(Kind::PureFtpd, Security::Explicit).build();
+    bench.ftpd().configure("-x");
+    bench.add_build("p1", "p1", fill);
+    for _ in 0..2 {
+        bench.manage(&["run"]).expect_silence();
+        bench.upload(&["run"]).expect_silence();
+    }
+    bench.assert_delivered("p1");
+    let check = bench.upload(&["check"]).expect(0).stdout;
+    assert!(check.contains("none that begin with a dot"), "{check}");
+}

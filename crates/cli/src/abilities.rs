@@ -51,7 +51,8 @@ fn names(abilities: &Abilities) -> String {
         Some(false) => ", does not tell upper from lower case",
         Some(true) | None => "",
     };
-    format!("{renames}, up to {} bytes, {characters}{cases}", abilities.longest_name)
+    let dots = if abilities.takes_dot_names { "" } else { ", none that begin with a dot" };
+    format!("{renames}, up to {} bytes, {characters}{cases}{dots}", abilities.longest_name)
 }
 
 fn files(abilities: &Abilities) -> String {

@@ -22,6 +22,7 @@ mod proof;
 mod sidecars;
 mod standing;
 mod stuck;
+mod temporary;
 #[cfg(test)]
 mod tests;
 mod verified;

@@ -211,6 +211,14 @@ pub trait Session: Send {
         None
     }
 
+    /// Returns whether names may begin with a dot, if it is known or nothing else can be learned.
+    fn takes_dot_names(&self) -> Option<bool> {
+        Some(true)
+    }
+
+    /// Hears that a name was refused for its dot.
+    fn refuses_dot_names(&mut self) {}
+
     /// Hears that nothing came of going on with a file, while all of it could be sent from its beginning on.
     fn cannot_append(&mut self) {}
 

@@ -149,15 +149,15 @@ impl Ftpd {
         fs::copy(from, to).expect("a certificate");
     }
 
-    /// Adds lines to the configuration, which counts from the next connection on and more than what is there. Pure-FTPd
-    /// has none.
+    /// Adds lines to the configuration, which counts from the next connection on and more than what is there. Those of
+    /// Pure-FTPd are arguments.
     pub fn configure(&self, lines: &str) {
         let ports = self.data_ports();
         let text = match self.kind {
             Kind::ProFtpd => proftpd_conf(self.security, self.dir.path(), &(ports + lines)),
             // It goes by the last of two lines about one thing.
             Kind::Vsftpd => vsftpd_conf(self.security, self.dir.path()) + &ports + lines + "\n",
-            Kind::PureFtpd => String::new(),
+            Kind::PureFtpd => lines.to_owned(),
         };
         fs::write(self.file("conf"), text).expect("a configuration");
     }
@@ -266,6 +266,7 @@ fn serve(kind: Kind, security: Security, data_port: Option<u16>, dir: &Path) -> 
                 Security::Explicit | Security::Implicit => command.arg("--tls=3"),
             };
             command.arg(format!("--certfile={}", dir.join("identity").display()));
+            command.args(fs::read_to_string(dir.join("conf")).unwrap_or_default().split_whitespace());
             command
         }
     }

@@ -2,6 +2,7 @@
 
 use super::payload::{Staged, refuse_if_released};
 use super::standing::{Beside, Final, Standing, beside, clear_final, discard, look};
+use super::temporary::temporary;
 use super::{AskOurs, DeliverError, Delivered, Delivery, Ours};
 use crate::sidecar::SidecarKind;
 use crate::site::{Session, SiteError, SiteErrorKind};
@@ -31,7 +32,7 @@ pub fn commit(
     if let Standing::Same(_) = stood {
         return Ok(delivered(verified_by, true, None));
     }
-    let part = place.part(digests.generation());
+    let part = temporary(session, place.part(digests.generation()));
     // Without them it may have its name if that is free, and nothing gives way to it.
     let ours: &AskOurs<'_> = match beside(session, place, &digests.sha256)? {
         Beside::This => ours,

@@ -11,9 +11,10 @@ use super::gaps::{At, Failed, Found, find, hash};
 use super::lines::{self, Sending, Unsent};
 use super::proof::{Proof, by_content};
 use super::standing::{Standing, cut_short, discard, is_ours, look, sweep};
+use super::temporary::{temporary, without_dot};
 use super::{DeliverError, Delivery, Released, Strength};
 use crate::digest::{Hex, Sha256Hex};
-use crate::site::{Entry, EntryKind, RemotePath, Session};
+use crate::site::{Entry, EntryKind, RemotePath, Session, SiteError};
 
 /// How often a payload is sent that arrives with other bytes.
 const TRIES: usize = 2;
@@ -107,7 +108,7 @@ pub(super) struct Transfer<'a> {
 
 impl<'a> Transfer<'a> {
     fn new(session: &'a mut dyn Session, delivery: &'a Delivery<'a>, payload: &'a File) -> Self {
-        let part = delivery.place.part(delivery.digests.generation());
+        let part = temporary(session, delivery.place.part(delivery.digests.generation()));
         let (resumed_from, sent, is_hashed, begun_anew) = (0, 0, false, None);
         let (is_alone, had_help) = (false, false);
         Self {
@@ -146,6 +147,7 @@ impl<'a> Transfer<'a> {
                     self.begin_anew(self.resumed_from)?;
                     self.send(progress)?
                 }
+                Err(DeliverError::Site(error)) => self.send_without_dot(error, progress)?,
                 sent => sent?,
             };
             if self.begun_anew.take().is_some() {
@@ -161,6 +163,19 @@ impl<'a> Transfer<'a> {
             self.check_local()?;
         }
         Err(DeliverError::Corrupt(place.payload()))
+    }
+
+    /// Sends what was refused under a name without a dot, if it may be for that.
+    fn send_without_dot(
+        &mut self,
+        refused: SiteError,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<Option<Strength>, DeliverError> {
+        let Some(plain) = without_dot(self.session, &self.part, &refused) else { return Err(refused.into()) };
+        self.part = plain;
+        let sent = self.send(progress).map_err(|_| refused)?;
+        self.session.refuses_dot_names();
+        Ok(sent)
     }
 
     /// Stages a small payload in as few round trips as that takes if all is as it mostly is: its directory is there,
@@ -197,6 +212,8 @@ impl<'a> Transfer<'a> {
         }
         let part = self.part.clone();
         let candidates = cut_short(names, part.name()).chain(cut_short(names, place.payload_name()));
+        // Of a temporary name without a dot the final one is the beginning.
+        let candidates = candidates.filter(|name| *name != place.payload_name());
         for name in candidates {
             let Ok(path) = RemotePath::new(&format!("{}/{name}", place.dir())) else { continue };
             let size = match self.session.stat(&path)? {

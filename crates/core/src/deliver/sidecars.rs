@@ -5,6 +5,7 @@
 
 use super::proof::is_withheld;
 use super::standing::{cut_short, discard, sweep};
+use super::temporary::{temporary, without_dot};
 use crate::digest::Generation;
 use crate::sidecar::{SidecarKind, Sidecars};
 use crate::site::{EntryKind, Place, RemotePath, Session, SiteError, SiteErrorKind};
@@ -31,7 +32,8 @@ pub fn put_sidecars(
 ) -> Result<usize, SiteError> {
     let mut written = 0;
     for (kind, content) in sidecars.iter() {
-        let (at, part) = (place.sidecar(kind), place.sidecar_part(kind, generation));
+        let at = place.sidecar(kind);
+        let mut part = temporary(session, place.sidecar_part(kind, generation));
         let seen = compare(session, &at, content)?;
         match seen {
             Seen::Same => continue,
@@ -39,9 +41,9 @@ pub fn put_sidecars(
             Seen::Absent | Seen::Different | Seen::Withheld => {}
         }
         if seen != Seen::Absent {
-            set_aside(session, &at, &part)?;
+            part = set_aside(session, &at, part)?;
         }
-        put_temporary(session, &part, content)?;
+        part = put_temporary(session, part, content)?;
         if let Err(err) = session.rename_new(&part, &at) {
             // Another run may have been quicker with the same content, or the answer may be wrong.
             if err.kind.is_dead() || compare(session, &at, content)? != Seen::Same {
@@ -62,10 +64,22 @@ pub fn put_sidecars(
 
 /// Removes a sidecar that gives way to another. It loses its name first: of a command to remove it a cut line would
 /// leave one to remove the payload, and some servers carry that out.
-fn set_aside(session: &mut dyn Session, at: &RemotePath, part: &RemotePath) -> Result<(), SiteError> {
-    clear_temporary(session, part)?;
-    session.rename_new(at, part)?;
-    discard(session, part)
+fn set_aside(
+    session: &mut dyn Session,
+    at: &RemotePath,
+    mut part: RemotePath,
+) -> Result<RemotePath, SiteError> {
+    clear_temporary(session, &part)?;
+    if let Err(refused) = session.rename_new(at, &part) {
+        part = match without_dot(session, &part, &refused) {
+            Some(plain) => plain,
+            None => return Err(refused),
+        };
+        session.rename_new(at, &part).map_err(|_| refused)?;
+        session.refuses_dot_names();
+    }
+    discard(session, &part)?;
+    Ok(part)
 }
 
 /// Removes what got only the beginning of a sidecar's name, which may be the payload's, or of its temporary one. What has
@@ -78,10 +92,15 @@ fn remove_cut_short(
     names: &[String],
 ) -> Result<(), SiteError> {
     for (kind, content) in sidecars.iter() {
-        let (at, part) = (place.sidecar(kind), place.sidecar_part(kind, generation));
-        for name in cut_short(names, at.name()).chain(cut_short(names, part.name())) {
+        let at = place.sidecar(kind);
+        let part = temporary(session, place.sidecar_part(kind, generation));
+        // Of a temporary name without a dot the final one is the beginning.
+        let others = cut_short(names, part.name())
+            .filter(|name| !name.starts_with(place.payload_name()) || name.len() > at.name().len());
+        for name in cut_short(names, at.name()).chain(others) {
             let Ok(path) = RemotePath::new(&format!("{}/{name}", place.dir())) else { continue };
-            let is_begun = name.starts_with('.') && compare(session, &path, b"")? == Seen::Same;
+            let is_temporary = name.starts_with('.') || name.len() > at.name().len();
+            let is_begun = is_temporary && compare(session, &path, b"")? == Seen::Same;
             if is_begun || compare(session, &path, content)? == Seen::Same {
                 discard(session, &path)?;
             }
@@ -90,23 +109,38 @@ fn remove_cut_short(
     Ok(())
 }
 
-/// Writes a temporary file anew and reads it back.
-fn put_temporary(session: &mut dyn Session, part: &RemotePath, content: &[u8]) -> Result<(), SiteError> {
+/// Writes a temporary file anew and reads it back; returns its name, which may be one without a dot if one with it is refused.
+fn put_temporary(
+    session: &mut dyn Session,
+    mut part: RemotePath,
+    content: &[u8],
+) -> Result<RemotePath, SiteError> {
+    if let Err(refused) = put_anew(session, &part, content) {
+        part = match without_dot(session, &part, &refused) {
+            Some(plain) => plain,
+            None => return Err(refused),
+        };
+        put_anew(session, &part, content).map_err(|_| refused)?;
+        session.refuses_dot_names();
+    }
+    match compare(session, &part, content)? {
+        Seen::Same | Seen::Withheld => Ok(part),
+        Seen::Absent | Seen::Different | Seen::NotRegular => {
+            discard(session, &part)?;
+            let text = format!("writing {part}: it holds other bytes at the site; have its disk looked at");
+            Err(SiteError::new(SiteErrorKind::Protocol, text))
+        }
+    }
+}
+
+fn put_anew(session: &mut dyn Session, part: &RemotePath, content: &[u8]) -> Result<(), SiteError> {
     match session.put_new(part, &mut &content[..], &mut |_| ()) {
         // A crash has left it.
         Err(err) if err.kind == SiteErrorKind::Exists => {
             clear_temporary(session, part)?;
-            session.put_new(part, &mut &content[..], &mut |_| ())?;
+            session.put_new(part, &mut &content[..], &mut |_| ()).map(drop)
         }
-        put => drop(put?),
-    }
-    match compare(session, part, content)? {
-        Seen::Same | Seen::Withheld => Ok(()),
-        Seen::Absent | Seen::Different | Seen::NotRegular => {
-            discard(session, part)?;
-            let text = format!("writing {part}: it holds other bytes at the site; have its disk looked at");
-            Err(SiteError::new(SiteErrorKind::Protocol, text))
-        }
+        put => put.map(drop),
     }
 }
 

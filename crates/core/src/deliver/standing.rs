@@ -2,6 +2,7 @@
 
 use super::inspect::named_in_sha256;
 use super::proof::{Proof, by_content};
+use super::temporary::temporary;
 use super::{AskOurs, DeliverError, Ours, Released, Strength, Verify};
 use crate::digest::{Digests, Generation, Sha256Hex};
 use crate::site::{EntryKind, Place, RemotePath, Session, SiteError, SiteErrorKind};
@@ -56,7 +57,7 @@ pub fn clear_final(
 }
 
 fn move_aside(session: &mut dyn Session, place: &Place, by: Generation) -> Result<RemotePath, SiteError> {
-    let aside = place.superseded(by);
+    let aside = temporary(session, place.superseded(by));
     match session.rename_new(&place.payload(), &aside) {
         // It made room for the same generation before; the later one is kept.
         Err(error) if error.kind == SiteErrorKind::Exists => {
@@ -147,8 +148,9 @@ pub(super) fn look(
     }
 }
 
-/// Removes what earlier generations have left under temporary names `.<stem>.<generation>.part`, and returns the names in
-/// the directory, or `None` if it is not known to be there.
+/// Removes what earlier generations have left under temporary names `.<stem>.<generation>.part`, or without the dot, and
+/// returns the names in the directory, or `None` if it is not known to be there. What has a dot, or none, unlike the
+/// names that the site takes now is as old.
 ///
 /// Names of any other form, and anything but regular files, are not ours. A failure is no reason not to deliver,
 /// unless it is the connection's.
@@ -158,12 +160,14 @@ pub(super) fn sweep(
     stems: &[String],
     keep: Option<Generation>,
 ) -> Result<Option<Vec<String>>, SiteError> {
+    let has_dot_now = session.takes_dot_names() != Some(false);
     let is_stale = |name: &str| {
+        let (bare, has_dot) = name.strip_prefix('.').map_or((name, false), |bare| (bare, true));
         let generation = stems.iter().find_map(|stem| {
-            let rest = name.strip_prefix('.')?.strip_prefix(stem.as_str())?;
+            let rest = bare.strip_prefix(stem.as_str())?;
             rest.strip_prefix('.')?.strip_suffix(".part")?.parse::<Generation>().ok()
         });
-        generation.is_some() && generation != keep
+        generation.is_some() && (generation != keep || has_dot != has_dot_now)
     };
     let Some(names) = unless_dead(session.list(dir))? else { return Ok(None) };
     for name in names.iter().filter(|name| is_stale(name)) {

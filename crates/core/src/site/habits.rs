@@ -42,6 +42,7 @@ impl Habits {
             takes_commands: (can.hashes == Hashing::Nothing).then_some(false),
             guards_names: Some(can.renames == Renaming::Guarded),
             appends: Some(can.appends),
+            takes_dot_names: Some(can.takes_dot_names),
             writes_anywhere: Some(can.rewrites == Rewriting::Keeps && can.writes_ahead),
             ..Self::default()
         }

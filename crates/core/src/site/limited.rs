@@ -254,6 +254,14 @@ impl Session for Slowed {
         self.session.appends()
     }
 
+    fn takes_dot_names(&self) -> Option<bool> {
+        self.session.takes_dot_names()
+    }
+
+    fn refuses_dot_names(&mut self) {
+        self.session.refuses_dot_names();
+    }
+
     fn cannot_append(&mut self) {
         self.session.cannot_append();
     }

@@ -91,6 +91,11 @@ impl RemotePath {
         ends.filter(|&end| end > 0).map(|end| Self(self.0[..end].to_owned()))
     }
 
+    /// Returns this path with a name that does not begin with a dot, for sites that take none that do.
+    pub fn without_dot(&self) -> Self {
+        self.parent().join(self.name().trim_start_matches('.'))
+    }
+
     fn join(&self, name: &str) -> Self {
         if self.is_base() { Self(name.to_owned()) } else { Self(format!("{}/{name}", self.0)) }
     }

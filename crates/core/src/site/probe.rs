@@ -72,11 +72,19 @@ pub struct Abilities {
     pub longest_name: usize,
     /// Whether it takes and lists characters beyond ASCII as they are.
     pub takes_unicode: bool,
+    /// Whether names may begin with a dot.
+    #[serde(default = "yes")]
+    pub takes_dot_names: bool,
     /// How many connections it takes at once.
     pub connections: Connections,
     /// Whether it tells upper from lower case in names; unknown if it was probed by a program that did not ask.
     #[serde(default)]
     pub tells_cases: Option<bool>,
+}
+
+/// What was true of every site that could be probed, before there was a word for it.
+fn yes() -> bool {
+    true
 }
 
 /// What a site says of a file right after it took it.

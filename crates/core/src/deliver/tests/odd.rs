@@ -132,3 +132,65 @@ fn f_07_a_site_that_lets_no_file_be_longer_pauses_and_is_sent_all_of_it_no_more_
     assert_eq!(anew, 1, "given up once");
     assert_eq!(pauses, [None, None, None, Some(2), Some(3), Some(4)]);
 }
+
+/// Pure-FTPd with `-x`, and what its account sees.
+fn without_dots() -> (Ftpd, FtpSettings) {
+    let ftpd = Ftpd::start(Kind::PureFtpd, Security::Explicit);
+    ftpd.configure("-x");
+    let settings = ftp_settings(&ftpd);
+    (ftpd, settings)
+}
+
+fn sidecars_of(payload: &Payload) -> Sidecars {
+    Sidecars::new(payload.place.payload_name(), &payload.digests, b"signature".to_vec())
+}
+
+fn names_in(dir: &Path) -> Vec<String> {
+    let mut names: Vec<_> =
+        fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn f_14_where_dots_are_refused_temporary_names_have_none() {
+    let (ftpd, settings) = without_dots();
+    let site = Ftp::new(settings.clone());
+    let payload = Payload::noise();
+    let generation = payload.digests.generation();
+    let mut session = site.connect().unwrap();
+    session.make_dirs(payload.place.dir()).unwrap();
+    // What another generation has left goes, and what is a customer's stays.
+    let dir = ftpd.root().join(payload.place.dir().as_str());
+    for name in ["p7.tar.gz.0123456789ab.part", "p7.tar.gz.asc.0123456789ab.part", "p7.tar.gz.part", "p7.tar"]
+    {
+        fs::write(dir.join(name), "left").unwrap();
+    }
+    let sidecars = sidecars_of(&payload);
+    for written in [5, 0] {
+        let put = put_sidecars(session.as_mut(), &payload.place, generation, &sidecars).unwrap();
+        assert_eq!(put, written);
+    }
+    let delivered = payload.deliver(session.as_mut()).unwrap();
+    assert_eq!(delivered.sent, SIZE as u64);
+    assert!(fs::read(dir.join("p7.tar.gz")).unwrap() == payload.bytes);
+    let suffixes = SidecarKind::ALL.map(|kind| format!("p7.tar.gz{}", kind.suffix()));
+    let mut expected: Vec<String> = suffixes.to_vec();
+    expected.extend(["p7.tar", "p7.tar.gz", "p7.tar.gz.part"].map(str::to_owned));
+    expected.sort();
+    assert_eq!(names_in(&dir), expected);
+    assert_eq!(settings.known.habits(&session.peer()).takes_dot_names, Some(false));
+    // A later run knows, and goes on with what is there.
+    fs::rename(dir.join("p7.tar.gz"), dir.join(format!("p7.tar.gz.{generation}.part"))).unwrap();
+    let delivered = payload.deliver(site.connect().unwrap().as_mut()).unwrap();
+    assert_eq!((delivered.resumed_from, delivered.sent), (SIZE as u64, 0));
+    assert_eq!(names_in(&dir), expected);
+}
+
+#[test]
+fn f_14_a_payload_alone_finds_out_that_dots_are_refused() {
+    let (ftpd, settings) = without_dots();
+    let payload = Payload::noise();
+    payload.deliver(Ftp::new(settings).connect().unwrap().as_mut()).unwrap();
+    assert!(fs::read(ftpd.root().join(payload.place.payload().as_str())).unwrap() == payload.bytes);
+}

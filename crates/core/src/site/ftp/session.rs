@@ -379,6 +379,15 @@ impl Session for Open {
         self.habits().appends
     }
 
+    fn takes_dot_names(&self) -> Option<bool> {
+        // That they were taken once is asked again when one is refused.
+        self.habits().takes_dot_names.filter(|takes| !takes)
+    }
+
+    fn refuses_dot_names(&mut self) {
+        self.learn(|habits| habits.takes_dot_names = Some(false));
+    }
+
     fn cannot_append(&mut self) {
         self.learn(|habits| habits.appends = Some(false));
     }

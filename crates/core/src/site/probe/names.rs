@@ -1,6 +1,6 @@
 //! The names of a probe's files, and which of those that it finds are left from one that died.
 //!
-//! `.intraware-probe.<host>.<pid>.<run>.<role>`, where a run's id begins with its time. Nothing else has such a name. One
+//! `.intraware-probe.<host>.<pid>.<run>.<role>`, without the first dot where the site refuses that, where a run's id begins with its time. Nothing else has such a name. One
 //! is left over if its process was one of this host and is no more, or if its run began more than a day ago; no
 //! probe takes that long, and no host's clock is that wrong.
 
@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp, civil};
 use crate::run::{Identity, has_ended};
 use crate::site::{RemotePath, SiteError, SiteErrorKind};
 
-const PREFIX: &str = ".intraware-probe.";
+const PREFIX: &str = "intraware-probe.";
 
 /// After so long no probe is at work any more.
 const STALE: SignedDuration = SignedDuration::from_hours(24);
@@ -27,6 +27,8 @@ pub(super) struct Names {
     pid: i32,
     run: String,
     taken: BTreeSet<RemotePath>,
+    /// Whether they begin with a dot.
+    pub(super) has_dot: bool,
 }
 
 impl Names {
@@ -38,6 +40,7 @@ impl Names {
             pid: i32::try_from(identity.pid).unwrap_or_default(),
             run: identity.run.clone(),
             taken: BTreeSet::new(),
+            has_dot: true,
         }
     }
 
@@ -66,7 +69,7 @@ impl Names {
 
     /// Returns the path of a file in the base if it is one that a probe has left.
     pub(super) fn left_over(&self, name: &str, now: Timestamp) -> Option<RemotePath> {
-        let rest = name.strip_prefix(PREFIX)?;
+        let rest = name.strip_prefix('.').unwrap_or(name).strip_prefix(PREFIX)?;
         let (rest, role) = rest.rsplit_once('.')?;
         let (rest, run) = rest.rsplit_once('.')?;
         let (host, pid) = rest.rsplit_once('.')?;
@@ -84,7 +87,8 @@ impl Names {
     }
 
     fn stem(&self) -> String {
-        format!("{PREFIX}{}.{}.{}.", self.host, self.pid, self.run)
+        let dot = if self.has_dot { "." } else { "" };
+        format!("{dot}{PREFIX}{}.{}.{}.", self.host, self.pid, self.run)
     }
 }
 
@@ -134,8 +138,13 @@ mod tests {
         ] {
             assert!(!is_left(others), "{others}");
         }
-        let without_dot = "intraware-probe.flow.1.20261120T125959Z-00000000.a";
-        assert_eq!(names.left_over(without_dot, now), None);
+        for (name, is_left) in [
+            (".intraware-probe.flow.1.20261120T125959Z-00000000.a", true),
+            ("..intraware-probe.flow.1.20261120T125959Z-00000000.a", false),
+            ("x.intraware-probe.flow.1.20261120T125959Z-00000000.a", false),
+        ] {
+            assert_eq!(names.left_over(name, now).is_some(), is_left, "{name}");
+        }
     }
 
     #[test]
@@ -143,10 +152,15 @@ mod tests {
         for host in ["", "a/b\\c d\u{1b}", &"ü".repeat(255)] {
             let mut names = names(host, 7);
             for role in ["a", "ü"] {
-                assert!(names.take(role).unwrap().name().starts_with(PREFIX));
+                for has_dot in [true, false] {
+                    names.has_dot = has_dot;
+                    let dot = if has_dot { "." } else { "" };
+                    let name = names.take(role).unwrap();
+                    assert!(name.name().starts_with(&format!("{dot}{PREFIX}")), "{name}");
+                }
             }
             assert_eq!(names.take_long(255).unwrap().name().len(), 255);
-            assert_eq!(names.taken().count(), 3);
+            assert_eq!(names.taken().count(), 5);
         }
     }
 }

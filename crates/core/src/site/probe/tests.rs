@@ -55,6 +55,7 @@ fn everything() -> Abilities {
         tells_space: true,
         longest_name: 255,
         takes_unicode: true,
+        takes_dot_names: true,
         tells_cases: Some(true),
         connections: Connections::AtLeast(3),
     }
@@ -284,4 +285,16 @@ fn a_full_disk_is_no_answer() {
     assert_eq!(err.kind, SiteErrorKind::NoSpace, "{err:?}");
     assert_eq!(names(&sshd.root()), [""; 0]);
     drop(disk);
+}
+
+#[test]
+fn f_14_that_names_with_dots_are_refused_is_found_out() {
+    let ftpd = Ftpd::start(Kind::PureFtpd, Security::Plain);
+    ftpd.configure("-x");
+    let left = "intraware-probe.ebb.4194304.20261121T115959Z-00000000.a";
+    fs::write(ftpd.root().join(left), "x").unwrap();
+    let found = probe(&Ftp::new(ftp_settings(&ftpd)), 1, &context()).unwrap().abilities;
+    assert!(!found.takes_dot_names && found.appends && found.keeps, "{found:?}");
+    assert_eq!(found.obstacles(true), [""; 0]);
+    assert_eq!(names(&ftpd.root()), [""; 0]);
 }

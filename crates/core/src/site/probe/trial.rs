@@ -39,11 +39,21 @@ impl<'a> Trial<'a> {
         stop: &'a Stop,
     ) -> Result<Self, ProbeError> {
         stop.check()?;
-        let file = names.take("a")?;
+        let mut file = names.take("a")?;
         let content: Vec<u8> =
             (0..SIZE as u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
         let mut trial = Self { session, names, stop, file: file.clone(), content: Vec::new(), reads: false };
-        trial.put(&file, 0, b"x")?;
+        if let Err(refused) = trial.put(&file, 0, b"x") {
+            if refused.kind != SiteErrorKind::Permission {
+                return Err(refused.into());
+            }
+            // It may be for the dot.
+            trial.names.give_back(&file);
+            trial.names.has_dot = false;
+            file = trial.names.take("a")?;
+            trial.put(&file, 0, b"x").map_err(|_| refused)?;
+            trial.file = file.clone();
+        }
         // Before there is more that could not be removed.
         trial.session.remove(&file)?;
         trial.put(&file, 0, &content)?;
@@ -78,6 +88,7 @@ impl<'a> Trial<'a> {
             keeps: false,
             tells_space: self.session.free_space(&RemotePath::base())?.is_some(),
             takes_unicode: self.takes_unicode()?,
+            takes_dot_names: self.names.has_dot,
             longest_name: self.longest_name()?,
             tells_cases: self.tells_cases()?,
             connections: Connections::AtLeast(1),

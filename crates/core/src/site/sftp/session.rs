@@ -321,6 +321,15 @@ impl Session for Open {
         self.habits().writes_anywhere != Some(false)
     }
 
+    fn takes_dot_names(&self) -> Option<bool> {
+        // That they were taken once is asked again when one is refused.
+        self.habits().takes_dot_names.filter(|takes| !takes)
+    }
+
+    fn refuses_dot_names(&mut self) {
+        self.settings.known.learn(&self.peer, |habits| habits.takes_dot_names = Some(false));
+    }
+
     fn appends(&self) -> Option<bool> {
         self.habits().appends
     }

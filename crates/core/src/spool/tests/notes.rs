@@ -125,6 +125,7 @@ fn capabilities(site: &str) -> Capabilities {
             tells_space: false,
             longest_name: 143,
             takes_unicode: true,
+            takes_dot_names: true,
             tells_cases: Some(true),
             connections: Connections::AtMost(3),
         },
