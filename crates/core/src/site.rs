@@ -17,7 +17,7 @@
 //! - **Time is bounded.** Connecting takes at most `connect_timeout`, and every other call returns at most
 //!   `io_timeout` after the last progress; so does a transfer that was slower than `min_rate` in that time. A session that has timed out or lost its connection is dead:
 //!   each further call fails at once, and dropping it takes no time. Hashing at the site, of which nothing is heard
-//!   until it is done, may take a second more for each 16 MiB. A local directory is as fast as its kernel.
+//!   until it is done, may take a second more for each 16 MiB, and so may the end of a put, before which it is flushed. A local directory is as fast as its kernel.
 //! - **May be repeated:** `stat`, `make_dirs`, `get`, `sha256`, `truncate`, and `put` of the same bytes at the same
 //!   place. After a lost answer to `rename_new` or `remove`, look.
 //! - **Errors** say what they are by [`SiteErrorKind`]; what the peer said is escaped and cut.

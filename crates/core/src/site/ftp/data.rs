@@ -11,7 +11,7 @@ use super::control::{Control, Failure};
 use super::reply::{Reply, code, extended_port, passive_port};
 use super::tls::Tls;
 use super::wire::{Broken, Wire};
-use crate::site::pace::Pace;
+use crate::site::pace::{Pace, writing};
 
 /// Bytes read from a file, or from a connection, at a time.
 const CHUNK: usize = 256 << 10;
@@ -98,8 +98,10 @@ impl Channel {
                 }
             }
         }
-        match wire.finish(pace.patience()) {
-            Ok(()) => end(control)?,
+        // It may bring all of it to its disk first, and nothing is heard meanwhile.
+        let more = writing(sent);
+        match wire.finish(pace.patience().and(more)) {
+            Ok(()) => end(control, more)?,
             Err(broken) => {
                 control.give_up();
                 return Err(Failure::from(broken).into());
@@ -157,7 +159,7 @@ impl Channel {
             }
         };
         drop(wire);
-        end(control)?;
+        end(control, Duration::ZERO)?;
         Ok((read, is_orderly))
     }
 
@@ -254,9 +256,9 @@ impl Channel {
     }
 }
 
-/// Waits for the server's word on a transfer.
-fn end(control: &mut Control) -> Result<(), Failure> {
-    let reply = control.reply(control.patience())?;
+/// Waits for the server's word on a transfer, so much longer than for another.
+fn end(control: &mut Control, more: Duration) -> Result<(), Failure> {
+    let reply = control.reply(control.patience().and(more))?;
     match reply.is_done() {
         true => Ok(()),
         false => Err(Failure::Refused(reply)),

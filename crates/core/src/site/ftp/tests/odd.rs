@@ -208,3 +208,20 @@ fn p_8_a_server_that_sets_no_modes_is_asked_once() {
     }
     assert_eq!(ftpd.take_commands().iter().filter(|line| line.starts_with("SITE")).count(), 1);
 }
+
+#[test]
+fn f_10_a_server_may_take_the_time_that_its_disk_needs_for_what_was_sent() {
+    let bytes = noise(48 << 20);
+    for tls in [Tls::None, Tls::Explicit] {
+        let (ftpd, settings) = start(Odd { tls, flush_ns_per_byte: 45, ..Odd::default() });
+        let mut session = connect(FtpSettings { io_timeout: SHORT, ..settings });
+        assert_eq!(put(session.as_mut(), "x", &bytes).unwrap(), bytes.len() as u64);
+        drop(ftpd);
+    }
+    // It is not waited for without end.
+    let (_ftpd, settings) = start(Odd { flush_ns_per_byte: 1_000, ..Odd::default() });
+    let mut session = connect(FtpSettings { io_timeout: SHORT, ..settings });
+    let begin = Instant::now();
+    let err = put(session.as_mut(), "x", &bytes[..16 << 20]).unwrap_err();
+    assert!(err.kind == SiteErrorKind::Timeout && begin.elapsed() < LATE, "{err:?}");
+}
