@@ -143,13 +143,21 @@ impl Shared {
         self.open.lock().expect("no panic holds it").extend([again(&client), again(&server)]);
         let (to, from) = (Arc::clone(self), Arc::clone(self));
         let (client2, server2) = (again(&client), again(&server));
-        thread::spawn(move || to.commands_of(client, server));
-        thread::spawn(move || from.answers_of(server2, client2));
+        let announced = Arc::<AtomicBool>::default();
+        let announced2 = Arc::clone(&announced);
+        thread::spawn(move || to.commands_of(client, server, &announced));
+        thread::spawn(move || from.answers_of(server2, client2, &announced2));
     }
 
-    fn commands_of(&self, client: TcpStream, mut server: TcpStream) {
+    fn commands_of(&self, client: TcpStream, mut server: TcpStream, announced: &AtomicBool) {
         let mut out = client.try_clone().expect("a second descriptor");
         for line in BufReader::new(client).lines().map_while(Result::ok) {
+            if announced.swap(false, Ordering::SeqCst)
+                && let Some(distance) = self.distance
+            {
+                // The client connects to the port before it says more, and a line lets it do so in no time.
+                thread::sleep(distance.round_trip);
+            }
             let verb = line.split(' ').next().unwrap_or_default().to_owned();
             self.commands.lock().expect("no panic holds it").push(line.clone());
             let answer = self.answers.lock().expect("no panic holds it").get(&verb).cloned();
@@ -164,8 +172,9 @@ impl Shared {
         let _ = server.shutdown(Shutdown::Write);
     }
 
-    fn answers_of(&self, server: TcpStream, mut client: TcpStream) {
+    fn answers_of(&self, server: TcpStream, mut client: TcpStream, announced: &AtomicBool) {
         for line in BufReader::new(server).lines().map_while(Result::ok) {
+            announced.fetch_or(matches!(line.get(..4), Some("229 " | "227 ")), Ordering::SeqCst);
             let line = match line.get(..4) {
                 Some("229 ") => self.with_extended_port(&line),
                 Some("227 ") => self.with_port(&line),
