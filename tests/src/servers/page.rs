@@ -1,6 +1,6 @@
 //! docs/sites.md: what came of the tries, for people who choose or judge a site.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
@@ -23,7 +23,7 @@ the next run; another content at a new path; somebody else's file at a final nam
 delivery was under way. *Whole* means that all of it became Completed within three runs, that payload, signature and the other sidecars
 at the site are those of the build, and that the bytes of the foreign files are still there. *Refused* means that `upload check` ends with 78 and says
 why, and that no record is set In Process. *Near* is this host; *far* is a line of 20 MiB/s with 30 ms there and back, over one connection
-and over up to eight.
+and over up to eight. FTP was mostly spoken in the clear, because the line has to understand it; in service, have it protected by TLS.
 
 `tests/servers --write` tries all of them again and writes this page.
 ";
@@ -89,8 +89,12 @@ fn text(peers: &Path, versions: &Versions) -> String {
         writeln!(page, "| {} | {} |", tried.server.title, cells.join(" | ")).expect("a text");
     }
     page += "\n## What is weaker\n\n";
-    tried.iter().for_each(|tried| page += &tried.weaknesses());
-    page
+    for (meaning, servers) in weaknesses(&tried) {
+        writeln!(page, "- {meaning}: {}.", servers.join(", ")).expect("a text");
+    }
+    page += "\n## What is refused, or fails\n\n";
+    let reasons: String = tried.iter().flat_map(Tried::reasons).collect();
+    page + if reasons.is_empty() { "Nothing.\n" } else { &reasons }
 }
 
 fn protocol(protocol: Protocol) -> &'static str {
@@ -134,27 +138,41 @@ impl Tried {
         &self.ways[0].1.abilities
     }
 
-    fn weaknesses(&self) -> String {
-        let Self { server, ways } = self;
-        let all = self.abilities().values().cloned().collect::<Vec<_>>().join(", ");
-        let mut told = BTreeSet::new();
-        for (words, meaning) in WEAKNESSES {
-            if all.contains(words) {
-                told.insert(meaning.to_owned());
-            }
+    /// Returns why it is refused, or fails: a line for each reason, with the ways.
+    fn reasons(&self) -> Vec<String> {
+        let mut by_reason = BTreeMap::<String, Vec<String>>::new();
+        for (way, kept) in &self.ways {
+            let reason = match &kept.verdict {
+                Verdict::Delivered => continue,
+                Verdict::Refused(reason) => format!("refused: {}", plain(reason)),
+                Verdict::Failed(reason) => format!("failed: {}", plain(reason)),
+            };
+            by_reason.entry(reason).or_default().push(way.to_string());
         }
-        for (way, kept) in ways {
-            match &kept.verdict {
-                Verdict::Delivered => {}
-                Verdict::Refused(reason) => drop(told.insert(format!("refused: {}", plain(reason)))),
-                Verdict::Failed(reason) => drop(told.insert(format!("{way}: failed: {}", plain(reason)))),
-            }
-            told.extend(kept.warnings.iter().map(|warning| format!("a run warns: {}", plain(warning))));
-        }
-        let lines: String = told.iter().map(|line| format!("- {line}\n")).collect();
-        let lines = if lines.is_empty() { "- nothing\n".to_owned() } else { lines };
-        format!("{}:\n\n{lines}\n", server.title)
+        let line = |(reason, ways): (String, Vec<String>)| {
+            format!("- {} ({}) {reason}\n", self.server.title, ways.join("; "))
+        };
+        by_reason.into_iter().map(line).collect()
     }
+}
+
+/// Returns what is weaker, each with the servers, those with the most first; what runs warn of is told last.
+fn weaknesses(tried: &[Tried]) -> Vec<(String, Vec<&'static str>)> {
+    let mut found: Vec<(String, Vec<&'static str>)> = Vec::new();
+    let mut note = |meaning: String, title| match found.iter_mut().find(|(known, _)| *known == meaning) {
+        Some((_, servers)) if servers.contains(&title) => {}
+        Some((_, servers)) => servers.push(title),
+        None => found.push((meaning, vec![title])),
+    };
+    for (words, meaning) in WEAKNESSES {
+        let has = |tried: &&Tried| tried.abilities().values().any(|told| told.contains(words));
+        tried.iter().filter(has).for_each(|tried| note(meaning.to_owned(), tried.server.title));
+    }
+    for tried in tried {
+        let warnings = tried.ways.iter().flat_map(|(_, kept)| &kept.warnings);
+        warnings.for_each(|warning| note(format!("runs warn, \"{}\"", plain(warning)), tried.server.title));
+    }
+    found
 }
 
 /// Takes out of a message what is another at each try (addresses, paths of the trial), and what is known here.
