@@ -44,6 +44,13 @@ pub fn kill_at(command: Command, name: &str, nth: usize) -> Run {
     Running::start(under_strace(command, &options)).wait()
 }
 
+/// Runs a program whose every call of `names` (as `strace -e` takes them) fails with this error, and is not made.
+pub fn refuse(command: Command, names: &str, error: &str) -> Run {
+    let (only, inject) = (format!("trace={names}"), format!("inject={names}:error={error}"));
+    Running::start(under_strace(command, &["-f", "-qq", "-o", "/dev/null", "-e", &only, "-e", &inject]))
+        .wait()
+}
+
 /// Runs a program and returns what became of it, with one line for each of its calls of `names` (as `strace -e` takes
 /// them), the paths of descriptors included.
 pub fn calls(command: Command, names: &str) -> (Run, Vec<String>) {

@@ -252,3 +252,31 @@ fn a_site_that_may_lag_gets_it_in_the_same_run_and_never_before_the_others() {
     bench.assert_delivered("p7");
     assert_eq!(bench.spool_listing().counts(), [0, 0, 0, 1, 0]);
 }
+
+#[test]
+fn f_20_a_directory_on_a_file_system_without_modes_or_under_a_strict_filter_is_delivered_to() {
+    for (calls, error) in [
+        ("fchmod,fchmodat", "EPERM"),
+        ("fchmod,fchmodat", "EOPNOTSUPP"),
+        ("renameat2", "ENOSYS"),
+        ("renameat2", "EPERM"),
+        ("openat2", "ENOSYS"),
+        ("openat2", "EPERM"),
+    ] {
+        let bench = Bench::builder().build();
+        bench.add_build("p7", "blast/5.1/p7", fill);
+        let what = format!("{calls} fails with {error}");
+        let manage = || trace::refuse(bench.command(Program::Manage, &["run"]), calls, error);
+        assert_eq!(manage().status, 0, "{what}");
+        let run = trace::refuse(bench.command(Program::Upload, &["run"]), calls, error);
+        assert_eq!(run.status, 0, "{what}: {run:?}");
+        assert_eq!(
+            run.stderr.contains("does not let us set the mode"),
+            calls.starts_with("fchmod"),
+            "{run:?}"
+        );
+        assert_eq!(manage().status, 0, "{what}");
+        assert_eq!(bench.status("p7").0, "Completed", "{what}");
+        assert!(bench.site_file("blast/5.1/p7/p7.tar.gz").exists(), "{what}");
+    }
+}

@@ -119,7 +119,8 @@ impl Sending<'_> {
             stop: None,
         };
         let bytes: u64 = missing.iter().map(|range| range.end - range.start).sum();
-        let is_far = self.pool.is_some() && distance >= FAR && bytes >= MUCH;
+        let may_share = self.pool.is_some() && session.writes_anywhere();
+        let is_far = may_share && distance >= FAR && bytes >= MUCH;
         let work = &Work { sending: self, is_far, state: Mutex::new(state), changed: Condvar::new() };
         let sent = thread::scope(|scope| {
             for line in 1..lines {

@@ -13,6 +13,7 @@ and knows fsync@openssh.com. The habits, each with a server that has it:
     open-missing      says "no such file" where it will not make a file
     flags-by-table    opens only by the flags of r, r+, w, wx and a (npm ssh2)
     write-truncates   opens for writing alone what it has emptied before (Erlang)
+    one-writer        what is written to a file that another connection has made is lost, though it says that it is done
     makes-anew        opens for writing only by making a new, empty file (copyparty)
     hides-dots        lists no name that begins with a dot (copyparty)
     slow-flush=S      takes S seconds to flush; as slow-close=S to close a file that was written to, slow-rename=S
@@ -38,6 +39,7 @@ TABLE = {
 habits = dict(word.partition("=")[::2] for word in sys.argv[1:])
 handles = {}
 wrote = set()
+made = set()
 
 
 def pause(what):
@@ -137,12 +139,15 @@ def open_file(body):
     _, mode = body.attributes()
     handle = b"%d" % os.open(path, how_to_open(path, how), 0o666 if mode is None else mode & 0o777)
     handles[handle] = None
+    if how & CREAT:
+        made.add(handle)
     return 102, string(handle)
 
 
 def close(body):
     handle = body.string()
     if handles.pop(handle) is None:
+        made.discard(handle)
         if handle in wrote:
             wrote.discard(handle)
             pause("slow-close")
@@ -158,7 +163,8 @@ def read(body):
 
 def write(body):
     handle, at = body.string(), body.long()
-    os.pwrite(int(handle), body.string(), at)
+    if "one-writer" not in habits or handle in made:
+        os.pwrite(int(handle), body.string(), at)
     wrote.add(handle)
     return status(OK)
 

@@ -5,8 +5,8 @@ use intraware_test_support::odd_sftp::{Commands, OddSftp};
 use super::*;
 use crate::site::{Habits, Known, Link, Pool};
 
-/// So much that several connections share it far away.
-const LARGE: usize = 34_000_001;
+/// So much that it takes longer to send, far away, than to make another connection.
+const LARGE: usize = 80_000_001;
 
 fn fetch(server: &OddSftp, payload: &Payload) -> Vec<u8> {
     fs::read(server.root().join(payload.place.payload().as_str())).unwrap()
@@ -29,13 +29,33 @@ fn n_3_what_comes_to_stand_at_the_final_name_meanwhile_is_never_overwritten() {
 #[test]
 fn n_6_a_server_that_makes_each_file_anew_gets_a_payload_over_one_connection() {
     let server = OddSftp::start("makes-anew", Commands::Refused);
-    let relay = Relay::start(server.addr(), LineFault::Delay(Duration::from_millis(5)));
+    let relay = Relay::start(server.addr(), LineFault::Delay(Duration::from_millis(20)));
     let site = Sftp::new(through(sftp_settings(&server), &relay));
     let payload = Payload::new(noise(LARGE));
     let pool = Pool::new(&site, 4);
     let delivery = Delivery { pool: Some(&pool), ..payload.delivery() };
     payload.deliver_as(Link::new(&pool).open().unwrap(), &delivery).expect("a delivery");
+    assert!(relay.accepted() > 1, "others were to help");
     assert!(fetch(&server, &payload) == payload.bytes);
+}
+
+#[test]
+fn n_6_what_several_connections_have_spoiled_is_sent_over_one_and_that_is_remembered() {
+    let server = OddSftp::start("one-writer", Commands::Refused);
+    let relay = Relay::start(server.addr(), LineFault::Delay(Duration::from_millis(20)));
+    let known = Known::default();
+    let site = Sftp::new(SftpSettings { known: known.clone(), ..through(sftp_settings(&server), &relay) });
+    let pool = Pool::new(&site, 4);
+    let payload = Payload::new(noise(LARGE));
+    let delivery = Delivery { pool: Some(&pool), ..payload.delivery() };
+    let mut link = Link::new(&pool);
+    let delivered = payload.deliver_as(link.open().unwrap(), &delivery).expect("a delivery");
+    assert_eq!(delivered.sent, 2 * LARGE as u64);
+    assert!(fetch(&server, &payload) == payload.bytes);
+    fs::remove_file(server.root().join(payload.place.payload().as_str())).unwrap();
+    assert_eq!(known.habits(&link.open().unwrap().peer()).writes_anywhere, Some(false));
+    let delivered = payload.deliver_as(link.open().unwrap(), &delivery).expect("a delivery");
+    assert_eq!(delivered.sent, LARGE as u64);
 }
 
 #[test]
