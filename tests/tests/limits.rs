@@ -16,16 +16,24 @@ fn fill(dir: &Path) {
 
 /// Fills a build with more than fits into the largest file, however it is compressed.
 fn fill_large(dir: &Path) {
-    let mut noise = File::open("/dev/urandom").expect("noise").take(3 * LARGEST);
+    fill_with(dir, 3 * LARGEST);
+}
+
+fn fill_with(dir: &Path, bytes: u64) {
+    let mut noise = File::open("/dev/urandom").expect("noise").take(bytes);
     let mut file = File::create(dir.join("noise")).expect("a file");
     io::copy(&mut noise, &mut file).expect("a large file");
 }
 
 /// Runs a program that may write no larger file.
 fn limited(bench: &Bench, program: Program, arguments: &[&str]) -> Run {
+    limited_by(bench, &format!("--fsize={LARGEST}"), program, arguments)
+}
+
+fn limited_by(bench: &Bench, limit: &str, program: Program, arguments: &[&str]) -> Run {
     let plain = bench.command(program, arguments);
     let mut command = Command::new("/usr/bin/prlimit");
-    command.arg(format!("--fsize={LARGEST}")).arg(plain.get_program()).args(plain.get_args());
+    command.arg(limit).arg(plain.get_program()).args(plain.get_args());
     command.env_clear().current_dir(bench.path("home"));
     Running::start(command).wait()
 }
@@ -67,4 +75,15 @@ fn f_07_a_directory_as_the_site_does_not_lift_this_hosts_limit() {
     bench.upload(&["run", "--job", "p1"]).expect_silence();
     bench.manage(&["run"]).expect_silence();
     ["p1", "p2"].iter().for_each(|name| bench.assert_delivered(name));
+}
+
+#[test]
+fn f_07_a_run_out_of_processor_time_stops_as_by_a_signal_and_leaves_nothing_half_done() {
+    let bench = Bench::builder().build();
+    // More than the second that it gets is enough for; it is told so each second from then on.
+    bench.add_build("p1", "p1", |dir| fill_with(dir, 300_000_000));
+    let run = limited_by(&bench, "--cpu=1:unlimited", Program::Manage, &["run"]).expect(75);
+    assert!(run.stderr.contains("stopped by a signal"), "{run:?}");
+    assert_eq!(bench.spool_listing(), Default::default());
+    assert_eq!(bench.status("p1"), Default::default());
 }
