@@ -150,6 +150,14 @@ pub trait Session: Send {
         Ok(())
     }
 
+    /// Looks into the small file at `path` beside the file that is put next, if that costs no time of its own.
+    fn begin_peek(&mut self, _path: &RemotePath) {}
+
+    /// Returns what was seen by that: what the file begins with, or `None`, which says nothing.
+    fn end_peek(&mut self) -> Option<Vec<u8>> {
+        None
+    }
+
     /// Begins to have the site hash the file at `path` as it grows, as far as the pieces that are put next over this session
     /// say that it is complete, if it can.
     fn begin_hash(&mut self, _path: &RemotePath) -> Result<(), SiteError> {

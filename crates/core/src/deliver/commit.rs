@@ -1,11 +1,16 @@
 //! A payload's final name (step U4).
 
+use std::time::Duration;
+
 use super::payload::{Staged, refuse_if_released};
 use super::standing::{Beside, Final, Standing, beside, clear_final, discard, look};
 use super::temporary::temporary;
 use super::{AskOurs, DeliverError, Delivered, Delivery, Ours};
 use crate::sidecar::SidecarKind;
 use crate::site::{Session, SiteError, SiteErrorKind};
+
+/// So long what was seen beside a payload counts, when it is small and was staged just now.
+const FRESH: Duration = Duration::from_secs(3);
 
 /// How often the final name is cleared for a rename that finds it taken.
 const CLEARINGS: usize = 2;
@@ -21,7 +26,7 @@ pub fn commit(
     staged: Staged,
 ) -> Result<Delivered, DeliverError> {
     let Delivery { place, digests, verify, released, ours, may_commit, .. } = *delivery;
-    let Staged { verified_by, resumed_from, sent, stood } = staged;
+    let Staged { verified_by, resumed_from, sent, stood, beside: seen } = staged;
     let delivered = |verified_by, adopted, moved_aside| Delivered {
         verified_by,
         resumed_from,
@@ -34,7 +39,11 @@ pub fn commit(
     }
     let part = temporary(session, place.part(digests.generation()));
     // Without them it may have its name if that is free, and nothing gives way to it.
-    let ours: &AskOurs<'_> = match beside(session, place, &digests.sha256)? {
+    let standing = match seen.is_some_and(|at| at.elapsed() < FRESH) {
+        true => Beside::This,
+        false => beside(session, place, &digests.sha256)?,
+    };
+    let ours: &AskOurs<'_> = match standing {
         Beside::This => ours,
         Beside::Other => {
             discard(session, &part)?;

@@ -176,6 +176,11 @@ pub(super) fn named_in_sha256(session: &mut dyn Session, place: &Place) -> Resul
     }
 }
 
+/// Returns whether the content of a `.SHA256` is of this payload.
+pub(super) fn names_sha256(content: &[u8], sha256: &Sha256Hex) -> bool {
+    first_word(content).is_some_and(|word| word == sha256.to_string())
+}
+
 /// Returns the digest or number that a sidecar begins with; coreutils marks a line with an escaped name by a
 /// backslash before it.
 fn first_word(content: &[u8]) -> Option<&str> {

@@ -8,12 +8,14 @@ use std::time::Instant;
 use sha2::{Digest as _, Sha256};
 
 use super::gaps::{At, Failed, Found, find, hash};
+use super::inspect::names_sha256;
 use super::lines::{self, Sending, Unsent};
 use super::proof::{Proof, by_content};
 use super::standing::{Standing, cut_short, discard, is_ours, look, sweep};
 use super::temporary::{temporary, without_dot};
 use super::{DeliverError, Delivery, Released, Strength};
 use crate::digest::{Hex, Sha256Hex};
+use crate::sidecar::SidecarKind;
 use crate::site::{Entry, EntryKind, RemotePath, Session, SiteError};
 
 /// How often a payload is sent that arrives with other bytes.
@@ -30,6 +32,8 @@ pub struct Staged {
     pub(super) sent: u64,
     /// What stood at its final name. If that is itself, nothing stands at the temporary one.
     pub(super) stood: Standing,
+    /// When its own `.SHA256` was seen beside it, if that was.
+    pub(super) beside: Option<Instant>,
 }
 
 impl Staged {
@@ -101,6 +105,8 @@ pub(super) struct Transfer<'a> {
     pub(super) is_hashed: bool,
     /// How much stood there of what was given up, because nothing came of going on with it.
     pub(super) begun_anew: Option<u64>,
+    /// When its own `.SHA256` was seen beside it, if that was.
+    beside: Option<Instant>,
     /// Whether it is sent over this connection alone, and whether others have helped.
     is_alone: bool,
     had_help: bool,
@@ -120,6 +126,7 @@ impl<'a> Transfer<'a> {
             sent,
             is_hashed,
             begun_anew,
+            beside: None,
             is_alone,
             had_help,
         }
@@ -196,7 +203,13 @@ impl<'a> Transfer<'a> {
         if Hex(Sha256::digest(&bytes).into()) != digests.sha256 {
             return Ok(None);
         }
-        match self.session.put_new(&self.part, &mut &bytes[..], progress) {
+        self.session.begin_peek(&place.sidecar(SidecarKind::Sha256));
+        let put = self.session.put_new(&self.part, &mut &bytes[..], progress);
+        let peeked = self.session.end_peek();
+        if peeked.is_some_and(|content| names_sha256(&content, &digests.sha256)) {
+            self.beside = Some(Instant::now());
+        }
+        match put {
             Ok(sent) => self.sent += sent,
             Err(error) if error.kind.is_dead() => return Err(error.into()),
             Err(_) => return Ok(None),
@@ -336,8 +349,8 @@ impl<'a> Transfer<'a> {
     }
 
     fn staged(&self, verified_by: Strength, stood: Standing) -> Staged {
-        let Self { resumed_from, sent, .. } = *self;
-        Staged { verified_by, resumed_from, sent, stood }
+        let Self { resumed_from, sent, beside, .. } = *self;
+        Staged { verified_by, resumed_from, sent, stood, beside }
     }
 
     pub(super) fn damaged(&self, found: Sha256Hex) -> DeliverError {

@@ -177,6 +177,14 @@ impl Session for Slowed {
         self.session.widen()
     }
 
+    fn begin_peek(&mut self, path: &RemotePath) {
+        self.session.begin_peek(path);
+    }
+
+    fn end_peek(&mut self) -> Option<Vec<u8>> {
+        self.session.end_peek()
+    }
+
     fn begin_hash(&mut self, path: &RemotePath) -> Result<(), SiteError> {
         self.session.begin_hash(path)
     }

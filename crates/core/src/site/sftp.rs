@@ -17,6 +17,7 @@ mod link;
 mod login;
 mod offers;
 mod packet;
+mod peek;
 mod session;
 mod shell;
 mod subsystem;

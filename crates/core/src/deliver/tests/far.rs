@@ -276,3 +276,26 @@ fn f_03_a_connection_that_rested_and_was_ended_makes_way_for_a_new_one() {
         assert_eq!(far.relay.accepted() - before, 3);
     }
 }
+
+#[test]
+fn f_02_what_the_sidecars_are_of_is_asked_with_a_small_payload_and_costs_no_time() {
+    let (far, payload) = (Far::new(), Payload::new(noise(1_000)));
+    let settings = through(sftp_settings(&far.sshd), &far.relay);
+    let site = Sftp::new(SftpSettings { io_timeout: Duration::from_secs(20), ..settings });
+    let mut session = site.connect().unwrap();
+    session.make_dirs(payload.place.dir()).unwrap();
+    let sidecars = sidecars_of(&payload, b"signature");
+    put_sidecars(session.as_mut(), &payload.place, payload.digests.generation(), &sidecars).unwrap();
+    // The session has done each of its things once, and its server is known.
+    let first = payload.deliver(session.as_mut()).unwrap();
+    assert_eq!(first.verified_by, Strength::ServerHash);
+    let trip = Duration::from_millis(400);
+    far.relay.set(LineFault::Delay(trip / 2));
+    let mut session = site.connect().unwrap();
+    session.sha256(&payload.place.payload(), 1_000).unwrap();
+    fs::remove_file(far.at(&payload.place.payload())).unwrap();
+    let begin = Instant::now();
+    payload.deliver(session.as_mut()).unwrap();
+    let trips = begin.elapsed().as_millis() / trip.as_millis();
+    assert!(trips <= 7, "{trips} round trips");
+}

@@ -54,6 +54,7 @@ impl Open {
             true => self.open_there(path)?,
             false => self.make(path, put)?,
         };
+        self.go_on_peeking();
         self.fill(path, &handle, put == Put::Wide, pieces, progress)
     }
 

@@ -12,6 +12,7 @@ use super::file::Put;
 use super::hash::Hasher;
 use super::link::{Failure, Link, code};
 use super::packet::{self, Answer, Attributes, Request, status};
+use super::peek::Peek;
 use super::subsystem::Subsystem;
 use super::transfer::Onwards;
 use super::wire::Wire as _;
@@ -36,6 +37,8 @@ pub(super) struct Open {
     pub(super) peer: String,
     pub(super) base: String,
     pub(super) is_flushed: bool,
+    /// What is looked into beside a put.
+    pub(super) peek: Option<Peek>,
     /// Whether the server says of a link what it leads to, even if it is asked not to follow it.
     hides_links: bool,
 }
@@ -82,6 +85,7 @@ impl Open {
             link,
             base,
             is_flushed: false,
+            peek: None,
             hides_links,
         };
         let base = open.base.clone();
@@ -221,6 +225,14 @@ impl Session for Open {
             }
         }
         Ok(())
+    }
+
+    fn begin_peek(&mut self, path: &RemotePath) {
+        self.say_peek(path);
+    }
+
+    fn end_peek(&mut self) -> Option<Vec<u8>> {
+        self.hear_peek()
     }
 
     fn begin_hash(&mut self, path: &RemotePath) -> Result<(), SiteError> {
