@@ -8,6 +8,7 @@ use std::thread;
 
 use intraware_test_support::disk::SmallDisk;
 use intraware_test_support::ftpd::{Ftpd, Kind, Security};
+use intraware_test_support::odd_ftpd::{Habits as Odd, OddFtpd};
 use intraware_test_support::odd_sftp::{Commands, OddSftp};
 use intraware_test_support::proftpd::ModSftp;
 use intraware_test_support::relay::{Fault as LineFault, Relay};
@@ -15,7 +16,7 @@ use intraware_test_support::sshd::{Access, Sshd};
 
 use super::*;
 use crate::run::{Clock, Identity, NoProgress, Stop};
-use crate::site::servers::{ftp_settings, mod_sftp_settings, sftp_settings, through};
+use crate::site::servers::{ftp_settings, mod_sftp_settings, odd_settings, sftp_settings, through};
 use crate::site::{Directory, Ftp, Sftp};
 
 /// A clock that stands still.
@@ -297,4 +298,20 @@ fn f_14_that_names_with_dots_are_refused_is_found_out() {
     assert!(!found.takes_dot_names && found.appends && found.keeps, "{found:?}");
     assert_eq!(found.obstacles(true), [""; 0]);
     assert_eq!(names(&ftpd.root()), [""; 0]);
+}
+
+#[test]
+fn p_10_what_a_server_cannot_do_is_named_and_nothing_is_left() {
+    let odd = Odd { lists_itself: false, facts_are_local: true, ..Odd::default() };
+    let features: &[&str] = &["SIZE", "MLST type*;size*;"];
+    let odd = Odd { features: Some(features), lacks: &["MLSD", "RNFR", "SITE"], ..odd };
+    let ftpd = OddFtpd::start(odd.clone());
+    let found = probe(&Ftp::new(odd_settings(&ftpd)), 1, &context()).unwrap().abilities;
+    assert_eq!((found.stat, found.renames), (Stat::Right, Renaming::Impossible), "{found:?}");
+    assert_eq!(names(&ftpd.root()), [""; 0]);
+    let ftpd = OddFtpd::start(Odd { lacks: &["MLSD", "STOR", "APPE"], ..odd });
+    let ProbeError::Site(err) = probe(&Ftp::new(odd_settings(&ftpd)), 1, &context()).unwrap_err() else {
+        panic!("no stop")
+    };
+    assert_eq!(err.kind, SiteErrorKind::Unsupported, "{err:?}");
 }
