@@ -254,7 +254,7 @@ impl Link {
     }
 
     /// Returns whether the peer has ended the connection and everything it had sent before was read.
-    fn is_gone(&self) -> bool {
+    pub(super) fn is_gone(&self) -> bool {
         match self.socket.peek(&mut [0]) {
             Ok(n) => n == 0,
             Err(err) => !matches!(err.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted),

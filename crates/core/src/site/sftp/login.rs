@@ -110,7 +110,8 @@ fn untrusted(verdict: Verdict, offered: &str, file: &Path) -> String {
 /// Tries the credentials in their order until the server lets us in.
 fn authenticate(link: &Link, settings: &SftpSettings, deadline: Instant) -> Result<(), SiteError> {
     let patience = Patience::Until(deadline);
-    let mut login = Login { link, user: &settings.user, patience, takes: None, questions: None };
+    let mut login =
+        Login { link, user: &settings.user, patience, takes: None, questions: None, ended_after: None };
     let mut left: VecDeque<&Credential> = settings.credentials.iter().collect();
     let (mut refused, mut accepted) = (Vec::new(), Vec::new());
     while let Some(credential) = left.pop_front() {
@@ -123,8 +124,11 @@ fn authenticate(link: &Link, settings: &SftpSettings, deadline: Instant) -> Resu
             }
             Tried::Refused => refused.push(credential),
         }
+        if login.ended_after.is_some() {
+            break;
+        }
     }
-    if login.takes.is_none() && !refused.is_empty() {
+    if login.ended_after.is_none() && login.takes.is_none() && !refused.is_empty() {
         login.ask_methods();
         if link.ssh.authenticated() {
             return Ok(());
@@ -156,6 +160,8 @@ struct Login<'l> {
     takes: Option<String>,
     /// What the server has asked that is not for the password.
     questions: Option<String>,
+    /// After how many keys of an agent the server has ended it, if it has.
+    ended_after: Option<usize>,
 }
 
 impl Login<'_> {
@@ -194,12 +200,29 @@ impl Login<'_> {
     /// Tries each key of an agent until one is accepted, if only in part.
     fn try_agent(&mut self, agent: &mut ssh2::Agent) -> Result<(), Failure> {
         let mut outcome = Err(refused());
+        let mut tried = 0;
         for identity in agent.identities()? {
             outcome = self.link.drive(self.patience, || Ok(agent.userauth(self.user, &identity)?));
-            match &outcome {
-                Err(failure) if failure.kind() == SiteErrorKind::Auth && !self.is_in_part(failure) => {}
-                _ => break,
+            let Err(failure) = &outcome else { return outcome };
+            if !matches!(failure, Failure::Dead) {
+                tried += 1;
             }
+            if failure.kind() != SiteErrorKind::Auth {
+                break;
+            }
+            if self.is_in_part(failure) {
+                return outcome;
+            }
+        }
+        // Servers take so many keys and no more; that they end it then says nothing of the network. With the first key it
+        // may be the network.
+        let is_ended = match &outcome {
+            Err(failure) => failure.kind() == SiteErrorKind::Disconnected || self.link.is_gone(),
+            Ok(()) => false,
+        };
+        if tried > 1 && is_ended {
+            self.ended_after = Some(tried);
+            return Err(refused());
         }
         outcome
     }
@@ -250,6 +273,13 @@ impl Login<'_> {
     fn why_not(&self, refused: &[&Credential], accepted: &[&Credential]) -> String {
         let names = |of: &[&Credential]| of.iter().map(|of| describe(of)).collect::<Vec<_>>().join(", ");
         let takes = self.takes.as_ref().map(|takes| foreign::escape(takes.replace(',', ", ")));
+        if let Some(keys) = self.ended_after {
+            let keys = if keys == 1 { "1 key".to_owned() } else { format!("{keys} keys") };
+            let all = names(refused);
+            return format!(
+                "{all} refused; the server ended it after {keys}; name the right one as private_key"
+            );
+        }
         let asks = self.questions.as_ref().map_or_else(String::new, |asks| format!("; it asks \"{asks}\""));
         match (accepted, takes) {
             ([], _) if refused.is_empty() => "no credentials; configure a key".to_owned(),

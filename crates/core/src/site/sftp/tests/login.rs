@@ -90,3 +90,28 @@ fn f_15_a_server_without_the_subsystem_does_not_fit() {
     let err = fails(settings(&sshd));
     assert!(err.kind == SiteErrorKind::Unsupported && err.message.contains("the server has none"), "{err:?}");
 }
+
+#[test]
+fn f_23_a_server_that_ends_it_after_some_keys_of_an_agent_is_told_so() {
+    let sshd = Sshd::start(Access::SftpOnly);
+    let dir = tempfile::tempdir().unwrap();
+    let keys: Vec<_> = (0..9).map(|i| dir.path().join(i.to_string())).collect();
+    for key in &keys {
+        let made = std::process::Command::new("ssh-keygen")
+            .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+            .arg(key)
+            .status();
+        assert!(made.is_ok_and(|made| made.success()));
+    }
+    let agent = sshd.agent(&keys);
+    let error = logs_in(&sshd, vec![Credential::Agent { socket: agent.socket().into() }]).unwrap_err();
+    assert_eq!(error.kind, SiteErrorKind::Auth, "{error}");
+    let said = "refused; the server ended it after 6 keys; name the right one as private_key";
+    assert!(error.to_string().contains(said), "{error}");
+    // One that it would have taken does not help where it comes too late, and does where it comes first.
+    let late = vec![Credential::Agent { socket: agent.socket().into() }, key(sshd.client_key())];
+    let error = logs_in(&sshd, late).unwrap_err();
+    assert!(error.to_string().contains(said), "{error}");
+    let first = vec![key(sshd.client_key()), Credential::Agent { socket: agent.socket().into() }];
+    logs_in(&sshd, first).expect("with the key that is named");
+}
