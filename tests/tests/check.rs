@@ -157,3 +157,19 @@ fn g_2_what_a_key_signs_is_verified_by_the_programs_that_customers_have() {
     let run = bench.manage(&["check-key", key.to_str().expect("a path")]).expect(77);
     assert!(run.stderr.contains("the file holds no OpenPGP key"), "{run:?}");
 }
+
+#[test]
+fn f_23_a_site_where_nothing_can_be_removed_is_noted_and_fails_no_check() {
+    let bench = Bench::builder().ftpd(Kind::Vsftpd, Security::Explicit).build();
+    bench.upload(&["check"]).expect(0);
+    bench.ftpd().configure("cmds_denied=DELE");
+    for _ in 0..3 {
+        let run = bench.upload(&["check"]).expect(0);
+        assert!(run.stdout.contains("note    site, probe: nothing can be removed there"), "{run:?}");
+        assert_eq!(left(&bench), [".intraware-probe.removal"]);
+        assert_eq!(kept(&bench).len(), 0, "what was known before may be wrong by now");
+    }
+    bench.add_build("p1", "blast/p1", |dir| fs::write(dir.join("setup.sh"), "exec true").expect("a file"));
+    bench.deliver();
+    bench.assert_delivered("p1");
+}

@@ -8,10 +8,11 @@ use intraware_core::foreign;
 use intraware_core::lock::{Lock, LockError};
 use intraware_core::outcome;
 use intraware_core::run::RunContext;
-use intraware_core::site::probe::probe;
+use intraware_core::site::probe::{ProbeError, probe};
 use intraware_core::site::{Desk, Known, RemotePath, Site};
 use intraware_core::sites::Way;
 use intraware_core::spool::Spool;
+use intraware_core::txlog::chain;
 
 use jiff::SignedDuration;
 
@@ -155,7 +156,14 @@ impl Checks {
             Ok(Way::Desk(_)) => return,
             Err(failure) => Err(failure),
         };
-        let probed = made.and_then(|made| Ok(probe(made.as_ref(), site.connections, context)?));
+        let probed = match made.map(|made| probe(made.as_ref(), site.connections, context)) {
+            Ok(Err(keeps @ ProbeError::Keeps { .. })) => {
+                self.note(&format!("{called}, probe: {}", chain(&keeps)));
+                return self.forget(&called, site, spool);
+            }
+            Ok(probed) => probed.map_err(Failure::from),
+            Err(failure) => Err(failure),
+        };
         let answered = probed.map(|found| {
             let answer = format!("answers in {:.1} ms", found.answer_us as f64 / 1000.0);
             (found, answer)
@@ -178,6 +186,13 @@ impl Checks {
             let kept = kept.and_then(|()| spool.renew_known(&found, &known, context));
             let kept = kept.map(|()| ((), "kept in the spool".to_owned()));
             self.take(&format!("{called}, what it can do"), kept.map_err(Failure::from));
+        }
+    }
+
+    /// Forgets what earlier probes have found of a site that cannot be probed any more: it may have changed since.
+    fn forget(&mut self, called: &str, site: &SiteConfig, spool: Option<&Spool>) {
+        if let Some(Err(error)) = spool.map(|spool| spool.forget_capabilities(&site.name)) {
+            self.take::<()>(&format!("{called}, what it can do"), Err(error.into()));
         }
     }
 

@@ -3,7 +3,8 @@
 //! The probe puts files of its own into the site's base, tries on them what a delivery may want, and removes them. It asks
 //! for nothing but what a [`Session`] offers, believes what it sees afterwards and not what was answered, and leaves
 //! nothing behind, also when it fails. If it cannot help that (it was killed, the site went away), the next one
-//! removes what it left ([`names`]).
+//! removes what it left ([`names`]). Where nothing can be removed, it finds that out with a file that has the same name each
+//! time, and tries no more.
 //!
 //! What comes out, [`Capabilities`], is kept in the spool for all hosts. It is knowledge of a moment: whoever goes by it
 //! must still cope with a site that has changed, and lose no more than time. To prove a content, it is no substitute.
@@ -217,6 +218,16 @@ impl Abilities {
 /// A site was not probed to the end.
 #[derive(Debug, thiserror::Error)]
 pub enum ProbeError {
+    /// Files can be put, but not removed. Deliveries need not remove anything; the probe would leave more with each run.
+    #[error(
+        "nothing can be removed there, so no more is tried, and {left} stays; deliveries go on, and what they leave when they fail stays as well"
+    )]
+    Keeps {
+        /// The only file that stays, whatever number of probes there are.
+        left: RemotePath,
+        /// What the site said.
+        source: SiteError,
+    },
     /// It failed, or refuses what no delivery can do without.
     #[error(transparent)]
     Site(#[from] SiteError),
@@ -229,7 +240,7 @@ impl ProbeError {
     /// Returns what has to happen before it can succeed.
     pub fn fault(&self) -> Fault {
         match self {
-            Self::Site(err) => err.kind.fault(),
+            Self::Site(err) | Self::Keeps { source: err, .. } => err.kind.fault(),
             Self::Stopped(_) => Fault::TryLater,
         }
     }

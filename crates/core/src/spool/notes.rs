@@ -346,6 +346,11 @@ impl Spool {
         }
     }
 
+    /// Forgets what was found out about a site; returns whether there was anything.
+    pub fn forget_capabilities(&self, site: &str) -> Result<bool, SpoolError> {
+        self.remove_note::<Capabilities>(&NoteKey::hashed(site))
+    }
+
     /// Keeps what was found out about a site, over what was known before; but not over what a newer version wrote.
     pub fn keep_capabilities(&self, found: &Capabilities) -> Result<(), SpoolError> {
         self.put_unless_newer(found, FORMAT)

@@ -51,6 +51,13 @@ impl Names {
         Ok(path)
     }
 
+    /// Returns the name of the file that shows whether files can be removed: one for all probes, so that no more than one
+    /// stays where they cannot.
+    pub(super) fn shared(&self) -> Result<RemotePath, SiteError> {
+        let dot = if self.has_dot { "." } else { "" };
+        path(&format!("{dot}{PREFIX}removal"))
+    }
+
     /// Returns a name of this many bytes, or the shortest if that is longer.
     pub(super) fn take_long(&mut self, len: usize) -> Result<RemotePath, SiteError> {
         let padding = len.saturating_sub(self.stem().len()).max(1);

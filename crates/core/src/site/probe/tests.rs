@@ -181,19 +181,37 @@ fn a_site_that_gives_nothing_back_can_be_used_only_if_size_is_enough() {
 }
 
 #[test]
-fn files_that_cannot_be_renamed_or_removed_are_no_site() {
+fn files_that_cannot_be_renamed_are_no_site() {
     let ftpd = Ftpd::start(Kind::ProFtpd, Security::Plain);
     ftpd.configure("<Limit RNFR>\nDenyAll\n</Limit>");
     let found = probe(&Ftp::new(ftp_settings(&ftpd)), 1, &context()).unwrap().abilities;
     assert_eq!(found.renames, Renaming::Impossible);
     assert!(found.obstacles(false).len() == 1 && found.obstacles(false)[0].contains("cannot be renamed"));
     assert_eq!(names(&ftpd.root()), [""; 0]);
-    ftpd.configure("<Limit DELE>\nDenyAll\n</Limit>");
-    let ProbeError::Site(err) = probe(&Ftp::new(ftp_settings(&ftpd)), 1, &context()).unwrap_err() else {
-        panic!("no stop")
-    };
-    assert!(err.kind == SiteErrorKind::Permission && err.message.contains("removing"), "{err:?}");
-    assert_eq!(names(&ftpd.root()).len(), 1, "it has not gone on");
+}
+
+#[test]
+fn f_23_where_nothing_can_be_removed_one_file_stays_whatever_number_of_probes_there_are() {
+    for (kind, refusal) in [
+        (Kind::ProFtpd, "<Limit DELE>\nDenyAll\n</Limit>"),
+        (Kind::ProFtpd, "AllowOverwrite off\n<Limit DELE>\nDenyAll\n</Limit>"),
+        (Kind::Vsftpd, "cmds_denied=DELE"),
+    ] {
+        let ftpd = Ftpd::start(kind, Security::Plain);
+        ftpd.configure(refusal);
+        for _ in 0..3 {
+            let ProbeError::Keeps { left, source } =
+                probe(&Ftp::new(ftp_settings(&ftpd)), 1, &context()).unwrap_err()
+            else {
+                panic!("another end")
+            };
+            assert!(
+                source.kind == SiteErrorKind::Permission && source.message.contains("removing"),
+                "{source:?}"
+            );
+            assert_eq!(names(&ftpd.root()), [left.name()]);
+        }
+    }
 }
 
 #[test]

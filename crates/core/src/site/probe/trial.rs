@@ -43,22 +43,42 @@ impl<'a> Trial<'a> {
         let content: Vec<u8> =
             (0..SIZE as u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
         let mut trial = Self { session, names, stop, file: file.clone(), content: Vec::new(), reads: false };
-        if let Err(refused) = trial.put(&file, 0, b"x") {
-            if refused.kind != SiteErrorKind::Permission {
-                return Err(refused.into());
-            }
-            // It may be for the dot.
-            trial.names.give_back(&file);
-            trial.names.has_dot = false;
-            file = trial.names.take("a")?;
-            trial.put(&file, 0, b"x").map_err(|_| refused)?;
-            trial.file = file.clone();
-        }
         // Before there is more that could not be removed.
-        trial.session.remove(&file)?;
+        match trial.remove_one() {
+            Err(ProbeError::Site(refused)) if refused.kind == SiteErrorKind::Permission => {
+                // It may be for the dot.
+                trial.names.give_back(&file);
+                trial.names.has_dot = false;
+                file = trial.names.take("a")?;
+                match trial.remove_one() {
+                    Err(ProbeError::Site(_)) => return Err(refused.into()),
+                    done => done?,
+                }
+                trial.file = file.clone();
+            }
+            done => done?,
+        }
         trial.put(&file, 0, &content)?;
         trial.content = content;
         Ok(trial)
+    }
+
+    /// Makes sure that a file can be removed; one that cannot be is one that an earlier probe has left, from the next on.
+    fn remove_one(&mut self) -> Result<(), ProbeError> {
+        let path = self.names.shared()?;
+        match self.put(&path, 0, b"x") {
+            Err(err) if err.kind.is_dead() || self.session.stat(&path)?.is_none() => return Err(err.into()),
+            // It stands there, and may not be written over.
+            Ok(_) | Err(_) => {}
+        }
+        match self.session.remove(&path) {
+            Err(source) if source.kind == SiteErrorKind::Permission => {
+                Err(ProbeError::Keeps { left: path, source })
+            }
+            // Another host's probe was quicker.
+            Err(err) if err.kind != SiteErrorKind::NotFound => Err(err.into()),
+            Ok(()) | Err(_) => Ok(()),
+        }
     }
 
     /// Tries everything that one connection is enough for. That files are kept and how many connections there may be is
