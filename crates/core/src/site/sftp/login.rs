@@ -274,10 +274,9 @@ impl Login<'_> {
         let names = |of: &[&Credential]| of.iter().map(|of| describe(of)).collect::<Vec<_>>().join(", ");
         let takes = self.takes.as_ref().map(|takes| foreign::escape(takes.replace(',', ", ")));
         if let Some(keys) = self.ended_after {
-            let keys = if keys == 1 { "1 key".to_owned() } else { format!("{keys} keys") };
             let all = names(refused);
             return format!(
-                "{all} refused; the server ended it after {keys}; name the right one as private_key"
+                "{all} refused; the server ended it after {keys} keys; name the right one as private_key"
             );
         }
         let asks = self.questions.as_ref().map_or_else(String::new, |asks| format!("; it asks \"{asks}\""));
