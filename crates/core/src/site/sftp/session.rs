@@ -217,7 +217,11 @@ impl Session for Open {
     fn widen(&mut self) -> Result<(), SiteError> {
         while self.further.len() < FURTHER {
             match Subsystem::start(&self.link) {
-                Ok(sftp) => self.further.push(sftp),
+                Ok(mut sftp) => {
+                    // It is the same server.
+                    sftp.longest_write = self.sftp.longest_write;
+                    self.further.push(sftp);
+                }
                 Err(failure) if failure.kind().is_dead() => {
                     return Err(self.link.error("starting the sftp subsystem once more", failure));
                 }

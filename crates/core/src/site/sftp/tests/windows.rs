@@ -14,12 +14,15 @@ use crate::site::servers::{dropbear_settings, past};
 struct All<'a> {
     bytes: &'a [u8],
     at: usize,
+    /// The most that was asked for at a time.
+    most: usize,
 }
 
 impl Pieces for All<'_> {
     fn next(&mut self, buffer: &mut [u8]) -> io::Result<(u64, usize)> {
         let (at, rest) = (self.at, &self.bytes[self.at..]);
         let len = rest.len().min(buffer.len());
+        self.most = self.most.max(buffer.len());
         buffer[..len].copy_from_slice(&rest[..len]);
         self.at += len;
         Ok((at as u64, len))
@@ -38,7 +41,7 @@ impl Pieces for All<'_> {
 fn put(session: &mut dyn Session, bytes: &[u8]) -> (Duration, Duration) {
     let worked = || Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap();
     let (begin, before) = (Instant::now(), worked());
-    let sent = session.put_pieces(&path("x"), &mut All { bytes, at: 0 }, &mut |_| ());
+    let sent = session.put_pieces(&path("x"), &mut All { bytes, at: 0, most: 0 }, &mut |_| ());
     assert_eq!(sent.unwrap(), bytes.len() as u64);
     (begin.elapsed(), worked() - before)
 }
@@ -63,6 +66,16 @@ fn n_1_a_packet_that_is_half_sent_on_a_further_channel_is_sent_on() {
         assert!(std::fs::read(sshd.root().join("x")).unwrap() == bytes);
         std::fs::remove_file(sshd.root().join("x")).unwrap();
     }
+}
+
+#[test]
+fn n_1_further_channels_are_given_as_much_at_a_time_as_the_first() {
+    let sshd = Sshd::start(Access::Shell);
+    let mut session = Sftp::new(settings(&sshd)).connect().unwrap();
+    session.widen().unwrap();
+    let mut pieces = All { bytes: &noise(1 << 20), at: 0, most: 0 };
+    session.put_pieces(&path("x"), &mut pieces, &mut |_| ()).unwrap();
+    assert_eq!(pieces.most, 255 << 10, "a server says how much it takes once, and not on each channel");
 }
 
 #[test]
