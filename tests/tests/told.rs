@@ -237,3 +237,18 @@ fn f_00_a_site_whose_last_check_says_that_it_does_not_fit_gets_no_record_in_proc
     bench.deliver();
     ["p1", "p2"].iter().for_each(|name| bench.assert_delivered(name));
 }
+
+#[test]
+fn f_00_a_site_whose_check_ends_while_connecting_gets_no_record_in_process() {
+    let mut bench = Bench::builder().sshd(Access::Shell).build();
+    bench.sshd().configure("KexAlgorithms diffie-hellman-group14-sha1");
+    bench.upload(&["check"]).expect(78);
+    bench.add_build("p1", "blast/p1", small);
+    let parts = ["site bench does not fit", "the server offers", "run `upload check` again"];
+    bench.manage(&["run"]).expect(78).complains(&parts);
+    assert_eq!(bench.status("p1").0, "");
+    bench.sshd().configure("KexAlgorithms curve25519-sha256");
+    bench.manage(&["check"]).expect(0);
+    bench.deliver();
+    bench.assert_delivered("p1");
+}

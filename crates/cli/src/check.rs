@@ -9,7 +9,7 @@ use intraware_core::lock::{Lock, LockError};
 use intraware_core::outcome;
 use intraware_core::run::RunContext;
 use intraware_core::site::probe::{ProbeError, probe};
-use intraware_core::site::{Desk, Known, RemotePath, Site};
+use intraware_core::site::{Desk, Known, RemotePath, Site, SiteError, SiteErrorKind};
 use intraware_core::sites::Way;
 use intraware_core::spool::Spool;
 use intraware_core::txlog::chain;
@@ -105,27 +105,39 @@ impl Checks {
     /// Connects to each site, checks who it is, logs in, and looks at its base. Returns those where that went well.
     ///
     /// It tries at once a site that is left alone by runs because it was away; what goes well ends that.
-    pub fn sites<'c>(&mut self, config: &'c Config, spool: Option<&Spool>) -> Vec<&'c SiteConfig> {
-        let is_well = |site: &&SiteConfig| self.site(config, site, spool);
+    pub fn sites<'c>(
+        &mut self,
+        config: &'c Config,
+        spool: Option<&Spool>,
+        context: &RunContext,
+    ) -> Vec<&'c SiteConfig> {
+        let is_well = |site: &&SiteConfig| self.site(config, site, spool, context);
         config.sites.iter().filter(is_well).collect()
     }
 
-    fn site(&mut self, config: &Config, configured: &SiteConfig, spool: Option<&Spool>) -> bool {
-        let look = || -> Result<((), String), Failure> {
-            let site = match parts::site(configured, &Known::default())? {
-                Way::Shelf(site) => site,
-                Way::Desk(site) => return desk(site.as_ref(), configured),
-            };
-            let mut session = site.connect()?;
-            let names = session.list(&RemotePath::base())?.len();
-            let space = match session.free_space(&RemotePath::base())? {
-                Some(free) => format!("{free} bytes free"),
-                None => "free space unknown".to_owned(),
-            };
-            Ok(((), format!("{}: {}, {names} names in its base, {space}", site.name(), session.peer())))
-        };
+    fn site(
+        &mut self,
+        config: &Config,
+        configured: &SiteConfig,
+        spool: Option<&Spool>,
+        context: &RunContext,
+    ) -> bool {
         let called = called(config, configured);
-        let is_well = self.take(&called, look()).is_some();
+        let mut unfit = None;
+        let looked = parts::site(configured, &Known::default()).and_then(|way| match way {
+            Way::Shelf(site) => look(site.as_ref()).map_err(|error| {
+                unfit = (error.kind == SiteErrorKind::Unsupported).then(|| chain(&error));
+                error.into()
+            }),
+            Way::Desk(site) => desk(site.as_ref(), configured),
+        });
+        let is_well = self.take(&called, looked).is_some();
+        if let Some(spool) = spool
+            && (is_well || unfit.is_some())
+            && let Err(error) = spool.keep_unfit(&configured.name, unfit, context)
+        {
+            self.take::<()>(&called, Err(error.into()));
+        }
         if let Some(limit) = parts::limit(configured) {
             self.note(&limit);
         }
@@ -218,6 +230,17 @@ fn met(spool: &Spool, context: &RunContext) -> Result<((), String), Failure> {
         foreign::path(&spool.root().join(format!("hosts/{name}.json")))
     );
     Err(Failure::new(Fault::Configuration, message))
+}
+
+/// Connects to a site and looks at its base: what there is to say about it.
+fn look(site: &dyn Site) -> Result<((), String), SiteError> {
+    let mut session = site.connect()?;
+    let names = session.list(&RemotePath::base())?.len();
+    let space = match session.free_space(&RemotePath::base())? {
+        Some(free) => format!("{free} bytes free"),
+        None => "free space unknown".to_owned(),
+    };
+    Ok(((), format!("{}: {}, {names} names in its base, {space}", site.name(), session.peer())))
 }
 
 /// Connects to a site where packages are handed in, and logs in: what there is to say about it, or why nothing can be

@@ -30,6 +30,6 @@ pub(crate) fn run(common: &Common) -> Result<u8, Failure> {
         Ok(((), format!("{}; {verified}", describe(&key))))
     });
     checks.take("signing key", key);
-    checks.sites(&config, spool.as_ref());
+    checks.sites(&config, spool.as_ref(), &context);
     checks.finish()
 }

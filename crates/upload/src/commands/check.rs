@@ -13,7 +13,7 @@ pub(crate) fn run(common: &Common) -> Result<u8, Failure> {
     if checks.is_by_stranger() {
         return checks.finish();
     }
-    for site in checks.sites(&config, spool.as_ref()) {
+    for site in checks.sites(&config, spool.as_ref(), &context) {
         checks.probe(&config, site, spool.as_ref(), &context);
     }
     checks.finish()

@@ -6,7 +6,7 @@ use crate::streak::LASTING;
 
 fn misfit(hours_ago: i64) -> Misfit {
     let at = now() - SignedDuration::from_hours(hours_ago);
-    Misfit { site: "intraware".into(), at, obstacles: vec!["files cannot be renamed"] }
+    Misfit { site: "intraware".into(), at, obstacles: vec!["files cannot be renamed".into()] }
 }
 
 /// Snapshots of a record that is to be prepared, of one whose job is staged, and of one whose delivery is to be confirmed.
