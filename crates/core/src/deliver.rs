@@ -6,7 +6,7 @@
 //! incomplete bytes are never seen at a final name (invariant I4), and of two uploaders that believe they
 //! hold the job each does the other's work (I5).
 //!
-//! The two halves are apart, [`stage`] and [`commit`], because of a payload that goes to several sites: it is whole and
+//! The two halves are apart, [`stage`] and [`commit()`], because of a payload that goes to several sites: it is whole and
 //! proven at all of them before the first shows it.
 //!
 //! Relies on the contract of [`crate::site`]. Everything here may be repeated after any failure. Where packages are only

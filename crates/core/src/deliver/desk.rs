@@ -1,7 +1,7 @@
 //! A payload's way to a site with a desk, where nothing can be looked at: bring all but the last byte, then hand in the rest.
 //!
 //! What is there of a payload shows nothing until its last byte has come, for then the server compares the digests and
-//! gives it its name. So the halves of a delivery are those of other sites ([`super::stage`], [`super::commit`]): [`bring`]
+//! gives it its name. So the halves of a delivery are those of other sites ([`super::stage`], [`super::commit()`]): [`bring`]
 //! leaves the payload there but for its last byte, and [`hand_in`] sends the sidecars and that byte, in one session. Sidecars
 //! thus come to a desk only with their payload: those of a payload that never came would be in the way of the next ones.
 //!

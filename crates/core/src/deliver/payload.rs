@@ -44,7 +44,7 @@ impl Staged {
 }
 
 /// Brings the payload in the open local file `payload` to the site and proves it there (U2, U3); `progress` hears how
-/// many of its bytes are at the site. It gets its final name by [`commit`].
+/// many of its bytes are at the site. It gets its final name by [`commit`](fn@super::commit).
 ///
 /// Whatever goes wrong, the call may be repeated on this or another session, by this or another process: it goes on
 /// from what it finds. After an answer to the rename was lost it finds the payload at its final name.
