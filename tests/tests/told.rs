@@ -240,7 +240,7 @@ fn f_00_a_site_whose_last_check_says_that_it_does_not_fit_gets_no_record_in_proc
 
 #[test]
 fn f_00_a_site_whose_check_ends_while_connecting_gets_no_record_in_process() {
-    let mut bench = Bench::builder().sshd(Access::Shell).build();
+    let bench = Bench::builder().sshd(Access::Shell).build();
     bench.sshd().configure("KexAlgorithms diffie-hellman-group14-sha1");
     bench.upload(&["check"]).expect(78);
     bench.add_build("p1", "blast/p1", small);
