@@ -190,6 +190,11 @@ impl Checks {
             }
             self.lines.push(format!("ok      {called}, {what}: {text}"));
         }
+        if known.habits(&found.peer).sets_modes == Some(false) {
+            self.note(&format!(
+                "{called}, files: modes cannot be set there; files keep those that the server gives them"
+            ));
+        }
         for obstacle in found.abilities.obstacles(parts::verify(site) == Verify::Strong) {
             self.take(&called, Err::<((), String), _>(Failure::new(Fault::Configuration, obstacle)));
         }

@@ -190,6 +190,7 @@ fn shelf(site: &SiteConfig, known: &Known) -> Result<Box<dyn Site>, Failure> {
             base: base.clone(),
             file_mode: site.file_mode,
             dir_mode: REMOTE_DIR_MODE,
+            known: known.clone(),
         })),
         SiteUrl::Sftp { user, host, port, base } => Ok(Box::new(Sftp::new(SftpSettings {
             name: site.name.clone(),

@@ -84,7 +84,7 @@ fn a_list_with_what_no_list_needs_is_refused() {
         (file("fullname='a&#10;b' type='dir'"), "control characters"),
         (file("fullname='a&#x1b;b' type='dir'"), "control characters"),
         (file("fullname='a' type='file'"), "md5sum"),
-        (file(&format!("fullname='a' type='file' md5sum='{}'", MD5.to_uppercase())), "md5sum"),
+        (file("fullname='a' type='file' md5sum='900150983cd24fb0'"), "md5sum"),
         (file(&format!("fullname='a' type='file' size='-1' md5sum='{MD5}'")), "size"),
         (file(&format!("fullname='a' type='file' size='+1' md5sum='{MD5}'")), "size"),
         (file(&format!("fullname='a' type='file' size='99999999999999999999' md5sum='{MD5}'")), "size"),
@@ -93,6 +93,6 @@ fn a_list_with_what_no_list_needs_is_refused() {
         assert!(refused.contains(why), "{text}: {refused}");
     }
     assert!(read(b"<files>\xff</files>", |_| Ok(())).unwrap_err().0.contains("UTF-8"));
-    let large = vec![b' '; MAX_BYTES as usize + 1];
+    let large = vec![0; MAX_BYTES as usize + 1];
     assert!(read(&large, |_| Ok(())).unwrap_err().0.contains("larger"));
 }

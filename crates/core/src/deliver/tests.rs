@@ -18,7 +18,7 @@ use crate::sidecar::{SidecarKind, Sidecars};
 use crate::site::conformance::noise;
 use crate::site::servers::{ftp_settings, mod_sftp_settings, sftp_settings, through};
 use crate::site::{
-    Directory, Ftp, FtpSettings, Protection, Session, Sftp, SftpSettings, Site, SiteErrorKind,
+    Directory, Ftp, FtpSettings, Known, Protection, Session, Sftp, SftpSettings, Site, SiteErrorKind,
 };
 
 mod cut_lines;
@@ -52,7 +52,13 @@ enum Keep {
 fn directory() -> World {
     let dir = tempfile::tempdir().unwrap();
     let base = dir.path().to_owned();
-    let site = Directory { name: "dir".into(), base: base.clone(), file_mode: 0o644, dir_mode: 0o755 };
+    let site = Directory {
+        name: "dir".into(),
+        base: base.clone(),
+        file_mode: 0o644,
+        dir_mode: 0o755,
+        known: Known::default(),
+    };
     let (site, strength) = (Box::new(site), Strength::ServerHash);
     World { what: "directory", site, base, strength, _keep: Keep::Dir { _dir: dir } }
 }

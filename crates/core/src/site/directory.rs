@@ -16,7 +16,7 @@ use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 use sha2::{Digest as _, Sha256};
 
-use super::{Entry, EntryKind, RemotePath, Session, Site, SiteError, SiteErrorKind};
+use super::{Entry, EntryKind, Known, RemotePath, Session, Site, SiteError, SiteErrorKind};
 use crate::digest::{Hex, Sha256Hex};
 use crate::file_size;
 use crate::foreign;
@@ -36,6 +36,8 @@ pub struct Directory {
     pub file_mode: u32,
     /// The mode of made directories.
     pub dir_mode: u32,
+    /// What is known of its file system's habits.
+    pub known: Known,
 }
 
 impl Site for Directory {
@@ -154,7 +156,8 @@ impl Open {
         match set {
             Err(errno @ (Errno::PERM | Errno::NOTSUP | Errno::NOSYS)) => {
                 let (site, mode) = (&self.site.name, mode.as_raw_mode());
-                tracing::warn!(%site, name, %errno, "the site does not let us set the mode {mode:o}");
+                tracing::info!(%site, name, %errno, "the site does not let us set the mode {mode:o}");
+                self.site.known.learn(&self.peer(), |habits| habits.sets_modes = Some(false));
                 Ok(())
             }
             set => set,

@@ -5,7 +5,13 @@ use crate::site::Place;
 use crate::site::conformance::{Subject, conformance};
 
 fn subject(dir: &tempfile::TempDir) -> Subject {
-    let site = Directory { name: "dir".into(), base: dir.path().into(), file_mode: 0o640, dir_mode: 0o750 };
+    let site = Directory {
+        name: "dir".into(),
+        base: dir.path().into(),
+        file_mode: 0o640,
+        dir_mode: 0o750,
+        known: Known::default(),
+    };
     Subject::new(site, dir.path())
 }
 
@@ -35,7 +41,13 @@ fn a_rename_by_link_refuses_a_taken_name_and_finishes_an_interrupted_one() {
     }
     let fd: OwnedFd = File::open(dir.path()).unwrap().into();
     let open = Open {
-        site: Directory { name: "dir".into(), base: dir.path().into(), file_mode: 0, dir_mode: 0 },
+        site: Directory {
+            name: "dir".into(),
+            base: dir.path().into(),
+            file_mode: 0,
+            dir_mode: 0,
+            known: Known::default(),
+        },
         base: fd,
         writes_late: false,
     };
@@ -49,8 +61,13 @@ fn a_rename_by_link_refuses_a_taken_name_and_finishes_an_interrupted_one() {
 
 #[test]
 fn a_base_that_is_not_there_is_a_matter_of_configuration() {
-    let site =
-        Directory { name: "dir".into(), base: "/nonexistent/base".into(), file_mode: 0o644, dir_mode: 0o755 };
+    let site = Directory {
+        name: "dir".into(),
+        base: "/nonexistent/base".into(),
+        file_mode: 0o644,
+        dir_mode: 0o755,
+        known: Known::default(),
+    };
     assert_eq!(site.connect().err().unwrap().kind, SiteErrorKind::Configuration);
 }
 
@@ -68,8 +85,13 @@ fn h_6_a_host_that_was_cut_off_does_not_touch_a_released_payload() {
     // The other host was cut off with a part of it written, or with all.
     for written in [0, 1 << 20, payload.len()] {
         let dir = tempfile::tempdir().unwrap();
-        let site =
-            Directory { name: "dir".into(), base: dir.path().into(), file_mode: 0o644, dir_mode: 0o755 };
+        let site = Directory {
+            name: "dir".into(),
+            base: dir.path().into(),
+            file_mode: 0o644,
+            dir_mode: 0o755,
+            known: Known::default(),
+        };
         let mut session = Open { site, base: File::open(dir.path()).unwrap().into(), writes_late: true };
         session.make_dirs(place.dir()).unwrap();
         let part = dir.path().join(place.part(digests.generation()).as_str());

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use super::*;
 use crate::site::conformance::noise;
 use crate::site::servers::{ftp_settings, sftp_settings, through};
-use crate::site::{Directory, Ftp, FtpSettings, Sftp, SftpSettings, SiteErrorKind};
+use crate::site::{Directory, Ftp, FtpSettings, Known, Sftp, SftpSettings, SiteErrorKind};
 
 const MIB: usize = 1 << 20;
 
@@ -54,8 +54,13 @@ fn what_is_sent_and_read_back_keeps_to_the_rate_at_each_kind_of_site() {
     let (sshd, dir) = (Sshd::start(Access::Shell), tempfile::tempdir().unwrap());
     let far = Relay::start(sshd.addr(), Fault::Delay(Duration::from_millis(50)));
     let ftpd = Ftpd::start(Kind::Vsftpd, Security::Plain);
-    let directory =
-        Directory { name: "dir".into(), base: dir.path().into(), file_mode: 0o644, dir_mode: 0o755 };
+    let directory = Directory {
+        name: "dir".into(),
+        base: dir.path().into(),
+        file_mode: 0o644,
+        dir_mode: 0o755,
+        known: Known::default(),
+    };
     let rate = 4 * MIB;
     let sites = [
         ("a directory", always(directory, "4 MiB/s")),

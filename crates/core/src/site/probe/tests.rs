@@ -17,7 +17,7 @@ use intraware_test_support::sshd::{Access, Sshd};
 use super::*;
 use crate::run::{Clock, Identity, NoProgress, Stop};
 use crate::site::servers::{ftp_settings, mod_sftp_settings, odd_settings, sftp_settings, through};
-use crate::site::{Directory, Ftp, Sftp};
+use crate::site::{Directory, Ftp, Known, Sftp};
 
 /// A clock that stands still.
 struct At(Timestamp);
@@ -95,7 +95,13 @@ fn finds(site: &dyn Site, root: &Path, expected: &Abilities) {
 #[test]
 fn a_directory_can_do_everything() {
     let dir = tempfile::tempdir().unwrap();
-    let site = Directory { name: "dir".into(), base: dir.path().into(), file_mode: 0o640, dir_mode: 0o750 };
+    let site = Directory {
+        name: "dir".into(),
+        base: dir.path().into(),
+        file_mode: 0o640,
+        dir_mode: 0o750,
+        known: Known::default(),
+    };
     finds(&site, dir.path(), &everything());
 }
 

@@ -201,7 +201,8 @@ impl Open {
     fn miss_mode(&self, path: &RemotePath, before: Option<Attributes>, status: u32) {
         let is_right = |mode: u32| mode & 0o7777 == self.settings.file_mode;
         if !before.is_some_and(|before| before.mode.is_some_and(is_right)) {
-            tracing::warn!(site = %self.link.peer, %path, status, "the site does not let us set the mode");
+            tracing::info!(site = %self.link.peer, %path, status, "the site does not let us set the mode");
+            self.settings.known.learn(&self.peer, |habits| habits.sets_modes = Some(false));
         }
     }
 
