@@ -158,6 +158,12 @@ pub trait Session: Send {
         None
     }
 
+    /// Asks whether `to` is free beside what is asked next, where a rename to it would ask that by itself: it follows in a
+    /// moment.
+    fn expect_rename(&mut self, _to: &RemotePath) -> Result<(), SiteError> {
+        Ok(())
+    }
+
     /// Begins to have the site hash the file at `path` as it grows, as far as the pieces that are put next over this session
     /// say that it is complete, if it can.
     fn begin_hash(&mut self, _path: &RemotePath) -> Result<(), SiteError> {

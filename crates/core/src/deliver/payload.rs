@@ -214,6 +214,7 @@ impl<'a> Transfer<'a> {
             Err(error) if error.kind.is_dead() => return Err(error.into()),
             Err(_) => return Ok(None),
         }
+        self.session.expect_rename(&place.payload())?;
         self.verify(None)
     }
 

@@ -185,6 +185,10 @@ impl Session for Slowed {
         self.session.end_peek()
     }
 
+    fn expect_rename(&mut self, to: &RemotePath) -> Result<(), SiteError> {
+        self.session.expect_rename(to)
+    }
+
     fn begin_hash(&mut self, path: &RemotePath) -> Result<(), SiteError> {
         self.session.begin_hash(path)
     }

@@ -299,3 +299,34 @@ fn f_02_what_the_sidecars_are_of_is_asked_with_a_small_payload_and_costs_no_time
     let trips = begin.elapsed().as_millis() / trip.as_millis();
     assert!(trips <= 7, "{trips} round trips");
 }
+
+#[test]
+fn n_3_that_a_name_is_free_is_asked_beside_the_hash_of_a_small_payload() {
+    let (far, payload) = (Far::new(), Payload::new(noise(1_000)));
+    let trip = Duration::from_millis(400);
+    let took = |guards_names: Option<bool>| {
+        let known = Known::default();
+        let settings = through(sftp_settings(&far.sshd), &far.relay);
+        let io_timeout = Duration::from_secs(20);
+        let site = Sftp::new(SftpSettings { known: known.clone(), io_timeout, ..settings });
+        far.relay.set(LineFault::None);
+        let mut session = site.connect().unwrap();
+        known.learn(&session.peer(), |habits| habits.guards_names = guards_names);
+        session.make_dirs(payload.place.dir()).unwrap();
+        let sidecars = sidecars_of(&payload, b"signature");
+        put_sidecars(session.as_mut(), &payload.place, payload.digests.generation(), &sidecars).unwrap();
+        payload.deliver(session.as_mut()).unwrap();
+        far.relay.set(LineFault::Delay(trip / 2));
+        let mut session = site.connect().unwrap();
+        // The shell that hashes has come when the time is taken.
+        session.sha256(&payload.place.payload(), 1_000).unwrap();
+        fs::remove_file(far.at(&payload.place.payload())).unwrap();
+        let begin = Instant::now();
+        payload.deliver(session.as_mut()).unwrap();
+        let took = begin.elapsed();
+        fs::remove_file(far.at(&payload.place.payload())).unwrap();
+        took
+    };
+    let (asked, known) = (took(None), took(Some(true)));
+    assert!(asked < known + trip * 3 / 4, "{asked:?} and {known:?}");
+}

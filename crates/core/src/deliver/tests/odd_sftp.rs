@@ -20,10 +20,9 @@ fn n_3_what_comes_to_stand_at_the_final_name_meanwhile_is_never_overwritten() {
     let at = server.root().join(payload.place.payload().as_str());
     let staged = stage(session.as_mut(), &payload.delivery(), &payload.file, &mut |_| ()).unwrap();
     fs::write(&at, "somebody else's").unwrap();
-    let delivered = commit(session.as_mut(), &payload.delivery(), staged).unwrap();
-    let aside = delivered.moved_aside.expect("it was moved aside");
-    assert_eq!(fs::read(server.root().join(aside.as_str())).unwrap(), b"somebody else's");
-    assert!(fetch(&server, &payload) == payload.bytes);
+    let refused = commit(session.as_mut(), &payload.delivery(), staged).unwrap_err();
+    assert!(matches!(refused, DeliverError::Foreign(_)), "{refused}");
+    assert_eq!(fs::read(&at).unwrap(), b"somebody else's");
 }
 
 #[test]

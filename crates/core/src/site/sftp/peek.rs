@@ -1,12 +1,27 @@
-//! A look into a small file beside one that is put: its questions go with those of the put, and cost no round trip.
+//! Questions that go with others and cost no round trip: a look into a small file beside one that is put, and whether a
+//! name is free for a rename that comes next.
 
+use std::time::{Duration, Instant};
+
+use super::link::Failure;
 use super::packet::{Answer, Attributes, Request, open};
 use super::session::Open;
 use super::subsystem::Asked;
-use crate::site::RemotePath;
+use crate::site::{RemotePath, Session as _, SiteError, SiteErrorKind};
 
 /// As much as is read.
 const MOST: u32 = 4 << 10;
+
+/// So long the answer about a name counts.
+const FRESH: Duration = Duration::from_secs(3);
+
+/// A question about a name that is under way.
+#[derive(Debug)]
+pub(super) struct Expected {
+    at: String,
+    asked: Asked,
+    since: Instant,
+}
 
 /// How far a look has come.
 #[derive(Debug, Clone, Copy)]
@@ -48,6 +63,46 @@ impl Open {
                 }
                 None
             }
+        }
+    }
+
+    /// Asks what stands at a name to which something is renamed soon, unless the server is known to guard names.
+    pub(super) fn say_expected(&mut self, path: &RemotePath) -> Result<(), Failure> {
+        self.forget_expected();
+        // Of a server that follows links one question does not tell.
+        if self.hides_links || self.habits().guards_names == Some(true) {
+            return Ok(());
+        }
+        let at = self.at(path);
+        let asked = self.sftp.say(Request::Look { path: &at });
+        self.expected = Some(Expected { at, asked, since: Instant::now() });
+        let Self { sftp, link, .. } = self;
+        link.now(|| sftp.push(link)).map(drop)
+    }
+
+    /// Returns whether nothing stands at a name: as was answered a moment ago, or else asked now.
+    pub(super) fn is_free(&mut self, path: &RemotePath) -> Result<bool, SiteError> {
+        let at = self.at(path);
+        match self.expected.take() {
+            Some(expected) if expected.at == at && expected.since.elapsed() < FRESH => {
+                match self.sftp.hear_attributes(&self.link, expected.asked) {
+                    Err(failure) if failure.kind() == SiteErrorKind::NotFound => return Ok(true),
+                    Err(failure) if failure.kind().is_dead() => {
+                        return Err(self.error("looking at", path, failure));
+                    }
+                    // What stands there is for a look of its own to say.
+                    Ok(_) | Err(_) => {}
+                }
+            }
+            Some(expected) => self.sftp.forget(expected.asked),
+            None => {}
+        }
+        Ok(self.stat(path)?.is_none())
+    }
+
+    fn forget_expected(&mut self) {
+        if let Some(expected) = self.expected.take() {
+            self.sftp.forget(expected.asked);
         }
     }
 }

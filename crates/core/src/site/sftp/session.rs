@@ -12,7 +12,7 @@ use super::file::Put;
 use super::hash::Hasher;
 use super::link::{Failure, Link, code};
 use super::packet::{self, Answer, Attributes, Request, status};
-use super::peek::Peek;
+use super::peek::{Expected, Peek};
 use super::subsystem::Subsystem;
 use super::transfer::Onwards;
 use super::wire::Wire as _;
@@ -39,8 +39,10 @@ pub(super) struct Open {
     pub(super) is_flushed: bool,
     /// What is looked into beside a put.
     pub(super) peek: Option<Peek>,
+    /// What is asked about a name to which something is renamed next.
+    pub(super) expected: Option<Expected>,
     /// Whether the server says of a link what it leads to, even if it is asked not to follow it.
-    hides_links: bool,
+    pub(super) hides_links: bool,
 }
 
 /// The other end of a channel that never answers would be waited for.
@@ -86,6 +88,7 @@ impl Open {
             base,
             is_flushed: false,
             peek: None,
+            expected: None,
             hides_links,
         };
         let base = open.base.clone();
@@ -239,6 +242,10 @@ impl Session for Open {
         self.hear_peek()
     }
 
+    fn expect_rename(&mut self, to: &RemotePath) -> Result<(), SiteError> {
+        self.say_expected(to).map_err(|failure| self.error("asking about", to, failure))
+    }
+
     fn begin_hash(&mut self, path: &RemotePath) -> Result<(), SiteError> {
         self.try_commands(path)?;
         let at = self.at(path);
@@ -266,7 +273,7 @@ impl Session for Open {
 
     fn rename_new(&mut self, from: &RemotePath, to: &RemotePath) -> Result<(), SiteError> {
         // What SSH says of itself says nothing of the program that is the subsystem.
-        if self.habits().guards_names != Some(true) && self.stat(to)?.is_some() {
+        if self.habits().guards_names != Some(true) && !self.is_free(to)? {
             let doing = format!("renaming {from} to");
             return Err(self.refusal(SiteErrorKind::Exists, &doing, to, status::FAILURE));
         }
