@@ -90,7 +90,7 @@ mod tests {
         for path in ["a b", "a/b@c", ".a/b", "a/é", "a\\b", "a/b:c"] {
             assert!(matches!(name(path), Err(PackageNameError::Character(_))), "{path}");
         }
-        assert!(name("a/.b").is_ok());
+        assert!(name("a/b.c").is_ok());
         let room = NAME_MAX - ".tar.gz.filesize".len();
         assert!(name(&"x".repeat(room)).is_ok());
         assert!(matches!(name(&"x".repeat(room + 1)), Err(PackageNameError::TooLong(_, 141))));
