@@ -7,7 +7,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use serde_json::json;
@@ -78,16 +78,18 @@ pub struct Instance {
     address: SocketAddr,
     stopped: Arc<AtomicBool>,
     gone: Arc<Mutex<Option<Gone>>>,
+    /// It ends when it is woken, and the listener with it.
+    listens: Option<JoinHandle<()>>,
 }
 
 impl Instance {
     pub(super) fn start(shared: &Arc<Shared>) -> io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0))?;
         let address = listener.local_addr()?;
-        let instance = Self { address, stopped: Arc::default(), gone: Arc::default() };
+        let mut instance = Self { address, stopped: Arc::default(), gone: Arc::default(), listens: None };
         let (stopped, gone) = (Arc::clone(&instance.stopped), Arc::clone(&instance.gone));
         let shared = Arc::clone(shared);
-        thread::spawn(move || {
+        instance.listens = Some(thread::spawn(move || {
             for stream in listener.incoming() {
                 if stopped.load(Ordering::SeqCst) {
                     return;
@@ -97,7 +99,7 @@ impl Instance {
                 // A connection that breaks ends its thread and nothing else.
                 thread::spawn(move || serve(stream, &shared, &gone, address));
             }
-        });
+        }));
         Ok(instance)
     }
 
@@ -142,7 +144,11 @@ fn serve(
 impl Drop for Instance {
     fn drop(&mut self) {
         self.stopped.store(true, Ordering::SeqCst);
-        // Wakes the listener, which then sees that it is over.
-        let _ = TcpStream::connect(self.address);
+        // Wakes the listener, which then sees that it is over. Whoever connected before it has gone would be reset.
+        if TcpStream::connect(self.address).is_ok()
+            && let Some(listens) = self.listens.take()
+        {
+            let _ = listens.join();
+        }
     }
 }
