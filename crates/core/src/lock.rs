@@ -186,6 +186,9 @@ impl Drop for Lock {
             // At worst the name stays, as that of a process that was killed does.
             let _ = self.file.set_len(0);
         }
+        // Closing it would not do: a process that is being started just now has the descriptor too, until it is executed.
+        let _ = fcntl(&self.file, FcntlArg::F_OFD_SETLK(&whole_file(libc::F_UNLCK)));
+        let _ = fs2::FileExt::unlock(&self.file);
     }
 }
 
