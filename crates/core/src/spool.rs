@@ -20,6 +20,7 @@
 //!   that an NFS client gives to unlinked open files (`.nfs…`) are not ours and are passed over.
 
 mod attempts;
+mod capabilities;
 mod durable;
 mod hosts;
 mod job;
