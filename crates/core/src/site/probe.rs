@@ -350,10 +350,10 @@ fn clean(site: &dyn Site, mut session: Box<dyn Session>, names: &Names) -> Resul
 
 fn remove_all(session: &mut dyn Session, names: &Names) -> Result<(), SiteError> {
     let mut failed = None;
-    for path in names.taken() {
+    for (path, may_stand) in names.taken() {
         match session.remove(path) {
             Err(err) if err.kind.is_dead() => return Err(err),
-            Err(err) if err.kind != SiteErrorKind::NotFound => failed = failed.or(Some(err)),
+            Err(err) if may_stand && err.kind != SiteErrorKind::NotFound => failed = failed.or(Some(err)),
             Ok(()) | Err(_) => {}
         }
     }

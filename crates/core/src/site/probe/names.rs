@@ -1,10 +1,13 @@
 //! The names of a probe's files, and which of those that it finds are left from one that died.
 //!
-//! `.intraware-probe.<host>.<pid>.<run>.<role>`, without the first dot where the site refuses that, where a run's id begins with its time. Nothing else has such a name. One
-//! is left over if its process was one of this host and is no more, or if its run began more than a day ago; no
-//! probe takes that long, and no host's clock is that wrong.
+//! `.intraware-probe.<host>.<pid>.<run>.<role>`, without the first dot where the site refuses that, where a run's id
+//! begins with its time. Nothing else has such a name. One is left over if its process was one of this host and is no
+//! more, or if its run began more than a day ago; no probe takes that long, and no host's clock is that wrong.
+//!
+//! A name that was taken has a file only once one was put there or renamed to it. Some servers refuse to remove what does
+//! not exist in the words that they have for what may not be removed, so that is remembered here.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, civil};
@@ -26,7 +29,8 @@ pub(super) struct Names {
     host: String,
     pid: i32,
     run: String,
-    taken: BTreeSet<RemotePath>,
+    /// The names that were taken, and whether a file may stand there.
+    taken: BTreeMap<RemotePath, bool>,
     /// Whether they begin with a dot.
     pub(super) has_dot: bool,
 }
@@ -39,7 +43,7 @@ impl Names {
             host: identity.host.chars().take(64).map(plain).collect(),
             pid: i32::try_from(identity.pid).unwrap_or_default(),
             run: identity.run.clone(),
-            taken: BTreeSet::new(),
+            taken: BTreeMap::new(),
             has_dot: true,
         }
     }
@@ -47,7 +51,7 @@ impl Names {
     /// Returns a name that is to be removed in the end, whether a file comes to stand there or not.
     pub(super) fn take(&mut self, role: &str) -> Result<RemotePath, SiteError> {
         let path = path(&format!("{}{role}", self.stem()))?;
-        self.taken.insert(path.clone());
+        self.taken.insert(path.clone(), false);
         Ok(path)
     }
 
@@ -69,9 +73,16 @@ impl Names {
         self.taken.remove(path);
     }
 
-    /// Returns the names that were taken and not given back.
-    pub(super) fn taken(&self) -> impl Iterator<Item = &RemotePath> {
-        self.taken.iter()
+    /// Remembers that from now on a file may stand under a name that was taken.
+    pub(super) fn fill(&mut self, path: &RemotePath) {
+        if let Some(may_stand) = self.taken.get_mut(path) {
+            *may_stand = true;
+        }
+    }
+
+    /// Returns the names that were taken and not given back, and whether a file may stand there.
+    pub(super) fn taken(&self) -> impl Iterator<Item = (&RemotePath, bool)> {
+        self.taken.iter().map(|(path, may_stand)| (path, *may_stand))
     }
 
     /// Returns the path of a file in the base if it is one that a probe has left.

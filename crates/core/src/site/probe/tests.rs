@@ -339,3 +339,24 @@ fn p_10_what_a_server_cannot_do_is_named_and_nothing_is_left() {
     };
     assert_eq!(err.kind, SiteErrorKind::Unsupported, "{err:?}");
 }
+
+#[test]
+fn p_10_only_a_file_that_was_put_can_be_left() {
+    let odd = Odd { lacks: &["MLSD", "STOR", "APPE", "DELE"], ..Odd::default() };
+    let refusing = OddFtpd::start(odd.clone());
+    let site = Ftp::new(odd_settings(&refusing));
+    let (context, mut session) = (context(), site.connect().unwrap());
+    let mut names = Names::new(&context.identity);
+    assert!(Trial::begin(session.as_mut(), &mut names, &context.stop).is_err());
+    assert_eq!(names.taken().count(), 1);
+    clean(&site, session, &names).unwrap();
+
+    let keeping = OddFtpd::start(Odd { lacks: &["MLSD", "DELE"], ..odd });
+    let site = Ftp::new(odd_settings(&keeping));
+    let mut session = site.connect().unwrap();
+    let mut names = Names::new(&context.identity);
+    let path = names.take("a").unwrap();
+    session.put(&path, 0, &mut &b"x"[..], &mut |_| ()).unwrap();
+    names.fill(&path);
+    assert_eq!(clean(&site, session, &names).unwrap_err().kind, SiteErrorKind::Unsupported);
+}

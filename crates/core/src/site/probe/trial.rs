@@ -207,6 +207,7 @@ impl<'a> Trial<'a> {
             break;
         }
         let file = self.file.clone();
+        self.names.fill(&last);
         let is_renamed = allowed(self.session.rename_new(&file, &last))?;
         let is_moved = self.session.stat(&file)?.is_none();
         if is_renamed && is_moved {
@@ -274,8 +275,17 @@ impl<'a> Trial<'a> {
         Ok(self.names.take(role)?)
     }
 
+    /// Puts bytes into a file. If that fails, a file counts as put unless it is known that there is none.
     fn put(&mut self, path: &RemotePath, from: usize, mut bytes: &[u8]) -> Result<u64, SiteError> {
-        self.session.put(path, from as u64, &mut bytes, &mut |_| ())
+        let put = self.session.put(path, from as u64, &mut bytes, &mut |_| ());
+        let is_absent = match &put {
+            Err(err) if !err.kind.is_dead() => matches!(self.session.stat(path), Ok(None)),
+            Ok(_) | Err(_) => false,
+        };
+        if !is_absent {
+            self.names.fill(path);
+        }
+        put
     }
 
     /// Writes into the file, and returns whether that was allowed.
