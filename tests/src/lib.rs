@@ -26,6 +26,6 @@ pub use builder::Builder;
 pub use desk::Desk;
 pub use intraware_test_support as support;
 pub use key::Key;
-pub use package::Packages;
+pub use package::{Packages, seen};
 pub use program::{Program, Run, Running};
 pub use spool::Spool;

@@ -70,16 +70,12 @@ impl Packages {
     /// Returns everything in the archive but the fragments' directory: path, mode and content or target, in order. What
     /// is below `<name>/<version>` too.
     pub fn all(&self) -> Vec<String> {
-        let mut all = Vec::new();
-        add(&mut all, &self.root(), "");
-        all
+        seen(&self.root())
     }
 
     /// Returns what is in the target, the list included, as [`Packages::all`] does.
     pub fn target(&self) -> Vec<String> {
-        let mut all = Vec::new();
-        add(&mut all, &self.root().join("foo/1.0"), "");
-        all
+        seen(&self.root().join("foo/1.0"))
     }
 
     /// Returns a file of the target.
@@ -92,6 +88,13 @@ impl Packages {
     pub fn left(&self) -> Vec<String> {
         crate::spool::names(&self.fragments())
     }
+}
+
+/// Returns everything in a directory: path, mode and content or target, in order.
+pub fn seen(dir: &Path) -> Vec<String> {
+    let mut all = Vec::new();
+    add(&mut all, dir, "");
+    all
 }
 
 fn add(all: &mut Vec<String>, dir: &Path, below: &str) {

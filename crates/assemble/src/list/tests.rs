@@ -43,6 +43,14 @@ fn s3_13_what_is_written_is_read_again() {
 }
 
 #[test]
+fn s3_28_an_apostrophe_stays_one_as_xml_simple_writes_it() {
+    let mut writer = Writer::new(Vec::new()).unwrap();
+    writer.entry([("fullname", "don't"), ("host", "&apos;"), ("type", "dir")]).unwrap();
+    let text = String::from_utf8(writer.finish().unwrap()).unwrap();
+    assert!(text.contains("fullname=\"don't\"") && text.contains("host=\"&amp;apos;\""), "{text}");
+}
+
+#[test]
 fn lists_as_others_write_them_are_read() {
     // What XML::Simple writes, with its indent and without a declaration.
     let entries = all(

@@ -21,7 +21,9 @@ impl<W: Write> Writer<W> {
         self.to.write_all(b"  <file")?;
         for (number, (name, value)) in attributes.into_iter().enumerate() {
             let before = if number == 0 { " " } else { "\n        " };
-            write!(self.to, "{before}{name}=\"{}\"", escape(value))?;
+            // Apostrophes as XML::Simple writes them; any that were escaped before are `&amp;apos;` by now.
+            let value = escape(value).replace("&apos;", "'");
+            write!(self.to, "{before}{name}=\"{value}\"")?;
         }
         self.to.write_all(b" />\n")
     }
