@@ -250,6 +250,23 @@ impl Bench {
         Running::start(self.command(Program::Upload, arguments))
     }
 
+    /// Runs a program on a terminal of so many columns; what it says on standard error is in its output as well.
+    pub fn on_terminal(&self, columns: u16, program: Program, arguments: &[&str]) -> Run {
+        let words: Vec<String> = self
+            .command(program, arguments)
+            .get_args()
+            .map(|word| format!("'{}'", word.to_string_lossy().replace('\'', "'\\''")))
+            .collect();
+        let program = program.path().display();
+        let line = format!("stty cols {columns} rows 50; exec {program} {}", words.join(" "));
+        let mut command = Command::new("/usr/bin/script");
+        command.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
+        command.env_clear().env("PATH", "/usr/bin:/bin").current_dir(self.path("home"));
+        let mut run = self.finish(Running::start(command));
+        run.stdout = run.stdout.replace('\r', "");
+        run
+    }
+
     fn finish(&self, running: Running) -> Run {
         let run = running.wait();
         let left = spool::names(&self.path("home"));

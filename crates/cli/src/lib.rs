@@ -14,4 +14,5 @@ pub mod parts;
 pub mod process;
 pub mod progress;
 pub mod report;
+pub mod said;
 pub mod table;

@@ -11,12 +11,15 @@ use rustix::process::{DumpableBehavior, Resource, Rlimit};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::FormatTime;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::common::{Color, Common, LogFormat};
 use crate::environment::variable;
 use crate::failure::Failure;
 use crate::output;
 use crate::progress::Bars;
+use crate::said::Memory;
 
 /// Runs a program's command and turns its outcome into the exit status.
 ///
@@ -69,10 +72,12 @@ pub fn start_logging(common: &Common) {
         .with_timer(UtcSeconds)
         .with_ansi(colored);
     match common.log_format {
-        LogFormat::Json => builder.json().init(),
+        LogFormat::Json => builder.json().finish().with(Memory).init(),
         // Under a terminal a person sees what is new; time and module are for files.
-        LogFormat::Text if common.verbose == 0 => builder.without_time().with_target(false).init(),
-        LogFormat::Text => builder.with_target(false).init(),
+        LogFormat::Text if common.verbose == 0 => {
+            builder.without_time().with_target(false).finish().with(Memory).init();
+        }
+        LogFormat::Text => builder.with_target(false).finish().with(Memory).init(),
     }
 }
 

@@ -13,7 +13,7 @@ use intraware_core::txlog::TxLog;
 use jiff::Timestamp;
 
 use crate::failure::Failure;
-use crate::{output, table};
+use crate::{output, said, table};
 
 /// How many builds are named of those that were not tried for one reason.
 const SHOWN: usize = 8;
@@ -29,9 +29,11 @@ pub fn print(outcomes: &[Outcome], json: bool) -> Result<(), Failure> {
             End::Yielded { reason } => {
                 tracing::info!("{name} ({}): left to the next run: {reason}", outcome.record);
             }
-            End::Lags { reason } => tracing::warn!("{name} ({}): {reason}", outcome.record),
+            End::Lags { reason } => {
+                said::of(outcome, || tracing::warn!("{name} ({}): {reason}", outcome.record));
+            }
             End::Failed { reason, .. } => {
-                tracing::error!("{name} ({}): {reason}", outcome.record);
+                said::of(outcome, || tracing::error!("{name} ({}): {reason}", outcome.record));
                 said.insert(reason.as_str());
             }
             End::NotTried { reason, .. } => {

@@ -4,6 +4,7 @@
 //! because appends of two hosts to one file overwrite each other on NFS. The log is for people and auditors: no step
 //! depends on it. A run that cannot write it goes on, and says so at its end ([`TxLog::finish`]).
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead as _, Write as _};
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
@@ -34,6 +35,9 @@ pub struct Event {
     pub run: String,
     /// The record's id, or empty for what concerns no single build.
     pub record: String,
+    /// The build's name, where it was known.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub name: String,
     /// The job, or empty before there is one.
     pub job: String,
     /// The step of `docs/design.md`, for example `M5`.
@@ -71,10 +75,18 @@ pub struct Subject<'a> {
     pub job: &'a str,
 }
 
+/// The step of a line that says what was printed for people.
+pub const SAID: &str = "said";
+
+/// The step of a line that tells only how long something took.
+pub const TIMES: &str = "times";
+
 /// The log of this host, open for this run.
 pub struct TxLog {
     context: RunContext,
     path: PathBuf,
+    /// Of builds, by record.
+    names: BTreeMap<String, String>,
     file: Mutex<State>,
 }
 
@@ -92,7 +104,13 @@ impl TxLog {
         let opened = options.open(&path).and_then(|mut file| end_torn_line(&mut file).map(|()| file));
         let opened = opened.map_err(|error| told(&path, error));
         let state = opened.map_or_else(State::Broken, State::Open);
-        Self { context: context.clone(), path, file: Mutex::new(state) }
+        Self { context: context.clone(), path, names: BTreeMap::new(), file: Mutex::new(state) }
+    }
+
+    /// Returns it with the names of builds, by record id: people know a build by its name.
+    pub fn with_names(mut self, names: impl IntoIterator<Item = (String, String)>) -> Self {
+        self.names.extend(names);
+        self
     }
 
     /// Writes that `effect` begins, does it, and writes how it ended.
@@ -103,20 +121,33 @@ impl TxLog {
         effect: &str,
         act: impl FnOnce() -> Result<T, E>,
     ) -> Result<T, E> {
-        self.write(subject, step, effect, Phase::Begin, String::new(), None);
+        self.write(self.context.now(), subject, step, effect, Phase::Begin, String::new(), None);
         let start = Instant::now();
         let outcome = act();
         let (phase, result) = match &outcome {
             Ok(_) => (Phase::Done, "ok".to_owned()),
             Err(e) => (Phase::Failed, chain(e)),
         };
-        self.write(subject, step, effect, phase, result, Some(start.elapsed().as_millis() as u64));
+        let ms = start.elapsed().as_millis() as u64;
+        self.write(self.context.now(), subject, step, effect, phase, result, Some(ms));
         outcome
+    }
+
+    /// Writes what was said to people at that time, as a warning or an error: `as_what` is that word.
+    pub fn said(&self, at: Timestamp, subject: Subject<'_>, as_what: &str, text: &str) {
+        self.write(at, subject, SAID, as_what, Phase::Failed, text.to_owned(), None);
+    }
+
+    /// Writes with which exit status the run ends, and why.
+    pub fn ended(&self, status: u8, cause: &str) {
+        let effect = format!("the run ends with exit status {status}");
+        let subject = Subject::default();
+        self.write(self.context.now(), subject, "exit", &effect, Phase::Failed, cause.to_owned(), None);
     }
 
     /// Writes that something was found or decided, which is no effect of its own.
     pub fn note(&self, subject: Subject<'_>, step: &str, text: &str) {
-        self.write(subject, step, text, Phase::Done, "ok".to_owned(), None);
+        self.write(self.context.now(), subject, step, text, Phase::Done, "ok".to_owned(), None);
     }
 
     /// Flushes the log to disk; fails if any line of this run could not be written.
@@ -127,8 +158,10 @@ impl TxLog {
         }
     }
 
+    #[expect(clippy::too_many_arguments, reason = "they are the fields of a line")]
     fn write(
         &self,
+        ts: Timestamp,
         subject: Subject<'_>,
         step: &str,
         effect: &str,
@@ -138,12 +171,13 @@ impl TxLog {
     ) {
         let Identity { host, pid, program, run, .. } = self.context.identity.clone();
         let event = Event {
-            ts: self.context.now(),
+            ts,
             host,
             pid,
             program,
             run,
             record: subject.record.to_owned(),
+            name: self.names.get(subject.record).cloned().unwrap_or_default(),
             job: subject.job.to_owned(),
             step: step.to_owned(),
             effect: effect.to_owned(),
@@ -191,11 +225,13 @@ pub fn chain(error: &dyn std::error::Error) -> String {
     foreign::tame(text)
 }
 
-/// Which lines of the log are wanted; everything is wanted by default.
+/// Which lines of the log are wanted; everything but times is wanted by default.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
-    /// Lines about this record, by id, or about a job of it.
-    pub record: Option<String>,
+    /// Lines about this build, by record id or name, or about a job of it.
+    pub build: Option<String>,
+    /// Records that are known to be of that build, which lines of before it had a name do not say.
+    pub records: BTreeSet<String>,
     /// Lines of this run.
     pub run: Option<String>,
     /// Lines of this host.
@@ -204,16 +240,28 @@ pub struct Filter {
     pub since: Option<Timestamp>,
     /// Only what failed.
     pub failed: bool,
+    /// With the lines that tell only how long things took.
+    pub times: bool,
 }
 
 impl Filter {
     fn wants(&self, event: &Event) -> bool {
         let is = |want: &Option<String>, have: &str| want.as_deref().is_none_or(|want| want == have);
-        is(&self.record, &event.record)
-            && is(&self.run, &event.run)
+        is(&self.run, &event.run)
             && is(&self.host, &event.host)
             && self.since.is_none_or(|since| event.ts >= since)
             && (!self.failed || event.phase == Phase::Failed)
+            && (self.times || event.step != TIMES)
+    }
+
+    /// Leaves the lines about the build that is wanted. Some lines know its record alone.
+    fn keep_build(&self, events: &mut Vec<Event>) {
+        let Some(word) = &self.build else { return };
+        let mut records = self.records.clone();
+        records.insert(word.clone());
+        let of_name = |event: &&Event| event.name == *word && !event.record.is_empty();
+        records.extend(events.iter().filter(of_name).map(|event| event.record.clone()));
+        events.retain(|event| records.contains(&event.record));
     }
 }
 
@@ -260,6 +308,7 @@ pub fn read(dir: &Path, filter: &Filter) -> io::Result<Merged> {
             }
         }
     }
+    filter.keep_build(&mut merged.events);
     merged.events.sort_by_key(|event| event.ts);
     Ok(merged)
 }

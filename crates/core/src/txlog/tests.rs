@@ -77,6 +77,7 @@ fn s0_27_s0_40_s0_49_each_effect_has_a_line_before_and_one_after() {
         program: "upload".into(),
         run: "run-ebb".into(),
         record: "r1".into(),
+        name: String::new(),
         job: SUBJECT.job.into(),
         step: step.into(),
         effect: effect.into(),
@@ -121,8 +122,8 @@ fn s0_04_the_files_of_all_hosts_are_one_log_in_order_of_time() {
     let only = |filter: Filter| effects(&read(dir.path(), &filter).unwrap()).len();
     assert_eq!(only(Filter { host: Some("ebb".into()), ..Filter::default() }), 2);
     assert_eq!(only(Filter { run: Some("run-flow".into()), ..Filter::default() }), 2);
-    assert_eq!(only(Filter { record: Some("r1".into()), ..Filter::default() }), 6);
-    assert_eq!(only(Filter { record: Some("r2".into()), ..Filter::default() }), 0);
+    assert_eq!(only(Filter { build: Some("r1".into()), ..Filter::default() }), 6);
+    assert_eq!(only(Filter { build: Some("r2".into()), ..Filter::default() }), 0);
     let since = Some(Timestamp::from_second(11).unwrap());
     assert_eq!(only(Filter { since, ..Filter::default() }), 3);
     assert_eq!(only(Filter { failed: true, ..Filter::default() }), 0);

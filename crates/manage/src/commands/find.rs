@@ -40,6 +40,18 @@ pub(crate) fn id(
         Err(failure) if matches!(failure.fault, None | Some(Fault::Build)) => return Err(failure),
         Err(failure) => failure,
     };
+    let mut ids = in_spool(spool, word)?;
+    match (ids.pop_first(), ids.is_empty()) {
+        (Some(id), true) => {
+            tracing::warn!("the record store cannot be asked ({failure}); going by the jobs of record {id}");
+            Ok(id)
+        }
+        _ => Err(failure),
+    }
+}
+
+/// Returns the records with this id or name that have jobs in the spool.
+pub(crate) fn in_spool(spool: &Spool, word: &str) -> Result<BTreeSet<RecordId>, Failure> {
     let mut ids = BTreeSet::new();
     for room in Room::ALL {
         for found in spool.list(room)? {
@@ -50,11 +62,5 @@ pub(crate) fn id(
             }
         }
     }
-    match (ids.pop_first(), ids.is_empty()) {
-        (Some(id), true) => {
-            tracing::warn!("the record store cannot be asked ({failure}); going by the jobs of record {id}");
-            Ok(id)
-        }
-        _ => Err(failure),
-    }
+    Ok(ids)
 }

@@ -4,7 +4,7 @@ use clap::Args;
 use intraware_cli::common::Common;
 use intraware_cli::failure::Failure;
 use intraware_cli::parts::Permission;
-use intraware_cli::{output, parts, process, report};
+use intraware_cli::{output, parts, process, report, said};
 use intraware_core::breaker::Caution;
 use intraware_core::clock::{self, Doubt};
 use intraware_core::config::Config;
@@ -64,10 +64,20 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure>
         }
         return Ok(outcome::exit_status(&[], &faults(&plan)));
     }
-    match Lock::take(&spool.manage_lock(), &context) {
+    said::keep(run_once(&config, &context, &spool, arguments), &spool, &context)
+}
+
+/// Does it, unless another run is at work.
+fn run_once(
+    config: &Config,
+    context: &RunContext,
+    spool: &Spool,
+    arguments: &Arguments,
+) -> Result<u8, Failure> {
+    match Lock::take(&spool.manage_lock(), context) {
         Ok(lock) => {
-            let (context, ahead) = clock::compare(&spool, context);
-            pass(&config, &context, &spool, lock, ahead, arguments)
+            let (context, ahead) = clock::compare(spool, context.clone());
+            pass(config, &context, spool, lock, ahead, arguments)
         }
         Err(LockError::Busy(holder)) => {
             report::long_lock("manage.lock", &Held(holder.clone()), context.now());
@@ -190,7 +200,8 @@ fn pass(
         tracing::error!("{}", intraware_core::foreign::tame(told));
         faults.push(fault);
     }
-    let log = TxLog::open(&spool.log_dir(), context);
+    let names = plan.builds.iter().map(|build| (build.record.id.to_string(), build.record.name.clone()));
+    let log = TxLog::open(&spool.log_dir(), context).with_names(names);
     let manager = Manager {
         key: if plan.needs_key() { load_key(config, context) } else { Err(NoKey::not_asked_for()) },
         store: store.as_mut(),

@@ -114,7 +114,7 @@ fn in_spool(job: &Job, now: Timestamp) -> String {
 
 /// Returns the last lines of the log about a record.
 fn logged(record: &RecordId, spool: &Spool) -> Vec<String> {
-    let filter = Filter { record: Some(record.to_string()), ..Filter::default() };
+    let filter = Filter { build: Some(record.to_string()), ..Filter::default() };
     let Ok(merged) = txlog::read(&spool.log_dir(), &filter) else { return Vec::new() };
     let skip = merged.events.len().saturating_sub(LINES);
     merged.events[skip..].iter().map(|event| format!("log       {}", log::line(event))).collect()

@@ -4,15 +4,19 @@ use clap::Args;
 use intraware_cli::common::Common;
 use intraware_cli::failure::Failure;
 use intraware_cli::parts::{self, Permission};
-use intraware_cli::{output, process, report};
+use intraware_cli::{output, process, report, said};
 use intraware_core::breaker::Caution;
 use intraware_core::clock::{self, Doubt};
+use intraware_core::config::Config;
 use intraware_core::exit::{self, Fault};
 use intraware_core::outcome;
+use intraware_core::run::RunContext;
+use intraware_core::spool::Spool;
 use intraware_core::txlog::TxLog;
 use intraware_core::upload::Snapshot;
 use intraware_core::upload::apply::{Uploader, apply};
-use intraware_core::upload::plan::{Verdict, plan};
+use intraware_core::upload::plan::{Plan, Verdict, plan};
+use jiff::SignedDuration;
 
 /// What to deliver, and whether to.
 #[derive(Debug, Clone, Args)]
@@ -70,6 +74,18 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure>
         }
         return Ok(exit::OK);
     }
+    said::keep(pass(&config, &context, ahead, &spool, plan, arguments), &spool, &context)
+}
+
+/// Delivers what is planned.
+fn pass(
+    config: &Config,
+    context: &RunContext,
+    ahead: Option<SignedDuration>,
+    spool: &Spool,
+    plan: Plan,
+    arguments: &Arguments,
+) -> Result<u8, Failure> {
     for job in &plan.jobs {
         tracing::info!("{job}");
         if let Verdict::InUse { holder } = &job.verdict {
@@ -91,11 +107,12 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure>
         tracing::error!("{doubt}");
     }
     let caution = Caution { skips_pause: !arguments.jobs.is_empty(), only_looks: false };
-    let destinations = parts::destinations(&config, &spool, &context, caution)?;
-    let log = TxLog::open(&spool.log_dir(), &context);
-    let uploader = Uploader { spool: &spool, destinations: &destinations, log: &log, context: &context };
+    let destinations = parts::destinations(config, spool, context, caution)?;
+    let names = plan.jobs.iter().map(|job| (job.job.id.record.to_string(), job.job.manifest.name.clone()));
+    let log = TxLog::open(&spool.log_dir(), context).with_names(names);
+    let uploader = Uploader { spool, destinations: &destinations, log: &log, context };
     let outcomes = apply(&uploader, plan);
-    parts::keep_known(&destinations, &spool, &context);
+    parts::keep_known(&destinations, spool, context);
     report::print(&outcomes, arguments.json)?;
     more.extend(report::close(log).into_iter().chain(doubt.map(|_| Fault::TryLater)));
     Ok(outcome::exit_status(&outcomes, &more))

@@ -13,7 +13,7 @@ use crate::run::{Amount, Stop};
 use crate::sidecar::Sidecars;
 use crate::site::Place;
 use crate::spool::{Found, Job, Manifest, Room};
-use crate::txlog::{Subject, chain};
+use crate::txlog::{Subject, TIMES, chain};
 
 impl Run<'_, '_> {
     /// Archives and signs the record's build directory, which is what `surveyed` says, and stages the result.
@@ -56,7 +56,7 @@ impl Run<'_, '_> {
             archived => archived?,
         };
         let stages = archived.stages.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        manager.log.note(subject, "times", &format!("processor time/time at work of {stages}"));
+        manager.log.note(subject, TIMES, &format!("processor time/time at work of {stages}"));
         tracing::info!("{}: {stages}", crate::foreign::escape(&work.record.name));
         for warning in &archived.warnings {
             tracing::warn!("{}: {warning}", crate::foreign::escape(&work.record.name));
