@@ -71,7 +71,10 @@ fn while_a_site_rests_no_run_connects_and_none_says_a_word_and_a_check_ends_it()
     let words = "nothing, site bench is left alone until 20";
     assert!(plan.lines().any(|line| line.starts_with("sent (") && line.contains(words)), "{plan}");
     let why = bench.manage(&["why", "sent"]).expect(0).stdout;
-    assert!(why.contains(words) && why.contains("unblock   upload check"), "{why}");
+    assert!(
+        why.contains(words) && why.contains("unblock   put right what that says, then: upload check"),
+        "{why}"
+    );
     let status = bench.manage(&["status"]).expect(0).stdout;
     let told = "connecting failed 2 times in a row, the last time 20";
     assert!(status.contains("site bench is left alone until 20") && status.contains(told), "{status}");
@@ -138,7 +141,7 @@ fn a_site_that_is_away_delays_no_build_of_another() {
     }
     bench.manage(&["run"]).expect_silence();
     bench.sshd().refuse_client(true);
-    bench.upload(&["run"]).expect(77).complains(&["far-p1", "at site bench", "far-p2", "not tried"]);
+    bench.upload(&["run"]).expect(77).complains(&["far-p1", "at site bench", "far-p2", "2 builds wait"]);
     for name in ["p1", "p2"] {
         assert!(near.join(format!("near/{name}/{name}.tar.gz")).exists(), "{name}");
     }

@@ -61,7 +61,7 @@ fn what_a_directory_can_do_is_told_and_kept() {
     let expected = [
         "ok      site, proof: hashes files, gives back what it was sent",
         "ok      site, resuming: appends, keeps what is behind, writes ahead, cuts files",
-        "ok      site, names: refuses taken names, up to 255 bytes, all characters",
+        "ok      site, names: a rename refuses taken names; names may have up to 255 bytes, all characters",
         "ok      site, files: right size at once, stay, flushed to disk, free space known",
         "ok      site, connections: 8 at once, more were not tried",
         "ok      site, what it can do: kept in the spool",

@@ -41,10 +41,10 @@ fn resuming(abilities: &Abilities) -> String {
 
 fn names(abilities: &Abilities) -> String {
     let renames = match abilities.renames {
-        Renaming::Guarded => "refuses taken names",
-        Renaming::LookedAt => "would overwrite taken names, so we look before",
-        Renaming::Overwritten => "overwrites taken names",
-        Renaming::Impossible => "does not rename",
+        Renaming::Guarded => "a rename refuses taken names",
+        Renaming::LookedAt => "a rename would overwrite taken names, so we look before",
+        Renaming::Overwritten => "a rename overwrites taken names",
+        Renaming::Impossible => "the site does not rename",
     };
     let characters = if abilities.takes_unicode { "all characters" } else { "ASCII only" };
     let cases = match abilities.tells_cases {
@@ -52,7 +52,7 @@ fn names(abilities: &Abilities) -> String {
         Some(true) | None => "",
     };
     let dots = if abilities.takes_dot_names { "" } else { ", none that begin with a dot" };
-    format!("{renames}, up to {} bytes, {characters}{cases}{dots}", abilities.longest_name)
+    format!("{renames}; names may have up to {} bytes, {characters}{cases}{dots}", abilities.longest_name)
 }
 
 fn files(abilities: &Abilities) -> String {

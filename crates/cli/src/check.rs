@@ -20,7 +20,7 @@ use crate::abilities::told;
 use crate::common::Common;
 use crate::failure::Failure;
 use crate::parts::Permission;
-use crate::{output, parts};
+use crate::{amount, output, parts};
 
 /// The results so far.
 #[derive(Debug, Default)]
@@ -48,6 +48,31 @@ impl Checks {
         }
     }
 
+    /// Takes in one result of several things, a line for each of them; of the lines that only people who look for
+    /// something need, as is meant by `is_detail`, how many there are, unless `verbose`.
+    pub fn take_each<T>(
+        &mut self,
+        what: &str,
+        result: Result<(T, Vec<String>), Failure>,
+        is_detail: impl Fn(&str) -> bool,
+        verbose: bool,
+    ) -> Option<T> {
+        let (value, lines) = match result {
+            Ok(found) => found,
+            Err(failure) => return self.take(what, Err(failure)),
+        };
+        let (details, shown): (Vec<String>, Vec<String>) =
+            lines.into_iter().partition(|line| !verbose && is_detail(line));
+        self.lines.extend(shown.iter().map(|line| format!("ok      {what}: {line}")));
+        if !details.is_empty() {
+            self.lines.push(format!(
+                "ok      {what}: {} fields, each as it should be (-v names them)",
+                details.len()
+            ));
+        }
+        Some(value)
+    }
+
     /// Reads the configuration.
     pub fn configuration(&mut self, common: &Common) -> Option<Config> {
         let shown = foreign::path(&common.config).to_string();
@@ -72,7 +97,7 @@ impl Checks {
         self.take("locks", lock.map(|detail| ((), detail)).map_err(Failure::from));
         self.clock("the spool's file system", spool.clock_ahead(context).ok());
         self.take("host name", met(&spool, context));
-        let free = spool.free_space().map(|free| ((), format!("{free} bytes")));
+        let free = spool.free_space().map(|free| ((), amount::bytes(free)));
         self.take("free space in the spool", free.map_err(Failure::from));
         let holder = intraware_core::lock::holder(&spool.manage_lock());
         if let Ok(Some(holder)) = holder {
@@ -150,7 +175,7 @@ impl Checks {
                     self.note(&format!("{called}: runs have left it alone; the next one goes on with it"));
                 }
             }
-            Some((_, outage)) => self.note(&outage.to_string()),
+            Some((_, outage)) => self.note(&outage.told(context.now())),
             None => {}
         }
         is_well
@@ -242,7 +267,7 @@ fn look(site: &dyn Site) -> Result<((), String), SiteError> {
     let mut session = site.connect()?;
     let names = session.list(&RemotePath::base())?.len();
     let space = match session.free_space(&RemotePath::base())? {
-        Some(free) => format!("{free} bytes free"),
+        Some(free) => format!("{} free", amount::bytes(free)),
         None => "free space unknown".to_owned(),
     };
     Ok(((), format!("{}: {}, {names} names in its base, {space}", site.name(), session.peer())))

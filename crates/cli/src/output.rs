@@ -77,6 +77,11 @@ pub fn is_terminal() -> bool {
     io::stdout().is_terminal()
 }
 
+/// Returns whether the same person sees standard error as well.
+pub fn is_heard() -> bool {
+    io::stderr().is_terminal()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

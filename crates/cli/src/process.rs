@@ -2,7 +2,8 @@
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use intraware_core::exit;
 use intraware_core::foreign;
@@ -50,8 +51,16 @@ fn harden() {
     let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
 }
 
+static START: OnceLock<Instant> = OnceLock::new();
+
+/// Returns for how long this process has been at work.
+pub fn age() -> Duration {
+    START.get().map_or(Duration::ZERO, Instant::elapsed)
+}
+
 /// Starts logging to standard error. Called once, before anything else happens.
 pub fn start_logging(common: &Common) {
+    START.get_or_init(Instant::now);
     let level = match (common.quiet, common.verbose) {
         (true, _) => "error",
         (false, 0) => "warn",

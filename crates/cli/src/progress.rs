@@ -12,6 +12,7 @@ pub struct Bars(Mutex<Option<Bar>>);
 
 struct Bar {
     bar: ProgressBar,
+    things: String,
     total: Amount,
 }
 
@@ -29,24 +30,24 @@ impl Bars {
 const TEMPLATE: &str = "{prefix} {wide_bar} {bytes}/{total_bytes}{msg} {bytes_per_sec} {eta}";
 
 impl Bar {
-    fn new(what: &str, total: Amount) -> Self {
+    fn new(what: &str, things: &str, total: Amount) -> Self {
         let style = ProgressStyle::with_template(TEMPLATE).unwrap_or_else(|_| ProgressStyle::default_bar());
         let bar = ProgressBar::new(total.bytes).with_style(style).with_prefix(foreign::escape(what));
-        Self { bar, total }
+        Self { bar, things: things.to_owned(), total }
     }
 
     fn set(&self, done: Amount) {
-        // One file needs no count.
+        // One needs no count.
         if self.total.files > 1 {
-            self.bar.set_message(format!(" {}/{} files", done.files, self.total.files));
+            self.bar.set_message(format!(" {}/{} {}", done.files, self.total.files, self.things));
         }
         self.bar.set_position(done.bytes);
     }
 }
 
 impl Progress for Bars {
-    fn begin(&self, what: &str, total: Amount) {
-        self.with(|bar| *bar = Some(Bar::new(what, total)));
+    fn begin(&self, what: &str, things: &str, total: Amount) {
+        self.with(|bar| *bar = Some(Bar::new(what, things, total)));
     }
 
     fn advance(&self, done: Amount) {

@@ -3,7 +3,7 @@
 //! To standard output: a summary if a person looks at it, JSON if asked for, and nothing otherwise. To standard error:
 //! what failed, so that mail from cron means something.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use intraware_core::exit::{self, Fault};
 use intraware_core::foreign::escape;
@@ -13,15 +13,14 @@ use intraware_core::txlog::TxLog;
 use jiff::Timestamp;
 
 use crate::failure::Failure;
-use crate::{output, said, table};
+use crate::{output, process, said, table};
 
-/// How many builds are named of those that were not tried for one reason.
+/// How many builds are named of those that wait for one thing.
 const SHOWN: usize = 8;
 
 /// Prints what became of each build.
 pub fn print(outcomes: &[Outcome], json: bool) -> Result<(), Failure> {
-    let mut not_tried: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-    let mut said = BTreeSet::new();
+    let mut causes: Vec<Cause<'_>> = Vec::new();
     for outcome in outcomes {
         let name = escape(&outcome.name);
         match &outcome.end {
@@ -32,22 +31,15 @@ pub fn print(outcomes: &[Outcome], json: bool) -> Result<(), Failure> {
             End::Lags { reason } => {
                 said::of(outcome, || tracing::warn!("{name} ({}): {reason}", outcome.record));
             }
-            End::Failed { reason, .. } => {
+            // What is a build's own fault is said of it alone.
+            End::Failed { fault: Fault::Build, reason } => {
                 said::of(outcome, || tracing::error!("{name} ({}): {reason}", outcome.record));
-                said.insert(reason.as_str());
             }
-            End::NotTried { reason, .. } => {
-                not_tried.entry(reason).or_default().push(format!("{name} ({})", outcome.record));
-            }
+            End::Failed { reason, .. } => Cause::add(&mut causes, reason, outcome, true),
+            End::NotTried { reason, .. } => Cause::add(&mut causes, reason, outcome, false),
         }
     }
-    // One reason for all of them, so one line, and not even that again.
-    for (reason, builds) in not_tried {
-        let more = builds.len().saturating_sub(SHOWN);
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        let reason = if said.contains(reason) { "for the reason above" } else { reason };
-        tracing::warn!("{}{more}: not tried: {reason}", builds[..builds.len().min(SHOWN)].join(", "));
-    }
+    causes.iter().for_each(Cause::say);
     if json {
         return output::json(&outcomes);
     }
@@ -57,17 +49,69 @@ pub fn print(outcomes: &[Outcome], json: bool) -> Result<(), Failure> {
     if outcomes.is_empty() {
         return output::text("nothing to do");
     }
+    // What was said above is not said again.
+    let once = |reason: &str| if output::is_heard() { "see above".to_owned() } else { reason.to_owned() };
     let row = |outcome: &Outcome| {
         let (result, detail) = match &outcome.end {
             End::Done => ("ok", outcome.done.join("; ")),
             End::Yielded { reason } => ("next run", reason.clone()),
-            End::Lags { reason } => ("a site lags", reason.clone()),
-            End::Failed { reason, .. } => ("failed", reason.clone()),
-            End::NotTried { reason, .. } => ("not tried", reason.clone()),
+            End::Lags { reason } => ("a site lags", once(reason)),
+            End::Failed { reason, .. } => ("failed", once(reason)),
+            End::NotTried { reason, .. } => ("not tried", once(reason)),
         };
         vec![escape(&outcome.name), outcome.record.to_string(), result.to_owned(), detail]
     };
-    output::text(table::columns(&["BUILD", "RECORD", "RESULT", "DETAIL"], outcomes.iter().map(row).collect()))
+    let header = ["BUILD", "RECORD", "RESULT", "DETAIL"];
+    let table = table::sparing(&header, outcomes.iter().map(row).collect(), &["RECORD"]);
+    output::text(table + &total(outcomes, process::age()))
+}
+
+/// Returns the last line of the summary.
+fn total(outcomes: &[Outcome], time: Duration) -> String {
+    let is_ok = |outcome: &&Outcome| match outcome.end {
+        End::Done | End::Lags { .. } => true,
+        End::Yielded { .. } | End::Failed { .. } | End::NotTried { .. } => false,
+    };
+    let (all, ok) = (outcomes.len(), outcomes.iter().filter(is_ok).count());
+    let builds = if all == 1 { "build" } else { "builds" };
+    let rest = if ok == all { String::new() } else { format!(", {} not", all - ok) };
+    format!("{all} {builds} in {:.1} s: {ok} ok{rest}", time.as_secs_f64())
+}
+
+/// One reason, and the builds that it stops.
+struct Cause<'o> {
+    reason: &'o str,
+    outcomes: Vec<&'o Outcome>,
+    /// It was met, and not only heard of.
+    is_met: bool,
+}
+
+impl<'o> Cause<'o> {
+    fn add(causes: &mut Vec<Self>, reason: &'o str, outcome: &'o Outcome, is_met: bool) {
+        match causes.iter_mut().find(|cause| cause.reason == reason) {
+            Some(cause) => {
+                cause.outcomes.push(outcome);
+                cause.is_met |= is_met;
+            }
+            None => causes.push(Self { reason, outcomes: vec![outcome], is_met }),
+        }
+    }
+
+    /// Says it in one line.
+    fn say(&self) {
+        let Self { reason, outcomes, is_met } = self;
+        let named = |outcome: &&Outcome| format!("{} ({})", escape(&outcome.name), outcome.record);
+        let names: Vec<String> = outcomes.iter().take(SHOWN).map(named).collect();
+        let more = outcomes.len().saturating_sub(SHOWN);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let names = names.join(", ") + &more;
+        match outcomes[..] {
+            [only] if *is_met => said::of(only, || tracing::error!("{names}: {reason}")),
+            [only] => said::of(only, || tracing::warn!("{names}: not tried: {reason}")),
+            _ if *is_met => tracing::error!("{reason}; {} builds wait: {names}", outcomes.len()),
+            _ => tracing::warn!("{names}: not tried: {reason}"),
+        }
+    }
 }
 
 /// Warns of a lock that is held for hours.

@@ -7,6 +7,7 @@
 pub mod apply;
 mod failures;
 pub mod gather;
+pub mod hindrance;
 pub mod overview;
 pub mod plan;
 mod show;
@@ -16,6 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::Serialize;
 
+use self::hindrance::Hindrance;
 use crate::clock::Doubt;
 use crate::deliver::Strength;
 use crate::exit::Fault;
@@ -33,6 +35,8 @@ pub struct Snapshot {
     pub records: Vec<Record>,
     /// Those of them that the configured selection takes; a record outside of it is not touched.
     pub selected: BTreeSet<RecordId>,
+    /// Why the selection does not take a record that was asked for by name and would be due.
+    pub left_out: BTreeMap<RecordId, String>,
     /// Those asked for by name, if any were: then the others are only looked at for what they are in the way of.
     pub named: Option<BTreeSet<RecordId>>,
     /// Why there may be more records than these, if so: then the absence of one means nothing.
@@ -148,6 +152,8 @@ pub struct BuildPlan {
     pub steps: Vec<Step>,
     /// Why nothing more is done, if so.
     pub rest: Option<Rest>,
+    /// What stands in the way of it, as far as is known; it is tried all the same.
+    pub hindrances: Vec<Hindrance>,
 }
 
 /// One thing that will be done for a build.
@@ -288,7 +294,10 @@ pub enum Rest {
     /// The record has a status that is none of the configured ones.
     UnknownStatus,
     /// The configured selection does not take the record: its build type, its path, or another field.
-    NotSelected,
+    NotSelected {
+        /// By which rule.
+        reason: String,
+    },
     /// The last try failed, and the pause is not over.
     NotDue {
         /// When it is.

@@ -84,8 +84,8 @@ impl Stop {
 
 /// Shows people how far a long step has come. Nothing depends on it.
 pub trait Progress: Send + Sync {
-    /// A step over so much begins.
-    fn begin(&self, what: &str, total: Amount);
+    /// A step over so much begins: of so many `things` that are not bytes, as files.
+    fn begin(&self, what: &str, things: &str, total: Amount);
     /// That much of the step is done.
     fn advance(&self, done: Amount);
     /// The step has ended, well or badly.
@@ -95,7 +95,7 @@ pub trait Progress: Send + Sync {
 /// How much there is to do, or has been done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Amount {
-    /// Regular files, by their names.
+    /// Regular files, by their names, or what else is counted.
     pub files: u64,
     /// Bytes in them.
     pub bytes: u64,
@@ -106,7 +106,7 @@ pub struct Amount {
 pub struct NoProgress;
 
 impl Progress for NoProgress {
-    fn begin(&self, _what: &str, _total: Amount) {}
+    fn begin(&self, _what: &str, _things: &str, _total: Amount) {}
     fn advance(&self, _done: Amount) {}
     fn end(&self) {}
 }

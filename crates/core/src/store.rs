@@ -38,6 +38,9 @@ pub trait RecordStore {
     /// Reads the records whose id or name is exactly `word`, whatever their status.
     fn find(&mut self, word: &str) -> Result<Vec<Record>, StoreError>;
 
+    /// Returns why [`Self::select`] leaves out this record, whose status is one that is due.
+    fn why_left_out(&mut self, record: &Record) -> Result<String, StoreError>;
+
     /// Makes `change` to `record`, if it still is as it was read, and returns the new revision.
     fn write(&mut self, record: &Record, change: &Change) -> Result<Revision, WriteError>;
 
@@ -54,6 +57,9 @@ pub trait RecordStore {
     /// Returns how far this host's clock was ahead of the store's server's when that answered last, if it tells the time.
     fn clock_ahead(&self) -> Option<SignedDuration>;
 }
+
+/// Why a record is left out that a look at it says nothing about.
+const CHANGED: &str = "it was changed while this looked; ask again";
 
 /// The outcome of a selection.
 #[derive(Debug)]

@@ -67,6 +67,11 @@ impl Streak {
         })
     }
 
+    /// Returns when the first of the failures came that are remembered.
+    pub fn since(&self) -> Option<Timestamp> {
+        self.0.iter().map(|kind| kind.since).min()
+    }
+
     /// Returns whether nothing has failed.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -128,7 +133,7 @@ impl fmt::Display for Lasting {
         let Self { count, since, concern, .. } = self;
         write!(
             f,
-            "the same has happened {count} times since {since:.0}, so it does not pass by itself; {}",
+            "the same has happened {count} times since {since:.0}, so it does not pass by itself, and needs a person: {}",
             concern.advice()
         )
     }

@@ -20,7 +20,7 @@ const EXAMPLES: &str = "\
 EXAMPLES:
   manage                       one pass over all builds, as cron does
   manage --dry-run             show for every build what would be done and why
-  manage run --build p7        prepare or confirm the build p7 now
+  manage run p7                prepare or confirm the build p7 now
   manage why p7                show where p7 is, what it waits for, what would unblock it
   manage hold p7 --reason 'wrong licence file'
 ";
@@ -41,7 +41,7 @@ struct Cli {
 enum Command {
     /// Make one pass over all builds, or over those named (what no subcommand means)
     #[command(after_help = EXIT_STATUS)]
-    Run(run::Arguments),
+    Run(run::Named),
     /// Show every build: record, spool, delivery, last error, next try, and who holds the lock
     #[command(after_help = EXIT_STATUS)]
     Status(status::Arguments),
@@ -86,6 +86,9 @@ enum Command {
         /// The shell
         shell: ShellName,
     },
+    /// Print the names of builds in the spool, for completions
+    #[command(hide = true)]
+    Names,
     /// Print the manual page, as roff
     Man,
 }
@@ -104,7 +107,7 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
     }
     match command {
         None => run::run(&common, &pass),
-        Some(Command::Run(arguments)) => run::run(&common, &arguments),
+        Some(Command::Run(named)) => run::run(&common, &named.into()),
         Some(Command::Status(arguments)) => status::run(&common, &arguments),
         Some(Command::Why(arguments)) => why::run(&common, &arguments),
         Some(Command::Check) => check::run(&common),
@@ -122,6 +125,7 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
         }
         Some(Command::Fragment(arguments)) => fragment::run(&common, &arguments),
         Some(Command::Completions { shell }) => pages::completions(Cli::command(), shell).map(|()| exit::OK),
+        Some(Command::Names) => pages::names(&common),
         Some(Command::Man) => pages::man(Cli::command()).map(|()| exit::OK),
     }
 }

@@ -15,6 +15,7 @@ use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 
 use crate::error::{Error, Kind};
 use crate::secret::Secret;
+use crate::shown::shown;
 use crate::time;
 
 /// Longest body that is read: a page of 2,000 wide records is a few MiB.
@@ -115,7 +116,7 @@ impl Http {
                 build(call, credential, form.expose()).and_then(|request| self.agent.run(request))
             }
         };
-        let mut response = answered.map_err(|error| failure(call.doing, error, false))?;
+        let mut response = answered.map_err(|error| failure(call, error, false))?;
         let status = response.status().as_u16();
         let text = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
         let retry_after =
@@ -127,7 +128,7 @@ impl Http {
             .with_config()
             .limit(MAX_BODY)
             .read_to_vec()
-            .map_err(|error| failure(call.doing, error, true))
+            .map_err(|error| failure(call, error, true))
             // The status of a refusal or of a write says it all; their bodies may be lost.
             .or_else(|failure| if status == 204 || status >= 400 { Ok(Vec::new()) } else { Err(failure) })?;
         Ok(Answer { status, body, retry_after, limit_info, date })
@@ -182,7 +183,7 @@ fn build<B>(call: &Call<'_>, credential: &Credential<'_>, body: B) -> Result<Req
 }
 
 /// Tells from an error of the transport whether the request can have arrived.
-fn failure(doing: &str, error: ureq::Error, answered: bool) -> Failure {
+fn failure(call: &Call<'_>, error: ureq::Error, answered: bool) -> Failure {
     use ureq::Error as E;
     let (kind, what, maybe_done) = match &error {
         E::BadUri(_) | E::Http(_) | E::RequireHttpsOnly(_) => {
@@ -212,7 +213,15 @@ fn failure(doing: &str, error: ureq::Error, answered: bool) -> Failure {
         }
         _ => (Kind::Interrupted, "the answer is not HTTP or ended too early", true),
     };
-    Failure { error: Error::new(kind, doing, what).caused(error), maybe_done }
+    let what = format!("Salesforce at {}: {what}", host(&call.url));
+    Failure { error: Error::new(kind, call.doing, what).caused(error), maybe_done }
+}
+
+/// Returns the host of a URL, with its port if it names one.
+fn host(url: &str) -> String {
+    let uri: Option<Uri> = url.parse().ok();
+    let host = uri.as_ref().and_then(Uri::authority).map(|authority| authority.as_str());
+    shown(host.unwrap_or("an unknown address"))
 }
 
 /// Returns the public authorities and those in `pem`.

@@ -15,7 +15,7 @@ const EXAMPLES: &str = "\
 EXAMPLES:
   upload                       deliver all that waits, as cron does
   upload --dry-run             show what would be delivered, and why not the rest
-  upload --job p7              deliver the build p7 now, whatever failed before
+  upload run p7                deliver the build p7 now, whatever failed before
   upload status                show what waits, who is at work on it, what failed
   upload send a.pkg.tar.gz     send a package to the tupkg server that ~/.tupkg names
   upload serve                 be such a server
@@ -37,7 +37,7 @@ struct Cli {
 enum Command {
     /// Deliver waiting payloads once (what no subcommand means)
     #[command(after_help = EXIT_STATUS)]
-    Run(commands::run::Arguments),
+    Run(commands::run::Named),
     /// Show the jobs in the upload area: age, size, who is at work on them, what failed
     #[command(after_help = EXIT_STATUS)]
     Status(commands::status::Arguments),
@@ -55,6 +55,9 @@ enum Command {
         /// The shell
         shell: ShellName,
     },
+    /// Print the names of builds in the spool, for completions
+    #[command(hide = true)]
+    Names,
     /// Print the manual page, as roff
     Man,
 }
@@ -82,12 +85,13 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
     }
     match command {
         None => commands::run::run(&common, &run),
-        Some(Command::Run(arguments)) => commands::run::run(&common, &arguments),
+        Some(Command::Run(named)) => commands::run::run(&common, &named.into()),
         Some(Command::Status(arguments)) => commands::status::run(&common, &arguments),
         Some(Command::Check) => commands::check::run(&common),
         Some(Command::Send(arguments)) => commands::send::run(&common, &arguments),
         Some(Command::Serve(arguments)) => commands::serve::run(&common, arguments),
         Some(Command::Completions { shell }) => pages::completions(Cli::command(), shell).map(|()| exit::OK),
+        Some(Command::Names) => pages::names(&common),
         Some(Command::Man) => pages::man(Cli::command()).map(|()| exit::OK),
     }
 }

@@ -171,7 +171,7 @@ fn the_request_limit_ends_all_calls_of_the_run_and_no_upload() {
     let before = requests(&bench, "");
     bench.salesforce().inject(Fault::RequestLimit, On::Update, 0, ALWAYS);
     let run = bench.manage(&["run"]).expect(75);
-    run.complains(&["REQUEST_LIMIT_EXCEEDED", "p1", "p2", "not tried"]);
+    run.complains(&["REQUEST_LIMIT_EXCEEDED", "p1", "p2", "2 builds wait"]);
     assert_eq!(requests(&bench, "") - before, 2, "one query, one refused update");
     assert_eq!(status(&bench), ["", "", "In Process"]);
     assert_eq!(bench.spool_listing().counts(), [1, 1, 0, 0, 0], "what was archived is kept");

@@ -14,7 +14,7 @@ impl Rest {
             | Self::Completed
             | Self::Lagging { .. }
             | Self::UnknownStatus
-            | Self::NotSelected
+            | Self::NotSelected { .. }
             | Self::NotDue { .. }
             | Self::Waiting { .. }
             | Self::SiteRests { .. }
@@ -38,7 +38,7 @@ impl Rest {
             | Self::Completed
             | Self::Lagging { .. }
             | Self::UnknownStatus
-            | Self::NotSelected
+            | Self::NotSelected { .. }
             | Self::NotDue { .. }
             | Self::Waiting { .. }
             | Self::ClockInDoubt

@@ -145,6 +145,10 @@ fn read_records(
         }
         for record in found {
             seen.named.get_or_insert_default().insert(record.id.clone());
+            let is_due = matches!(record.status, Status::Empty | Status::Error | Status::InProcess);
+            if is_due && !seen.selected.contains(&record.id) && seen.incomplete.is_none() {
+                seen.left_out.insert(record.id.clone(), store.why_left_out(&record)?);
+            }
             if seen.records.iter().all(|known| known.id != record.id) {
                 seen.records.push(record);
             }

@@ -61,6 +61,8 @@ pub struct Line {
     pub last_error: Option<String>,
     /// Which sites lag with it, if some may and do.
     pub lagging: Names,
+    /// Which sites it waits for, because they could not be connected to.
+    pub waits_for: Vec<String>,
     /// When it is tried again, if it waits for that.
     pub next_try: Option<Timestamp>,
     /// Why an operator holds it, if one does.
@@ -108,12 +110,7 @@ pub fn overview(
     Ok(Overview {
         builds,
         manage_lock: lock::holder(&spool.manage_lock()).ok().flatten(),
-        // What no run believes is not shown.
-        outages: seen
-            .outages
-            .into_values()
-            .filter(|outage| outage.pause().end(now) == outage.next_try)
-            .collect(),
+        outages: seen.outages.into_values().filter(|outage| outage.is_believed(now)).collect(),
         misfits: seen.misfits.into_values().filter(|misfit| misfit.is_believed(now)).collect(),
         unread: spool.unread().filter(|unread| unread.lasting().is_some()),
         fault: seen.incomplete.as_ref().map(|(fault, _)| *fault),
@@ -163,8 +160,30 @@ fn line(
             Some(job) if job.room == Room::Sent && job.has_payload => roles.lagging(job),
             _ => Names::default(),
         },
+        waits_for: job.map_or_else(Vec::new, |job| waits_for(job, record, seen, roles, now)),
         next_try: own.map(Retry::pause).or(attempts.map(Attempts::pause)).map(|pause| pause.end(now)),
         hold: seen.holds.get(id).map(|hold| hold.reason.clone()),
         holder: seen.busy.get(id).cloned(),
     }
+}
+
+/// Returns the sites that a job waits for, because they could not be connected to.
+fn waits_for(
+    job: &Job,
+    record: Option<&Record>,
+    seen: &Snapshot,
+    roles: &Roles,
+    now: Timestamp,
+) -> Vec<String> {
+    let is_due = match record.map(|record| &record.status) {
+        Some(Status::Empty | Status::Error | Status::InProcess) => true,
+        // The record could not be read.
+        None => true,
+        Some(Status::Completed | Status::DoNotRelease | Status::Other(_)) => false,
+    };
+    if !is_due || !job.has_payload || job.room == Room::Parked {
+        return Vec::new();
+    }
+    let is_away = |site: &&str| seen.outages.get(*site).is_some_and(|outage| outage.is_believed(now));
+    roles.required(&job.manifest.place).iter().filter(is_away).map(str::to_owned).collect()
 }

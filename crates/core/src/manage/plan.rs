@@ -64,7 +64,8 @@ pub fn plan(seen: &Snapshot, policy: &Policy, now: Timestamp) -> Plan {
         let jobs = jobs.get(&record.id).map_or(&[][..], Vec::as_slice);
         let case = Case { seen, policy, now, record, jobs, claims: &claims, rival: rivals.get(&record.id) };
         let (steps, rest) = case.decide();
-        builds.push(BuildPlan { record: record.clone(), steps, rest });
+        let hindrances = case.away(&steps, rest.as_ref());
+        builds.push(BuildPlan { record: record.clone(), steps, rest, hindrances });
     }
     builds.sort_by_key(|build| {
         (is_long(build), build.record.priority.unwrap_or(i64::MAX), build.record.id.clone())
@@ -82,6 +83,9 @@ pub fn plan(seen: &Snapshot, policy: &Policy, now: Timestamp) -> Plan {
 fn is_long(build: &BuildPlan) -> bool {
     build.steps.iter().any(|step| matches!(step, Step::Prepare { .. }))
 }
+
+/// What is to be said of a record that is not selected and was not asked for.
+const LEFT_OUT: &str = "its build type, its path, or a field of records.filter";
 
 type Decision = (Vec<Step>, Option<Rest>);
 
@@ -108,7 +112,10 @@ impl Case<'_> {
         if is_due && !self.seen.selected.contains(&self.record.id) {
             return rest(match &self.seen.incomplete {
                 Some((fault, reason)) => Rest::CannotLook { fault: *fault, reason: reason.clone() },
-                None => Rest::NotSelected,
+                None => {
+                    let reason = self.seen.left_out.get(&self.record.id).cloned();
+                    Rest::NotSelected { reason: reason.unwrap_or_else(|| LEFT_OUT.to_owned()) }
+                }
             });
         }
         let (steps, rest) = match &self.record.status {

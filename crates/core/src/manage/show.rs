@@ -31,9 +31,7 @@ impl Display for BuildPlan {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let record = &self.record;
         write!(f, "{} ({}, {}): ", escape(&record.name), record.id, record.status)?;
-        let steps = self.steps.iter().map(Step::to_string);
-        let rest = self.rest.iter().map(Rest::to_string);
-        f.write_str(&steps.chain(rest).collect::<Vec<_>>().join("; "))
+        f.write_str(&self.next().join("; "))
     }
 }
 
@@ -107,9 +105,9 @@ impl Display for Rest {
                 write!(f, "nothing more, it is delivered and released; {sites} may get it until {until:.0}")?;
                 reasons.iter().try_for_each(|reason| write!(f, "; {}", tame(reason)))
             }
-            Self::NotSelected => f.write_str(
-                "nothing, the selection does not take it: its build type, its path, or a field of records.filter",
-            ),
+            Self::NotSelected { reason } => {
+                write!(f, "nothing, the selection does not take it: {}", tame(reason))
+            }
             Self::UnknownStatus => f.write_str("nothing, its status is none of the configured ones"),
             Self::NotDue { next_try, reason } => {
                 write!(f, "nothing before {next_try:.0}, the last try failed: {}", tame(reason))
@@ -124,7 +122,9 @@ impl Display for Rest {
             Self::CannotLook { reason, .. } => {
                 write!(f, "nothing, it cannot be looked at: {}", tame(reason))
             }
-            Self::ClockInDoubt => f.write_str("nothing, this host's clock is not believed, and no signature by it"),
+            Self::ClockInDoubt => {
+                f.write_str("nothing, this host's clock is not believed, and no signature by it")
+            }
             Self::NewerFormat { reason } => {
                 write!(f, "nothing, update this program first: {}", tame(reason))
             }

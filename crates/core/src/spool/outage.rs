@@ -54,13 +54,45 @@ impl Outage {
     }
 }
 
+impl Outage {
+    /// Returns whether its pause is one that can be. What no run believes is not shown.
+    pub fn is_believed(&self, now: Timestamp) -> bool {
+        self.pause().end(now) == self.next_try
+    }
+
+    /// Returns what is to be said about it at `now`, when the pause may be over.
+    pub fn told(&self, now: Timestamp) -> String {
+        match self.pause().is_on(now) {
+            true => self.to_string(),
+            false if self.count <= 1 => self.to_string(),
+            false => self.unpaused("the next run tries again"),
+        }
+    }
+
+    /// Returns what is to be said while it costs no pause.
+    fn unpaused(&self, what_next: &str) -> String {
+        format!(
+            "site {} cannot be reached since {:.0}, as seen on {}; {what_next}: {}",
+            escape(&self.site),
+            self.streak.since().unwrap_or(self.at),
+            escape(&self.host),
+            tame(Lasting::tell(self.lasting(), &self.error))
+        )
+    }
+}
+
 impl fmt::Display for Outage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { site, count, next_try, at, host, error, .. } = self;
-        let times = if *count == 1 { "once".to_owned() } else { format!("{count} times in a row") };
+        // The first failure costs no pause.
+        if *count <= 1 {
+            return f
+                .write_str(&self.unpaused("each run tries again, from the second failure on after pauses"));
+        }
         write!(
             f,
-            "site {} is left alone until {next_try:.0}: connecting failed {times}, the last time {at:.0} on {}: {}",
+            "site {} is left alone until {next_try:.0}: connecting failed {count} times in a row, the last time {at:.0} on \
+             {}: {}",
             escape(site),
             escape(host),
             tame(Lasting::tell(self.lasting(), error))

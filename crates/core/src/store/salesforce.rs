@@ -31,7 +31,7 @@ use jiff::{SignedDuration, Timestamp};
 use rsforce::{Client, Clock, Condition, Kind, Literal, Name, Object, Query, Row};
 
 use super::values::Values;
-use super::{RecordStore, Selected, StoreError, Usage, WriteError, WriteRefusal};
+use super::{CHANGED, RecordStore, Selected, StoreError, Usage, WriteError, WriteRefusal};
 use crate::exit::Fault;
 use crate::foreign::escape;
 use crate::record::{Change, Record, RecordId, Revision, Status};
@@ -143,7 +143,16 @@ impl SalesforceStore {
         let name = Name::new(&self.settings.object).map_err(|error| {
             StoreError::new(Fault::Configuration, format!("records.salesforce.object: {error}"))
         })?;
-        let object: Object = self.ask(|client| client.describe(&name))?;
+        let object: Object = match self.call(|client| client.describe(&name))? {
+            Ok(object) => object,
+            Err(error) => {
+                // Where there is no such version, nothing is found.
+                if matches!(error.kind(), Kind::NotFound | Kind::NoSuchType | Kind::VersionGone) {
+                    self.check_version()?;
+                }
+                return Err(store_error(&error));
+            }
+        };
         let (description, findings) = Description::new(&self.settings, &self.values, &object);
         let Some(description) = description else {
             let message = format!(
@@ -155,6 +164,22 @@ impl SalesforceStore {
         self.cache.save(&self.settings, &object, self.clock.now(), self.clock.random());
         self.description = Some(description.clone());
         Ok((description, findings))
+    }
+
+    /// Fails if the organisation does not offer the configured version of its interface.
+    fn check_version(&mut self) -> Result<(), StoreError> {
+        let versions = self.ask(Client::versions)?;
+        let wanted = &self.settings.api_version;
+        if versions.iter().any(|version| version.version == *wanted) {
+            return Ok(());
+        }
+        let message = format!(
+            "this organisation has no API version {}; set records.salesforce.api_version to one from {} to {}",
+            escape(wanted),
+            versions.first().map_or_else(String::new, |version| escape(&version.version)),
+            versions.last().map_or_else(String::new, |version| escape(&version.version)),
+        );
+        Err(StoreError::new(Fault::Configuration, message))
     }
 
     /// Reads the records that fulfil `filter`, each once.
@@ -254,6 +279,14 @@ impl Description {
     }
 }
 
+/// Returns the field that a condition of the filter compares.
+fn compared(condition: &Condition) -> Option<&Name> {
+    match condition {
+        Condition::Is(name, _) | Condition::IsNot(name, _) | Condition::In(name, _) => Some(name),
+        Condition::All(_) | Condition::Any(_) => None,
+    }
+}
+
 impl RecordStore for SalesforceStore {
     fn select(&mut self) -> Result<Selected, StoreError> {
         let names = self.description()?;
@@ -302,6 +335,25 @@ impl RecordStore for SalesforceStore {
         }
     }
 
+    fn why_left_out(&mut self, record: &Record) -> Result<String, StoreError> {
+        if let Some(reason) = self.values.why_left_out(record) {
+            return Ok(reason);
+        }
+        let names = self.description()?;
+        let fields: Vec<Name> = names.filter.iter().filter_map(compared).cloned().collect();
+        if fields.is_empty() {
+            return Ok(CHANGED.to_owned());
+        }
+        let row = self.ask(|client| client.get(&names.object, record.id.as_str(), &fields))?;
+        let differs = |(name, wanted): &&(String, String)| !row::is(&row, name, wanted);
+        let told = self.settings.filter.iter().filter(differs).map(|(name, wanted)| {
+            let (field, is) = (escape(name), row::told(&row, name));
+            format!("its {field} is {is}, and records.filter takes \"{}\"", escape(wanted))
+        });
+        let told = told.collect::<Vec<_>>().join("; ");
+        Ok(if told.is_empty() { CHANGED.to_owned() } else { told })
+    }
+
     fn write(&mut self, record: &Record, change: &Change) -> Result<Revision, WriteError> {
         let refused = |refusal| Err(WriteError::Refused { id: record.id.clone(), refusal });
         if !change.is_legal_from(&record.status) {
@@ -330,18 +382,8 @@ impl RecordStore for SalesforceStore {
         let who = if username.is_empty() { client_id } else { username };
         let mut lines =
             vec![format!("login at {} as {}: accepted", escape(&self.settings.login_url), escape(who))];
-        let versions = self.ask(Client::versions)?;
-        let wanted = &self.settings.api_version;
-        if !versions.iter().any(|version| version.version == *wanted) {
-            let message = format!(
-                "this organisation has no API version {}; set records.salesforce.api_version to one from {} to {}",
-                escape(wanted),
-                versions.first().map_or_else(String::new, |version| escape(&version.version)),
-                versions.last().map_or_else(String::new, |version| escape(&version.version)),
-            );
-            return Err(StoreError::new(Fault::Configuration, message));
-        }
-        lines.push(format!("API version {}: offered", escape(wanted)));
+        self.check_version()?;
+        lines.push(format!("API version {}: offered", escape(&self.settings.api_version)));
         let (_, findings) = self.describe()?;
         lines.extend(findings.lines);
         if let Some(usage) = self.usage() {

@@ -21,7 +21,7 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension as _, ToSql, Transaction
 
 pub use self::by_hand::{ByHandError, NewRecord, StatusByHand};
 use super::values::Values;
-use super::{RecordStore, Selected, StoreError, Usage, WriteError, WriteRefusal};
+use super::{CHANGED, RecordStore, Selected, StoreError, Usage, WriteError, WriteRefusal};
 use crate::exit::Fault;
 use crate::foreign;
 use crate::record::{Change, Record, RecordId, Revision, Status};
@@ -129,6 +129,10 @@ impl RecordStore for SqliteStore {
     fn find(&mut self, word: &str) -> Result<Vec<Record>, StoreError> {
         let key = word.parse().ok().and_then(|id| row::key(&id));
         self.query("WHERE name = ?1 OR id = ?2 ORDER BY id", &[&word, &key])?.into_iter().collect()
+    }
+
+    fn why_left_out(&mut self, record: &Record) -> Result<String, StoreError> {
+        Ok(self.values.why_left_out(record).unwrap_or_else(|| CHANGED.to_owned()))
     }
 
     fn write(&mut self, record: &Record, change: &Change) -> Result<Revision, WriteError> {

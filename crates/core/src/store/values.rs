@@ -5,7 +5,8 @@
 //! Salesforce finds `completed` where `Completed` was asked for, and a status in another letter
 //! case is somebody else's word, not ours.
 
-use crate::record::Status;
+use crate::foreign::escape;
+use crate::record::{Record, Status};
 
 /// The words of the status field, the association field and the build type field.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -48,6 +49,23 @@ impl Values {
             Status::Completed => Some(&self.completed),
             Status::DoNotRelease => Some(&self.do_not_release),
             Status::Other(word) => Some(word),
+        }
+    }
+
+    /// Returns why a record is not selected, as far as it tells itself.
+    pub fn why_left_out(&self, record: &Record) -> Option<String> {
+        let taken = self.build_type.iter().map(|word| format!("\"{}\"", escape(word)));
+        let taken = taken.collect::<Vec<_>>().join(", ");
+        match &record.build_type {
+            None => Some(format!("it has no build type, and records.values.build_type takes {taken}")),
+            Some(kind) if !self.build_type.contains(kind) => Some(format!(
+                "its build type is \"{}\", and records.values.build_type takes {taken}",
+                escape(kind)
+            )),
+            Some(_) if record.build_path.as_ref().is_none_or(String::is_empty) => {
+                Some("it has no build path".to_owned())
+            }
+            Some(_) => None,
         }
     }
 

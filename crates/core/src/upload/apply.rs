@@ -50,7 +50,7 @@ pub struct Uploader<'a> {
 pub fn apply(uploader: &Uploader<'_>, plan: Plan) -> Vec<Outcome> {
     let mut outcomes = Vec::new();
     let mut queue = VecDeque::new();
-    for (index, JobPlan { job, verdict }) in plan.jobs.into_iter().enumerate() {
+    for (index, JobPlan { job, verdict, away: _ }) in plan.jobs.into_iter().enumerate() {
         match verdict {
             Verdict::Deliver { to, then } => {
                 let (sites, then) = (uploader.indices(&to), uploader.indices(&then));
@@ -158,10 +158,10 @@ impl<'a> Tally<'a> {
     fn begin(context: &'a RunContext, tasks: &VecDeque<Task>) -> Self {
         let what = match tasks.front() {
             Some(task) if tasks.len() == 1 => task.job.manifest.place.payload_name().to_owned(),
-            _ => format!("{} payloads", tasks.len()),
+            _ => "upload".to_owned(),
         };
         let bytes = tasks.iter().map(|task| task.job.manifest.digests.size * task.sites.len() as u64).sum();
-        context.progress.begin(&what, Amount { files: tasks.len() as u64, bytes });
+        context.progress.begin(&what, "payloads", Amount { files: tasks.len() as u64, bytes });
         Self { progress: context.progress.as_ref(), done: Mutex::default() }
     }
 

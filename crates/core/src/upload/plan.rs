@@ -27,6 +27,8 @@ pub struct JobPlan {
     pub job: Job,
     /// What will be done.
     pub verdict: Verdict,
+    /// A site that it goes to and that could not be connected to; that is tried again.
+    pub away: Option<String>,
 }
 
 /// What an upload does with a job.
@@ -103,7 +105,12 @@ pub fn plan(seen: Snapshot, roles: &Roles, wanted: &[String], now: Timestamp) ->
         } else {
             Verdict::Deliver { to, then: roles.optional(&job.manifest.place) }
         };
-        JobPlan { job, verdict }
+        let mut away = None;
+        if let Verdict::Deliver { to, .. } = &verdict {
+            let known = to.iter().filter_map(|site| outages.get(site));
+            away = known.filter(|outage| outage.is_believed(now)).map(|outage| outage.told(now)).next();
+        }
+        JobPlan { job, verdict, away }
     };
     let judge_lagging = |job: Job| {
         let verdict = if let Some(hold) = holds.get(&job.id.record) {
@@ -122,7 +129,7 @@ pub fn plan(seen: Snapshot, roles: &Roles, wanted: &[String], now: Timestamp) ->
                 false => Verdict::CatchUp { to },
             }
         };
-        JobPlan { job, verdict }
+        JobPlan { job, verdict, away: None }
     };
     let mut jobs: Vec<JobPlan> = jobs.into_iter().filter(is_wanted).map(judge).collect();
     jobs.extend(lagging.into_iter().filter(is_wanted).map(judge_lagging));
@@ -216,7 +223,10 @@ impl fmt::Display for JobPlan {
                     write!(f, " to {to}")?;
                 }
                 tell_desks(f, to, &manifest.place)?;
-                if then.is_empty() { Ok(()) } else { write!(f, ", and then to {then}") }
+                if !then.is_empty() {
+                    write!(f, ", and then to {then}")?;
+                }
+                self.away.iter().try_for_each(|away| write!(f, "; {}", tame(away)))
             }
             Verdict::CatchUp { to } => {
                 write!(f, "deliver {} bytes as {} to {to} as well", manifest.digests.size, manifest.place)?;

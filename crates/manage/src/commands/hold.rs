@@ -3,7 +3,7 @@
 //! The hold is a note in the spool, so it also stops `upload`, which knows no records, and works while the record store
 //! is away. It leaves the record as it is: Do Not Release is a word of people to the whole company.
 
-use clap::Args;
+use clap::{Args, ValueHint};
 use intraware_cli::common::Common;
 use intraware_cli::failure::Failure;
 use intraware_cli::parts::{self, Permission};
@@ -17,6 +17,7 @@ use super::find;
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// Record id or name
+    #[arg(value_hint = ValueHint::Other)]
     build: String,
 
     /// Why, for those who come across it

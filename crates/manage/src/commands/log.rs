@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use clap::Args;
+use clap::{Args, ValueHint};
 use intraware_cli::common::Common;
 use intraware_cli::failure::Failure;
 use intraware_cli::parts::{self, Permission};
@@ -19,7 +19,7 @@ use super::find;
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// Only lines about this build (record id or name)
-    #[arg(long, alias = "record", value_name = "ID|NAME")]
+    #[arg(long, alias = "record", value_name = "ID|NAME", value_hint = ValueHint::Other)]
     build: Option<String>,
 
     /// Only lines of this run

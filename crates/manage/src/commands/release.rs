@@ -1,6 +1,6 @@
 //! `manage release`: a held build goes on with the next run.
 
-use clap::Args;
+use clap::{Args, ValueHint};
 use intraware_cli::common::Common;
 use intraware_cli::failure::Failure;
 use intraware_cli::parts::{self, Permission};
@@ -14,6 +14,7 @@ use super::find;
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// Record id or name
+    #[arg(value_hint = ValueHint::Other)]
     build: String,
 }
 

@@ -1,6 +1,6 @@
 //! `manage retry`: forgets a build's failures, so that the next run of each program tries it again.
 
-use clap::Args;
+use clap::{Args, ValueHint};
 use intraware_cli::common::Common;
 use intraware_cli::failure::Failure;
 use intraware_cli::parts::{self, Permission};
@@ -15,6 +15,7 @@ use super::find;
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// Record id or name
+    #[arg(value_hint = ValueHint::Other)]
     build: String,
 }
 

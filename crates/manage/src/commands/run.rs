@@ -1,6 +1,6 @@
 //! `manage run`: one pass, or the audit of one.
 
-use clap::Args;
+use clap::{Args, ValueHint};
 use intraware_cli::common::Common;
 use intraware_cli::failure::Failure;
 use intraware_cli::parts::Permission;
@@ -12,6 +12,7 @@ use intraware_core::exit::{self, Fault};
 use intraware_core::lock::{Held, Lock, LockError};
 use intraware_core::manage::apply::{Applied, Manager, NoKey, apply};
 use intraware_core::manage::gather::{GatherError, Lookout, gather};
+use intraware_core::manage::hindrance::Hindrance;
 use intraware_core::manage::plan::{Policy, plan};
 use intraware_core::manage::{Plan, Rest};
 use intraware_core::outcome;
@@ -31,13 +32,31 @@ pub(crate) struct Arguments {
     #[arg(long)]
     dry_run: bool,
 
-    /// Look only at this build (record id or name), without waiting for a pause to be over
-    #[arg(long = "build", value_name = "ID|NAME", num_args = 1..)]
+    /// Look only at this build (record id or name), without waiting for a pause to be over; may be repeated
+    #[arg(long = "build", value_name = "ID|NAME", value_hint = ValueHint::Other)]
     builds: Vec<String>,
 
     /// Print the plan, or what was done, as JSON
     #[arg(long)]
     json: bool,
+}
+
+/// The same, with builds as they are named to other commands.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Named {
+    /// Look only at these builds, as with --build
+    #[arg(value_name = "BUILD", value_hint = ValueHint::Other)]
+    named: Vec<String>,
+
+    #[command(flatten)]
+    pass: Arguments,
+}
+
+impl From<Named> for Arguments {
+    fn from(Named { named, mut pass }: Named) -> Self {
+        pass.builds.extend(named);
+        pass
+    }
 }
 
 impl Arguments {
@@ -132,7 +151,15 @@ pub(crate) fn look(
     let mut contacts = parts::contacts(&destinations, &pools);
     // To compare the clocks something would have to be written.
     let question = Question { builds, pauses, ahead_of_spool: None };
-    Ok(plan_now(config, context, spool, store.as_mut(), &mut contacts, &question)?)
+    let mut plan = plan_now(config, context, spool, store.as_mut(), &mut contacts, &question)?;
+    // Only the spool's owner can read the key, and nobody else has to hear of that.
+    if plan.needs_key()
+        && spool.check_user().is_ok()
+        && let Err(no_key) = load_key(config, context)
+    {
+        plan.without_key(&no_key);
+    }
+    Ok(plan)
 }
 
 fn plan_now(
@@ -235,7 +262,13 @@ fn faults(plan: &Plan) -> Vec<Fault> {
     let own = plan.builds.iter().filter_map(|build| build.rest.as_ref()?.failure());
     let of_sites = plan.site_failures().into_iter().map(|(fault, _)| fault);
     let of_store = plan.incomplete.iter().map(|(fault, _)| *fault);
-    own.map(|(fault, _)| fault).chain(of_sites).chain(of_store).chain(plan.doubt.map(in_doubt)).collect()
+    let of_key = plan.builds.iter().flat_map(|build| &build.hindrances).find_map(Hindrance::fault);
+    own.map(|(fault, _)| fault)
+        .chain(of_key)
+        .chain(of_sites)
+        .chain(of_store)
+        .chain(plan.doubt.map(in_doubt))
+        .collect()
 }
 
 /// Returns the fault of a clock in doubt: most are put right by themselves a while after the host has booted.

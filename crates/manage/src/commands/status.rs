@@ -8,12 +8,18 @@ use intraware_cli::{output, process, table};
 use intraware_core::exit::{self, Fault};
 use intraware_core::foreign::{escape, tame};
 use intraware_core::manage::overview::{Line, Overview, overview};
+use intraware_core::record::Status;
 use intraware_core::store::StoreError;
+use jiff::Timestamp;
 
 /// How to show it.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// Print JSON
+    /// Show the builds that are Completed as well
+    #[arg(long)]
+    all: bool,
+
+    /// Print JSON, of all builds
     #[arg(long)]
     json: bool,
 }
@@ -29,19 +35,24 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure>
     if arguments.json {
         output::json(&overview)?;
     } else {
-        output::text(show(&overview))?;
+        output::text(show(&overview, arguments.all, config.spool.keep_days, now))?;
     }
     // What is shown is not all there is.
     Ok(overview.fault.map_or(exit::OK, Fault::exit_status))
 }
 
-fn show(overview: &Overview) -> String {
-    let mut text = if overview.builds.is_empty() {
-        "no build is due, and the spool is empty\n".to_owned()
-    } else {
+fn show(overview: &Overview, all: bool, keep_days: u32, now: Timestamp) -> String {
+    let (done, open): (Vec<&Line>, Vec<&Line>) = overview.builds.iter().partition(|line| is_over(line));
+    let shown: Vec<&Line> = open.iter().chain(done.iter().filter(|_| all)).copied().collect();
+    let mut text = String::new();
+    if overview.builds.is_empty() {
+        text.push_str("no build is due, and the spool is empty\n");
+    }
+    if !shown.is_empty() {
         let header = ["BUILD", "RECORD", "STATUS", "SPOOL", "DELIVERED", "NEXT TRY", "NOTE"];
-        table::columns(&header, overview.builds.iter().map(|line| row(line, overview)).collect())
-    };
+        let rows = shown.iter().map(|line| row(line, overview, now)).collect();
+        text.push_str(&table::sparing(&header, rows, &["RECORD", "DELIVERED"]));
+    }
     for found in &overview.unreadable {
         text.push_str(&format!(
             "unreadable: {}/{}: {}\n",
@@ -54,7 +65,7 @@ fn show(overview: &Overview) -> String {
         text.push_str(&format!("not all records could be read: {}\n", tame(reason)));
     }
     for outage in &overview.outages {
-        text.push_str(&format!("{outage}\n"));
+        text.push_str(&format!("{}\n", outage.told(now)));
     }
     for misfit in &overview.misfits {
         text.push_str(&format!("{misfit}\n"));
@@ -69,15 +80,60 @@ fn show(overview: &Overview) -> String {
         let (used, allowed, here) = (usage.used, usage.allowed, usage.here);
         text.push_str(&format!("API requests in 24 hours: {used} of {allowed}; {here} by this command\n"));
     }
+    if !overview.builds.is_empty() {
+        text.push_str(&summary(overview, keep_days));
+    }
     text
 }
 
-fn row(line: &Line, overview: &Overview) -> Vec<String> {
+/// Returns whether nothing more happens to a build, and nothing is to be said of it.
+fn is_over(line: &Line) -> bool {
+    line.status == Some(Status::Completed)
+        && line.hold.is_none()
+        && line.holder.is_none()
+        && line.last_error.is_none()
+        && line.lagging.is_empty()
+}
+
+/// Returns how many builds there are of each kind.
+fn summary(overview: &Overview, keep_days: u32) -> String {
+    let count = |is_meant: fn(Option<&Status>) -> bool| {
+        overview.builds.iter().filter(|line| is_meant(line.status.as_ref())).count()
+    };
+    let mut parts = Vec::new();
+    let mut add = |number: usize, what: &str| {
+        if number > 0 {
+            parts.push(format!("{number} {what}"));
+        }
+    };
+    add(count(|status| status == Some(&Status::Completed)), &format!("Completed in {keep_days} days"));
+    add(count(|status| status == Some(&Status::Error)), "Error");
+    add(count(|status| matches!(status, Some(Status::Empty | Status::InProcess))), "waiting");
+    add(count(|status| status == Some(&Status::DoNotRelease)), "on Do Not Release");
+    add(count(|status| matches!(status, None | Some(Status::Other(_)))), "of unknown status");
+    parts.join(", ") + "\n"
+}
+
+/// Returns when a build is tried again, in few words where there is little room.
+fn next_try(at: Timestamp, now: Timestamp) -> String {
+    if !table::is_narrow() {
+        return format!("{at:.0}");
+    }
+    match at.duration_since(now).as_mins() {
+        ..=0 => "next run".to_owned(),
+        minutes @ 1..120 => format!("in {minutes} min"),
+        minutes => format!("in {} h", minutes / 60),
+    }
+}
+
+fn row(line: &Line, overview: &Overview, now: Timestamp) -> Vec<String> {
     let no_record = if overview.incomplete.is_some() { "not read" } else { "no record" };
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
     let held = line.hold.as_ref().map(|reason| format!("held: {}", tame(reason)));
     let holder = line.holder.as_ref().map(|holder| format!("in use by {holder}"));
     let lags = (!line.lagging.is_empty()).then(|| format!("{} lags", escape(line.lagging.to_string())));
+    let waits = (!line.waits_for.is_empty())
+        .then(|| format!("waits for site {} (cannot be reached)", escape(line.waits_for.join(", "))));
     let error = line.last_error.as_ref().map(tame);
     vec![
         escape(&line.name),
@@ -85,7 +141,7 @@ fn row(line: &Line, overview: &Overview) -> Vec<String> {
         line.status.as_ref().map_or_else(|| no_record.to_owned(), ToString::to_string),
         or_dash(line.room.map(|room| room.to_string())),
         or_dash(line.delivered.map(|at| format!("{at:.0}"))),
-        or_dash(line.next_try.map(|at| format!("{at:.0}"))),
-        or_dash(held.or(holder).or(error).or(lags)),
+        or_dash(line.next_try.map(|at| next_try(at, now))),
+        or_dash(held.or(holder).or(waits).or(error).or(lags)),
     ]
 }

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use clap::Args;
+use clap::{Args, ValueHint};
 use intraware_cli::common::Common;
 use intraware_cli::failure::Failure;
 use intraware_cli::parts::{self, Permission};
 use intraware_cli::{output, process};
 use intraware_core::exit::{self, Fault};
 use intraware_core::foreign::{escape, tame};
+use intraware_core::manage::hindrance::Hindrance;
 use intraware_core::manage::{BuildPlan, Rest, Step};
 use intraware_core::record::{RecordId, Status};
 use intraware_core::spool::{Found, Job, NoteKey, Retry, Room, Spool};
@@ -22,6 +23,7 @@ use super::{log, run};
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// Record id or name
+    #[arg(value_hint = ValueHint::Other)]
     build: String,
 }
 
@@ -61,12 +63,21 @@ fn page(build: &BuildPlan, spool: &Spool, now: Timestamp) -> Result<String, Fail
     lines.extend(jobs(spool)?.iter().filter(|job| job.id.record == record.id).map(|job| in_spool(job, now)));
     let note: Option<Retry> = spool.note(&NoteKey::from(&record.id))?;
     lines.extend(note.and_then(|note| note.passing_told()).map(|told| format!("failed    {}", tame(told))));
-    let doing: Vec<String> = build.steps.iter().map(Step::to_string).collect();
-    let next = if doing.is_empty() { build.rest.iter().map(Rest::to_string).collect() } else { doing };
+    let next = build.next();
     lines.push(format!("next      {}", if next.is_empty() { "nothing".to_owned() } else { next.join("; ") }));
     lines.push(format!("unblock   {}", advice(build)));
     lines.extend(logged(&record.id, spool));
-    Ok(lines.join("\n"))
+    Ok(once(lines, record.detail.as_deref()).join("\n"))
+}
+
+/// Says what a record says only where it says it. Short words stay: they may be part of others.
+fn once(mut lines: Vec<String>, detail: Option<&str>) -> Vec<String> {
+    let Some(detail) = detail.map(tame).filter(|detail| detail.len() >= 20) else { return lines };
+    let begin = lines.iter().position(|line| line.contains(&detail)).map_or(lines.len(), |first| first + 1);
+    for line in &mut lines[begin..] {
+        *line = line.replace(&detail, "(as above)");
+    }
+    lines
 }
 
 /// Returns what the spool alone says of the builds with this id or name, because nothing could be planned: a page for
@@ -136,14 +147,16 @@ fn whereabouts(job: &Job, now: Timestamp) -> String {
     if let Some(attempts) = job.attempts.as_ref().filter(|_| job.room == Room::Upload) {
         let (count, next) = (attempts.count, attempts.next_try);
         text.push_str(&format!(
-            ", {count} failed deliveries ({}), next not before {next:.0}",
+            ", {} ({}), next not before {next:.0}",
+            failed_deliveries(count),
             tame(attempts.told())
         ));
     }
     for (site, failed) in &job.lags {
         let (count, next) = (failed.count, failed.pause().end(now));
         let (site, error) = (escape(site), tame(failed.told()));
-        text.push_str(&format!(", {count} failed deliveries to {site} ({error}), next not before {next:.0}"));
+        let failed = failed_deliveries(count);
+        text.push_str(&format!(", {failed} to {site} ({error}), next not before {next:.0}"));
     }
     if let Some(parked) = &job.parked {
         text.push_str(&format!(", parked {:.0}: {}", parked.at, tame(&parked.reason)));
@@ -151,8 +164,19 @@ fn whereabouts(job: &Job, now: Timestamp) -> String {
     text
 }
 
+fn failed_deliveries(count: u32) -> String {
+    if count == 1 { "1 failed delivery".to_owned() } else { format!("{count} failed deliveries") }
+}
+
 /// What to do when a site has something else than was released.
 const ALARM: &str = "find out who changed the site, and have what the record describes put back there";
+
+/// What to do about a site that is away.
+const PUT_RIGHT_AT_SITE: &str = "put right what that says, then: upload check";
+
+fn put_right(hindrance: &Hindrance) -> String {
+    format!("put right what that says, then: {}", hindrance.check())
+}
 
 /// Says what a person can do, as the exact command where there is one.
 fn advice(build: &BuildPlan) -> String {
@@ -162,8 +186,18 @@ fn advice(build: &BuildPlan) -> String {
             Step::Fail { .. } => format!("put right what the error names, then: manage run --build {id}"),
             Step::Alarm { .. } => ALARM.to_owned(),
             _ if build.steps.iter().any(|step| matches!(step, Step::Alarm { .. })) => ALARM.to_owned(),
-            _ => format!("nothing does; the next run goes on, or now: manage run --build {id}"),
+            _ => match build.hindrances.first() {
+                Some(hindrance) => put_right(hindrance),
+                None => {
+                    format!(
+                        "nothing needed; the next run goes on by itself. At once: manage run --build {id}"
+                    )
+                }
+            },
         };
+    }
+    if let Some(hindrance) = build.hindrances.first() {
+        return put_right(hindrance);
     }
     match &build.rest {
         Some(Rest::Held(_)) => format!("manage release {id}"),
@@ -173,18 +207,20 @@ fn advice(build: &BuildPlan) -> String {
         }
         Some(Rest::NotDue { .. }) => format!("manage retry {id}"),
         Some(Rest::Waiting { job, .. }) => format!("upload run --job {job}"),
-        Some(Rest::Lagging { .. }) => format!("nothing does; upload goes on, or now: upload run --job {id}"),
+        Some(Rest::Lagging { .. }) => {
+            format!("nothing needed; upload goes on by itself. At once: upload run --job {id}")
+        }
         Some(Rest::Unseen { .. }) => {
             "nothing is to be done, unless the site has lost it: upload check".to_owned()
         }
         Some(Rest::Unfit(_)) => {
             format!("upload check, once the site is mended; to try all the same: manage run --build {id}")
         }
-        Some(Rest::SiteRests { .. }) => "upload check, once the site is well again".to_owned(),
+        Some(Rest::SiteRests { .. }) => PUT_RIGHT_AT_SITE.to_owned(),
         Some(Rest::InUse { .. }) => "wait for that process, or end it".to_owned(),
-        Some(Rest::CannotLook { .. }) => "see manage check".to_owned(),
+        Some(Rest::CannotLook { .. }) => "put right what that says, then: manage check".to_owned(),
         Some(Rest::ClockInDoubt) => "set this host's clock; see manage check".to_owned(),
-        Some(Rest::NotSelected) => {
+        Some(Rest::NotSelected { .. }) => {
             "correct the record, or records.values.build_type and records.filter".to_owned()
         }
         Some(Rest::NewerFormat { .. }) => "install the newer version on this host".to_owned(),

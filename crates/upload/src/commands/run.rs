@@ -1,6 +1,6 @@
 //! `upload run`: one pass over the upload area.
 
-use clap::Args;
+use clap::{Args, ValueHint};
 use intraware_cli::common::Common;
 use intraware_cli::failure::Failure;
 use intraware_cli::parts::{self, Permission};
@@ -25,13 +25,31 @@ pub(crate) struct Arguments {
     #[arg(long)]
     dry_run: bool,
 
-    /// Deliver only this job (job id, record id or build name), without waiting for a pause to be over
-    #[arg(long = "job", value_name = "ID|NAME", num_args = 1..)]
+    /// Deliver only this job (job id, record id or build name), without waiting for a pause to be over; may be repeated
+    #[arg(long = "job", alias = "build", value_name = "ID|NAME", value_hint = ValueHint::Other)]
     jobs: Vec<String>,
 
     /// Print the plan, or what was done, as JSON
     #[arg(long)]
     json: bool,
+}
+
+/// The same, with builds as they are named to commands of `manage`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Named {
+    /// Deliver only these builds, as with --job
+    #[arg(value_name = "BUILD", value_hint = ValueHint::Other)]
+    named: Vec<String>,
+
+    #[command(flatten)]
+    pass: Arguments,
+}
+
+impl From<Named> for Arguments {
+    fn from(Named { named, mut pass }: Named) -> Self {
+        pass.jobs.extend(named);
+        pass
+    }
 }
 
 impl Arguments {

@@ -157,7 +157,7 @@ struct Bars<'a>(&'a dyn intraware_core::run::Progress);
 
 impl client::Progress for Bars<'_> {
     fn begin(&self, what: &str, bytes: u64) {
-        self.0.begin(what, Amount { files: 1, bytes });
+        self.0.begin(what, "packages", Amount { files: 1, bytes });
     }
 
     fn advance(&self, bytes: u64) {

@@ -30,10 +30,12 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure>
         output::text("nothing to upload")?;
     } else {
         let rows = plan.jobs.iter().map(row).collect();
-        output::text(table::columns(&["JOB", "BUILD", "SIZE", "PREPARED", "STATE", "LAST ERROR"], rows))?;
+        output::text(table::sparing(&HEADER, rows, &["JOB", "PREPARED"]))?;
     }
     Ok(exit::OK)
 }
+
+const HEADER: [&str; 6] = ["JOB", "BUILD", "SIZE", "PREPARED", "STATE", "LAST ERROR"];
 
 fn row(planned: &JobPlan) -> Vec<String> {
     let job = &planned.job;

@@ -34,7 +34,7 @@ impl Run<'_, '_> {
         let file = work_dir.create(place.payload_name())?;
         let mut signer = key.signer(context.now()).map_err(Trouble::Sign)?;
         let total = Amount { files: surveyed.files, bytes: surveyed.bytes };
-        context.progress.begin(place.payload_name(), total);
+        context.progress.begin(place.payload_name(), "files", total);
         let effect = format!("archive {} entries, {} bytes", surveyed.entries, surveyed.bytes);
         let mut out = Stoppable { file, stop: &context.stop };
         let archived = manager.log.record(subject, "M2", &effect, || {

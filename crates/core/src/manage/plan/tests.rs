@@ -195,7 +195,7 @@ fn short(build: &BuildPlan) -> String {
         Rest::Unfit(_) => "unfit",
         Rest::CannotLook { .. } => "cannot look",
         Rest::NewerFormat { .. } => "newer format",
-        Rest::NotSelected => "not selected",
+        Rest::NotSelected { .. } => "not selected",
         Rest::ClockInDoubt => "clock in doubt",
     });
     steps.chain(rest.map(str::to_owned)).collect::<Vec<_>>().join(", ")

@@ -73,6 +73,30 @@ pub(super) fn record(row: &Row, names: &Description, values: &Values) -> Result<
     Ok(record)
 }
 
+/// Returns the value of the field that has this name in any letter case.
+fn field<'r>(row: &'r Row, name: &str) -> &'r Value {
+    let found = row.iter().find(|(field, _)| field.eq_ignore_ascii_case(name));
+    found.map_or(&Value::Null, |(_, value)| value)
+}
+
+/// Returns whether a field has the value that `wanted` stands for in the configuration.
+pub(super) fn is(row: &Row, name: &str, wanted: &str) -> bool {
+    match field(row, name) {
+        Value::String(text) => text.eq_ignore_ascii_case(wanted),
+        Value::Null => wanted.is_empty(),
+        other => other.to_string().eq_ignore_ascii_case(wanted),
+    }
+}
+
+/// Returns a field's value, for people.
+pub(super) fn told(row: &Row, name: &str) -> String {
+    match field(row, name) {
+        Value::Null => "empty".to_owned(),
+        Value::String(text) => format!("\"{}\"", escape(text)),
+        other => escape(other.to_string()),
+    }
+}
+
 fn status(stored: Option<&Value>, values: &Values) -> Status {
     match stored {
         None | Some(Value::Null) => Status::Empty,
