@@ -136,7 +136,7 @@ impl Builder {
             dir,
         };
         bench.write_configuration();
-        bench.manage(&["init"]).expect(0);
+        bench.manage(&["init", "--as-root"]).expect(0);
         bench
     }
 

@@ -88,7 +88,7 @@ fn h_5_where_the_file_system_is_not_mounted_init_makes_nothing() {
         bench.set("spool.root", json!(bench.path(root)));
         for _ in 0..TIMES {
             let said = ["nothing was made: ", "do not reach other hosts", "mount it over NFS"];
-            let run = bench.manage(&["init"]).expect(78).complains(&said);
+            let run = bench.manage(&["init", "--as-root"]).expect(78).complains(&said);
             assert!(run.stdout.is_empty(), "{run:?}");
             assert_eq!(fs::read_dir(&point).expect("the mount point").count(), 0);
         }

@@ -83,7 +83,7 @@ fn f_06_whoever_is_not_the_spools_owner_is_told_so_and_writes_nothing() {
         (Program::Upload, &["run"]),
         (Program::Upload, &["run", "--job", "p2"]),
     ];
-    let said = ["belongs to daemon (1)", "this process is root (0)", "`su -s /bin/sh daemon -c '…'`"];
+    let said = ["belongs to daemon (1)", "this process is root (0)", "`su -s /bin/sh daemon -c '/"];
     let before = state(&bench);
     for _ in 0..TIMES {
         for (program, arguments) in writes {

@@ -1,5 +1,7 @@
 //! What `check` tries, for both programs: each thing for real, one line each, and the exit status of the gravest.
 
+use std::path::Path;
+
 use intraware_core::clock::{self, Doubt};
 use intraware_core::config::{Config, SiteConfig, Verification};
 use intraware_core::deliver::Verify;
@@ -20,7 +22,11 @@ use crate::abilities::told;
 use crate::common::Common;
 use crate::failure::Failure;
 use crate::parts::Permission;
+use crate::process::with_command;
 use crate::{amount, output, parts};
+
+/// What cron hands its mail to, whichever mail server it belongs to.
+const SENDMAIL: &str = "/usr/sbin/sendmail";
 
 /// The results so far.
 #[derive(Debug, Default)]
@@ -41,7 +47,8 @@ impl Checks {
                 Some(value)
             }
             Err(failure) => {
-                self.lines.push(format!("FAILED  {what}: {failure}"));
+                let told = with_command(&failure.to_string());
+                self.lines.push(format!("FAILED  {what}: {told}"));
                 self.failed.push(failure.fault.unwrap_or(Fault::Configuration));
                 None
             }
@@ -104,6 +111,13 @@ impl Checks {
             self.note(&format!("manage.lock is held by {holder}"));
         }
         Some(spool)
+    }
+
+    /// Looks whether this host can send what cron would mail.
+    pub fn mail(&mut self) {
+        if !Path::new(SENDMAIL).exists() {
+            self.note(&format!("no {SENDMAIL}: what cron prints is lost"));
+        }
     }
 
     /// Returns whether the spool belongs to another user. Then nothing more is tried: what it leaves in

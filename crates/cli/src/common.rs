@@ -10,27 +10,33 @@ use crate::failure::Failure;
 /// Where the configuration is unless the command line or the environment says otherwise.
 pub const DEFAULT_CONFIG: &str = "/etc/intraware/intraware.toml";
 
+/// Where what to do at night is, on a host that was installed as `cron/README.md` says.
+pub const OPERATIONS: &str = "/usr/local/share/doc/intraware/operations.md";
+
+/// The heading of the options that every command has, which stand behind its own.
+const GLOBAL: &str = "Global options";
+
 /// Options of every command.
 #[derive(Debug, Clone, Args)]
 pub struct Common {
     /// Configuration file
-    #[arg(long, global = true, value_name = "FILE", env = "INTRAWARE_CONFIG", default_value = DEFAULT_CONFIG)]
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "FILE", env = "INTRAWARE_CONFIG", default_value = DEFAULT_CONFIG)]
     pub config: PathBuf,
 
     /// Say more on standard error: -v the steps, -vv every effect
-    #[arg(short, long, global = true, action = clap::ArgAction::Count, conflicts_with = "quiet")]
+    #[arg(short, long, global = true, help_heading = GLOBAL, action = clap::ArgAction::Count, conflicts_with = "quiet")]
     pub verbose: u8,
 
     /// Say nothing on standard error but errors, and show no progress
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, help_heading = GLOBAL)]
     pub quiet: bool,
 
     /// Form of the messages on standard error
-    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
+    #[arg(long, global = true, help_heading = GLOBAL, value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
 
     /// When to color what people read
-    #[arg(long, global = true, value_enum, default_value_t = Color::Auto)]
+    #[arg(long, global = true, help_heading = GLOBAL, value_enum, default_value_t = Color::Auto)]
     pub color: Color,
 }
 
@@ -74,4 +80,9 @@ EXIT STATUS:
   77  authentication, host key, signing key or permission
   78  wrong configuration
 
-docs/operations.md says for each what to do.";
+/usr/local/share/doc/intraware/operations.md says for each what to do.";
+
+/// Returns what stands behind a command's long help: examples, each on a line, and the exit statuses.
+pub fn with_examples(examples: &str) -> String {
+    format!("EXAMPLES:\n  {}\n{EXIT_STATUS}", examples.trim_start())
+}

@@ -25,6 +25,23 @@ pub fn json<T: Serialize>(result: &T) -> Result<(), Failure> {
     bytes((harmless(&text) + "\n").as_bytes())
 }
 
+/// The number of the form of what [`object`] writes. What is added to it changes nothing for those who read it; the number
+/// changes when something is taken away or means something else.
+const FORMAT: u32 = 1;
+
+/// A result with the number of its form.
+#[derive(Serialize)]
+struct Numbered<'r, T> {
+    format: u32,
+    #[serde(flatten)]
+    result: &'r T,
+}
+
+/// Writes a result that is an object to standard output as JSON, with the number of its form.
+pub fn object<T: Serialize>(result: &T) -> Result<(), Failure> {
+    json(&Numbered { format: FORMAT, result })
+}
+
 /// Writes results to standard output as JSON, each on a line.
 pub fn json_lines<T: Serialize>(results: &[T]) -> Result<(), Failure> {
     let line = |result| serde_json::to_string(result).map(|line| harmless(&line) + "\n");

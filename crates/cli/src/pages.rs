@@ -1,15 +1,24 @@
 //! Shell completions and manual pages, made from the command line's own definition.
+//!
+//! What stands behind a command's long help under headings in capitals, EXAMPLES and EXIT STATUS for example, becomes
+//! sections of its page, line by line.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use clap::Command;
 use clap_complete::Shell;
+use clap_mangen::Man;
+use intraware_core::exit::Fault;
+use intraware_core::foreign;
 use intraware_core::spool::{Found, Room};
 
-use crate::common::Common;
+use crate::common::{Common, DEFAULT_CONFIG, OPERATIONS};
 use crate::failure::Failure;
 use crate::output;
 use crate::parts::{self, Permission};
+
+pub use clap_complete::Shell as ShellName;
 
 /// Writes a shell's completions to standard output.
 pub fn completions(mut command: Command, shell: Shell) -> Result<(), Failure> {
@@ -69,26 +78,140 @@ pub fn names(common: &Common) -> Result<u8, Failure> {
     Ok(intraware_core::exit::OK)
 }
 
-/// Writes the manual page of a program and all its commands, as roff, to standard output.
-pub fn man(command: Command) -> Result<(), Failure> {
-    let mut page = Vec::new();
-    let failed =
-        |e| Failure::new(intraware_core::exit::Fault::Bug, format!("cannot make the manual page: {e}"));
-    clap_mangen::Man::new(command.clone()).render(&mut page).map_err(failed)?;
-    for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set()) {
-        let name: &'static str = format!("{} {}", command.get_name(), sub.get_name()).leak();
-        clap_mangen::Man::new(sub.clone().name(name)).render(&mut page).map_err(failed)?;
+/// Writes the manual pages of a program and all its commands, as roff: each into a file of its own in `dir`, or all of
+/// them to standard output.
+pub fn man(command: Command, dir: Option<&Path>) -> Result<(), Failure> {
+    let mut command = command.disable_help_subcommand(true);
+    command.build();
+    let mut pages = Vec::new();
+    collect(&command, &Family::of(&command), &mut pages)?;
+    let Some(dir) = dir else {
+        return output::bytes(&pages.into_iter().flat_map(|(_, page)| page).collect::<Vec<u8>>());
+    };
+    for (name, page) in pages {
+        let path = dir.join(name);
+        std::fs::write(&path, page).map_err(|e| {
+            Failure::new(Fault::Access, format!("cannot write the manual page {}: {e}", foreign::path(&path)))
+        })?;
+        readable(&path)?;
     }
-    output::bytes(&page)
+    Ok(())
+}
+
+/// Lets everybody read a page, which holds no secret; what this process makes is private otherwise.
+fn readable(path: &Path) -> Result<(), Failure> {
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+    std::fs::set_permissions(path, mode).map_err(|e| {
+        Failure::new(Fault::Access, format!("cannot make {} readable: {e}", foreign::path(path)))
+    })
 }
 
 /// Writes the manual page of one command, as roff, to standard output.
 pub fn man_of(command: Command, description: &'static str) -> Result<(), Failure> {
-    let mut page = Vec::new();
-    let failed =
-        |e| Failure::new(intraware_core::exit::Fault::Bug, format!("cannot make the manual page: {e}"));
-    clap_mangen::Man::new(command.long_about(description)).render(&mut page).map_err(failed)?;
-    output::bytes(&page)
+    let family = Family::of(&command);
+    output::bytes(&page(&command.long_about(description), &family)?)
 }
 
-pub use clap_complete::Shell as ShellName;
+/// What all pages of a program have in common.
+struct Family {
+    /// Name and version.
+    source: String,
+    /// The page of the program itself.
+    head: String,
+}
+
+impl Family {
+    fn of(program: &Command) -> Self {
+        let name = program.get_name().split(' ').next().unwrap_or_default();
+        let version = program.get_version().unwrap_or(env!("CARGO_PKG_VERSION"));
+        Self { source: format!("{name} {version}"), head: name.to_owned() }
+    }
+}
+
+/// Adds the pages of a command and of all below it, each with the name of its file.
+fn collect(command: &Command, family: &Family, pages: &mut Vec<(String, Vec<u8>)>) -> Result<(), Failure> {
+    pages.push((format!("{}.1", name(command)), page(command, family)?));
+    command.get_subcommands().filter(|sub| !sub.is_hide_set()).try_for_each(|sub| collect(sub, family, pages))
+}
+
+fn name(command: &Command) -> String {
+    command.get_display_name().unwrap_or(command.get_name()).replace(' ', "-")
+}
+
+fn page(command: &Command, family: &Family) -> Result<Vec<u8>, Failure> {
+    let failed = |e| Failure::new(Fault::Bug, format!("cannot make the manual page: {e}"));
+    let man = Man::new(command.clone()).source(&family.source).manual("Intraware");
+    let mut page = Vec::new();
+    man.render_title(&mut page).map_err(failed)?;
+    man.render_name_section(&mut page).map_err(failed)?;
+    man.render_synopsis_section(&mut page).map_err(failed)?;
+    man.render_description_section(&mut page).map_err(failed)?;
+    man.render_options_section(&mut page).map_err(failed)?;
+    if command.has_subcommands() {
+        man.render_subcommands_section(&mut page).map_err(failed)?;
+    }
+    let more = command.get_after_long_help().or(command.get_after_help());
+    page.extend(more.map(|more| sections(&more.to_string())).unwrap_or_default().bytes());
+    page.extend(files().bytes());
+    page.extend(see_also(command, family).bytes());
+    Ok(page)
+}
+
+/// Returns the sections of a text, each of whose headings is a line in capitals that ends with a colon.
+fn sections(text: &str) -> String {
+    let mut roff = String::new();
+    for line in text.lines() {
+        let is_heading = |heading: &&str| {
+            !heading.is_empty() && heading.chars().all(|c| c.is_ascii_uppercase() || c == ' ')
+        };
+        match line.strip_suffix(':').filter(is_heading) {
+            // Lines stay lines: what is to be typed is not filled.
+            Some(heading) if roff.is_empty() => roff.push_str(&format!(".SH \"{heading}\"\n.nf\n")),
+            Some(heading) => roff.push_str(&format!(".fi\n.SH \"{heading}\"\n.nf\n")),
+            None if roff.is_empty() => {}
+            None => roff.push_str(&format!("{}\n", plain(line))),
+        }
+    }
+    if !roff.is_empty() {
+        roff.push_str(".fi\n");
+    }
+    roff
+}
+
+/// Returns a line that roff takes as it is.
+fn plain(line: &str) -> String {
+    let line = line.replace('\\', "\\e").replace('-', "\\-");
+    if line.starts_with(['.', '\'']) { format!("\\&{line}") } else { line }
+}
+
+fn files() -> String {
+    let entry = |(file, what): (&str, &str)| format!(".TP\n.I {}\n{}\n", plain(file), plain(what));
+    let files = [
+        (DEFAULT_CONFIG, "the configuration, unless --config or INTRAWARE_CONFIG names another"),
+        (OPERATIONS, "what each state, message and exit status means, and what to do about it"),
+        ("/mnt/intraware", "the spool, unless the configuration names another"),
+    ];
+    format!(".SH FILES\n{}", files.map(entry).concat())
+}
+
+fn see_also(command: &Command, family: &Family) -> String {
+    let own = name(command);
+    let programs = ["manage", "upload"].into_iter().filter(|program| *program != own);
+    let mut pages: Vec<String> = programs.map(|program| format!("{program}(1)")).collect();
+    // What is next of kin stands first.
+    pages.sort_by_key(|page| !page.starts_with(&family.head));
+    format!(".SH \"SEE ALSO\"\n{}\n", plain(&pages.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn newcomer_m15_what_stands_behind_the_help_becomes_sections_line_by_line() {
+        let text = "EXAMPLES:\n  manage --dry-run   look\n.x\n\nEXIT STATUS:\n   0  done\n";
+        let expected = ".SH \"EXAMPLES\"\n.nf\n  manage \\-\\-dry\\-run   look\n\\&.x\n\n.fi\n\
+                        .SH \"EXIT STATUS\"\n.nf\n   0  done\n.fi\n";
+        assert_eq!(sections(text), expected);
+    }
+}

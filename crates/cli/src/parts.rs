@@ -12,6 +12,7 @@ use intraware_core::config::{Backend, Config, Links, SiteConfig, TlsBegin, Verif
 use intraware_core::deliver::Verify;
 use intraware_core::exit::Fault;
 use intraware_core::fingerprint::{LinkPolicy, TreePolicy};
+use intraware_core::foreign;
 use intraware_core::run::{RunContext, SystemClock};
 use intraware_core::secret::{Secret, SecretSource, netrc, read_private_file};
 use intraware_core::sign::{KeyPolicy, SigningKey};
@@ -37,12 +38,30 @@ pub use intraware_core::store::sqlite::Access as Permission;
 
 /// Opens the spool. To change something is refused to any user but the spool's owner.
 pub fn spool(config: &Config, permission: Permission) -> Result<Spool, Failure> {
-    let spool = Spool::open(&config.spool.root, config.spool.single_host)?;
+    let opened = Spool::open(&config.spool.root, config.spool.single_host);
+    let spool = opened.map_err(|error| absent(config, error.into()))?;
     match permission {
         Permission::ReadOnly => {}
         Permission::ReadWrite => spool.check_user()?,
     }
     Ok(spool)
+}
+
+/// Adds to a failure to open the spool, if there is none, whether there was one before, as the records tell.
+fn absent(config: &Config, failure: Failure) -> Failure {
+    let root = &config.spool.root;
+    if !Spool::is_absent(root) || Spool::waits_for_mount(root) {
+        return failure;
+    }
+    let spooled = store(config, Permission::ReadOnly).and_then(|mut store| Ok(store.one_spooled()?));
+    let more = match spooled {
+        Ok(None) => "or, as no build was ever in one, make it: `manage init`".to_owned(),
+        Ok(Some(record)) => {
+            format!("there was one, since the build {} is {}", foreign::escape(&record.name), record.status)
+        }
+        Err(failure) => format!("whether there ever was one, the record store does not tell: {failure}"),
+    };
+    Failure { message: format!("{}; {more}", failure.message), ..failure }
 }
 
 /// Makes the record store.
@@ -290,7 +309,7 @@ pub fn signing_key(config: &Config, context: &RunContext) -> Result<SigningKey, 
     {
         let (key, extend) = (key.fingerprint(), key.extend());
         tracing::warn!(
-            "the signing key {key} expires on {at:.0}; extend it with {extend}, or prepare its successor"
+            "the signing key {key} expires on {at:.0}; extend it: {extend}; or prepare its successor"
         );
     }
     Ok(key)

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use intraware_core::exit;
 use intraware_core::foreign;
+use intraware_core::owner;
 use intraware_core::run::{Clock as _, Identity, NoProgress, Progress, RunContext, Stop, SystemClock};
 use rustix::process::{DumpableBehavior, Resource, Rlimit};
 use tracing_subscriber::EnvFilter;
@@ -31,7 +32,7 @@ pub fn main(command: impl FnOnce() -> Result<u8, Failure> + std::panic::UnwindSa
         Ok(Ok(status)) => status.into(),
         Ok(Err(failure)) => {
             if !failure.message.is_empty() {
-                output::complain(&format!("error: {failure}"));
+                output::complain(&format!("error: {}", with_command(&failure.to_string())));
             }
             failure.status.into()
         }
@@ -141,6 +142,14 @@ fn random() -> u32 {
         Ok(_) => u32::from_le_bytes(bytes),
         Err(_) => std::process::id(),
     }
+}
+
+/// Puts the command line into a message that says how it is run as another user.
+pub(crate) fn with_command(message: &str) -> String {
+    let words: Vec<String> = std::env::args_os()
+        .map(|word| foreign::escape(std::os::unix::ffi::OsStrExt::as_bytes(word.as_os_str())))
+        .collect();
+    owner::with_command(message, &words)
 }
 
 /// Returns the command line for the lock file and messages; there are no secrets in it, because none is taken there.

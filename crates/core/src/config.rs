@@ -374,7 +374,7 @@ fn text(path: &Path) -> Result<String, ConfigErrors> {
         return Err(ConfigErrors::whole(&shown, "is not a regular file"));
     }
     if metadata.permissions().mode() & 0o002 != 0 {
-        let advice = "everybody can write the configuration; make it safe with chmod o-w";
+        let advice = format!("everybody can write the configuration; make it safe: `chmod o-w {shown}`");
         return Err(ConfigErrors::whole(&shown, advice));
     }
     let mut bytes = Vec::new();

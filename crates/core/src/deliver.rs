@@ -180,7 +180,7 @@ pub enum DeliverError {
     Conflict(RemotePath),
     /// Other content stands at the final name of which nobody knows that it is ours and was not released.
     #[error(
-        "{0} at the site has other content, which is not known to be ours and unreleased; look at it, rename or remove it there if nobody needs it, then `manage retry`"
+        "{0} at the site has other content, which is not known to be ours and unreleased; look at it, rename or remove it there if nobody needs it, then `manage retry BUILD`"
     )]
     Foreign(RemotePath),
     /// The sidecars at the site, which are put before their payload is queued, are not this payload's.

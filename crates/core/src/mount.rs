@@ -83,6 +83,17 @@ fn parse_line(line: &str) -> Option<Mount> {
     Some(Mount { point: unescape(point), fs_type, options })
 }
 
+/// Returns the mount point above `path`, or at it, that an fstab names and that is not in the text of a mountinfo file;
+/// of several the uppermost, which has to be mounted first.
+pub fn find_unmounted(fstab: &str, mountinfo: &str, path: &Path) -> Option<PathBuf> {
+    let mounted: Vec<PathBuf> = mountinfo.lines().filter_map(parse_line).map(|mount| mount.point).collect();
+    let named = fstab.lines().map(str::trim).filter(|line| !line.starts_with('#'));
+    let points = named.filter_map(|line| Some(unescape(line.split_whitespace().nth(1)?)));
+    points
+        .filter(|point| point.is_absolute() && path.starts_with(point) && !mounted.contains(point))
+        .min_by_key(|point| point.components().count())
+}
+
 /// Undoes the octal escapes of space, tab, newline and backslash.
 fn unescape(point: &str) -> PathBuf {
     use std::os::unix::ffi::OsStringExt;
@@ -107,6 +118,14 @@ pub fn of(path: &Path) -> std::io::Result<Mount> {
         Some(mount) => Ok(mount),
         None => unlisted(&real),
     }
+}
+
+/// Returns the mount point above `path`, which need not be there, that `/etc/fstab` of this host names and on which
+/// nothing is mounted. A host without that file tells nothing.
+pub fn unmounted(path: &Path) -> Option<PathBuf> {
+    let fstab = std::fs::read("/etc/fstab").ok()?;
+    let table = std::fs::read("/proc/self/mountinfo").ok()?;
+    find_unmounted(&String::from_utf8_lossy(&fstab), &String::from_utf8_lossy(&table), path)
 }
 
 /// Returns what can be told of a mount that the table does not list: in a chroot, the one that its root lies on.
@@ -146,6 +165,19 @@ mod tests {
     fn soft_mounts_are_told_apart() {
         assert!(find(TABLE, Path::new("/mnt/v3")).unwrap().is_soft());
         assert!(!find(TABLE, Path::new("/mnt/old")).unwrap().is_soft());
+    }
+
+    #[test]
+    fn newcomer_s2_what_fstab_names_and_is_not_mounted_is_found() {
+        let fstab = "# /mnt/a\nUUID=1 / ext4 defaults 0 1\nUUID=2 none swap sw 0 0\n\
+                     srv:/y /mnt/new\\040one nfs4 hard 0 0\nsrv:/x /mnt/intra\\040ware nfs4 hard 0 0\n\
+                     srv:/z /mnt/new\\040one/deep nfs4 hard 0 0\n";
+        let found = |path: &str| find_unmounted(fstab, TABLE, Path::new(path));
+        assert_eq!(found("/mnt/new one/deep/spool"), Some("/mnt/new one".into()));
+        assert_eq!(found("/mnt/new one"), Some("/mnt/new one".into()));
+        for path in ["/mnt/intra ware/spool", "/mnt/new", "/srv/spool", "/mnt/a"] {
+            assert_eq!(found(path), None, "{path}");
+        }
     }
 
     #[test]

@@ -127,10 +127,12 @@ pub fn read_private_file(path: &Path) -> Result<Secret, SecretError> {
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
     /// The file cannot be read.
-    #[error("cannot read the secret file {path}; make it, and readable by the user that runs this")]
+    #[error("cannot read the secret file {path}{advice}")]
     File {
         /// Which file.
         path: String,
+        /// What to do about it, behind a semicolon; empty if that is not known.
+        advice: String,
         /// The cause.
         #[source]
         source: std::io::Error,
@@ -142,15 +144,17 @@ pub enum SecretError {
         path: String,
     },
     /// The file belongs to somebody else, who can read and change it.
-    #[error("the secret file {path} belongs to user {owner}; make it your own with chown")]
+    #[error("the secret file {path} cannot be used{advice}")]
     Owner {
         /// Which file.
         path: String,
-        /// The owner's number.
-        owner: u32,
+        /// Whose it is, and what to do about it, behind a semicolon.
+        advice: String,
     },
     /// Others can read the file.
-    #[error("the secret file {path} has mode {mode:04o}, so others can read it; use chmod 600")]
+    #[error(
+        "the secret file {path} has mode {mode:04o}, so others can read it; make it private: `chmod 600 {path}`"
+    )]
     Mode {
         /// Which file.
         path: String,

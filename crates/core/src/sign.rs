@@ -83,7 +83,7 @@ impl SigningKey {
         self.expires
     }
 
-    /// Returns the command with which a person extends the key.
+    /// Returns the commands with which a person extends the key and exports it.
     pub fn extend(&self) -> &str {
         &self.extend
     }

@@ -22,6 +22,7 @@
 mod attempts;
 mod capabilities;
 mod durable;
+mod first;
 mod hosts;
 mod job;
 mod learned;
@@ -209,13 +210,7 @@ impl Spool {
         let path = self.root.join(MARKER);
         let marker: Marker = match durable::read_json(&path) {
             Ok(Some(marker)) => marker,
-            Ok(None) => {
-                let message = format!(
-                    "no spool at {}: {MARKER} is missing; mount the file system, or make a spool with `manage init`",
-                    foreign::path(&self.root)
-                );
-                return Err(SpoolError::new(Fault::Spool, message));
-            }
+            Ok(None) => return Err(Self::absent(&self.root)),
             Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
                 return Err(user::refused(&self.root, e));
             }

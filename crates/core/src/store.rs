@@ -41,6 +41,9 @@ pub trait RecordStore {
     /// Returns why [`Self::select`] leaves out this record, whose status is one that is due.
     fn why_left_out(&mut self, record: &Record) -> Result<String, StoreError>;
 
+    /// Reads one of the records that are In Process or Completed, so that went through a spool; `None` if there is none.
+    fn one_spooled(&mut self) -> Result<Option<Record>, StoreError>;
+
     /// Makes `change` to `record`, if it still is as it was read, and returns the new revision.
     fn write(&mut self, record: &Record, change: &Change) -> Result<Revision, WriteError>;
 

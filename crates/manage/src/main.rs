@@ -2,11 +2,13 @@
 
 mod commands;
 mod customers;
+mod examples;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
-use intraware_cli::common::{Common, EXIT_STATUS};
+use intraware_cli::common::{Common, EXIT_STATUS, with_examples};
 use intraware_cli::failure::Failure;
 use intraware_cli::pages::{self, ShellName};
 use intraware_cli::process;
@@ -16,18 +18,17 @@ use crate::commands::{
     assemble, check, check_key, config, fragment, hold, init, log, records, release, retry, run, status, why,
 };
 
-const EXAMPLES: &str = "\
-EXAMPLES:
-  manage                       one pass over all builds, as cron does
-  manage --dry-run             show for every build what would be done and why
-  manage run p7                prepare or confirm the build p7 now
-  manage why p7                show where p7 is, what it waits for, what would unblock it
-  manage hold p7 --reason 'wrong licence file'
-";
+/// Stands behind the short help.
+const MORE: &str =
+    "`manage --help` has examples and the exit statuses, and each command has a --help of its own.";
 
 /// Prepares builds for delivery, hands them to upload, and confirms what was delivered
+///
+/// A run looks at each build whose record is empty, Error or In Process. What is new it archives, signs and queues in the
+/// spool for upload; what upload has delivered it looks at, at the site itself, and sets the record to Completed.
+/// Whatever it could not do, a later run does.
 #[derive(Parser)]
-#[command(name = "manage", version, after_help = format!("{EXAMPLES}\n{EXIT_STATUS}"))]
+#[command(name = "manage", version, after_help = MORE, after_long_help = with_examples(examples::PROGRAM))]
 struct Cli {
     #[command(flatten)]
     common: Common,
@@ -40,46 +41,46 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Make one pass over all builds, or over those named (what no subcommand means)
-    #[command(after_help = EXIT_STATUS)]
+    #[command(after_long_help = with_examples(examples::RUN))]
     Run(run::Named),
     /// Show every build: record, spool, delivery, last error, next try, and who holds the lock
-    #[command(after_help = EXIT_STATUS)]
+    #[command(after_long_help = with_examples(examples::STATUS))]
     Status(status::Arguments),
     /// Show where one build is, what it waits for, and what would unblock it
-    #[command(after_help = EXIT_STATUS)]
+    #[command(after_long_help = with_examples(examples::WHY))]
     Why(why::Arguments),
     /// Try configuration, login, fields, key, spool, locks and site for real
-    #[command(after_help = EXIT_STATUS)]
+    #[command(after_long_help = EXIT_STATUS)]
     Check,
     /// Try whether a key would do for signing, before it is installed
-    #[command(after_help = EXIT_STATUS)]
+    #[command(after_long_help = with_examples(examples::CHECK_KEY))]
     CheckKey(check_key::Arguments),
     /// Make the spool
-    #[command(after_help = EXIT_STATUS)]
-    Init,
+    #[command(after_long_help = with_examples(examples::INIT))]
+    Init(init::Arguments),
     /// Show the transaction log of all hosts, merged and filtered
-    #[command(after_help = EXIT_STATUS)]
+    #[command(after_long_help = with_examples(examples::LOG))]
     Log(log::Arguments),
     /// Hold a build: neither program moves it until it is released
-    #[command(after_help = EXIT_STATUS)]
+    #[command(after_long_help = with_examples(examples::HOLD))]
     Hold(hold::Arguments),
     /// Let a held build go on
-    #[command(after_help = EXIT_STATUS)]
+    #[command(after_long_help = with_examples(examples::RELEASE))]
     Release(release::Arguments),
     /// Forget a build's failures, so that the next run tries it again
-    #[command(after_help = EXIT_STATUS)]
+    #[command(after_long_help = with_examples(examples::RETRY))]
     Retry(retry::Arguments),
     /// Work on the records of the SQLite store by hand
-    #[command(after_help = EXIT_STATUS)]
+    #[command(after_long_help = with_examples(examples::RECORDS))]
     Records(records::Arguments),
     /// Show the values in force, and where each came from
-    #[command(after_help = EXIT_STATUS)]
+    #[command(after_long_help = with_examples(examples::CONFIG))]
     Config(config::Arguments),
     /// Merge the fragments of several build machines into one package directory
-    #[command(long_about = assemble::MANUAL, after_help = format!("{}\n{EXIT_STATUS}", assemble::ENVIRONMENT))]
+    #[command(long_about = assemble::MANUAL, after_long_help = format!("{}\n{EXIT_STATUS}", assemble::ENVIRONMENT))]
     Assemble(assemble::Arguments),
     /// Make a build directory into a fragment for assemble
-    #[command(after_help = EXIT_STATUS)]
+    #[command(after_long_help = with_examples(examples::FRAGMENT))]
     Fragment(fragment::Arguments),
     /// Print completions for a shell
     Completions {
@@ -89,8 +90,11 @@ enum Command {
     /// Print the names of builds in the spool, for completions
     #[command(hide = true)]
     Names,
-    /// Print the manual page, as roff
-    Man,
+    /// Write the manual pages, as roff
+    Man {
+        /// Directory for a file each; without it all go to standard output
+        dir: Option<PathBuf>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -112,7 +116,7 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
         Some(Command::Why(arguments)) => why::run(&common, &arguments),
         Some(Command::Check) => check::run(&common),
         Some(Command::CheckKey(arguments)) => check_key::run(&common, &arguments),
-        Some(Command::Init) => init::run(&common),
+        Some(Command::Init(arguments)) => init::run(&common, &arguments),
         Some(Command::Log(arguments)) => log::run(&common, &arguments),
         Some(Command::Hold(arguments)) => hold::run(&common, &arguments),
         Some(Command::Release(arguments)) => release::run(&common, &arguments),
@@ -126,6 +130,6 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
         Some(Command::Fragment(arguments)) => fragment::run(&common, &arguments),
         Some(Command::Completions { shell }) => pages::completions(Cli::command(), shell).map(|()| exit::OK),
         Some(Command::Names) => pages::names(&common),
-        Some(Command::Man) => pages::man(Cli::command()).map(|()| exit::OK),
+        Some(Command::Man { dir }) => pages::man(Cli::command(), dir.as_deref()).map(|()| exit::OK),
     }
 }

@@ -75,7 +75,7 @@ impl TokenStore {
         let me = rustix::process::geteuid().as_raw();
         if !about.is_file() || about.mode() & 0o077 != 0 || about.uid() != me {
             let what = format!(
-                "it must be a regular file of this user that nobody else can read, and has mode {:04o}; delete it",
+                "it must be a regular file of this user that nobody else can read, and has mode {:04o}",
                 about.mode() & 0o7777
             );
             return Err(self.failed("use", &what));

@@ -57,7 +57,9 @@ pub enum AccountsError {
     #[error(transparent)]
     Private(#[from] PrivateError),
     /// A line makes no sense.
-    #[error("{file}:{line}: {what}; each line is USER DIRECTORY QUOTA HASH, made by `upload serve passwd`")]
+    #[error(
+        "{file}:{line}: {what}; each line is USER DIRECTORY QUOTA HASH, made by `upload serve passwd USER`"
+    )]
     Line {
         /// Which file.
         file: String,

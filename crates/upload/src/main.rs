@@ -1,29 +1,28 @@
 //! `upload`: delivers prepared payloads to the site. What cron runs every 30 minutes, and people by hand.
 
 mod commands;
+mod examples;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
-use intraware_cli::common::{Common, EXIT_STATUS};
+use intraware_cli::common::{Common, EXIT_STATUS, with_examples};
 use intraware_cli::failure::Failure;
 use intraware_cli::pages::{self, ShellName};
 use intraware_cli::process;
 use intraware_core::exit;
 
-const EXAMPLES: &str = "\
-EXAMPLES:
-  upload                       deliver all that waits, as cron does
-  upload --dry-run             show what would be delivered, and why not the rest
-  upload run p7                deliver the build p7 now, whatever failed before
-  upload status                show what waits, who is at work on it, what failed
-  upload send a.pkg.tar.gz     send a package to the tupkg server that ~/.tupkg names
-  upload serve                 be such a server
-";
+/// Stands behind the short help.
+const MORE: &str =
+    "`upload --help` has examples and the exit statuses, and each command has a --help of its own.";
 
 /// Delivers prepared payloads to the delivery site
+///
+/// A run takes each job that waits in the spool, sends its payload to all its sites under a temporary name, has it
+/// verified there, and gives it its name. It goes on where an earlier run was cut off, and looks at no record.
 #[derive(Parser)]
-#[command(name = "upload", version, after_help = format!("{EXAMPLES}\n{EXIT_STATUS}"))]
+#[command(name = "upload", version, after_help = MORE, after_long_help = with_examples(examples::PROGRAM))]
 struct Cli {
     #[command(flatten)]
     common: Common,
@@ -36,19 +35,19 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Deliver waiting payloads once (what no subcommand means)
-    #[command(after_help = EXIT_STATUS)]
+    #[command(after_long_help = with_examples(examples::RUN))]
     Run(commands::run::Named),
     /// Show the jobs in the upload area: age, size, who is at work on them, what failed
-    #[command(after_help = EXIT_STATUS)]
+    #[command(after_long_help = with_examples(examples::STATUS))]
     Status(commands::status::Arguments),
     /// Try configuration, spool, locks and site for real, and find out what the site can do
-    #[command(after_help = EXIT_STATUS)]
+    #[command(after_long_help = EXIT_STATUS)]
     Check,
     /// Send packages to a tupkg server, as the file ~/.tupkg says
-    #[command(after_help = EXIT_STATUS)]
+    #[command(after_long_help = with_examples(examples::SEND))]
     Send(commands::send::Arguments),
     /// Take packages from tupkg clients, until a signal comes
-    #[command(after_help = EXIT_STATUS)]
+    #[command(after_long_help = with_examples(examples::SERVE))]
     Serve(commands::serve::Arguments),
     /// Print completions for a shell
     Completions {
@@ -58,8 +57,11 @@ enum Command {
     /// Print the names of builds in the spool, for completions
     #[command(hide = true)]
     Names,
-    /// Print the manual page, as roff
-    Man,
+    /// Write the manual pages, as roff
+    Man {
+        /// Directory for a file each; without it all go to standard output
+        dir: Option<PathBuf>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -92,6 +94,6 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
         Some(Command::Serve(arguments)) => commands::serve::run(&common, arguments),
         Some(Command::Completions { shell }) => pages::completions(Cli::command(), shell).map(|()| exit::OK),
         Some(Command::Names) => pages::names(&common),
-        Some(Command::Man) => pages::man(Cli::command()).map(|()| exit::OK),
+        Some(Command::Man { dir }) => pages::man(Cli::command(), dir.as_deref()).map(|()| exit::OK),
     }
 }

@@ -28,7 +28,7 @@ impl Ours {
         }
         write_private(&ours.path("etc/signing-key.asc"), &key.secret)?;
         ours.configure(site)?;
-        measure::output(&mut ours.manage(&["init"]))?;
+        measure::output(&mut ours.manage(&["init", "--as-root"]))?;
         Ok(ours)
     }
 

@@ -79,7 +79,10 @@ fn check_words_of_manage(scene: &Scene, text: &str) {
     for name in ["held", "held-in-upload"] {
         let held = said(text, name);
         assert!(held.starts_with("nothing, it is held since 20"), "{held}");
-        assert!(held.ends_with(": wrong licence (`manage release` lets it go)"), "{held}");
+        assert!(
+            held.contains(": wrong licence (`manage release ") && held.ends_with("` lets it go)"),
+            "{held}"
+        );
     }
     let withdrawn = scene.job_id("withdrawn");
     let park = format!("park job {withdrawn} from upload: the record is on Do Not Release");

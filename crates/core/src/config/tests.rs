@@ -7,6 +7,7 @@ use super::*;
 mod sites;
 
 const SQLITE: &str = include_str!("../../../../config/sqlite.toml");
+const PRODUCTION: &str = include_str!("../../../../config/production.toml");
 
 /// A configuration in which only what must be set is set; more lines may follow.
 const SALESFORCE: &str = r#"records.salesforce.client_id = "3MVG9"
@@ -111,6 +112,31 @@ fn the_example_for_sqlite_is_complete_and_its_every_beginning_is_refused() {
     assert_eq!(config.records.backend, Backend::Sqlite { path: path.to_owned() });
     for end in 0..SQLITE.len() {
         assert!(!problems(&SQLITE[..end]).is_empty(), "half a file was taken:\n{}", &SQLITE[..end]);
+    }
+}
+
+#[test]
+fn newcomer_m9_the_configuration_to_install_is_short_and_all_it_leaves_out_has_its_default() {
+    let config = Config::parse(PRODUCTION, "production.toml").unwrap();
+    assert!(matches!(config.records.backend, Backend::Salesforce(_)), "{:?}", config.records.backend);
+    let says = |line: &&str| !line.is_empty() && !line.starts_with('#');
+    assert!(PRODUCTION.lines().filter(says).count() <= 15);
+    let from_file = config.entries().iter().filter(|entry| entry.origin != Origin::Default).count();
+    assert!(from_file <= 15, "{from_file}");
+    // With what is left out put in.
+    let whole = PRODUCTION.replace("\n#", "\n");
+    let text = whole.lines().filter(|line| line.contains(" = ") || line.starts_with('[')).collect::<Vec<_>>();
+    Config::parse(&(text.join("\n") + "\n"), "whole.toml").unwrap();
+}
+
+#[test]
+fn newcomer_d8_a_key_without_a_value_is_called_that() {
+    for line in ["root =", "root =   # later"] {
+        let told = problems(&format!("[spool]\n{line}\nkeep_days = 3\n"));
+        assert!(
+            told.iter().any(|told| told.contains(":2: ") && told.contains("nothing stands behind the \"=\"")),
+            "{told:?}"
+        );
     }
 }
 

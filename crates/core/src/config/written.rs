@@ -132,12 +132,21 @@ impl<'i> Written<'i> {
 
 /// Tells a syntax error without quoting the line, which may hold a secret.
 fn syntax_problem(text: &str, error: &toml::de::Error) -> Problem {
-    Problem {
-        line: error.span().map(|span| line_at(text, span.start)),
-        key: String::new(),
-        value: None,
-        message: format!("is not valid TOML: {}", foreign::escape(error.message())),
-    }
+    let line = error.span().map(|span| line_at(text, span.start));
+    let is_empty = line.and_then(|line| text.lines().nth(line - 1)).is_some_and(has_no_value);
+    // The parser takes what stands on the next line for the value, or nothing for a text without quotes.
+    let what = if is_empty {
+        "nothing stands behind the \"=\"".to_owned()
+    } else {
+        foreign::escape(error.message())
+    };
+    Problem { line, key: String::new(), value: None, message: format!("is not valid TOML: {what}") }
+}
+
+/// Returns whether a line is a key without a value.
+fn has_no_value(line: &str) -> bool {
+    line.split_once('=')
+        .is_some_and(|(_, value)| value.trim_start().is_empty() || value.trim_start().starts_with('#'))
 }
 
 fn line_at(text: &str, offset: usize) -> usize {

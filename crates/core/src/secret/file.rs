@@ -4,7 +4,8 @@
 //! without following a link and without waiting for the other end of a pipe.
 
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{ErrorKind, Read as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use rustix::fs::{FileType, Mode, OFlags};
@@ -12,11 +13,26 @@ use zeroize::Zeroizing;
 
 use super::SecretError;
 use crate::foreign;
+use crate::owner::{self, User};
+
+/// Returns what to do about a file that cannot be read.
+fn advice(path: &Path, error: &std::io::Error) -> String {
+    match error.kind() {
+        ErrorKind::NotFound => "; put it there, readable by the user that runs this alone".to_owned(),
+        ErrorKind::PermissionDenied => match std::fs::symlink_metadata(path) {
+            Ok(seen) => owner::of_secret(path, User(seen.uid())),
+            // The directory hides it.
+            Err(_) => owner::advice(path, error),
+        },
+        _ => String::new(),
+    }
+}
 
 /// Reads a file whole, if nobody but its owner can read or write it and it has at most `limit` bytes.
 pub(super) fn read(path: &Path, limit: usize) -> Result<Zeroizing<Vec<u8>>, SecretError> {
     let shown = || foreign::path(path).to_string();
-    let failed = |source: std::io::Error| SecretError::File { path: shown(), source };
+    let failed =
+        |source: std::io::Error| SecretError::File { path: shown(), advice: advice(path, &source), source };
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let descriptor = match rustix::fs::open(path, flags, Mode::empty()) {
         Ok(descriptor) => descriptor,
@@ -28,7 +44,8 @@ pub(super) fn read(path: &Path, limit: usize) -> Result<Zeroizing<Vec<u8>>, Secr
         return Err(SecretError::NotRegular { path: shown() });
     }
     if stat.st_uid != 0 && stat.st_uid != rustix::process::geteuid().as_raw() {
-        return Err(SecretError::Owner { path: shown(), owner: stat.st_uid });
+        let advice = owner::of_secret(path, User(stat.st_uid));
+        return Err(SecretError::Owner { path: shown(), advice });
     }
     let mode = stat.st_mode & 0o7777;
     if mode & 0o077 != 0 {

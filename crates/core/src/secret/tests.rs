@@ -72,7 +72,7 @@ fn only_a_regular_file_of_the_right_owner_is_read() {
     if rustix::process::geteuid().is_root() {
         std::os::unix::fs::chown(&real, Some(12345), None).unwrap();
         let error = read_private_file(&real).unwrap_err();
-        assert!(matches!(error, SecretError::Owner { owner: 12345, .. }), "{error}");
+        assert!(matches!(error, SecretError::Owner { .. }), "{error}");
     }
 }
 

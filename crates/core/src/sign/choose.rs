@@ -61,9 +61,11 @@ fn choose(cert: &Cert, now: Timestamp, policy: KeyPolicy) -> Result<Chosen, KeyE
         let unfit = fit::unfit_subkey(cert, now, policy);
         return Err(unfit.unwrap_or_else(|| KeyError::NotForSigning { key: key() }));
     }
+    let has_subkey = parts.iter().any(|part| part.key().fingerprint() != cert.fingerprint());
+    let export = if has_subkey { "--export-secret-subkeys" } else { "--export-secret-keys" };
     let mut parts: Vec<Part<'_>> = parts.into_iter().filter(|part| has_secret(part.key())).collect();
     parts.sort_by_key(|part| part.key().creation_time());
-    let mut error = KeyError::NoSecret { key: key() };
+    let mut error = KeyError::NoSecret { key: key(), export };
     for part in parts.iter().rev() {
         let at = expiry(part);
         let is_first = at.is_some_and(|at| expires.is_none_or(|primary| at < primary));
@@ -108,15 +110,23 @@ fn alive(part: &Part<'_>, expires: Option<Timestamp>, extend: &str, now: Timesta
     }
 }
 
-/// Returns the command that lets a part of the key live longer, as a person has to type it.
+/// Returns the commands that let a part of the key live longer and export it, as a person has to type them.
 fn extend(cert: &Cert, part: &Part<'_>, by_direct_key: bool) -> String {
     let (key, part) = (name_of(cert), part.key().fingerprint().to_hex());
     if by_direct_key {
         // GnuPG renews the user ID's signature, heeds this one, and says nothing.
-        return format!("sq key expire --cert {key} --expiration 2y");
+        return format!("`sq key expire --cert {key} --expiration 2y`, then export it again");
     }
     let part = if part == key { String::new() } else { format!(" {part}") };
-    format!("gpg --quick-set-expire {key} 2y{part}")
+    // The primary key's secret stays where it is, if it was not in the file before.
+    let what = match has_secret(cert.primary_key().key().role_as_unspecified()) {
+        true => "--export-secret-keys",
+        false => "--export-secret-subkeys",
+    };
+    format!(
+        "`gpg --quick-set-expire {key} 2y{part}`, then \
+         `gpg --yes --armor --output signing-key.asc {what} {key}`"
+    )
 }
 
 /// Returns why a key has no valid self-signature at `now`.

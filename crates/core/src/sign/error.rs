@@ -13,7 +13,7 @@ type Cause = Box<dyn std::error::Error + Send + Sync>;
 pub enum KeyError {
     /// The file does not hold an OpenPGP key.
     #[error(
-        "cannot read the signing key: the file holds no OpenPGP key; export it with gpg --export-secret-keys"
+        "cannot read the signing key: the file holds no OpenPGP key; export it: `gpg --armor --output signing-key.asc --export-secret-keys`"
     )]
     Malformed(#[source] Option<Cause>),
     /// The file holds more than one key.
@@ -21,12 +21,14 @@ pub enum KeyError {
     Several,
     /// There is no secret for a key that may sign.
     #[error(
-        "signing key {key} has no secret for signing in the file; export it with gpg --export-secret-keys or \
-         --export-secret-subkeys where the secret is, which is not a smart card"
+        "signing key {key} has no secret for signing in the file; export it where the secret is, which is not a \
+         smart card: `gpg --yes --armor --output signing-key.asc {export} {key}`"
     )]
     NoSecret {
         /// The key.
         key: String,
+        /// The option with which `gpg` exports what signs.
+        export: &'static str,
     },
     /// The key is not valid yet.
     #[error(
@@ -39,13 +41,13 @@ pub enum KeyError {
         from: Timestamp,
     },
     /// The key has expired.
-    #[error("signing key {key} expired at {at}; extend it with {extend} and export it again")]
+    #[error("signing key {key} expired at {at}; extend it: {extend}, and install that")]
     Expired {
         /// The key or subkey.
         key: String,
         /// Since when.
         at: Timestamp,
-        /// The command that extends it.
+        /// The commands that extend and export it.
         extend: String,
     },
     /// The key was revoked.
@@ -56,7 +58,7 @@ pub enum KeyError {
     },
     /// No part of the key may sign.
     #[error(
-        "key {key} is not for signing; add a signing subkey with gpg --quick-add-key and export it again"
+        "key {key} is not for signing; add a signing subkey, `gpg --quick-add-key {key} ed25519 sign 2y`, and export it again"
     )]
     NotForSigning {
         /// The key.
@@ -65,7 +67,7 @@ pub enum KeyError {
     /// The key is held together by signatures over a hash that customers' tools refuse.
     #[error(
         "signing key {key} has self-signatures over {hash}, which customers' tools refuse; renew them with \
-         gpg --cert-digest-algo SHA512 --quick-set-expire {key} 5y and export it again{}",
+         `gpg --cert-digest-algo SHA512 --quick-set-expire {key} 5y` and export it again{}",
         if *hash == HashAlgorithm::SHA1 { ", or set signing.accept_sha1" } else { "" }
     )]
     WeakHash {
@@ -77,7 +79,7 @@ pub enum KeyError {
     /// There is no user ID with which customers' tools take the key.
     #[error(
         "signing key {key} has {why}, and GnuPG takes no such key; add one with \
-         gpg --quick-add-uid {key} 'NAME <ADDRESS>' and export it again"
+         `gpg --quick-add-uid {key} 'NAME <ADDRESS>'` and export it again"
     )]
     NoUserId {
         /// The key.
@@ -88,7 +90,7 @@ pub enum KeyError {
     /// Something belongs to the key that is not known here.
     #[error(
         "signing key {key} has {what} beside it, for which GnuPG 2.2 refuses all of the key; delete that with \
-         gpg --edit-key {key} and export it again"
+         `gpg --edit-key {key}` and export it again"
     )]
     UnknownPart {
         /// The key.
@@ -98,7 +100,7 @@ pub enum KeyError {
     },
     /// The key is of a version that is not read.
     #[error(
-        "the signing key is of OpenPGP version {version}; make one of version 4 with gpg --quick-generate-key"
+        "the signing key is of OpenPGP version {version}; make one of version 4 with `gpg --quick-generate-key`"
     )]
     Version {
         /// The version.
@@ -139,7 +141,7 @@ pub enum KeyError {
         key: String,
     },
     /// Something else is wrong with the key.
-    #[error("signing key {key} cannot be used; try it with gpg --sign and export it again")]
+    #[error("signing key {key} cannot be used; try it with `gpg --sign` and export it again")]
     Unusable {
         /// The key.
         key: String,

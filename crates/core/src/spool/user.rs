@@ -13,7 +13,7 @@ use super::{MARKER, Spool, SpoolError};
 use crate::exit::Fault;
 use crate::foreign;
 use crate::mount;
-use crate::owner::User;
+use crate::owner::{User, run_as};
 
 /// Whose a spool is.
 #[derive(Debug, Clone, Copy)]
@@ -39,14 +39,7 @@ impl Owner {
                     spool's owner, or map that user into it"
                 .to_owned();
         }
-        let uid = user.0;
-        let run = match user.name() {
-            Some(name) => format!("run it as that user: `su -s /bin/sh {name} -c '…'`"),
-            None => format!(
-                "run it as that user: `setpriv --reuid={uid} --regid={group} --clear-groups …`, in a container \
-                 with `--user {uid}`"
-            ),
-        };
+        let run = run_as(*user, Some(*group));
         if user.is_nobody() && *is_translated {
             return format!(
                 "{run}; or, if root made it over an export that squashes root, have it given to the programs' user \

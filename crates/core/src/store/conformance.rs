@@ -92,6 +92,7 @@ macro_rules! conformance_suite {
     ($make:path) => {
         $crate::conformance_suite! { $make:
             s0_17_select_takes_what_is_due_and_nothing_else,
+            newcomer_s2_one_record_that_went_through_a_spool_is_found,
             s0_17_words_are_compared_letter_by_letter,
             s0_18_a_record_is_read_as_it_is_stored,
             s0_26_both_association_words_mean_released,

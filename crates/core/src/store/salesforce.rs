@@ -182,15 +182,15 @@ impl SalesforceStore {
         Err(StoreError::new(Fault::Configuration, message))
     }
 
-    /// Reads the records that fulfil `filter`, each once.
-    fn read(&mut self, filter: Condition) -> Result<Selected, StoreError> {
+    /// Reads the records that fulfil `filter`, each once; no more than `limit`.
+    fn read(&mut self, filter: Condition, limit: Option<u32>) -> Result<Selected, StoreError> {
         let names = self.description()?;
         let query = Query {
             fields: names.fields(),
             object: names.object.clone(),
             filter: Some(filter),
             order: None,
-            limit: None,
+            limit,
         };
         let started = self.clock.now();
         let rows = self.ask(|client| client.query(&query))?;
@@ -262,18 +262,26 @@ impl Description {
 
     /// Returns what a record must fulfil to be due.
     fn due(&self, values: &Values) -> Condition {
-        let texts = |words: &[String]| words.iter().cloned().map(Literal::Text).collect::<Vec<_>>();
-        let is = |word: &str| Condition::Is(self.status.clone(), Literal::Text(word.to_owned()));
         let status = vec![
             Condition::Is(self.status.clone(), Literal::Null),
-            is(&values.error),
-            is(&values.in_process),
+            self.has_status(&values.error),
+            self.has_status(&values.in_process),
         ];
-        let mut all = vec![
-            Condition::In(self.build_type.clone(), texts(&values.build_type)),
-            Condition::IsNot(self.build_path.clone(), Literal::Null),
-            Condition::Any(status),
-        ];
+        self.ours(
+            values,
+            vec![Condition::IsNot(self.build_path.clone(), Literal::Null), Condition::Any(status)],
+        )
+    }
+
+    fn has_status(&self, word: &str) -> Condition {
+        Condition::Is(self.status.clone(), Literal::Text(word.to_owned()))
+    }
+
+    /// Returns what a record must fulfil to be one of those that are processed here, and to fulfil `more`.
+    fn ours(&self, values: &Values, more: Vec<Condition>) -> Condition {
+        let types = values.build_type.iter().cloned().map(Literal::Text).collect();
+        let mut all = vec![Condition::In(self.build_type.clone(), types)];
+        all.extend(more);
         all.extend(self.filter.iter().cloned());
         Condition::All(all)
     }
@@ -290,7 +298,7 @@ fn compared(condition: &Condition) -> Option<&Name> {
 impl RecordStore for SalesforceStore {
     fn select(&mut self) -> Result<Selected, StoreError> {
         let names = self.description()?;
-        let mut selected = self.read(names.due(&self.values))?;
+        let mut selected = self.read(names.due(&self.values), None)?;
         // Salesforce compares without regard to letter case; we do not.
         let types = &self.values.build_type;
         selected.records.retain(|record| {
@@ -308,7 +316,7 @@ impl RecordStore for SalesforceStore {
         for chunk in ids.chunks(IDS_A_QUERY) {
             let literals = chunk.iter().map(|id| Literal::Text(id.to_string())).collect();
             let name = Name::new(ID).map_err(|error| StoreError::new(Fault::Bug, error.to_string()))?;
-            let read = self.read(Condition::In(name, literals))?;
+            let read = self.read(Condition::In(name, literals), None)?;
             match read.missing {
                 Some(missing) => return Err(missing),
                 None => records.extend(read.records),
@@ -328,7 +336,7 @@ impl RecordStore for SalesforceStore {
             return Ok(Vec::new());
         }
         let names = self.description()?;
-        let read = self.read(Condition::Is(names.name, Literal::Text(word.to_owned())))?;
+        let read = self.read(Condition::Is(names.name, Literal::Text(word.to_owned())), None)?;
         match read.missing {
             Some(missing) => Err(missing),
             None => Ok(read.records.into_iter().filter(|record| record.name == word).collect()),
@@ -352,6 +360,17 @@ impl RecordStore for SalesforceStore {
         });
         let told = told.collect::<Vec<_>>().join("; ");
         Ok(if told.is_empty() { CHANGED.to_owned() } else { told })
+    }
+
+    fn one_spooled(&mut self) -> Result<Option<Record>, StoreError> {
+        let names = self.description()?;
+        let status = [&self.values.in_process, &self.values.completed].map(|word| names.has_status(word));
+        let spooled = names.ours(&self.values, vec![Condition::Any(status.to_vec())]);
+        let read = self.read(spooled, Some(1))?;
+        match read.missing {
+            Some(missing) => Err(missing),
+            None => Ok(read.records.into_iter().next()),
+        }
     }
 
     fn write(&mut self, record: &Record, change: &Change) -> Result<Revision, WriteError> {

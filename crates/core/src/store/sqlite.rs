@@ -135,6 +135,15 @@ impl RecordStore for SqliteStore {
         Ok(self.values.why_left_out(record).unwrap_or_else(|| CHANGED.to_owned()))
     }
 
+    fn one_spooled(&mut self) -> Result<Option<Record>, StoreError> {
+        let types = vec!["?"; self.values.build_type.len()].join(", ");
+        let spooled = format!("WHERE build_type IN ({types}) AND status IN (?, ?) LIMIT 1");
+        let words = [&self.values.in_process, &self.values.completed];
+        let parameters: Vec<&dyn ToSql> =
+            self.values.build_type.iter().chain(words).map(|word| word as &dyn ToSql).collect();
+        self.query(&spooled, &parameters)?.into_iter().next().transpose()
+    }
+
     fn write(&mut self, record: &Record, change: &Change) -> Result<Revision, WriteError> {
         let refused = |refusal| Err(WriteError::Refused { id: record.id.clone(), refusal });
         let failed = |error| failed("write to", &self.path, error);

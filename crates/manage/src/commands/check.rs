@@ -33,5 +33,6 @@ pub(crate) fn run(common: &Common) -> Result<u8, Failure> {
     });
     checks.take("signing key", key);
     checks.sites(&config, spool.as_ref(), &context);
+    checks.mail();
     checks.finish()
 }

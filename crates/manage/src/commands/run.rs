@@ -77,7 +77,7 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure>
     if arguments.dry_run {
         let plan = look(&config, &context, &spool, &arguments.builds, Pauses::of(&arguments.builds))?;
         if arguments.json {
-            output::json(&plan)?
+            output::object(&plan)?
         } else {
             output::text(&plan)?
         }

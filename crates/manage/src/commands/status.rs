@@ -33,7 +33,7 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure>
     let now = process::context("manage", common).now();
     let overview = overview(store, &spool, &parts::roles(&config), now)?;
     if arguments.json {
-        output::json(&overview)?;
+        output::object(&overview)?;
     } else {
         output::text(show(&overview, arguments.all, config.spool.keep_days, now))?;
     }

@@ -56,7 +56,12 @@ impl Client {
         }
         let mut token = None;
         if let Some(store) = self.settings.token_store.as_ref().filter(|_| !self.cache_was_read) {
-            token = store.load(&self.owner())?.filter(|token| http::is_acceptable(&token.instance_url));
+            // A login costs a request, and what it gives replaces the file where that can be done.
+            token = store.load(&self.owner()).unwrap_or_else(|error| {
+                tracing::warn!("{error}{}; logging in anew", cause(&error));
+                None
+            });
+            token = token.filter(|token| http::is_acceptable(&token.instance_url));
         }
         self.cache_was_read = true;
         self.is_unproven = token.is_some();
@@ -143,6 +148,11 @@ impl Client {
         }
         Ok(Token { access_token: Secret::new(granted.access_token.as_str()), instance_url })
     }
+}
+
+/// Returns why it came to an error, to be put behind it; a text of this system's, without secrets.
+fn cause(error: &Error) -> String {
+    std::error::Error::source(error).map_or_else(String::new, |cause| format!(": {cause}"))
 }
 
 /// A token endpoint's answer, as far as it matters.

@@ -16,5 +16,6 @@ pub(crate) fn run(common: &Common) -> Result<u8, Failure> {
     for site in checks.sites(&config, spool.as_ref(), &context) {
         checks.probe(&config, site, spool.as_ref(), &context);
     }
+    checks.mail();
     checks.finish()
 }

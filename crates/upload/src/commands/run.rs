@@ -83,7 +83,7 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure>
     }
     if arguments.dry_run {
         if arguments.json {
-            output::json(&plan)?
+            output::object(&plan)?
         } else {
             output::text(&plan)?;
             for limit in config.sites.iter().filter_map(parts::limit) {

@@ -25,7 +25,7 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure>
     let roles = parts::roles(&config);
     let plan = plan(Snapshot::take(&spool, &roles)?, &roles, &[], context.now());
     if arguments.json {
-        output::json(&plan)?;
+        output::object(&plan)?;
     } else if plan.jobs.is_empty() {
         output::text("nothing to upload")?;
     } else {

@@ -95,11 +95,14 @@ fn g_3_the_earlier_of_two_dates_counts_and_the_remedy_is_one_that_works() {
     let key = load(&gnupg.export_secret(&fingerprint, ""), None).unwrap();
     let left = key.expires().unwrap().duration_since(now());
     assert!(left < SignedDuration::from_hours(25), "{left:?}");
-    assert_eq!(key.extend(), format!("sq key expire --cert {fingerprint} --expiration 2y"));
+    assert_eq!(
+        key.extend(),
+        format!("`sq key expire --cert {fingerprint} --expiration 2y`, then export it again")
+    );
     let later = now() + SignedDuration::from_hours(48);
     let policy = KeyPolicy::default();
     let error = SigningKey::load(&gnupg.export_secret(&fingerprint, ""), None, later, policy).unwrap_err();
-    assert!(error.to_string().contains("extend it with sq key expire"), "{error}");
+    assert!(error.to_string().contains("extend it: `sq key expire"), "{error}");
 }
 
 #[test]
@@ -109,7 +112,8 @@ fn g_3_what_gnupg_has_made_it_extends_as_it_is_told() {
     gnupg.add_subkey(&fingerprint, &KeySpec { expires: "1d", ..KeySpec::default() });
     let key = load(&gnupg.export_secret(&fingerprint, ""), None).unwrap();
     let command = format!("gpg --quick-set-expire {fingerprint} 2y {}", key.signing_fingerprint());
-    assert_eq!(key.extend(), command);
+    let export = format!("gpg --yes --armor --output signing-key.asc --export-secret-keys {fingerprint}");
+    assert_eq!(key.extend(), format!("`{command}`, then `{export}`"));
     let words: Vec<&str> = command.split(' ').skip(1).collect();
     gnupg.run(&words);
     let key = load(&gnupg.export_secret(&fingerprint, ""), None).unwrap();

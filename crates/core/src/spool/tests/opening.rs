@@ -33,7 +33,7 @@ fn s0_04_an_unmounted_disk_is_not_an_empty_spool() {
     let (fault, message) = refusal(dir.path(), true);
     assert_eq!(fault, Fault::Spool);
     assert!(
-        message.contains("intraware-spool.json is missing") && message.contains("`manage init`"),
+        message.contains("intraware-spool.json is missing") && message.contains("mount the file system"),
         "{message}"
     );
     let (fault, message) = refusal(&dir.path().join("nowhere"), true);

@@ -30,6 +30,27 @@ pub fn s0_17_select_takes_what_is_due_and_nothing_else(on: &mut Subject) {
     assert_eq!(on.selected(), due);
 }
 
+/// Whether there ever was a spool is told by one record that went through it.
+pub fn newcomer_s2_one_record_that_went_through_a_spool_is_found(on: &mut Subject) {
+    for (i, status) in statuses().iter().enumerate() {
+        if !matches!(status, Status::InProcess | Status::Completed) {
+            let sheet = on.due(&format!("b{i}"), status);
+            on.people.add(&sheet);
+        }
+    }
+    let sheet = on.due("other type", &Status::Completed);
+    on.people.add(&Sheet { build_type: Some("Full Build".into()), ..sheet });
+    assert_eq!(on.store.one_spooled().expect("the store answers"), None);
+    for status in [Status::Completed, Status::InProcess] {
+        let sheet = on.due("spooled", &status);
+        let id = on.people.add(&sheet);
+        let found =
+            on.store.one_spooled().expect("the store answers").map(|record| (record.id, record.status));
+        assert_eq!(found, Some((id.clone(), status)));
+        on.people.remove(&id);
+    }
+}
+
 /// A store that ignores letter case in its queries must look again.
 pub fn s0_17_words_are_compared_letter_by_letter(on: &mut Subject) {
     let sheet = on.due("type in capitals", &Status::Empty);

@@ -79,7 +79,9 @@ fn inspect_on(
     refuse_network_by(there, path, kind_of_disk)?;
     let mut file = File::open(path).map_err(|error| {
         let advice = match error.kind() {
-            ErrorKind::NotFound => "; `manage records add` makes it, or set records.sqlite.path",
+            ErrorKind::NotFound => {
+                "; `manage records add --name NAME --path PATH` makes it, or set records.sqlite.path"
+            }
             _ => "",
         };
         StoreError::caused(
@@ -98,7 +100,7 @@ fn inspect_on(
     let mode = metadata.permissions().mode() & 0o7777;
     if mode & 0o002 != 0 {
         let message = format!(
-            "the record database {shown} has mode {mode:04o}, so everybody can release builds; use chmod o-w"
+            "the record database {shown} has mode {mode:04o}, so everybody can release builds; make it safe: `chmod o-w {shown}`"
         );
         return Err(StoreError::new(Fault::Access, message));
     }
@@ -211,7 +213,7 @@ mod tests {
                     "{refused:?}"
                 );
                 let missing = inspect_on(&path, access, kind_of_disk).unwrap_err();
-                assert!(missing.message.contains("`manage records add` makes it"), "{missing:?}");
+                assert!(missing.message.contains("--path PATH` makes it"), "{missing:?}");
             }
         }
     }
