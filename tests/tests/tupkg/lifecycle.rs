@@ -100,7 +100,7 @@ fn s4_07_s4_21_hooks_take_packages_on_in_their_order() {
     server.wait_for("20-second: done; it says: moved");
     let log = server.log();
     assert!(log.contains("10_first: ended with exit status: 3"), "{log}");
-    assert!(log.contains("50-shared: not run, because others can write it"), "{log}");
+    assert!(log.contains("50-shared: not run: others can write it"), "{log}");
     let incoming = scene.path("root/incoming/u1/p.pkg.tar.xz");
     let said = fs::read_to_string(scene.path("said")).expect("what hooks said");
     assert_eq!(said, format!("first {0}\nsecond {0}\n", incoming.display()));
@@ -114,6 +114,35 @@ fn s4_07_s4_21_hooks_take_packages_on_in_their_order() {
     let mut server = scene.serve();
     server.wait_for("20-second: done");
     assert!(!incoming.exists());
+}
+
+#[test]
+fn s1_05_hooks_of_the_server_follow_the_rules_of_run_parts() {
+    let scene = Scene::new("");
+    let hooks = scene.path("hooks");
+    fs::create_dir(&hooks).expect("a directory");
+    let hook = |name: &str, text: &str| {
+        fs::write(hooks.join(name), text).expect("a hook");
+        fs::set_permissions(hooks.join(name), fs::Permissions::from_mode(0o755)).expect("a mode");
+    };
+    hook("10-daemon", "#!/bin/sh\nsetsid sleep 20 &\n");
+    hook("20-mask", "#!/bin/sh\numask\n");
+    hook("30-empty", "");
+    std::os::unix::fs::symlink("20-mask", hooks.join("40-link")).expect("a link");
+    scene.configure(&format!("hooks = {hooks:?}"));
+    let mut server = scene.serve();
+    scene.package("p.pkg.tar.xz", 1000, 1);
+    let account = scene.account("account", server.address(), Tls::Yes, "");
+    scene.send(&account, &["p.pkg.tar.xz"]).expect(0);
+    // What has a session of its own and the output open keeps no other hook waiting.
+    server.wait_for("40-link: done; it says: 0022");
+    let log = server.log();
+    assert!(log.contains("20-mask: done; it says: 0022"), "{log}");
+    assert!(log.contains("30-empty: cannot be run: Exec format error"), "{log}");
+    fs::set_permissions(&hooks, fs::Permissions::from_mode(0o777)).expect("a mode");
+    scene.package("q.pkg.tar.xz", 1000, 2);
+    scene.send(&account, &["q.pkg.tar.xz"]).expect(0);
+    server.wait_for("hooks: not run: others can write the directory of hooks; use chmod go-w");
 }
 
 #[test]
