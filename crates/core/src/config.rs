@@ -14,6 +14,7 @@ mod rules;
 mod sections;
 #[cfg(test)]
 mod tests;
+mod tree;
 mod written;
 
 use std::io::Read as _;
@@ -23,6 +24,7 @@ use std::time::Duration;
 
 pub use self::problem::{ConfigErrors, Problem};
 use self::reader::Reader;
+pub use self::tree::{TreeCheck, TreeConfig};
 use self::written::Written;
 use crate::bandwidth::Timetable;
 use crate::foreign;
@@ -53,6 +55,8 @@ pub struct Config {
     pub sites: Vec<SiteConfig>,
     /// How fragments are merged.
     pub assemble: AssembleConfig,
+    /// The distribution trees that are published.
+    pub trees: Vec<TreeConfig>,
     entries: Vec<Entry>,
 }
 

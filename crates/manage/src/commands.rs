@@ -9,6 +9,7 @@ pub(crate) mod fragment;
 pub(crate) mod hold;
 pub(crate) mod init;
 pub(crate) mod log;
+pub(crate) mod publish;
 pub(crate) mod records;
 pub(crate) mod release;
 pub(crate) mod retry;

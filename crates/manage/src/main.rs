@@ -15,7 +15,8 @@ use intraware_cli::process;
 use intraware_core::exit;
 
 use crate::commands::{
-    assemble, check, check_key, config, fragment, hold, init, log, records, release, retry, run, status, why,
+    assemble, check, check_key, config, fragment, hold, init, log, publish, records, release, retry, run,
+    status, why,
 };
 
 /// Stands behind the short help.
@@ -82,6 +83,9 @@ enum Command {
     /// Make a build directory into a fragment for assemble
     #[command(after_long_help = with_examples(examples::FRAGMENT))]
     Fragment(fragment::Arguments),
+    /// Publish distribution trees: renew the suites that are due in a copy, run hooks, put the copy in place
+    #[command(after_help = EXIT_STATUS)]
+    Publish(publish::Arguments),
     /// Print completions for a shell
     Completions {
         /// The shell
@@ -128,6 +132,7 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
             assemble::run(&common, &arguments, page.name("manage assemble"))
         }
         Some(Command::Fragment(arguments)) => fragment::run(&common, &arguments),
+        Some(Command::Publish(arguments)) => publish::run(&common, &arguments),
         Some(Command::Completions { shell }) => pages::completions(Cli::command(), shell).map(|()| exit::OK),
         Some(Command::Names) => pages::names(&common),
         Some(Command::Man { dir }) => pages::man(Cli::command(), dir.as_deref()).map(|()| exit::OK),

@@ -4,6 +4,8 @@
 //! that is wrong is noted as a [`Problem`] and read as its default, so that reading goes on and finds
 //! the other problems; [`Reader::finish`] then lets nothing through.
 
+mod lists;
+
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -25,8 +27,8 @@ const NEAR: usize = 4;
 pub(super) struct Reader<'i> {
     written: &'i Written<'i>,
     defaults: &'i Written<'i>,
-    /// The site whose keys are read.
-    site: usize,
+    /// The element of an array whose keys are read.
+    element: usize,
     asked: Vec<&'static str>,
     entries: Vec<Entry>,
     problems: Vec<Problem>,
@@ -35,22 +37,32 @@ pub(super) struct Reader<'i> {
 impl<'i> Reader<'i> {
     /// Reads from `written`, and from `defaults` what it does not say.
     pub(super) fn new(written: &'i Written<'i>, defaults: &'i Written<'i>) -> Self {
-        Self { written, defaults, site: 0, asked: Vec::new(), entries: Vec::new(), problems: Vec::new() }
+        Self { written, defaults, element: 0, asked: Vec::new(), entries: Vec::new(), problems: Vec::new() }
     }
 
     /// Reads each site in turn; the one of the reference, if the file has none.
-    pub(super) fn each_site<T>(&mut self, mut read: impl FnMut(&mut Self) -> T) -> Vec<T> {
-        let sites = 0..self.written.sites().max(1);
-        let read = sites.map(|site| {
-            self.site = site;
-            read(self)
-        });
-        read.collect()
+    pub(super) fn each_site<T>(&mut self, read: impl FnMut(&mut Self) -> T) -> Vec<T> {
+        self.each(self.written.count("site").max(1), read)
     }
 
-    /// Turns to a site that was read before.
-    pub(super) fn back_to_site(&mut self, site: usize) {
-        self.site = site;
+    /// Reads each tree in turn, if there are any.
+    pub(super) fn each_tree<T>(&mut self, read: impl FnMut(&mut Self) -> T) -> Vec<T> {
+        self.each(self.written.count("tree"), read)
+    }
+
+    fn each<T>(&mut self, count: usize, mut read: impl FnMut(&mut Self) -> T) -> Vec<T> {
+        let read = (0..count).map(|element| {
+            self.element = element;
+            read(self)
+        });
+        let read = read.collect();
+        self.element = 0;
+        read
+    }
+
+    /// Turns to an element that was read before.
+    pub(super) fn back_to(&mut self, element: usize) {
+        self.element = element;
     }
 
     /// Returns an entry for each value read, or the problems if there are any.
@@ -69,17 +81,17 @@ impl<'i> Reader<'i> {
                     None => "is not a known key; config/intraware.toml lists all of them".to_owned(),
                 }
             };
-            self.site = other.site;
+            self.element = other.element;
             let key = foreign::escape(self.label(&other.key));
             self.problems.push(Problem { line: Some(other.line), key, value: None, message });
         }
     }
 
-    /// As [`Reader::finish`], but looks at no other table than this one.
+    /// As [`Reader::finish`], but looks at no other table than this one, of which there may be several.
     pub(super) fn finish_below(mut self, table: &str) -> Result<Vec<Entry>, Vec<Problem>> {
         let others = self.written.others(&self.asked);
-        let below = format!("{table}.");
-        self.problems.retain(|problem| problem.key.starts_with(&below));
+        let (below, element) = (format!("{table}."), format!("{table}["));
+        self.problems.retain(|problem| problem.key.starts_with(&below) || problem.key.starts_with(&element));
         self.note_unknown(
             others.into_iter().filter(|other| other.key == table || other.key.starts_with(&below)),
         );
@@ -178,31 +190,6 @@ impl<'i> Reader<'i> {
         number
     }
 
-    /// Reads a list of texts, each by the rule; at least one, none twice.
-    pub(super) fn list<T: PartialEq>(&mut self, key: &'static str, rule: Rule<T>) -> Vec<T> {
-        let Some(DeValue::Array(items)) = self.ask(key) else {
-            return self.mistyped(key, "must be a list of texts in quotes, in brackets");
-        };
-        let mut list = Vec::new();
-        for item in items.iter() {
-            let checked = match item.get_ref().as_str() {
-                Some(text) => rule(text),
-                None => Err("must be a list of texts in quotes"),
-            };
-            match checked {
-                Ok(value) if list.contains(&value) => self.refuse(key, "must not name anything twice"),
-                Ok(value) => list.push(value),
-                Err(allowed) => self.refuse(key, format!("each {allowed}")),
-            }
-        }
-        if items.is_empty() {
-            self.refuse(key, "must name at least one");
-        }
-        let value = self.value(key).and_then(shown).unwrap_or_default();
-        self.enter(key, value);
-        list
-    }
-
     /// Reads a rate, or a list of times with the rates that begin then.
     pub(super) fn timetable(&mut self, key: &'static str) -> Timetable {
         let read = match self.ask(key) {
@@ -280,29 +267,31 @@ impl<'i> Reader<'i> {
     fn note(&mut self, key: &str, value: Option<String>, message: String) {
         let label = self.label(key);
         if self.problems.iter().all(|problem| problem.key != label) {
-            let line = self.line_of(key).or_else(|| self.written.line_of_site(key, self.site));
+            let line = self.line_of(key).or_else(|| self.written.line_of_element(key, self.element));
             self.problems.push(Problem { line, key: label, value, message });
         }
     }
 
-    /// Returns what messages call a key: as it is, or with the number of its site where there are several.
+    /// Returns what messages call a key: as it is, or with the number of its table where there are several.
     fn label(&self, key: &str) -> String {
-        match key.strip_prefix("site.") {
-            Some(key) if self.written.sites() > 1 => format!("site[{}].{key}", self.site + 1),
+        match key.split_once('.') {
+            Some((array, key)) if self.written.count(array) > 1 => {
+                format!("{array}[{}].{key}", self.element + 1)
+            }
             _ => key.to_owned(),
         }
     }
 
     fn ask(&mut self, key: &'static str) -> Option<&'i DeValue<'i>> {
-        // The keys of all sites are the same ones.
-        if self.site == 0 {
+        // The keys of all elements are the same ones.
+        if self.element == 0 {
             self.asked.push(key);
         }
         self.value(key)
     }
 
     fn value(&self, key: &str) -> Option<&'i DeValue<'i>> {
-        let value = self.written.get(key, self.site).or_else(|| self.defaults.get(key, 0));
+        let value = self.written.get(key, self.element).or_else(|| self.defaults.get(key, 0));
         value.map(|value| value.get_ref())
     }
 
@@ -318,9 +307,9 @@ impl<'i> Reader<'i> {
                 .asked
                 .iter()
                 .filter(|asked| key.strip_prefix(**asked).is_some_and(|r| r.starts_with('.')));
-            tables.find_map(|table| self.written.line_of(table, self.site))
+            tables.find_map(|table| self.written.line_of(table, self.element))
         };
-        self.written.line_of(key, self.site).or_else(table)
+        self.written.line_of(key, self.element).or_else(table)
     }
 
     fn origin(&self, key: &str) -> Origin {

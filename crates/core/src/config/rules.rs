@@ -147,6 +147,25 @@ pub(super) fn winner(text: &str) -> Result<String, &'static str> {
     }
 }
 
+/// Takes a name that can be that of a file and of a suite: letters, digits and `._+-`, not beginning with `.` or `-`.
+pub(super) fn plain_name(text: &str) -> Result<String, &'static str> {
+    let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'+' | b'-'));
+    if plain && !text.is_empty() && !text.starts_with(['.', '-']) && text.len() <= 128 {
+        Ok(text.to_owned())
+    } else {
+        Err("must be letters, digits and . _ + -, beginning with a letter or a digit")
+    }
+}
+
+/// Takes any text, as an environment variable holds it.
+pub(super) fn any_text(text: &str) -> Result<String, &'static str> {
+    if text.len() <= 4095 && !text.chars().any(crate::foreign::is_unsafe) {
+        Ok(text.to_owned())
+    } else {
+        Err("must be a text of one line")
+    }
+}
+
 /// Takes the name of an environment variable.
 pub(super) fn variable(text: &str) -> Result<String, &'static str> {
     let begins = text.bytes().next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::reader::Reader;
 use super::rules;
+use super::tree;
 use super::{
     ArchiveConfig, AssembleConfig, AuthConfig, Backend, Config, Fields, Links, RecordsConfig,
     SalesforceConfig, SigningConfig, SiteConfig, SpoolConfig, TlsBegin, Verification,
@@ -30,6 +31,7 @@ pub(super) fn read(from: &mut Reader<'_>) -> Config {
         signing: signing(from),
         sites: sites(from),
         assemble: assemble(from),
+        trees: tree::trees(from),
         entries: Vec::new(),
     }
 }
@@ -240,7 +242,7 @@ fn signing(from: &mut Reader<'_>) -> SigningConfig {
 fn sites(from: &mut Reader<'_>) -> Vec<SiteConfig> {
     let sites = from.each_site(site);
     for (i, site) in sites.iter().enumerate() {
-        from.back_to_site(i);
+        from.back_to(i);
         // What is known of a site is kept under its name, by people too.
         if sites[..i].iter().any(|other| other.name.eq_ignore_ascii_case(&site.name)) {
             from.refuse("site.name", "must not be the name of another site");

@@ -5,6 +5,7 @@ use std::fs::Permissions;
 use super::*;
 
 mod sites;
+mod trees;
 
 const SQLITE: &str = include_str!("../../../../config/sqlite.toml");
 const PRODUCTION: &str = include_str!("../../../../config/production.toml");

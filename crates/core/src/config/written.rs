@@ -1,7 +1,7 @@
 //! A configuration file as it was written: TOML, with the line of everything in it.
 //!
-//! Nothing is known here about which keys exist. `[[site]]` is the one array of tables; the dotted name of a key in it
-//! is the same for each element, and whoever asks says which element is meant.
+//! Nothing is known here about which keys exist, but that `[[site]]` and `[[tree]]` are arrays of tables; the
+//! dotted name of a key in one is the same for each element, and whoever asks says which element is meant.
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -13,19 +13,25 @@ use crate::foreign;
 pub(super) struct Written<'i> {
     text: &'i str,
     root: DeTable<'i>,
-    /// The tables of `[[site]]`, with where each begins.
-    sites: Vec<(usize, DeTable<'i>)>,
+    /// The tables of each of [`ARRAYS`], with where each begins.
+    arrays: [Vec<(usize, DeTable<'i>)>; ARRAYS.len()],
 }
 
-/// What the names of the keys of sites begin with.
-const SITE: &str = "site.";
+/// The arrays of tables.
+const ARRAYS: [&str; 2] = ["site", "tree"];
+
+/// Returns which array a dotted name is a key in, and the name there.
+fn in_array(key: &str) -> Option<(usize, &str)> {
+    let (array, key) = key.split_once('.')?;
+    Some((ARRAYS.iter().position(|name| *name == array)?, key))
+}
 
 /// A key of the file that leads to a value or to a table nobody asked for.
 pub(super) struct Found {
     /// The dotted name.
     pub(super) key: String,
-    /// In which site it stands, if in one.
-    pub(super) site: usize,
+    /// In which element of its array it stands, if in one.
+    pub(super) element: usize,
     /// Where the key stands.
     pub(super) line: usize,
     /// Whether the name is asked for, but as a table.
@@ -39,44 +45,50 @@ impl<'i> Written<'i> {
         if !errors.is_empty() {
             return Err(errors.iter().map(|error| syntax_problem(text, error)).collect());
         }
-        let mut written = Self { text, root: root.into_inner(), sites: Vec::new() };
-        written.take_sites().map_err(|problem| vec![problem])?;
+        let mut written = Self { text, root: root.into_inner(), arrays: Default::default() };
+        let taken = ARRAYS.map(|array| written.take(array));
+        for (array, tables) in written.arrays.iter_mut().zip(taken) {
+            *array = tables.map_err(|problem| vec![problem])?;
+        }
         Ok(written)
     }
 
-    /// Takes the tables of `[[site]]` out of the root.
-    fn take_sites(&mut self) -> Result<(), Problem> {
-        let Some(site) = self.root.remove("site") else { return Ok(()) };
-        let problem = |at, message: &str| {
+    /// Takes the tables of an array out of the root.
+    fn take(&mut self, name: &str) -> Result<Vec<(usize, DeTable<'i>)>, Problem> {
+        let Some(array) = self.root.remove(name) else { return Ok(Vec::new()) };
+        let problem = |at, how: &str| {
             let line = Some(line_at(self.text, at));
-            Problem { line, key: "site".into(), value: None, message: message.into() }
+            Problem {
+                line,
+                key: name.into(),
+                value: None,
+                message: format!("must be written [[{name}]], {how}"),
+            }
         };
-        let start = site.span().start;
-        let DeValue::Array(sites) = site.into_inner() else {
-            return Err(problem(start, "must be written [[site]], in double brackets"));
+        let start = array.span().start;
+        let DeValue::Array(elements) = array.into_inner() else {
+            return Err(problem(start, "in double brackets"));
         };
-        for site in sites {
-            let start = site.span().start;
-            let DeValue::Table(table) = site.into_inner() else {
-                return Err(problem(start, "must be written [[site]], with its keys below"));
+        let mut tables = Vec::new();
+        for element in elements {
+            let start = element.span().start;
+            let DeValue::Table(table) = element.into_inner() else {
+                return Err(problem(start, "with its keys below"));
             };
-            self.sites.push((start, table));
+            tables.push((start, table));
         }
-        match self.sites.is_empty() {
-            true => Err(problem(start, "must be written [[site]], with its keys below")),
-            false => Ok(()),
-        }
+        if tables.is_empty() { Err(problem(start, "with its keys below")) } else { Ok(tables) }
     }
 
-    /// Returns how many sites there are.
-    pub(super) fn sites(&self) -> usize {
-        self.sites.len()
+    /// Returns how many elements an array has.
+    pub(super) fn count(&self, array: &str) -> usize {
+        ARRAYS.iter().position(|name| *name == array).map_or(0, |array| self.arrays[array].len())
     }
 
-    /// Returns the value at a dotted name; that of this site, if it is the name of a site's key.
-    pub(super) fn get(&self, key: &str, site: usize) -> Option<&Spanned<DeValue<'i>>> {
-        let (key, mut table) = match key.strip_prefix(SITE) {
-            Some(key) => (key, &self.sites.get(site)?.1),
+    /// Returns the value at a dotted name; that of this element, if it is the name of a key in an array.
+    pub(super) fn get(&self, key: &str, element: usize) -> Option<&Spanned<DeValue<'i>>> {
+        let (key, mut table) = match in_array(key) {
+            Some((array, key)) => (key, &self.arrays[array].get(element)?.1),
             None => (key, &self.root),
         };
         let (tables, last) = key.rsplit_once('.').unwrap_or(("", key));
@@ -87,13 +99,14 @@ impl<'i> Written<'i> {
     }
 
     /// Returns the line that the value at a dotted name begins on.
-    pub(super) fn line_of(&self, key: &str, site: usize) -> Option<usize> {
-        self.get(key, site).map(|value| line_at(self.text, value.span().start))
+    pub(super) fn line_of(&self, key: &str, element: usize) -> Option<usize> {
+        self.get(key, element).map(|value| line_at(self.text, value.span().start))
     }
 
-    /// Returns the line that the table begins on in which a site's key belongs.
-    pub(super) fn line_of_site(&self, key: &str, site: usize) -> Option<usize> {
-        let (start, _) = self.sites.get(site).filter(|_| key.starts_with(SITE))?;
+    /// Returns the line that the element begins on in which a key of an array belongs.
+    pub(super) fn line_of_element(&self, key: &str, element: usize) -> Option<usize> {
+        let (array, _) = in_array(key)?;
+        let (start, _) = self.arrays[array].get(element)?;
         Some(line_at(self.text, *start))
     }
 
@@ -101,13 +114,22 @@ impl<'i> Written<'i> {
     pub(super) fn others(&self, asked: &[&str]) -> Vec<Found> {
         let mut found = Vec::new();
         self.walk(&self.root, "", 0, asked, &mut found);
-        for (site, (_, table)) in self.sites.iter().enumerate() {
-            self.walk(table, SITE, site, asked, &mut found);
+        for (name, array) in ARRAYS.iter().zip(&self.arrays) {
+            for (element, (_, table)) in array.iter().enumerate() {
+                self.walk(table, &format!("{name}."), element, asked, &mut found);
+            }
         }
         found
     }
 
-    fn walk(&self, table: &DeTable<'i>, prefix: &str, site: usize, asked: &[&str], found: &mut Vec<Found>) {
+    fn walk(
+        &self,
+        table: &DeTable<'i>,
+        prefix: &str,
+        element: usize,
+        asked: &[&str],
+        found: &mut Vec<Found>,
+    ) {
         for (name, value) in table {
             // A quoted name with a dot in it would look like a name in another table.
             let bare = !name.get_ref().contains('.');
@@ -118,10 +140,10 @@ impl<'i> Written<'i> {
             let below = format!("{key}.");
             let is_table = bare && asked.iter().any(|name| name.starts_with(&below));
             match value.get_ref().as_table() {
-                Some(table) if is_table => self.walk(table, &below, site, asked, found),
+                Some(table) if is_table => self.walk(table, &below, element, asked, found),
                 _ => found.push(Found {
                     key,
-                    site,
+                    element,
                     line: line_at(self.text, name.span().start),
                     should_be_table: is_table,
                 }),

@@ -1,0 +1,149 @@
+//! `[[tree]]`: a distribution tree that is published.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::reader::Reader;
+use super::written::Written;
+use super::{ConfigErrors, REFERENCE, foreign, rules, text};
+
+/// A distribution tree: what readers see below `root`, and how it is renewed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TreeConfig {
+    /// What it is called in messages and on the command line.
+    pub name: String,
+    /// The directory that readers read.
+    pub root: PathBuf,
+    /// The name in it that is renewed as a whole.
+    pub dists: String,
+    /// Its suites but those of security.
+    pub suites: Vec<String>,
+    /// The suites that are published first.
+    pub security_suites: Vec<String>,
+    /// The command that takes in what was accepted; none, if empty.
+    pub process_accepted: Vec<String>,
+    /// The command that renews suites.
+    pub publisher: Vec<String>,
+    /// The hooks before the new tree is put in place.
+    pub pre_publication: Option<PathBuf>,
+    /// The hooks after that.
+    pub post_publication: Option<PathBuf>,
+    /// What commands and hooks find in their environment besides what we tell them.
+    pub environment: Vec<(String, String)>,
+    /// How a new tree is looked at before it is put in place.
+    pub check: TreeCheck,
+    /// How long `process_accepted` may take.
+    pub accepted_time: Duration,
+    /// How long copying the tree may take.
+    pub copy_time: Duration,
+    /// How long `publisher` may take.
+    pub publisher_time: Duration,
+    /// How long each hook may take.
+    pub hook_time: Duration,
+    /// How many trees are kept besides the one in place.
+    pub keep: usize,
+}
+
+/// How a new tree is looked at before it is put in place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TreeCheck {
+    /// Not at all: it is no tree that we know.
+    None,
+    /// As apt would: every file that an index names is there with its size and SHA-256.
+    Apt {
+        /// The keys that readers have; without them, no signature is asked for.
+        keyring: Option<PathBuf>,
+    },
+}
+
+impl TreeConfig {
+    /// Reads the tables `[[tree]]` alone: a host that publishes needs none of the rest, which is neither read
+    /// nor checked here.
+    pub fn load_all(path: &Path) -> Result<Vec<Self>, ConfigErrors> {
+        Self::parse_all(&text(path)?, &foreign::path(path).to_string())
+    }
+
+    pub(super) fn parse_all(text: &str, shown: &str) -> Result<Vec<Self>, ConfigErrors> {
+        let errors = |problems| ConfigErrors::new(shown, problems);
+        let written = Written::parse(text).map_err(errors)?;
+        let defaults = Written::parse(REFERENCE).map_err(errors)?;
+        let mut reader = Reader::new(&written, &defaults);
+        let trees = trees(&mut reader);
+        reader.finish_below("tree").map_err(errors)?;
+        Ok(trees)
+    }
+
+    /// Returns all suites, those of security first.
+    pub fn all_suites(&self) -> impl Iterator<Item = &str> {
+        self.security_suites.iter().chain(&self.suites).map(String::as_str)
+    }
+}
+
+/// Reads all trees; the problems are in the reader. A table that names nothing, as that of the reference, is
+/// none.
+pub(super) fn trees(from: &mut Reader<'_>) -> Vec<TreeConfig> {
+    let read = from.each_tree(tree);
+    let trees: Vec<TreeConfig> = read.into_iter().flatten().collect();
+    for (i, tree) in trees.iter().enumerate() {
+        from.back_to(i);
+        if trees[..i].iter().any(|other| other.name == tree.name) {
+            from.refuse("tree.name", "must not be the name of another tree as well");
+        }
+        let inside =
+            |other: &TreeConfig| tree.root.starts_with(&other.root) || other.root.starts_with(&tree.root);
+        if trees[..i].iter().any(inside) {
+            from.refuse("tree.root", "must not lie inside another tree, or around it");
+        }
+    }
+    from.back_to(0);
+    trees
+}
+
+fn tree(from: &mut Reader<'_>) -> Option<TreeConfig> {
+    let name = from.optional("tree.name", rules::plain_name);
+    let root = from.optional("tree.root", rules::absolute);
+    let publisher = from.command("tree.publisher");
+    let is_meant = name.is_some() || root.is_some() || !publisher.is_empty();
+    let keyring = from.optional("tree.keyring", rules::absolute);
+    let tree = TreeConfig {
+        name: name.unwrap_or_default(),
+        root: root.unwrap_or_default(),
+        dists: from.required("tree.dists", rules::plain_name, String::new()),
+        suites: from.some("tree.suites", rules::plain_name),
+        security_suites: from.some("tree.security_suites", rules::plain_name),
+        process_accepted: from.command("tree.process_accepted"),
+        publisher,
+        pre_publication: from.optional("tree.pre_publication", rules::absolute),
+        post_publication: from.optional("tree.post_publication", rules::absolute),
+        environment: from.pairs("tree.environment", rules::variable, rules::any_text),
+        check: from.choice("tree.check", &[("apt", TreeCheck::Apt { keyring }), ("none", TreeCheck::None)]),
+        accepted_time: seconds(from, "tree.accepted_s"),
+        copy_time: seconds(from, "tree.copy_s"),
+        publisher_time: seconds(from, "tree.publisher_s"),
+        hook_time: seconds(from, "tree.hook_s"),
+        keep: from.number("tree.keep", 1..=1000) as usize,
+    };
+    if !is_meant {
+        return None;
+    }
+    if tree.name.is_empty() {
+        from.demand("tree.name", "must be set");
+    }
+    if tree.root.as_os_str().is_empty() {
+        from.demand("tree.root", "must be set");
+    }
+    if tree.suites.is_empty() && tree.security_suites.is_empty() {
+        from.demand("tree.suites", "must name at least one, or tree.security_suites must");
+    }
+    if tree.suites.iter().any(|suite| tree.security_suites.contains(suite)) {
+        from.refuse("tree.security_suites", "must not name a suite of tree.suites");
+    }
+    if tree.publisher.is_empty() {
+        from.demand("tree.publisher", "must be set");
+    }
+    Some(tree)
+}
+
+fn seconds(from: &mut Reader<'_>, key: &'static str) -> Duration {
+    Duration::from_secs(from.number(key, 1..=86_400))
+}

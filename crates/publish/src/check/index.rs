@@ -1,0 +1,119 @@
+//! Packages and Sources: what an index says is in the pool.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+
+use flate2::read::MultiGzDecoder;
+use intraware_core::foreign;
+
+use super::Wrong;
+use super::release::{Listed, is_below};
+
+/// A file of the pool, as an index names it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Member {
+    pub(super) path: String,
+    pub(super) size: u64,
+    pub(super) sha256: String,
+}
+
+/// Returns whether the index of this name lists files of the pool.
+pub(super) fn is_index(stem: &str) -> bool {
+    matches!(stem.rsplit('/').next(), Some("Packages" | "Sources"))
+}
+
+/// Returns what an index names. One that is there in no form that can be read here is wrong.
+pub(super) fn members(dir: &Path, listed: &Listed) -> Result<Vec<Member>, Wrong> {
+    let failed = |error: std::io::Error| format!("{} cannot be read: {error}", foreign::escape(&listed.path));
+    let file = File::open(dir.join(&listed.path)).map_err(failed)?;
+    let reader: Box<dyn BufRead> = match listed.form() {
+        "" => Box::new(BufReader::new(file)),
+        ".gz" => Box::new(BufReader::new(MultiGzDecoder::new(file))),
+        other => {
+            let name = foreign::escape(&listed.path);
+            return Err(format!("{name} is there as {other} alone; have the publisher write .gz as well"));
+        }
+    };
+    let mut members = Vec::new();
+    let mut stanza = String::new();
+    for line in reader.lines() {
+        let line = line.map_err(failed)?;
+        if line.is_empty() {
+            take(&stanza, &mut members)?;
+            stanza.clear();
+        } else {
+            stanza.push_str(&line);
+            stanza.push('\n');
+        }
+    }
+    take(&stanza, &mut members)?;
+    Ok(members)
+}
+
+fn take(stanza: &str, members: &mut Vec<Member>) -> Result<(), Wrong> {
+    if stanza.is_empty() {
+        return Ok(());
+    }
+    let field = |name: &str| {
+        stanza.lines().find_map(|line| Some(line.strip_prefix(name)?.strip_prefix(':')?.trim().to_owned()))
+    };
+    let package = field("Package").unwrap_or_default();
+    let unclear = || format!("what an index says of {} cannot be understood", foreign::escape(&package));
+    let count = members.len();
+    let mut member = |path: String, size: &str, sha256: &str| {
+        let size = size.parse().map_err(|_| unclear())?;
+        if !is_below(&path) {
+            return Err(unclear());
+        }
+        members.push(Member { path, size, sha256: sha256.to_lowercase() });
+        Ok(())
+    };
+    if let (Some(path), Some(size), Some(sha256)) = (field("Filename"), field("Size"), field("SHA256")) {
+        // Some write it from the directory that it is in.
+        let path = path.strip_prefix("./").unwrap_or(&path).to_owned();
+        member(path, &size, &sha256)?;
+    } else if let Some(directory) = field("Directory") {
+        let sums = stanza.lines().skip_while(|line| line.trim_end() != "Checksums-Sha256:").skip(1);
+        for line in sums.take_while(|line| line.starts_with(' ')) {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let [sha256, size, name] = words[..] else { return Err(unclear()) };
+            member(format!("{directory}/{name}"), size, sha256)?;
+        }
+    }
+    if members.len() == count { Err(unclear()) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn members(stanza: &str) -> Result<Vec<Member>, Wrong> {
+        let mut members = Vec::new();
+        take(stanza, &mut members)?;
+        Ok(members)
+    }
+
+    #[test]
+    fn packages_and_sources_name_files_of_the_pool() {
+        let binary = members("Package: a\nFilename: pool/a.deb\nSize: 5\nSHA256: AB\n").unwrap();
+        assert_eq!(binary, [Member { path: "pool/a.deb".into(), size: 5, sha256: "ab".into() }]);
+        let source =
+            members("Package: a\nDirectory: pool\nChecksums-Sha256:\n aa 1 a.dsc\n bb 2 a.tar.xz\nX: y\n");
+        let paths: Vec<String> = source.unwrap().into_iter().map(|member| member.path).collect();
+        assert_eq!(paths, ["pool/a.dsc", "pool/a.tar.xz"]);
+    }
+
+    #[test]
+    fn what_names_no_file_or_one_elsewhere_is_refused() {
+        for stanza in [
+            "Package: a\n",
+            "Package: a\nFilename: pool/a.deb\nSize: 5\n",
+            "Package: a\nFilename: ../../etc/passwd\nSize: 5\nSHA256: ab\n",
+            "Package: a\nFilename: pool/a.deb\nSize: -5\nSHA256: ab\n",
+            "Package: a\nDirectory: pool\nChecksums-Sha256:\n aa 1\n",
+        ] {
+            assert!(members(stanza).is_err(), "{stanza}");
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! `manage publish` between real processes: apt, apt-ftparchive, rsync, gpgv, and real hooks.
+
+mod crash;
+mod hooks;
+mod passes;
+mod readers;
+mod scene;
+mod trees;

@@ -1,0 +1,180 @@
+//! A distribution tree, its configuration and its hooks, in a directory of their own.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use intraware_tests::{Program, Run, Running};
+use tempfile::TempDir;
+
+/// The publisher of the example, which is shipped.
+const PUBLISHER: &str = include_str!("../../../config/publish/publish-suites");
+
+/// What makes it fail for a suite when a test wants that.
+const BREAKS: &str = r#"for suite; do
+    [ ! -e "$INTRAWARE_ROOT/broken-$suite" ] || { echo "$suite is broken" >&2; exit 7; }
+"#;
+
+/// A tree that can be published.
+pub(crate) struct Scene {
+    dir: TempDir,
+}
+
+impl Scene {
+    /// Makes a tree with the suites `stable`, `testing` and, of security, `stable-security`.
+    pub(crate) fn new() -> Self {
+        let scene = Self { dir: TempDir::new().expect("a directory") };
+        // Others read it, and the temporary directory itself is private.
+        for name in ["root", "root/pool", "pre", "post", "bin"] {
+            fs::create_dir(scene.path(name)).expect("a directory");
+            fs::set_permissions(scene.path(name), fs::Permissions::from_mode(0o755)).expect("a mode");
+        }
+        // It signs only where a test has made a key.
+        let publisher = PUBLISHER.replace("for suite; do\n", BREAKS);
+        let publisher = publisher.replace("    gpg ", "    [ -z \"${GNUPGHOME-}\" ] || gpg ");
+        scene.program("bin/publisher", &publisher);
+        scene.configure("");
+        scene
+    }
+
+    /// Writes the configuration, with more lines for the tree.
+    pub(crate) fn configure(&self, more: &str) {
+        let text = format!(
+            "[[tree]]\nname = \"deb\"\nroot = {:?}\nsuites = [\"stable\", \"testing\"]\n\
+             security_suites = [\"stable-security\"]\npublisher = [{:?}]\npre_publication = {:?}\n\
+             post_publication = {:?}\n{more}\n",
+            self.path("root"),
+            self.path("bin/publisher"),
+            self.path("pre"),
+            self.path("post"),
+        );
+        fs::write(self.path("conf.toml"), text).expect("a configuration");
+        fs::set_permissions(self.path("conf.toml"), fs::Permissions::from_mode(0o644)).expect("a mode");
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Makes a program of a script.
+    pub(crate) fn program(&self, name: &str, text: &str) {
+        let path = self.path(name);
+        fs::write(&path, text).expect("a script");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("a mode");
+    }
+
+    /// Makes a hook that notes that it was run, and with what, and then does more.
+    pub(crate) fn hook(&self, name: &str, more: &str) {
+        let notes = self.path("notes");
+        let text = format!(
+            "#!/bin/sh\necho \"{name} $1 $INTRAWARE_SUITES again=$INTRAWARE_AGAIN\" >>{}\n{more}\n",
+            notes.display()
+        );
+        self.program(name, &text);
+    }
+
+    /// Returns what hooks have noted since it was asked last.
+    pub(crate) fn notes(&self) -> Vec<String> {
+        let notes = fs::read_to_string(self.path("notes")).unwrap_or_default();
+        let _ = fs::remove_file(self.path("notes"));
+        notes.lines().map(str::to_owned).collect()
+    }
+
+    /// Puts a package into the pool of a suite, and asks for the suite.
+    pub(crate) fn accept(&self, suite: &str, package: &str, version: &str) {
+        let work = self.path("work");
+        fs::create_dir_all(work.join("DEBIAN")).expect("a directory");
+        fs::set_permissions(work.join("DEBIAN"), fs::Permissions::from_mode(0o755)).expect("a mode");
+        let mut control = String::new();
+        write!(control, "Package: {package}\nVersion: {version}\nArchitecture: amd64\n").expect("text");
+        control.push_str("Maintainer: Ann <ann@example.com>\nDescription: a package\n");
+        fs::write(work.join("DEBIAN/control"), control).expect("a file");
+        let pool = self.path("root/pool").join(suite);
+        fs::create_dir_all(&pool).expect("a directory");
+        let deb = pool.join(format!("{package}_{version}_amd64.deb"));
+        let built = Command::new("dpkg-deb").arg("--build").arg(&work).arg(&deb).output().expect("dpkg-deb");
+        assert!(built.status.success(), "{built:?}");
+        self.ask(suite);
+    }
+
+    /// Asks for a suite to be published.
+    pub(crate) fn ask(&self, suite: &str) {
+        fs::create_dir_all(self.path("root/.publish/dirty")).expect("a directory");
+        fs::write(self.path("root/.publish/dirty").join(suite), "").expect("a request");
+    }
+
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(Program::Manage.path());
+        command.env_clear().current_dir(self.dir.path()).arg("publish").args(arguments);
+        command.arg("--config").arg(self.path("conf.toml"));
+        command
+    }
+
+    pub(crate) fn start(&self, arguments: &[&str]) -> Running {
+        Running::start(self.command(arguments))
+    }
+
+    pub(crate) fn publish(&self, arguments: &[&str]) -> Run {
+        self.start(arguments).wait()
+    }
+
+    /// Returns the text of a file below the dists that readers see; nothing, if there is none.
+    pub(crate) fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path("root/dists").join(name)).unwrap_or_default()
+    }
+
+    /// Returns whether readers are told of this version of a package.
+    pub(crate) fn has(&self, suite: &str, package: &str, version: &str) -> bool {
+        self.read(&format!("{suite}/main/binary-amd64/Packages")).split("\n\n").any(|stanza| {
+            stanza.contains(&format!("Package: {package}\n"))
+                && stanza.contains(&format!("Version: {version}\n"))
+        })
+    }
+
+    /// Returns which tree is in place.
+    pub(crate) fn live(&self) -> String {
+        let target = fs::read_link(self.path("root/dists")).unwrap_or_default();
+        let number = target.iter().nth(2).unwrap_or_default();
+        number.to_string_lossy().into_owned()
+    }
+
+    /// Makes a key, has the publisher sign with it, and readers and checks know it.
+    pub(crate) fn sign(&self) {
+        let home = self.path("gnupg");
+        fs::create_dir(&home).expect("a directory");
+        fs::set_permissions(&home, fs::Permissions::from_mode(0o700)).expect("a mode");
+        let gpg = |arguments: &[&str]| {
+            let output =
+                Command::new("gpg").arg("--homedir").arg(&home).arg("--batch").args(arguments).output();
+            let output = output.expect("gpg");
+            assert!(output.status.success(), "{output:?}");
+            output.stdout
+        };
+        gpg(&["--passphrase", "", "--quick-generate-key", "archive@example.com", "ed25519", "sign", "0"]);
+        fs::write(self.path("archive.gpg"), gpg(&["--export"])).expect("a keyring");
+        let lines = "[tree.environment]\nGNUPGHOME = ";
+        self.configure(&format!("keyring = {:?}\n{lines}{home:?}", self.path("archive.gpg")));
+    }
+}
+
+/// Returns all below a directory, with what files hold and where links lead, but not what is ours to keep.
+pub(crate) fn listing(dir: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut left = vec![dir.to_owned()];
+    while let Some(path) = left.pop() {
+        let seen = fs::symlink_metadata(&path).expect("an entry");
+        if seen.is_dir() {
+            left.extend(
+                fs::read_dir(&path).expect("a directory").map(|entry| entry.expect("an entry").path()),
+            );
+        } else if seen.is_symlink() {
+            found.push(format!("{} -> {}", path.display(), fs::read_link(&path).expect("a link").display()));
+        } else {
+            found.push(format!("{} {:?} {}", path.display(), seen.modified().expect("a time"), seen.len()));
+        }
+    }
+    found.sort();
+    found
+}

@@ -1,0 +1,133 @@
+//! New trees that readers must not get, and old ones that are taken over.
+
+use std::fs;
+
+use crate::scene::Scene;
+
+#[test]
+fn s1_13_a_tree_that_readers_could_not_use_is_not_put_in_place() {
+    let scene = Scene::new();
+    scene.accept("stable", "blast", "1.0");
+    scene.publish(&[]).expect_silence();
+    let release = scene.read("stable/Release");
+    for (hook, says) in [
+        ("echo x >>\"$INTRAWARE_DISTS/stable/main/binary-amd64/Packages.gz\"", "Packages.gz has "),
+        ("rm -r \"$INTRAWARE_DISTS\"/stable/main/binary-amd64/by-hash", "Packages by-hash is not there"),
+        ("rm \"$INTRAWARE_DISTS/stable/Release\"", "has left no Release that can be read"),
+        (
+            "rm \"$INTRAWARE_DISTS\"/stable/main/binary-amd64/Packages*",
+            "is named by Release and is not there",
+        ),
+        (
+            "mv \"$INTRAWARE_ROOT/pool/stable/\"*_1.1_* \"$INTRAWARE_ROOT/away.deb\"",
+            "_1.1_amd64.deb is not there",
+        ),
+    ] {
+        scene.accept("stable", "blast", "1.1");
+        scene.hook("pre/10-a", hook);
+        let run = scene.publish(&[]).expect(1);
+        run.complains(&["tree deb: suite stable: ", says]);
+        assert_eq!((scene.live(), scene.read("stable/Release")), ("1".to_owned(), release.clone()), "{says}");
+    }
+    scene.hook("pre/10-a", "");
+    scene.accept("stable", "blast", "1.1");
+    scene.publish(&[]).expect_silence();
+    assert!(scene.has("stable", "blast", "1.1"));
+}
+
+#[test]
+fn s1_13_a_publisher_that_writes_nothing_is_noticed() {
+    let scene = Scene::new();
+    scene.accept("stable", "blast", "1.0");
+    scene.publish(&[]).expect_silence();
+    scene.program("bin/publisher", "#!/bin/sh\nexit 0\n");
+    scene.accept("stable", "blast", "1.1");
+    scene.publish(&[]).expect(1).complains(&["the publisher has left its Release as it was"]);
+    assert_eq!(scene.live(), "1");
+}
+
+#[test]
+fn s1_14_what_is_not_signed_is_not_published() {
+    let scene = Scene::new();
+    scene.sign();
+    scene.accept("stable", "blast", "1.0");
+    scene.publish(&[]).expect_silence();
+    assert!(scene.read("stable/InRelease").contains("BEGIN PGP SIGNATURE"));
+    scene.accept("stable", "blast", "1.1");
+    scene.hook("pre/10-a", "rm \"$INTRAWARE_DISTS/stable/InRelease\"");
+    scene.publish(&[]).expect(1).complains(&["there is no InRelease that can be read"]);
+    scene.hook("pre/10-a", "sed -i s/^Suite:.*/Suite:\\ x/ \"$INTRAWARE_DISTS/stable/InRelease\"");
+    scene.publish(&[]).expect(1).complains(&["its signature is not good: gpgv ended with"]);
+    assert!(scene.has("stable", "blast", "1.0"));
+}
+
+#[test]
+fn s1_15_a_directory_that_stands_there_is_taken_over_in_one_step() {
+    let scene = Scene::new();
+    fs::create_dir_all(scene.path("root/dists/old")).expect("a directory");
+    fs::write(scene.path("root/dists/old/Release"), "Suite: old\n").expect("a file");
+    scene.accept("stable", "blast", "1.0");
+    scene.publish(&[]).expect_silence();
+    assert_eq!((scene.read("old/Release"), scene.live()), ("Suite: old\n".to_owned(), "1".to_owned()));
+    assert!(scene.has("stable", "blast", "1.0"));
+    assert!(scene.path("root/.publish/taken-over/old/Release").exists());
+}
+
+#[test]
+fn s1_01_what_is_wrong_with_the_configuration_is_said() {
+    let scene = Scene::new();
+    scene.configure("kep = 3");
+    scene.publish(&[]).expect(78).complains(&["tree.kep: is not a known key; did you mean tree.keep?"]);
+    scene.configure("");
+    fs::remove_dir_all(scene.path("root")).expect("a directory");
+    scene.publish(&[]).expect(78).complains(&["is not there; make it, or mend tree.root"]);
+    fs::write(scene.path("conf.toml"), "").expect("a file");
+    scene.publish(&[]).expect(78).complains(&["there is no [[tree]] in the configuration"]);
+}
+
+#[test]
+fn s1_15_a_former_tree_can_be_put_back_and_readers_of_the_present_one_can_finish() {
+    let scene = Scene::new();
+    scene.accept("stable", "blast", "1.0");
+    scene.publish(&[]).expect_silence();
+    scene.accept("stable", "blast", "1.1");
+    scene.publish(&[]).expect_silence();
+    let digests = |scene: &Scene| {
+        let dir = scene.path("root/dists/stable/main/binary-amd64/by-hash/SHA256");
+        let mut names: Vec<_> =
+            fs::read_dir(dir).expect("digests").map(|e| e.expect("an entry").file_name()).collect();
+        names.sort();
+        names
+    };
+    let before = digests(&scene);
+    scene.accept("stable", "blast", "1.2");
+    scene.hook("post/10-z", "");
+    scene.publish(&["rollback", "deb"]).expect_silence();
+    assert!(scene.has("stable", "blast", "1.0") && !scene.has("stable", "blast", "1.1"));
+    assert_eq!((scene.live(), digests(&scene)), ("3".to_owned(), before));
+    assert_eq!(scene.notes(), ["post/10-z 1 stable again=no"]);
+    let shown = scene.publish(&["snapshots", "deb", "--json"]).expect(0).json();
+    let numbers: Vec<_> =
+        shown.as_array().expect("a list").iter().map(|one| one["number"].as_u64()).collect();
+    assert_eq!(numbers, [Some(1), Some(2), Some(3)]);
+    scene.publish(&["rollback", "deb", "--to", "9"]).expect(78).complains(&["there is no such former tree"]);
+    // What was due still is.
+    scene.publish(&[]).expect_silence();
+    assert!(scene.has("stable", "blast", "1.2"));
+}
+
+#[test]
+fn s1_15_the_tree_that_readers_get_can_be_looked_at() {
+    let scene = Scene::new();
+    scene.sign();
+    scene.publish(&["fsck", "deb"]).expect_silence();
+    scene.accept("stable", "blast", "1.0");
+    scene.publish(&[]).expect_silence();
+    scene.publish(&["fsck", "deb"]).expect_silence();
+    let deb = scene.path("root/pool/stable/blast_1.0_amd64.deb");
+    let mut bytes = fs::read(&deb).expect("a package");
+    bytes[100] ^= 1;
+    fs::write(&deb, bytes).expect("a package");
+    let run = scene.publish(&["fsck", "deb"]).expect(1);
+    run.complains(&["suite stable: pool/stable/blast_1.0_amd64.deb has another SHA-256"]);
+}
