@@ -25,6 +25,7 @@ fn nobody(bench: &Bench) -> String {
 }
 
 const AWAY: &str = "site bench cannot be reached since 20";
+const DELIVER: &str = "unblock   put right what that says, then: upload run --job 1.";
 const UNBLOCK: &str = "unblock   put right what that says, then: upload check";
 
 #[test]
@@ -96,7 +97,7 @@ fn newcomer_b6_b7_a_site_that_failed_once_is_not_said_to_be_left_alone_and_build
     let line = &bench.manage(&["status", "--json"]).expect(0).json()["builds"][0];
     assert_eq!(line["waits_for"], json!(["bench"]));
     let why = bench.manage(&["why", "q1"]).expect(0).stdout;
-    assert!(why.contains("waits for `upload`") && why.contains(AWAY) && why.contains(UNBLOCK), "{why}");
+    assert!(why.contains("waits for `upload`") && why.contains(AWAY) && why.contains(DELIVER), "{why}");
     let plan = bench.upload(&["run", "--dry-run"]).expect(0).stdout;
     assert!(plan.contains(AWAY), "{plan}");
 }
@@ -261,4 +262,28 @@ fn newcomer_m17_bash_completes_the_names_of_builds_in_the_spool() {
         assert_eq!(complete("run"), "forge-1 forge-2\n");
         assert_eq!(complete(if program == "manage" { "--build" } else { "--job" }), "forge-1 forge-2\n");
     }
+}
+
+#[test]
+fn newcomer_d3_hold_release_and_retry_say_what_they_did_and_who_said_it() {
+    let bench = Bench::builder().build();
+    add(&bench, &["p7"]);
+    let seen = |arguments: &[&str]| bench.on_terminal(120, Program::Manage, arguments).expect(0).stdout;
+    let held = seen(&["hold", "p7", "--reason", "wrong licence"]);
+    assert!(
+        held.starts_with("held: p7 (1), both programs leave it alone; `manage release p7` lifts it"),
+        "{held}"
+    );
+    assert!(seen(&["release", "p7"]).starts_with("released: p7 (1), the next run goes on with it"));
+    let mut command = bench.command(Program::Manage, &["hold", "p7", "--reason", "wrong licence"]);
+    command.env("SUDO_USER", "anna");
+    // Nothing for those who are no person.
+    Running::start(command).wait().expect_silence();
+    let why = bench.manage(&["why", "p7"]).expect(0).stdout;
+    assert!(why.contains("held since 20") && why.contains("Z by anna: wrong licence"), "{why}");
+    bench.manage(&["release", "p7"]).expect_silence();
+    bench.add_record("e1", "/nowhere/e1");
+    bench.manage(&["run", "e1"]).expect(1);
+    assert!(seen(&["retry", "e1"]).starts_with("forgotten: the failures of e1 (2), the next run tries it"));
+    assert!(bench.manage(&["log", "--build", "p7"]).expect(0).stdout.contains("p7 (1) hold: "));
 }

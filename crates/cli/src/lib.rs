@@ -12,6 +12,7 @@ pub mod failure;
 pub mod output;
 pub mod pages;
 pub mod parts;
+pub mod people;
 pub mod process;
 pub mod progress;
 pub mod report;

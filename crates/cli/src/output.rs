@@ -94,6 +94,11 @@ pub fn is_terminal() -> bool {
     io::stdout().is_terminal()
 }
 
+/// Writes a line that says what was done, if a person looks at standard output.
+pub fn confirm(line: &str) -> Result<(), Failure> {
+    if is_terminal() { text(line) } else { Ok(()) }
+}
+
 /// Returns whether the same person sees standard error as well.
 pub fn is_heard() -> bool {
     io::stderr().is_terminal()

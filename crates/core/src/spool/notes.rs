@@ -65,11 +65,18 @@ pub struct Hold {
     pub since: Timestamp,
     /// On which host it was said.
     pub host: String,
+    /// Who said it; empty if the host did not know.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub by: String,
 }
 
 impl std::fmt::Display for Hold {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "held since {:.0}: {}", self.since, foreign::escape(&self.reason))
+        write!(f, "held since {:.0}", self.since)?;
+        if !self.by.is_empty() {
+            write!(f, " by {}", foreign::escape(&self.by))?;
+        }
+        write!(f, ": {}", foreign::escape(&self.reason))
     }
 }
 
@@ -84,7 +91,13 @@ impl Note for Hold {
 
     fn stand_in(key: &str) -> Option<Self> {
         let reason = "the note of a hold cannot be read; look at it".to_owned();
-        Some(Self { record: key.parse().ok()?, reason, since: Timestamp::UNIX_EPOCH, host: String::new() })
+        Some(Self {
+            record: key.parse().ok()?,
+            reason,
+            since: Timestamp::UNIX_EPOCH,
+            host: String::new(),
+            by: String::new(),
+        })
     }
 }
 

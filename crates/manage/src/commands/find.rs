@@ -64,3 +64,8 @@ pub(crate) fn in_spool(spool: &Spool, word: &str) -> Result<BTreeSet<RecordId>, 
     }
     Ok(ids)
 }
+
+/// Returns the name of a record that was found by `word`, unless that is its id, for the transaction log.
+pub(crate) fn name_of(record: &RecordId, word: &str) -> Option<(String, String)> {
+    (record.as_str() != word).then(|| (record.to_string(), word.to_owned()))
+}

@@ -7,7 +7,8 @@ use clap::{Args, ValueHint};
 use intraware_cli::common::Common;
 use intraware_cli::failure::Failure;
 use intraware_cli::parts::{self, Permission};
-use intraware_cli::process;
+use intraware_cli::{output, people, process};
+use intraware_core::foreign::escape;
 use intraware_core::spool::Hold;
 use intraware_core::txlog::{Subject, TxLog};
 
@@ -30,14 +31,19 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure>
     let context = process::context("manage", common);
     let spool = parts::spool(&config, Permission::ReadWrite)?.written_by(&context.identity);
     let record = find::id(parts::store(&config, Permission::ReadOnly), &spool, &arguments.build)?;
-    let log = TxLog::open(&spool.log_dir(), &context);
+    let log = TxLog::open(&spool.log_dir(), &context).with_names(find::name_of(&record, &arguments.build));
     let hold = Hold {
         record: record.clone(),
         reason: arguments.reason.clone(),
         since: context.now(),
         host: context.identity.host.clone(),
+        by: people::who(),
     };
     let subject = Subject { record: record.as_str(), job: "" };
     log.record(subject, "hold", "hold the build", || spool.put_note(&hold))?;
+    let word = escape(&arguments.build);
+    output::confirm(&format!(
+        "held: {word} ({record}), both programs leave it alone; `manage release {word}` lifts it"
+    ))?;
     Ok(intraware_cli::report::finish(log))
 }

@@ -5,6 +5,7 @@ use intraware_cli::common::Common;
 use intraware_cli::failure::Failure;
 use intraware_cli::parts::{self, Permission};
 use intraware_cli::{output, process, report};
+use intraware_core::foreign::escape;
 use intraware_core::record::{Change, Status};
 use intraware_core::spool::{Found, NoteKey, Retry, Room};
 use intraware_core::txlog::{Subject, TxLog};
@@ -25,7 +26,8 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure>
     let spool = parts::spool(&config, Permission::ReadWrite)?.written_by(&context.identity);
     let mut store = parts::store(&config, Permission::ReadWrite)?;
     let record = find::record(store.as_mut(), &arguments.build)?;
-    let log = TxLog::open(&spool.log_dir(), &context);
+    let names = [(record.id.to_string(), record.name.clone())];
+    let log = TxLog::open(&spool.log_dir(), &context).with_names(names);
     let subject = Subject { record: record.id.as_str(), job: "" };
     let mut forgotten = log.record(subject, "retry", "forget the failures", || {
         spool.remove_note::<Retry>(&NoteKey::from(&record.id))
@@ -37,7 +39,8 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure>
             forgotten |= spool.clear_attempts(&job)?;
         }
     }
-    if record.status == Status::Error {
+    let is_error = record.status == Status::Error;
+    if is_error {
         log.record(subject, "retry", "set the status from Error to empty", || {
             store.write(&record, &Change::Retry)
         })?;
@@ -46,6 +49,13 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure>
             "{} has no failures to forget; its status is {}",
             record.id, record.status
         ));
+    }
+    if is_error || forgotten {
+        let name = escape(&record.name);
+        output::confirm(&format!(
+            "forgotten: the failures of {name} ({}), the next run tries it",
+            record.id
+        ))?;
     }
     Ok(report::finish(log))
 }

@@ -196,10 +196,11 @@ fn advice(build: &BuildPlan) -> String {
             },
         };
     }
-    if let Some(hindrance) = build.hindrances.first() {
-        return put_right(hindrance);
-    }
     match &build.rest {
+        // Trying is as good as checking, and delivers it as well.
+        Some(Rest::Waiting { job, .. }) if !build.hindrances.is_empty() => {
+            format!("put right what that says, then: upload run --job {job}")
+        }
         Some(Rest::Held(_)) => format!("manage release {id}"),
         Some(Rest::DoNotRelease) => "a person clears Do Not Release in the record store".to_owned(),
         Some(Rest::UnknownStatus) => {

@@ -347,8 +347,10 @@ fn a_build_that_conflicted_is_not_archived_again_until_it_changes_or_is_named() 
 fn an_operators_hold_stops_everything() {
     let mut seen = seen(vec![record("r1", Status::Empty)], vec![job("r1", "a", Room::Staged)]);
     seen.sources.insert(id("r1"), found("a"));
-    seen.holds
-        .insert(id("r1"), Hold { record: id("r1"), reason: "wait".into(), since: now(), host: "ebb".into() });
+    seen.holds.insert(
+        id("r1"),
+        Hold { record: id("r1"), reason: "wait".into(), since: now(), host: "ebb".into(), by: String::new() },
+    );
     assert_eq!(decide(&seen), "held");
 }
 

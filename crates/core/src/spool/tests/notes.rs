@@ -10,6 +10,7 @@ fn a_note_is_there_until_it_is_removed() {
         reason: "wrong licence".into(),
         since: now(),
         host: "ebb".into(),
+        by: String::new(),
     };
     let key = hold.key();
     assert_eq!(world.spool.note::<Hold>(&key).unwrap(), None);
@@ -42,7 +43,13 @@ fn s0_10_a_hold_that_cannot_be_read_is_not_taken_for_none() {
 fn f_06_a_note_that_cannot_be_opened_counts_for_its_own_build_and_stops_no_other() {
     let world = World::new();
     let record = |id: &str| id.parse::<RecordId>().unwrap();
-    let hold = Hold { record: record("r2"), reason: "wrong".into(), since: now(), host: "ebb".into() };
+    let hold = Hold {
+        record: record("r2"),
+        reason: "wrong".into(),
+        since: now(),
+        host: "ebb".into(),
+        by: String::new(),
+    };
     world.spool.put_note(&hold).unwrap();
     let job = world.stage("one");
     let release = Release::keys_of("intraware", &job.manifest.place).0;
@@ -187,8 +194,13 @@ fn what_a_run_has_learned_of_a_site_is_known_to_the_next_until_it_is_old() {
 fn h_3_half_a_note_of_another_host_is_left_alone() {
     let world = World::new();
     let dir = world.dir.path().join("holds");
-    let hold =
-        Hold { record: "r1".parse().unwrap(), reason: "wrong".into(), since: now(), host: "ebb".into() };
+    let hold = Hold {
+        record: "r1".parse().unwrap(),
+        reason: "wrong".into(),
+        since: now(),
+        host: "ebb".into(),
+        by: String::new(),
+    };
     // What a process of the same number has under way there, by the names of older versions and by ours.
     let mine = std::process::id();
     let identity = Identity { host: "flow".into(), ..world.context.identity.clone() };
