@@ -5,7 +5,7 @@ mod judge;
 mod read;
 
 use std::fs;
-use std::io;
+use std::io::{self, Seek as _};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
@@ -16,12 +16,12 @@ use rustix::fs::{Mode, OFlags};
 
 use crate::merge::{Merged, Part, merge};
 use crate::names::Package;
+use crate::nodes::Node;
 use crate::partial::{self, CONTENTS, Partial};
 use crate::refused::AssembleError;
 use crate::request::{Request, Step, Tell};
-use crate::result::{Assembled, Machine, entries};
+use crate::result::{Assembled, Entries, Machine};
 use crate::target::{self, Failed, Published};
-use crate::unpack::Node;
 use find::Found;
 use judge::Judged;
 
@@ -168,10 +168,10 @@ fn in_partial(
     let mut parts = read::parts(request, context, tell, found, &partial)?;
     let mut assembled = outline(&request.package, &target, found, &mut parts);
     let merged = merge(&parts, &request.rules);
-    let judged = judge::judge(&merged, &parts, &partial, &request.rules)
+    let judged = judge::judge(&merged, &parts, &request.rules)
         .map_err(|e| AssembleError::io("compare the contents in", partial.path(), e))?;
     if let Some(work) = &request.work {
-        let left = leave(work, context, &request.package, &parts, &judged);
+        let left = leave(work, context, &request.package, &mut parts, &judged);
         let left = left.map_err(|e| AssembleError::io("write to", work, e))?;
         tell(Step::Retained(foreign::path(&left).to_string()));
     }
@@ -191,8 +191,8 @@ fn in_partial(
         Ok(Published::Exists) => return Err(exists()),
         Err(error) => return Err(failed(&partial, error)),
     }
-    count(&mut assembled, &merged);
-    assembled.entries = entries(&merged, &parts);
+    count(&mut assembled, &merged, &parts);
+    assembled.entries = Entries::new(merged, parts);
     if let Err(error) = partial.remove() {
         let path = foreign::path(partial.path()).to_string();
         assembled.warnings.push(format!("{path} cannot be removed: {error}; the next assembly tries again"));
@@ -206,16 +206,16 @@ fn make(
     context: &RunContext,
     tell: Tell<'_>,
     partial: &Partial,
-    merged: &Merged<'_>,
+    merged: &Merged,
     parts: &[Part],
 ) -> Result<(), AssembleError> {
     let failed = |error| failed(partial, error);
     context.stop.check()?;
     tell(Step::Building);
-    target::build(partial, merged, request.threads).map_err(failed)?;
+    target::build(partial, merged, parts, request.threads).map_err(failed)?;
     tell(Step::Listing);
     target::write_list(partial, merged, parts, request.modes).map_err(failed)?;
-    target::finish(partial, merged).map_err(failed)?;
+    target::finish(partial, merged, parts).map_err(failed)?;
     // What lost must not be flushed for nothing.
     let contents = partial.path().join(CONTENTS);
     fs::remove_dir_all(&contents).map_err(|e| AssembleError::io("remove", &contents, e))?;
@@ -255,14 +255,14 @@ fn outline(package: &Package, target: &Path, found: &[Found], parts: &mut [Part]
         conflicts: Vec::new(),
         dead_links: Vec::new(),
         warnings,
-        entries: Vec::new(),
+        entries: Entries::default(),
         fragments_deleted: false,
     }
 }
 
-fn count(assembled: &mut Assembled, merged: &Merged<'_>) {
+fn count(assembled: &mut Assembled, merged: &Merged, parts: &[Part]) {
     for one in &merged.chosen {
-        match &one.held.node {
+        match &one.by.held(parts).node {
             Node::Directory => assembled.directories += 1,
             Node::Link(_) => assembled.links += 1,
             Node::File(content) => {
@@ -278,14 +278,17 @@ fn leave(
     work: &Path,
     context: &RunContext,
     package: &Package,
-    parts: &[Part],
+    parts: &mut [Part],
     judged: &Judged,
 ) -> io::Result<PathBuf> {
     let run = foreign::escape(&context.identity.run).replace('/', "_");
     let dir = work.join(format!("{package}.{run}"));
     fs::create_dir(&dir)?;
     for part in parts {
-        fs::write(dir.join(part.machine.list()), &part.contents.list)?;
+        if let Some(list) = &mut part.contents.list {
+            list.rewind()?;
+            io::copy(list, &mut fs::File::create(dir.join(part.machine.list()))?)?;
+        }
     }
     let mut report: Vec<String> = judged.conflicts.iter().flat_map(crate::merge::Conflict::lines).collect();
     report.extend(judged.dead.iter().map(ToString::to_string));

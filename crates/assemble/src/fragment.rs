@@ -2,19 +2,20 @@
 //!
 //! The directory is walked twice, as `manage run` walks a build, with the same rules about what may be in it. The first
 //! walk makes the list, which comes first in the archive; the second writes the contents, and fails if one is not what was
-//! listed. The fragment appears whole, under its name, by a rename; one that is there already is replaced.
+//! listed. The list is on the disk until then, in a file without a name, since one of a million files has hundreds of MiB.
+//! Another thread compresses. The fragment appears whole, under its name, by a rename; one that is there already is replaced.
 //!
 //! The bytes follow from names, contents, permissions, whole seconds of mtimes and link targets alone.
 
 mod content;
+mod gzip;
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter, Read as _, Write};
+use std::io::{self, BufReader, BufWriter, Read as _, Seek as _, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use flate2::{Compression, GzBuilder};
 use intraware_core::build_dir::{BuildDir, BuildError, BuildRoots};
 use intraware_core::digest::Md5Hex;
 use intraware_core::exit::Fault;
@@ -29,9 +30,13 @@ use crate::names::{self, MachineName, Package};
 use crate::path;
 use crate::request::Limits;
 use content::{Checked, Content};
+use gzip::Gzip;
 
 /// Bytes of a link's target that a header has room for.
 const LINK_FIELD: usize = 100;
+
+/// How much of a list is read or written at once.
+const BUFFER: usize = 128 << 10;
 
 /// What is to become a fragment.
 #[derive(Debug, Clone)]
@@ -111,12 +116,13 @@ pub fn fragment(request: &FragmentRequest, context: &RunContext) -> Result<MadeF
     let build = open(&request.dir)?;
     let path = request.source.join(request.package.fragment(&request.machine));
     let failed = |source| FragmentError::Write { path: foreign::path(&path).to_string(), source };
-    let listed = list(&build, &request.machine, context)?;
     let temp = request.source.join(format!(
         ".{}.{}.tmp",
         request.package.fragment(&request.machine),
         context.identity.pid
     ));
+    let (scratch, file) = scratch(&temp)?;
+    let listed = list(&build, &request.machine, context, file, &scratch)?;
     let made = write(&temp, &build, request, &listed, context).and_then(|()| {
         fs::rename(&temp, &path).map_err(failed)?;
         File::open(&request.source).and_then(|dir| dir.sync_all()).map_err(failed)
@@ -141,8 +147,9 @@ fn open(dir: &Path) -> Result<BuildDir, FragmentError> {
 
 /// What the first walk saw.
 struct Listed {
-    /// The list.
-    text: Vec<u8>,
+    /// The list, and how many bytes it has.
+    text: File,
+    length: u64,
     /// The digests of the files, in their order.
     digests: Vec<Md5Hex>,
     files: u64,
@@ -150,10 +157,25 @@ struct Listed {
     left_out: Vec<String>,
 }
 
-fn list(build: &BuildDir, machine: &MachineName, context: &RunContext) -> Result<Listed, FragmentError> {
-    let mut listed =
-        Listed { text: Vec::new(), digests: Vec::new(), files: 0, bytes: 0, left_out: Vec::new() };
-    let mut writer = Writer::new(Vec::new()).map_err(|e| in_memory(&e))?;
+/// Makes a file without a name beside the fragment; returns what it is called in messages.
+fn scratch(temp: &Path) -> Result<(PathBuf, File), FragmentError> {
+    let path = temp.with_extension("list");
+    let failed = |source| FragmentError::Write { path: foreign::path(&path).to_string(), source };
+    let made = OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(0o600).open(&path);
+    let file = made.and_then(|file| fs::remove_file(&path).map(|()| file)).map_err(failed)?;
+    Ok((path, file))
+}
+
+fn list(
+    build: &BuildDir,
+    machine: &MachineName,
+    context: &RunContext,
+    file: File,
+    scratch: &Path,
+) -> Result<Listed, FragmentError> {
+    let failed = |source| FragmentError::Write { path: foreign::path(scratch).to_string(), source };
+    let (mut files, mut bytes, mut digests, mut left_out) = (0, 0, Vec::new(), Vec::new());
+    let mut writer = Writer::new(BufWriter::with_capacity(BUFFER, file)).map_err(failed)?;
     // What the other end takes.
     let Limits { max_entries, max_names, max_bytes } = Limits::default();
     let too_large = |what: String| FragmentError::TooLarge { path: build.shown(b""), what };
@@ -168,7 +190,7 @@ fn list(build: &BuildDir, machine: &MachineName, context: &RunContext) -> Result
         let not_allowed = |why| FragmentError::NotAllowed { path: shown(), why };
         let path = path::clean(entry.path).map_err(not_allowed)?;
         if names::is_list(path) {
-            listed.left_out.push(shown());
+            left_out.push(shown());
             continue;
         }
         (entries, names) = (entries + 1, names + path.len());
@@ -188,24 +210,26 @@ fn list(build: &BuildDir, machine: &MachineName, context: &RunContext) -> Result
             EntryKind::File { dir } => {
                 let mut content = Content::open(build, entry.path, dir.as_fd(), &entry.meta)?;
                 let digest = content.digest(context)?;
-                listed.files += 1;
-                listed.bytes += entry.meta.size();
-                listed.digests.push(digest);
+                files += 1;
+                bytes += entry.meta.size();
+                digests.push(digest);
                 let (md5, size) = (digest.to_string(), entry.meta.size().to_string());
                 writer.entry(head.into_iter().chain([("md5sum", &*md5), ("size", &*size), ("type", "file")]))
             }
         };
-        written.map_err(|e| in_memory(&e))?;
+        written.map_err(failed)?;
     }
     walk.finish()?;
-    listed.text = writer.finish().map_err(|e| in_memory(&e))?;
-    if listed.bytes > max_bytes {
+    let text = writer.finish().and_then(|text| text.into_inner().map_err(io::Error::from));
+    let mut text = text.map_err(failed)?;
+    let length = text.stream_position().and_then(|length| text.rewind().map(|()| length)).map_err(failed)?;
+    if bytes > max_bytes {
         return Err(too_large(format!("more than {max_bytes} bytes")));
     }
-    if listed.text.len() as u64 > MAX_BYTES {
+    if length > MAX_BYTES {
         return Err(too_large(format!("a list of more than {MAX_BYTES} bytes")));
     }
-    Ok(listed)
+    Ok(Listed { text, length, digests, files, bytes, left_out })
 }
 
 fn write(
@@ -220,10 +244,10 @@ fn write(
     let file =
         OpenOptions::new().write(true).create(true).truncate(true).mode(0o644).open(temp).map_err(failed)?;
     rustix::fs::fchmod(&file, Mode::from_raw_mode(0o644)).map_err(|e| failed(e.into()))?;
-    let gzip = GzBuilder::new().write(BufWriter::new(file), Compression::default());
-    let mut archive = tar::Builder::new(gzip);
-    let mut header = header_of(EntryType::Regular, 0o644, 0, listed.text.len() as u64);
-    archive.append_data(&mut header, request.machine.list(), &*listed.text).map_err(failed)?;
+    let mut archive = tar::Builder::new(Gzip::new(file));
+    let mut header = header_of(EntryType::Regular, 0o644, 0, listed.length);
+    let text = BufReader::with_capacity(BUFFER, &listed.text);
+    archive.append_data(&mut header, request.machine.list(), text).map_err(failed)?;
     let mut digests = listed.digests.iter();
     let mut walk = Walk::new(build, &TreePolicy::default());
     while let Some(entry) = walk.next()? {
@@ -250,8 +274,7 @@ fn write(
             }
         }
     }
-    let gzip = archive.into_inner().map_err(failed)?;
-    let file = gzip.finish().and_then(|file| file.into_inner().map_err(io::Error::from)).map_err(failed)?;
+    let file = archive.into_inner().and_then(Gzip::finish).map_err(failed)?;
     file.sync_all().map_err(failed)
 }
 
@@ -279,9 +302,4 @@ fn header_of(kind: EntryType, mode: u32, mtime: u64, size: u64) -> Header {
     header.set_uid(0);
     header.set_gid(0);
     header
-}
-
-/// Writing to memory does not fail.
-fn in_memory(error: &io::Error) -> FragmentError {
-    FragmentError::Write { path: "a list".to_owned(), source: io::Error::other(error.to_string()) }
 }

@@ -9,10 +9,11 @@
 //! ```
 //!
 //! - **Nothing a fragment says is believed.** Each archive is read once, by a reader that knows what it accepts
-//!   ([`mod@tar`]) and not what it refuses. File contents go to numbered files, so that no name of an archive ever meets
+//!   ([`mod@tar`]) and not what it refuses. File contents go to files without names of theirs ([`store`]), so that no name of an archive ever meets
 //!   the file system before all archives were read to their last byte and agree with their lists.
 //! - **The merge decides by content and in the order of the machines' names** ([`merge`]): the result (bytes, modes, list)
 //!   is the same for any order of fragments and any number of threads.
+//! - **A million files fit into 256 MiB.** In memory is what a path needs ([`nodes`]), and neither a list nor a content.
 //! - **Whoever looks sees the whole target or none.** All work is below `<output>/<name>/.<version>.partial.<run>/`, which
 //!   only its owner can enter. The tree is made of renames there, is on the disk before it gets its name, and gets it by
 //!   one rename; with pre-delete by one exchange. Links are made last, so that nothing is written through one.
@@ -27,12 +28,14 @@ pub mod fragment;
 pub mod list;
 pub mod merge;
 pub mod names;
+mod nodes;
 mod partial;
 mod path;
 pub mod reason;
 mod refused;
 mod request;
 mod result;
+mod store;
 pub mod tar;
 mod target;
 mod unpack;

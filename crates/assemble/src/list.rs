@@ -13,7 +13,8 @@
 //!
 //! `type` is `file`, `dir` or `link`, and in an assembled package `merge` for a file that a further machine provided. Other
 //! elements are passed over, other attributes are kept. A list comes from outside, so [`read()`] has limits: no document
-//! type, no entities but the five that XML has, UTF-8, [`MAX_BYTES`], [`MAX_DEPTH`] and [`MAX_ATTRIBUTES`].
+//! type, no entities but the five that XML has, UTF-8, [`MAX_BYTES`], [`MAX_PIECE`], [`MAX_DEPTH`] and
+//! [`MAX_ATTRIBUTES`]. It is read as it comes, since one of a million entries has hundreds of MiB.
 
 mod read;
 mod write;
@@ -21,10 +22,13 @@ mod write;
 use intraware_core::digest::Md5Hex;
 
 pub use read::read;
+pub(crate) use read::stream;
 pub use write::Writer;
 
 /// Largest list, in bytes: enough for as many entries as a fragment may have.
 pub const MAX_BYTES: u64 = 512 << 20;
+/// Most bytes of an element's beginning or end, of a comment, or of what is between two.
+pub const MAX_PIECE: usize = 1 << 20;
 /// Most elements within elements.
 pub const MAX_DEPTH: usize = 64;
 /// Most attributes of an element.

@@ -6,17 +6,20 @@
 //!
 //! Where the machines disagree there is a winner nevertheless, so that a merge with errors allowed is as deterministic as
 //! one without. What is below a path that becomes a file or a link is dropped with it.
+//!
+//! The machines' directories are gone through side by side, each directory's names in their order, and what is in a directory
+//! comes right behind it. What was decided is kept as numbers of nodes; paths are made when somebody asks for them.
 
 pub mod links;
 mod rules;
-
-use std::collections::BTreeSet;
+mod walk;
 
 use serde::Serialize;
 
 use crate::names::MachineName;
+use crate::nodes::{Held, Id, Node, Said, TOP};
 use crate::reason::Reason;
-use crate::unpack::{Contents, Held, Node};
+use crate::unpack::Contents;
 pub use rules::{BadRule, LineEndings, Rules, Winner};
 
 /// A fragment that agrees with its list.
@@ -25,30 +28,79 @@ pub(crate) struct Part {
     pub(crate) contents: Contents,
 }
 
-/// A path of the package, from the machine that won it.
-pub(crate) struct Chosen<'p> {
-    pub(crate) path: &'p str,
-    pub(crate) held: &'p Held,
+/// What one machine has at a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Provided {
     /// Whose it is, by its index.
-    pub(crate) from: usize,
-    /// Who else provides it, in the machines' order.
-    pub(crate) also: Vec<usize>,
+    pub(crate) from: u32,
+    pub(crate) id: Id,
+}
+
+/// A path of the package, from the machine that won it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Chosen {
+    pub(crate) by: Provided,
+    /// Where in the merge it is said who else provides it, and how many do.
+    also: u32,
+    others: u32,
 }
 
 /// A merge as it was decided.
-pub(crate) struct Merged<'p> {
-    /// Sorted by path, so that a directory is before what is in it.
-    pub(crate) chosen: Vec<Chosen<'p>>,
+pub(crate) struct Merged {
+    /// A directory is before what is in it, and names are in their order.
+    pub(crate) chosen: Vec<Chosen>,
     /// Paths that the machines disagree on.
-    pub(crate) differences: Vec<Difference<'p>>,
+    pub(crate) differences: Vec<Difference>,
+    /// Who else provides what was chosen.
+    also: Vec<Provided>,
+    /// Of each machine's nodes, whether it was chosen.
+    taken: Vec<Vec<bool>>,
 }
 
 /// A path that the machines disagree on.
-pub(crate) struct Difference<'p> {
-    pub(crate) path: &'p str,
+pub(crate) struct Difference {
+    pub(crate) path: String,
     pub(crate) what: What,
     /// All that provide it, in the machines' order.
-    pub(crate) provided: Vec<(usize, &'p Held)>,
+    pub(crate) provided: Vec<Provided>,
+}
+
+impl Provided {
+    pub(crate) fn part(self, parts: &[Part]) -> &Part {
+        &parts[self.from as usize]
+    }
+
+    pub(crate) fn held(self, parts: &[Part]) -> &Held {
+        self.part(parts).contents.nodes.held(self.id)
+    }
+
+    pub(crate) fn said(self, parts: &[Part]) -> Option<&Said> {
+        self.part(parts).contents.nodes.said(self.id)
+    }
+
+    pub(crate) fn path(self, parts: &[Part]) -> String {
+        self.part(parts).contents.nodes.path(self.id)
+    }
+
+    /// Returns the type of the list's that is none of ours.
+    pub(crate) fn odd_type(self, parts: &[Part]) -> Option<&str> {
+        self.said(parts)?.odd_type.as_deref()
+    }
+}
+
+impl Merged {
+    /// Returns who else provides what was chosen, in the machines' order.
+    pub(crate) fn also(&self, one: &Chosen) -> &[Provided] {
+        &self.also[one.also as usize..][..one.others as usize]
+    }
+
+    /// Returns what is at a path of the package.
+    pub(crate) fn find(&self, parts: &[Part], path: &str) -> Option<Provided> {
+        parts.iter().zip(&self.taken).zip(0..).find_map(|((part, taken), from)| {
+            let id = part.contents.nodes.find(path)?;
+            taken[id.index()].then_some(Provided { from, id })
+        })
+    }
 }
 
 /// What the machines disagree on.
@@ -95,54 +147,58 @@ pub struct Provider {
 }
 
 /// Decides for each path what becomes of it.
-pub(crate) fn merge<'p>(parts: &'p [Part], rules: &Rules) -> Merged<'p> {
-    let mut all: Vec<(&str, usize, &Held)> = Vec::new();
-    for (index, part) in parts.iter().enumerate() {
-        all.extend(part.contents.nodes.iter().map(|(path, held)| (&**path, index, held)));
-    }
-    all.sort_unstable_by_key(|(path, index, _)| (*path, *index));
-    let mut merged = Merged { chosen: Vec::new(), differences: Vec::new() };
-    let mut directories = BTreeSet::new();
-    for provided in all.chunk_by(|a, b| a.0 == b.0) {
-        let path = provided[0].0;
-        let winner = winner(path, provided, parts, rules);
-        let (_, from, held) = provided[winner];
-        if let Some(what) = difference(provided, rules.may_differ(path)) {
-            let provided = provided.iter().map(|(_, index, held)| (*index, *held)).collect();
-            merged.differences.push(Difference { path, what, provided });
-        }
-        // Its parent comes before it, and is in every part that it is in.
-        let is_inside = crate::path::parent(path).is_none_or(|parent| directories.contains(parent));
-        if !is_inside {
-            continue;
-        }
-        if held.node == Node::Directory {
-            directories.insert(path);
-        }
-        let also = provided.iter().map(|(_, index, _)| *index).filter(|index| *index != from).collect();
-        merged.chosen.push(Chosen { path, held, from, also });
-    }
+pub(crate) fn merge(parts: &[Part], rules: &Rules) -> Merged {
+    let taken = parts.iter().map(|part| vec![false; part.contents.nodes.len()]).collect();
+    let mut merged = Merged { chosen: Vec::new(), differences: Vec::new(), also: Vec::new(), taken };
+    let all: Vec<Provided> = (0..parts.len() as u32).map(|from| Provided { from, id: TOP }).collect();
+    walk::directory(&mut merged, parts, rules, &all, true);
     merged
 }
 
+impl Merged {
+    /// Decides about a path; returns the one that wins.
+    fn decide(&mut self, parts: &[Part], rules: &Rules, provided: &[Provided], is_inside: bool) -> Provided {
+        let [winner] = *provided else {
+            let path = provided[0].path(parts);
+            let winner = provided[winner(&path, provided, parts, rules)];
+            if let Some(what) = difference(provided, parts, rules.may_differ(&path)) {
+                self.differences.push(Difference { path, what, provided: provided.to_vec() });
+            }
+            self.choose(provided, winner, is_inside);
+            return winner;
+        };
+        self.choose(provided, winner, is_inside);
+        winner
+    }
+
+    fn choose(&mut self, provided: &[Provided], by: Provided, is_inside: bool) {
+        if is_inside {
+            // Numbers of nodes are numbers of 32 bits, and so are those of their sum in any memory.
+            let also = self.also.len() as u32;
+            self.also.extend(provided.iter().filter(|one| **one != by));
+            self.chosen.push(Chosen { by, also, others: provided.len() as u32 - 1 });
+            self.taken[by.from as usize][by.id.index()] = true;
+        }
+    }
+}
+
 /// Returns the index among `provided` of the one that wins.
-fn winner(path: &str, provided: &[(&str, usize, &Held)], parts: &[Part], rules: &Rules) -> usize {
+fn winner(path: &str, provided: &[Provided], parts: &[Part], rules: &Rules) -> usize {
     match rules.winner(path) {
         Winner::First => 0,
         Winner::Last => provided.len() - 1,
         Winner::Machine(name) => {
-            provided.iter().position(|(_, index, _)| parts[*index].machine == *name).unwrap_or(0)
+            provided.iter().position(|one| one.part(parts).machine == *name).unwrap_or(0)
         }
     }
 }
 
-fn difference(provided: &[(&str, usize, &Held)], may_differ: bool) -> Option<What> {
+fn difference(provided: &[Provided], parts: &[Part], may_differ: bool) -> Option<What> {
     let (first, others) = provided.split_first()?;
-    let first = first.2;
     let mut what = None;
-    for (_, _, other) in others {
-        let one = match (&first.node, &other.node) {
-            _ if first.odd_type != other.odd_type => Some(What::Type),
+    for other in others {
+        let one = match (&first.held(parts).node, &other.held(parts).node) {
+            _ if first.odd_type(parts) != other.odd_type(parts) => Some(What::Type),
             (Node::Directory, Node::Directory) => None,
             (Node::Link(a), Node::Link(b)) => (a != b && !may_differ).then_some(What::Target),
             (Node::File(_), Node::File(_)) if may_differ => None,
@@ -160,25 +216,25 @@ fn difference(provided: &[(&str, usize, &Held)], may_differ: bool) -> Option<Wha
     what
 }
 
-impl Difference<'_> {
+impl Difference {
     /// Returns each machine's part, for people.
     pub(crate) fn providers(&self, parts: &[Part]) -> Vec<Provider> {
-        let value = |held: &Held| match (self.what, &held.node) {
-            (What::Type, node) => held.odd_type.as_deref().unwrap_or_else(|| kind(node)).to_owned(),
+        let value = |one: &Provided| match (self.what, &one.held(parts).node) {
+            (What::Type, node) => one.odd_type(parts).unwrap_or_else(|| kind(node)).to_owned(),
             (What::Mode, Node::File(content)) => format!("{:04o}", content.mode),
             (_, Node::File(content)) => content.md5.to_string(),
             (_, Node::Link(target)) => intraware_core::foreign::escape(target.as_bytes()),
             (_, Node::Directory) => String::new(),
         };
-        let values: Vec<String> = self.provided.iter().map(|(_, held)| value(held)).collect();
+        let values: Vec<String> = self.provided.iter().map(value).collect();
         let same = |own: usize| {
             let others =
                 self.provided.iter().enumerate().filter(|(i, _)| *i != own && values[*i] == values[own]);
-            others.map(|(_, (index, _))| parts[*index].machine.clone()).collect()
+            others.map(|(_, one)| one.part(parts).machine.clone()).collect()
         };
-        let provider = |(i, (index, held)): (usize, &(usize, &Held))| Provider {
-            machine: parts[*index].machine.clone(),
-            kind: kind(&held.node),
+        let provider = |(i, one): (usize, &Provided)| Provider {
+            machine: one.part(parts).machine.clone(),
+            kind: kind(&one.held(parts).node),
             value: values[i].clone(),
             same_as: same(i),
         };

@@ -61,11 +61,6 @@ pub(crate) fn target<'t>(raw: &'t [u8], path: &str) -> Result<&'t str, &'static 
     }
 }
 
-/// Returns the directory that something is in; `None` for what is in the package itself.
-pub(crate) fn parent(path: &str) -> Option<&str> {
-    path.rsplit_once('/').map(|(parent, _)| parent)
-}
-
 /// XML 1.0 has no place for these, and they are no control characters.
 fn is_no_xml(c: char) -> bool {
     matches!(c, '\u{fffe}' | '\u{ffff}')

@@ -62,8 +62,8 @@ pub enum Modes {
 
 impl Modes {
     /// Returns the permissions of a file in the target.
-    pub(crate) fn of_file(self, archived: u32) -> u32 {
-        let kept = archived & 0o755 | 0o444;
+    pub(crate) fn of_file(self, archived: u32) -> u16 {
+        let kept = (archived & 0o755 | 0o444) as u16;
         match self {
             Self::Readable if archived & 0o111 == 0 => kept,
             Self::Readable | Self::Executable => kept | 0o111,
@@ -84,7 +84,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { max_bytes: 256 << 30, max_entries: 1_000_000, max_names: 128 << 20 }
+        Self { max_bytes: 256 << 30, max_entries: 2_000_000, max_names: 128 << 20 }
     }
 }
 

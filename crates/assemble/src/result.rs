@@ -1,12 +1,12 @@
 //! What an assembly has done, for people and for programs.
 
 use intraware_core::digest::Md5Hex;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::merge::links::DeadLink;
 use crate::merge::{Chosen, Conflict, Merged, Part, kind};
 use crate::names::MachineName;
-use crate::unpack::Node;
+use crate::nodes::Node;
 
 /// A package that stands.
 #[derive(Debug, Serialize)]
@@ -33,8 +33,8 @@ pub struct Assembled {
     pub dead_links: Vec<DeadLink>,
     /// What is odd; escaped.
     pub warnings: Vec<String>,
-    /// Everything in the package, sorted by path.
-    pub entries: Vec<Placed>,
+    /// Everything in the package; a directory is before what is in it.
+    pub entries: Entries,
     /// Whether the fragments were deleted.
     pub fragments_deleted: bool,
 }
@@ -76,22 +76,45 @@ pub struct Placed {
     pub target: Option<String>,
 }
 
-/// Returns everything in a package.
-pub(crate) fn entries(merged: &Merged<'_>, parts: &[Part]) -> Vec<Placed> {
-    merged.chosen.iter().map(|one| placed(one, parts)).collect()
+/// Everything in a package. It is kept as the merge has it, and each path is made when it is asked for.
+#[derive(Default)]
+pub struct Entries(Option<(Merged, Vec<Part>)>);
+
+impl Entries {
+    pub(crate) fn new(merged: Merged, parts: Vec<Part>) -> Self {
+        Self(Some((merged, parts)))
+    }
+
+    /// Returns one after another.
+    pub fn iter(&self) -> impl Iterator<Item = Placed> + '_ {
+        self.0.iter().flat_map(|(merged, parts)| merged.chosen.iter().map(|one| placed(one, merged, parts)))
+    }
 }
 
-fn placed(one: &Chosen<'_>, parts: &[Part]) -> Placed {
-    let (md5, size, target) = match &one.held.node {
+impl std::fmt::Debug for Entries {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+impl Serialize for Entries {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.iter())
+    }
+}
+
+fn placed(one: &Chosen, merged: &Merged, parts: &[Part]) -> Placed {
+    let node = &one.by.held(parts).node;
+    let (md5, size, target) = match node {
         Node::Directory => (None, None, None),
         Node::File(content) => (Some(content.md5), Some(content.size), None),
         Node::Link(target) => (None, None, Some(target.to_string())),
     };
     Placed {
-        path: one.path.to_owned(),
-        kind: kind(&one.held.node),
-        machine: parts[one.from].machine.clone(),
-        also: one.also.iter().map(|index| parts[*index].machine.clone()).collect(),
+        path: one.by.path(parts),
+        kind: kind(node),
+        machine: one.by.part(parts).machine.clone(),
+        also: merged.also(one).iter().map(|other| other.part(parts).machine.clone()).collect(),
         md5,
         size,
         target,

@@ -1,7 +1,7 @@
 //! From a merge to a target: the tree is made, flushed, and named.
 //!
-//! Order: directories, files (renamed from where they were unpacked to), the list, links, permissions of directories, one
-//! flush of the file system, the rename. A file's content is written once, and what is flushed before the rename includes
+//! Order: directories, files (as the [`store`](crate::store) puts them there), the list, links, permissions of directories, one
+//! flush of the file system, the rename. What is flushed before the rename includes
 //! everything that was written since the partial directory was opened.
 
 use std::io::{self, BufWriter, Write as _};
@@ -11,10 +11,10 @@ use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
 use crate::list::{self, Writer};
-use crate::merge::{Chosen, Merged, Part};
-use crate::partial::{OLD, Partial, TREE, contents};
+use crate::merge::{Chosen, Merged, Part, Provided};
+use crate::nodes::Node;
+use crate::partial::{OLD, Partial, TREE};
 use crate::request::Modes;
-use crate::unpack::{Held, Node};
 
 /// Everybody may read and enter a directory of a package, and its owner may change it.
 const DIRECTORY_MODE: Mode =
@@ -33,14 +33,19 @@ fn failed<E: Into<io::Error>>(doing: &'static str, path: &str) -> impl FnOnce(E)
 }
 
 /// Makes everything but links and the final permissions.
-pub(crate) fn build(partial: &Partial, merged: &Merged<'_>, threads: usize) -> Result<(), Failed> {
+pub(crate) fn build(
+    partial: &Partial,
+    merged: &Merged,
+    parts: &[Part],
+    threads: usize,
+) -> Result<(), Failed> {
     let tree = partial.open(TREE).map_err(failed("open", TREE))?;
-    for one in merged.chosen.iter().filter(|one| one.held.node == Node::Directory) {
-        rustix::fs::mkdirat(&tree, one.path, Mode::RWXU).map_err(failed("make directory", one.path))?;
+    for path in directories(merged, parts) {
+        rustix::fs::mkdirat(&tree, &path, Mode::RWXU).map_err(failed("make directory", &path))?;
     }
     let share = merged.chosen.len().div_ceil(threads.max(1)).max(1);
     std::thread::scope(|scope| {
-        let place = |share: &[Chosen<'_>]| share.iter().try_for_each(|one| place(partial, tree.as_fd(), one));
+        let place = |share: &[Chosen]| share.iter().try_for_each(|one| place(tree.as_fd(), one.by, parts));
         let mut shares = merged.chosen.chunks(share);
         let first = shares.next();
         let others: Vec<_> = shares.map(|share| scope.spawn(move || place(share))).collect();
@@ -53,23 +58,30 @@ pub(crate) fn build(partial: &Partial, merged: &Merged<'_>, threads: usize) -> R
     })
 }
 
-fn place(partial: &Partial, tree: BorrowedFd<'_>, one: &Chosen<'_>) -> Result<(), Failed> {
-    let Node::File(content) = &one.held.node else { return Ok(()) };
-    let from = format!("{}/{}", contents(one.from), content.blob);
-    rustix::fs::renameat(partial.fd(), from, tree, one.path).map_err(failed("place", one.path))
+fn directories<'m>(merged: &'m Merged, parts: &'m [Part]) -> impl Iterator<Item = String> + 'm {
+    let chosen = merged.chosen.iter().map(|one| one.by);
+    chosen.filter(|one| one.held(parts).node == Node::Directory).map(|one| one.path(parts))
+}
+
+fn place(tree: BorrowedFd<'_>, one: Provided, parts: &[Part]) -> Result<(), Failed> {
+    let Node::File(content) = &one.held(parts).node else { return Ok(()) };
+    let Some(kept) = &one.part(parts).contents.kept else { return Ok(()) };
+    let path = one.path(parts);
+    kept.put(content, tree, &path).map_err(failed("place", &path))
 }
 
 /// Makes links and permissions, after which nothing is added.
-pub(crate) fn finish(partial: &Partial, merged: &Merged<'_>) -> Result<(), Failed> {
+pub(crate) fn finish(partial: &Partial, merged: &Merged, parts: &[Part]) -> Result<(), Failed> {
     let tree = partial.open(TREE).map_err(failed("open", TREE))?;
     for one in &merged.chosen {
-        if let Node::Link(target) = &one.held.node {
-            rustix::fs::symlinkat(&**target, &tree, one.path).map_err(failed("make link", one.path))?;
+        if let Node::Link(target) = &one.by.held(parts).node {
+            let path = one.by.path(parts);
+            rustix::fs::symlinkat(&**target, &tree, &path).map_err(failed("make link", &path))?;
         }
     }
-    for one in merged.chosen.iter().filter(|one| one.held.node == Node::Directory) {
-        let change = rustix::fs::chmodat(&tree, one.path, DIRECTORY_MODE, AtFlags::empty());
-        change.map_err(failed("set the permissions of", one.path))?;
+    for path in directories(merged, parts) {
+        let change = rustix::fs::chmodat(&tree, &path, DIRECTORY_MODE, AtFlags::empty());
+        change.map_err(failed("set the permissions of", &path))?;
     }
     rustix::fs::fchmod(&tree, DIRECTORY_MODE).map_err(failed("set the permissions of", TREE))
 }
@@ -77,7 +89,7 @@ pub(crate) fn finish(partial: &Partial, merged: &Merged<'_>) -> Result<(), Faile
 /// Writes the list of the package.
 pub(crate) fn write_list(
     partial: &Partial,
-    merged: &Merged<'_>,
+    merged: &Merged,
     parts: &[Part],
     modes: Modes,
 ) -> Result<(), Failed> {
@@ -85,15 +97,14 @@ pub(crate) fn write_list(
         let how = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let tree = partial.open(TREE)?;
         let file = rustix::fs::openat(&tree, list::ASSEMBLED, how, Mode::RUSR | Mode::WUSR)?;
-        rustix::fs::fchmod(&file, Mode::from_raw_mode(modes.of_file(0o644)))?;
+        rustix::fs::fchmod(&file, Mode::from_raw_mode(modes.of_file(0o644).into()))?;
         let mut writer = Writer::new(BufWriter::new(std::fs::File::from(file)))?;
         for one in &merged.chosen {
-            entry(&mut writer, one, one.held, one.from, parts, false)?;
-            for other in &one.also {
-                if let Some(held) = parts[*other].contents.nodes.get(one.path)
-                    && matches!(held.node, Node::File(_))
-                {
-                    entry(&mut writer, one, held, *other, parts, true)?;
+            let path = one.by.path(parts);
+            entry(&mut writer, &path, one.by, parts, false)?;
+            for other in merged.also(one) {
+                if matches!(other.held(parts).node, Node::File(_)) {
+                    entry(&mut writer, &path, *other, parts, true)?;
                 }
             }
         }
@@ -105,14 +116,14 @@ pub(crate) fn write_list(
 /// Writes what one machine provides at a path. Of a further provider neither digest nor size is told.
 fn entry(
     writer: &mut Writer<impl io::Write>,
-    one: &Chosen<'_>,
-    held: &Held,
-    from: usize,
+    path: &str,
+    one: Provided,
     parts: &[Part],
     is_further: bool,
 ) -> io::Result<()> {
+    let node = &one.held(parts).node;
     let (mut md5, mut size) = (String::new(), String::new());
-    let kind = match &held.node {
+    let kind = match node {
         _ if is_further => "merge",
         Node::File(content) => {
             (md5, size) = (content.md5.to_string(), content.size.to_string());
@@ -121,17 +132,17 @@ fn entry(
         Node::Directory => "dir",
         Node::Link(_) => "link",
     };
-    let target = match &held.node {
+    let target = match node {
         Node::Link(target) => &**target,
         Node::Directory | Node::File(_) => "",
     };
     let own = [("md5sum", &*md5), ("size", &*size), ("target", target)];
-    let head = [("fullname", one.path), ("host", parts[from].machine.as_str())];
-    let more = held.more.iter().map(|(name, value)| (&**name, &**value));
+    let head = [("fullname", path), ("host", one.part(parts).machine.as_str())];
+    let more =
+        one.said(parts).into_iter().flat_map(|said| &said.more).map(|(name, value)| (&**name, &**value));
     let own = own.into_iter().filter(|(_, value)| !value.is_empty());
-    writer.entry(
-        head.into_iter().chain(more).chain(own).chain([("type", held.odd_type.as_deref().unwrap_or(kind))]),
-    )
+    writer
+        .entry(head.into_iter().chain(more).chain(own).chain([("type", one.odd_type(parts).unwrap_or(kind))]))
 }
 
 /// Flushes everything that was written to the disk.

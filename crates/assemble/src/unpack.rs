@@ -1,89 +1,57 @@
-//! One fragment, read once: contents to numbered files, everything else to memory, and then compared with its list.
+//! One fragment, read once: contents and the list to the disk ([`store`](crate::store)), everything else to memory
+//! ([`nodes`](crate::nodes)), and then compared with its list, which is read back element by element, since it may be as
+//! large as all the rest.
 //!
-//! The numbered files are all there is on the disk until the merge has decided, whatever paths the archive has. Within an
+//! What the store keeps is all there is on the disk until the merge has decided, whatever paths the archive has. Within an
 //! archive nothing comes twice, and nothing is below a file or a link.
 
 mod listed;
 
-use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{Read, Write as _};
-use std::os::fd::BorrowedFd;
+use std::io::{BufReader, Read, Seek as _, Write as _};
 
-use intraware_core::digest::{Hex, Md5Hex};
+use intraware_core::digest::Hex;
 use intraware_core::foreign;
 use intraware_core::run::Stop;
 use md5::{Digest as _, Md5};
-use rustix::fs::{AtFlags, Mode, OFlags};
 
-use crate::list::{self, More};
+use crate::list;
 use crate::names::{self, MachineName};
+use crate::nodes::{Content, Id, Node, Nodes, Place, TOP};
 use crate::path;
 use crate::refused::{Refused, Unread};
 use crate::request::{Limits, Modes};
+use crate::store::{Kept, Store, Writing};
 use crate::tar::{Entries, Entry, What};
 
 /// How much of a file is in memory at once.
 const CHUNK: usize = 128 << 10;
 
 /// What a fragment holds.
+#[derive(Default)]
 pub(crate) struct Contents {
-    /// By path, without the package itself and without the list.
-    pub(crate) nodes: BTreeMap<Box<str>, Held>,
+    pub(crate) nodes: Nodes,
     /// Files.
     pub(crate) files: usize,
     /// Bytes in them.
     pub(crate) bytes: u64,
     /// What is odd and stops nothing; escaped.
     pub(crate) warnings: Vec<String>,
+    /// Where the files' contents are; nowhere if the archive was only checked.
+    pub(crate) kept: Option<Kept>,
     /// The list as it came.
-    pub(crate) list: Vec<u8>,
+    pub(crate) list: Option<File>,
 }
 
-/// Something at a path, and what the list says of it.
-#[derive(Debug)]
-pub(crate) struct Held {
-    pub(crate) node: Node,
-    /// Whether the list has it.
-    pub(crate) is_listed: bool,
-    /// Whether the archive has no entry of it: a directory that something else is in.
-    pub(crate) is_implied: bool,
-    /// A type of the list's that is none of ours.
-    pub(crate) odd_type: Option<Box<str>>,
-    /// The list's further attributes.
-    pub(crate) more: More,
-}
-
-/// What is at a path.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Node {
-    Directory,
-    File(Content),
-    Link(Box<str>),
-}
-
-/// A file's content and permissions.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Content {
-    pub(crate) md5: Md5Hex,
-    pub(crate) size: u64,
-    /// As they will be in the target.
-    pub(crate) mode: u32,
-    /// The number of the file that holds it.
-    pub(crate) blob: u32,
-}
-
-/// Where contents go.
-pub(crate) enum Blobs<'d> {
-    /// To files in this directory, which is empty.
-    In(BorrowedFd<'d>),
-    /// Nowhere: the archive is only checked.
-    Nowhere,
+/// A list on its way.
+enum List {
+    Memory(Vec<u8>),
+    Disk(File),
 }
 
 /// Reads an uncompressed archive, writing nothing, and returns how many entries it has besides its list.
 pub fn check_archive(tar: impl Read, machine: &MachineName, limits: &Limits) -> Result<usize, Refused> {
-    let unpacker = Unpacker::new(machine, Blobs::Nowhere, Modes::Readable, limits, Stop::default());
+    let unpacker = Unpacker::new(machine, None, Modes::Readable, limits, Stop::default());
     match unpacker.unpack(&mut Entries::new(tar)) {
         Ok(contents) => Ok(contents.nodes.len()),
         Err(Unread::Refused(refused)) => Err(refused),
@@ -94,41 +62,29 @@ pub fn check_archive(tar: impl Read, machine: &MachineName, limits: &Limits) -> 
 /// An archive on its way to [`Contents`].
 pub(crate) struct Unpacker<'a> {
     machine: &'a MachineName,
-    blobs: Blobs<'a>,
+    /// Nowhere if the archive is only checked.
+    store: Option<Store>,
     modes: Modes,
     limits: &'a Limits,
     stop: Stop,
-    next_blob: u32,
     special_bits: usize,
     /// Bytes in the paths so far.
     names: usize,
     /// The list, under which name it came.
-    list: Option<(String, Vec<u8>)>,
+    list: Option<(String, List)>,
     contents: Contents,
 }
 
 impl<'a> Unpacker<'a> {
     pub(crate) fn new(
         machine: &'a MachineName,
-        blobs: Blobs<'a>,
+        store: Option<Store>,
         modes: Modes,
         limits: &'a Limits,
         stop: Stop,
     ) -> Self {
-        let (nodes, list) = (BTreeMap::new(), Vec::new());
-        let contents = Contents { nodes, files: 0, bytes: 0, warnings: Vec::new(), list };
-        Self {
-            machine,
-            blobs,
-            modes,
-            limits,
-            stop,
-            next_blob: 0,
-            special_bits: 0,
-            names: 0,
-            list: None,
-            contents,
-        }
+        let contents = Contents::default();
+        Self { machine, store, modes, limits, stop, special_bits: 0, names: 0, list: None, contents }
     }
 
     /// Reads an archive to its end.
@@ -149,8 +105,15 @@ impl<'a> Unpacker<'a> {
         }
         let (_, list) =
             self.list.take().ok_or_else(|| Refused(format!("it has no list {}", self.machine.list())))?;
-        listed::compare(&list, self.machine, &mut self.contents)?;
-        self.contents.list = list;
+        match list {
+            List::Memory(list) => listed::compare(&*list, self.machine, &mut self.contents)?,
+            List::Disk(mut list) => {
+                list.rewind().map_err(Unread::Write)?;
+                listed::compare(BufReader::with_capacity(CHUNK, &list), self.machine, &mut self.contents)?;
+                self.contents.list = Some(list);
+            }
+        }
+        self.contents.kept = self.store.map(Store::finish).transpose().map_err(Unread::Write)?;
         Ok(self.contents)
     }
 
@@ -167,11 +130,11 @@ impl<'a> Unpacker<'a> {
             return self.take_list(entries, &entry);
         }
         self.special_bits += usize::from(entry.mode & 0o7000 != 0);
+        let (dir, name) = self.place(&entry.path, entry.what == What::Directory)?;
         let node = match entry.what {
             What::Directory => Node::Directory,
             What::Link(target) => Node::Link(target.into()),
             What::File(size) => {
-                self.place(&entry.path, false)?;
                 // Of a file with holes less came out of the stream.
                 if size > self.limits.max_bytes.saturating_sub(self.contents.bytes) {
                     let most = self.limits.max_bytes;
@@ -185,7 +148,7 @@ impl<'a> Unpacker<'a> {
             self.contents.files += 1;
             self.contents.bytes += content.size;
         }
-        self.put(&entry.path, node)
+        Ok(self.put(&entry.path, dir, name, node)?)
     }
 
     fn take_list<R: Read>(&mut self, entries: &mut Entries<R>, entry: &Entry) -> Result<(), Unread> {
@@ -202,21 +165,46 @@ impl<'a> Unpacker<'a> {
         if size > list::MAX_BYTES {
             return Err(Refused(format!("its list is larger than {} bytes", list::MAX_BYTES)).into());
         }
-        let mut bytes = Vec::new();
+        let mut list = match &mut self.store {
+            Some(store) => List::Disk(store.list().map_err(Unread::Write)?),
+            None => List::Memory(Vec::new()),
+        };
         let mut chunk = vec![0; CHUNK];
         loop {
-            match entries.read(&mut chunk)? {
-                0 => break,
-                read => bytes.extend_from_slice(&chunk[..read]),
+            match (entries.read(&mut chunk)?, &mut list) {
+                (0, _) => break,
+                (read, List::Memory(bytes)) => bytes.extend_from_slice(&chunk[..read]),
+                (read, List::Disk(file)) => file.write_all(&chunk[..read]).map_err(Unread::Write)?,
             }
         }
-        self.list = Some((entry.path.clone(), bytes));
+        self.list = Some((entry.path.clone(), list));
         Ok(())
     }
 
-    /// Makes sure that there can be something at `path`: nothing is, and directories are above it.
-    fn place(&mut self, path: &str, is_directory: bool) -> Result<(), Refused> {
-        match self.contents.nodes.get(path) {
+    /// Makes sure that there can be something at `path`: nothing is, and directories are above it. Returns the directory that
+    /// it is in, and its name there.
+    fn place<'p>(&mut self, path: &'p str, is_directory: bool) -> Result<(Id, &'p str), Refused> {
+        let mut dir = TOP;
+        let mut begins = 0;
+        for (ends, _) in path.match_indices('/') {
+            let name = &path[begins..ends];
+            dir = match self.contents.nodes.child(dir, name) {
+                None => {
+                    let id = self.add(&path[..ends], dir, name, Node::Directory)?;
+                    self.contents.nodes.held_mut(id).is_implied = true;
+                    id
+                }
+                Some(id) if self.contents.nodes.held(id).node == Node::Directory => id,
+                Some(_) => {
+                    let (path, parent) = (foreign::escape(path), foreign::escape(&path[..ends]));
+                    return Err(Refused(format!("{path} is below {parent}, which is no directory")));
+                }
+            };
+            begins = ends + 1;
+        }
+        let name = &path[begins..];
+        let there = self.contents.nodes.child(dir, name).map(|id| self.contents.nodes.held(id));
+        match there {
             None => {}
             // The same directory again says nothing new.
             Some(held) if held.node == Node::Directory && is_directory => {}
@@ -228,53 +216,43 @@ impl<'a> Unpacker<'a> {
             }
             Some(_) => return Err(Refused(format!("{} is there twice", foreign::escape(path)))),
         }
-        let mut below = path;
-        while let Some(parent) = path::parent(below) {
-            match self.contents.nodes.get(parent).map(|held| &held.node) {
-                Some(Node::Directory) => break,
-                Some(Node::File(_) | Node::Link(_)) => {
-                    let (path, parent) = (foreign::escape(path), foreign::escape(parent));
-                    return Err(Refused(format!("{path} is below {parent}, which is no directory")));
-                }
-                None => {}
-            }
-            let implied = Held { is_implied: true, ..Held::new(Node::Directory) };
-            self.insert(parent, implied)?;
-            below = parent;
-        }
-        Ok(())
+        Ok((dir, name))
     }
 
-    fn insert(&mut self, path: &str, held: Held) -> Result<(), Refused> {
-        self.contents.nodes.insert(path.into(), held);
+    fn add(&mut self, path: &str, dir: Id, name: &str, node: Node) -> Result<Id, Refused> {
         self.names += path.len();
         let Limits { max_entries, max_names, .. } = *self.limits;
-        if self.contents.nodes.len() > max_entries {
-            return Err(Refused(format!("it has more than {max_entries} entries")));
-        }
         if self.names > max_names {
             return Err(Refused(format!("its paths are more than {max_names} bytes together")));
         }
-        Ok(())
+        if self.contents.nodes.len() >= max_entries {
+            return Err(Refused(format!("it has more than {max_entries} entries")));
+        }
+        self.contents.nodes.add(dir, name, node)
     }
 
-    fn put(&mut self, path: &str, node: Node) -> Result<(), Unread> {
-        self.place(path, node == Node::Directory)?;
-        self.insert(path, Held::new(node))?;
-        Ok(())
+    /// Puts something at a place that was found for it.
+    fn put(&mut self, path: &str, dir: Id, name: &str, node: Node) -> Result<(), Refused> {
+        if let Some(id) = self.contents.nodes.child(dir, name) {
+            self.contents.nodes.held_mut(id).is_implied = false;
+            return Ok(());
+        }
+        self.add(path, dir, name, node).map(drop)
     }
 
     fn write<R: Read>(
         &mut self,
         entries: &mut Entries<R>,
         size: u64,
-        mode: u32,
+        mode: u16,
         buffer: &mut Vec<u8>,
     ) -> Result<Content, Unread> {
-        let blob = self.number()?;
-        let mut file = match &self.blobs {
-            Blobs::In(dir) => Some(create(*dir, blob, mode).map_err(Unread::Write)?),
-            Blobs::Nowhere => None,
+        let (place, mut file) = match &mut self.store {
+            Some(store) => {
+                let (place, file) = store.place(size, mode).map_err(Unread::Write)?;
+                (place, Some(file))
+            }
+            None => (Place::among(0), None),
         };
         // Most files are small, and memory is only taken for those that are not.
         let chunk = usize::try_from(size).unwrap_or(CHUNK).clamp(1, CHUNK);
@@ -290,17 +268,18 @@ impl<'a> Unpacker<'a> {
             self.stop.check()?;
             digest.update(&buffer[..read]);
             if let Some(file) = &mut file {
-                file.write_all(&buffer[..read]).map_err(Unread::Write)?;
+                Writing::write(file, &buffer[..read]).map_err(Unread::Write)?;
             }
         }
-        Ok(Content { md5: Hex(digest.finalize().into()), size, mode, blob })
+        Ok(Content { md5: Hex(digest.finalize().into()), size, mode, place })
     }
 
-    /// Returns what is at `path`, a further name of what is at `to`: the content of that file under a number of its own,
+    /// Returns what is at `path`, a further name of what is at `to`: the content of that file at a place of its own,
     /// or a link that leads where that one does, if it may from there.
     fn further_name(&mut self, path: &str, to: &str) -> Result<Node, Unread> {
-        let content = match self.contents.nodes.get(to).map(|held| &held.node) {
-            Some(Node::File(content)) => content.clone(),
+        let first = self.contents.nodes.find(to);
+        let content = match first.map(|id| &mut self.contents.nodes.held_mut(id).node) {
+            Some(Node::File(content)) => content,
             Some(Node::Link(target)) => {
                 let target = target.clone();
                 path::target(target.as_bytes(), path)
@@ -313,37 +292,15 @@ impl<'a> Unpacker<'a> {
                 return Err(Refused(why).into());
             }
         };
-        let blob = self.number()?;
-        if let Blobs::In(dir) = &self.blobs {
-            let (from, to) = (content.blob.to_string(), blob.to_string());
-            rustix::fs::linkat(*dir, from, *dir, to, AtFlags::empty())
-                .map_err(|e| Unread::Write(e.into()))?;
-        }
-        Ok(Node::File(Content { blob, ..content }))
-    }
-
-    fn number(&mut self) -> Result<u32, Unread> {
-        let blob = self.next_blob;
-        self.next_blob = blob.checked_add(1).ok_or_else(|| Refused::from("it has too many files"))?;
-        Ok(blob)
+        let Some(store) = &mut self.store else { return Ok(Node::File(content.clone())) };
+        let (first, second) = store.two_names(content).map_err(Unread::Write)?;
+        content.place = Place::own(first);
+        Ok(Node::File(Content { place: Place::own(second), ..content.clone() }))
     }
 
     fn warn(&mut self, what: String) {
         self.contents.warnings.push(what);
     }
-}
-
-impl Held {
-    fn new(node: Node) -> Self {
-        Self { node, is_listed: false, is_implied: false, odd_type: None, more: Box::default() }
-    }
-}
-
-fn create(dir: BorrowedFd<'_>, blob: u32, mode: u32) -> std::io::Result<File> {
-    let how = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let file = rustix::fs::openat(dir, blob.to_string(), how, Mode::from_raw_mode(0o600))?;
-    rustix::fs::fchmod(&file, Mode::from_raw_mode(mode))?;
-    Ok(file.into())
 }
 
 #[cfg(test)]

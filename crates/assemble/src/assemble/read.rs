@@ -1,6 +1,7 @@
 //! Reads all fragments, as many at once as there are threads.
 
 use std::fs::File;
+use std::io::BufReader;
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,8 +15,12 @@ use crate::merge::Part;
 use crate::partial::{Partial, contents};
 use crate::refused::{AssembleError, Refused, RefusedFragment, Unread};
 use crate::request::{Request, Step, Tell};
+use crate::store::Store;
 use crate::tar::{Entries, Gzip};
-use crate::unpack::{Blobs, Contents, Unpacker};
+use crate::unpack::{Contents, Unpacker};
+
+/// How much is inflated at once.
+const STREAM: usize = 64 << 10;
 
 /// Reads the fragments into the partial directory. All that are wrong are told, each with its reason.
 pub(super) fn parts(
@@ -85,13 +90,14 @@ fn one(
 ) -> Result<Contents, Unread> {
     let file = open(&request.source.join(&fragment.file))?;
     let dir = partial.contents(index).map_err(Unread::Write)?;
-    let blobs = Blobs::In(rustix::fd::AsFd::as_fd(&dir));
+    let store = Some(Store::new(dir).map_err(Unread::Write)?);
     let unpacker =
-        Unpacker::new(&fragment.machine, blobs, request.modes, &request.limits, context.stop.clone());
-    let mut entries = Entries::new(Gzip::new(file, &request.limits));
-    let mut contents = unpacker.unpack(&mut entries)?;
+        Unpacker::new(&fragment.machine, store, request.modes, &request.limits, context.stop.clone());
+    // Headers and small files would else be inflated one by one.
+    let stream = BufReader::with_capacity(STREAM, Gzip::new(file, &request.limits));
+    let mut contents = unpacker.unpack(&mut Entries::new(stream))?;
     if request.work.is_none() {
-        contents.list = Vec::new();
+        contents.list = None;
     }
     Ok(contents)
 }

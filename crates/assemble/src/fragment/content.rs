@@ -12,6 +12,9 @@ use rustix::fs::{Mode, OFlags};
 
 use super::FragmentError;
 
+/// How much of a file is in memory at once.
+const CHUNK: usize = 64 << 10;
+
 /// A file of the build, which must stay what it was when it was looked up.
 pub(super) struct Content<'b> {
     build: &'b BuildDir,
@@ -52,7 +55,8 @@ impl<'b> Content<'b> {
     /// Reads it to its end.
     pub(super) fn digest(&mut self, context: &RunContext) -> Result<Md5Hex, FragmentError> {
         let mut digest = Md5::new();
-        let mut buffer = vec![0; 64 << 10];
+        // Most files are small, and to clear more would cost more than to read them.
+        let mut buffer = vec![0; usize::try_from(self.left).unwrap_or(CHUNK).clamp(1, CHUNK)];
         loop {
             context.stop.check()?;
             let read = self.next(&mut buffer)?;

@@ -1,26 +1,45 @@
-//! Reads a list, and refuses what a list has no need of.
+//! Reads a list as it comes, element by element, and refuses what a list has no need of.
+
+use std::io::{self, BufRead, Read};
 
 use intraware_core::foreign;
 use quick_xml::events::{BytesDecl, BytesStart, Event};
 use quick_xml::{Reader, XmlVersion};
 
-use super::{Listed, ListedKind, MAX_ATTRIBUTES, MAX_BYTES, MAX_DEPTH, More};
+use super::{Listed, ListedKind, MAX_ATTRIBUTES, MAX_BYTES, MAX_DEPTH, MAX_PIECE, More};
 use crate::path;
-use crate::refused::Refused;
+use crate::refused::{Refused, Unread};
 
-/// Reads a list and gives each of its entries to `take`, in their order.
-pub fn read(bytes: &[u8], mut take: impl FnMut(Listed) -> Result<(), Refused>) -> Result<(), Refused> {
+/// Reads a list from memory and gives each of its entries to `take`, in their order.
+pub fn read(bytes: &[u8], take: impl FnMut(Listed) -> Result<(), Refused>) -> Result<(), Refused> {
     if bytes.len() as u64 > MAX_BYTES {
-        return Err(Refused(format!("the list is larger than {MAX_BYTES} bytes")));
+        return Err(too_large());
     }
-    let text = std::str::from_utf8(bytes).map_err(|_| Refused::from("the list is not UTF-8"))?;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut reader = Reader::from_str(text);
+    match stream(bytes, take) {
+        Err(Unread::Refused(refused)) => Err(refused),
+        // Memory can be read.
+        Err(error) => Err(Refused(error.to_string())),
+        Ok(()) => Ok(()),
+    }
+}
+
+/// Reads a list of which no more than an element is in memory.
+pub(crate) fn stream(
+    from: impl BufRead,
+    mut take: impl FnMut(Listed) -> Result<(), Refused>,
+) -> Result<(), Unread> {
+    let mut reader = Reader::from_reader(Bounded { from, left: 0 });
+    let mut buffer = Vec::new();
     let (mut depth, mut roots) = (0, 0);
     loop {
         let at = reader.buffer_position();
-        let event = reader.read_event().map_err(|e| malformed(at, &e))?;
-        let wrong = |why: &str| Err(Refused(format!("the list has {why} at byte {at}")));
+        if at > MAX_BYTES {
+            return Err(too_large().into());
+        }
+        reader.get_mut().left = MAX_PIECE;
+        buffer.clear();
+        let event = reader.read_event_into(&mut buffer).map_err(|e| unread(at, e))?;
+        let wrong = |why: &str| Err(Refused(format!("the list has {why} at byte {at}")).into());
         match event {
             Event::Eof if depth == 0 && roots == 1 => return Ok(()),
             Event::Eof => return wrong("its end before the end of <files>"),
@@ -28,12 +47,12 @@ pub fn read(bytes: &[u8], mut take: impl FnMut(Listed) -> Result<(), Refused>) -
             Event::PI(_) => return wrong("a processing instruction, which is not allowed"),
             Event::Decl(declaration) if at == 0 => declared(&declaration)?,
             Event::Decl(_) => return wrong("an XML declaration that is not at its beginning"),
-            Event::Start(element) | Event::Empty(element) if depth == 0 => {
+            Event::Start(ref element) | Event::Empty(ref element) if depth == 0 => {
                 roots += 1;
                 if roots > 1 || element.name().as_ref() != "files" {
                     return wrong("another element than <files> at its root");
                 }
-                depth += usize::from(!is_empty(text, &reader));
+                depth += usize::from(matches!(event, Event::Start(_)));
             }
             Event::Start(element) => {
                 depth += 1;
@@ -52,12 +71,6 @@ pub fn read(bytes: &[u8], mut take: impl FnMut(Listed) -> Result<(), Refused>) -
             }
         }
     }
-}
-
-/// Returns whether the element that was just read ends itself.
-fn is_empty(text: &str, reader: &Reader<&[u8]>) -> bool {
-    let end = usize::try_from(reader.buffer_position()).unwrap_or(usize::MAX);
-    text.get(..end).is_some_and(|read| read.ends_with("/>"))
 }
 
 fn declared(declaration: &BytesDecl<'_>) -> Result<(), Refused> {
@@ -152,6 +165,50 @@ impl Fields {
 
 fn decimal(digits: &str) -> Option<u64> {
     digits.parse().ok().filter(|_| digits.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// A list of which each element, and what is between two, is bounded, since it is in memory.
+struct Bounded<R> {
+    from: R,
+    left: usize,
+}
+
+impl<R: BufRead> BufRead for Bounded<R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        let buffer = self.from.fill_buf()?;
+        if self.left == 0 && !buffer.is_empty() {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        Ok(&buffer[..buffer.len().min(self.left)])
+    }
+
+    fn consume(&mut self, amount: usize) {
+        self.left -= amount;
+        self.from.consume(amount);
+    }
+}
+
+impl<R: BufRead> Read for Bounded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.fill_buf()?.read(buffer)?;
+        self.consume(read);
+        Ok(read)
+    }
+}
+
+fn too_large() -> Refused {
+    Refused(format!("the list is larger than {MAX_BYTES} bytes"))
+}
+
+fn unread(at: u64, error: quick_xml::Error) -> Unread {
+    match error {
+        quick_xml::Error::Io(error) if error.kind() == io::ErrorKind::FileTooLarge => {
+            Refused(format!("the list has more than {MAX_PIECE} bytes in one piece at byte {at}")).into()
+        }
+        quick_xml::Error::Io(error) => Unread::Read(io::Error::new(error.kind(), error)),
+        quick_xml::Error::Encoding(_) => Refused::from("the list is not UTF-8").into(),
+        error => malformed(at, &error).into(),
+    }
 }
 
 fn malformed(at: u64, error: &dyn std::fmt::Display) -> Refused {

@@ -100,6 +100,10 @@ fn a_list_with_what_no_list_needs_is_refused() {
         let refused = refusal(&text);
         assert!(refused.contains(why), "{text}: {refused}");
     }
+    let long = files(&format!("<file fullname=\"{}\"/>", "x".repeat(MAX_PIECE)));
+    assert!(refusal(&long).contains("in one piece"));
+    let apart = files(&"<!-- between -->\n".repeat(MAX_PIECE / 16));
+    assert_eq!(all(&apart).unwrap(), []);
     assert!(read(b"<files>\xff</files>", |_| Ok(())).unwrap_err().0.contains("UTF-8"));
     let large = vec![0; MAX_BYTES as usize + 1];
     assert!(read(&large, |_| Ok(())).unwrap_err().0.contains("larger"));

@@ -3,13 +3,11 @@
 //! A link may lead to what another machine provides, so this is asked of the merged package and not of a fragment. Links on
 //! the way are followed, as the kernel will, up to as many as it follows.
 
-use std::collections::BTreeMap;
-
 use serde::Serialize;
 
-use super::Chosen;
+use super::{Merged, Part};
 use crate::names::MachineName;
-use crate::unpack::Node;
+use crate::nodes::Node;
 
 /// As many links as Linux follows in one path.
 const MOST: usize = 40;
@@ -33,20 +31,21 @@ impl std::fmt::Display for DeadLink {
     }
 }
 
-/// Returns the dead links, sorted by path, as indices into `chosen`.
-pub(crate) fn dead(chosen: &[Chosen<'_>]) -> Vec<usize> {
-    if chosen.iter().all(|one| !matches!(one.held.node, Node::Link(_))) {
-        return Vec::new();
+/// Returns the dead links, in the order of their paths.
+pub(crate) fn dead(merged: &Merged, parts: &[Part]) -> Vec<DeadLink> {
+    let mut dead = Vec::new();
+    for one in &merged.chosen {
+        let Node::Link(target) = &one.by.held(parts).node else { continue };
+        let path = one.by.path(parts);
+        if !leads_somewhere(&path, merged, parts) {
+            let machine = one.by.part(parts).machine.clone();
+            dead.push(DeadLink { path, target: target.to_string(), machine });
+        }
     }
-    let nodes: BTreeMap<&str, &Node> = chosen.iter().map(|one| (one.path, &one.held.node)).collect();
-    let is_dead = |one: &Chosen<'_>| match &one.held.node {
-        Node::Link(_) => !leads_somewhere(one.path, &nodes),
-        Node::Directory | Node::File(_) => false,
-    };
-    chosen.iter().enumerate().filter(|(_, one)| is_dead(one)).map(|(index, _)| index).collect()
+    dead
 }
 
-fn leads_somewhere(path: &str, nodes: &BTreeMap<&str, &Node>) -> bool {
+fn leads_somewhere(path: &str, merged: &Merged, parts: &[Part]) -> bool {
     let mut to_go: Vec<&str> = path.rsplit('/').collect();
     let mut here = String::new();
     let mut followed = 0;
@@ -65,7 +64,7 @@ fn leads_somewhere(path: &str, nodes: &BTreeMap<&str, &Node>) -> bool {
             here.push('/');
         }
         here.push_str(name);
-        match nodes.get(here.as_str()) {
+        match merged.find(parts, &here).map(|found| &found.held(parts).node) {
             None => return false,
             Some(Node::Directory) => {}
             Some(Node::File(_)) => return to_go.iter().all(|name| matches!(*name, "" | ".")),

@@ -1,12 +1,10 @@
-use std::collections::BTreeMap;
-
 use intraware_core::digest::Hex;
 
 use super::*;
-use crate::unpack::Content;
+use crate::nodes::{Content, Place};
 
-fn file(content: u8, mode: u32) -> Node {
-    Node::File(Content { md5: Hex([content; 16]), size: 1, mode, blob: 0 })
+fn file(content: u8, mode: u16) -> Node {
+    Node::File(Content { md5: Hex([content; 16]), size: 1, mode, place: Place::among(0) })
 }
 
 fn link(target: &str) -> Node {
@@ -14,24 +12,24 @@ fn link(target: &str) -> Node {
 }
 
 fn part(machine: &str, nodes: &[(&str, Node)]) -> Part {
-    let held = |node: &Node| Held {
-        node: node.clone(),
-        is_listed: true,
-        is_implied: false,
-        odd_type: None,
-        more: Box::default(),
-    };
-    let nodes: BTreeMap<Box<str>, Held> =
-        nodes.iter().map(|(path, node)| ((*path).into(), held(node))).collect();
-    let contents = Contents { nodes, files: 0, bytes: 0, warnings: Vec::new(), list: Vec::new() };
+    let mut contents = Contents::default();
+    for (path, node) in nodes {
+        let (dir, name) = path.rsplit_once('/').unwrap_or(("", path));
+        let dir = if dir.is_empty() { TOP } else { contents.nodes.find(dir).unwrap() };
+        contents.nodes.add(dir, name, node.clone()).unwrap();
+    }
+    contents.nodes.sort();
     Part { machine: MachineName::new(machine).unwrap(), contents }
 }
 
 /// Returns what becomes of a merge: the paths with their winners, and the differences.
 fn merged(parts: &[Part], rules: &Rules) -> (Vec<String>, Vec<(String, What)>) {
     let merged = merge(parts, rules);
-    let chosen = merged.chosen.iter().map(|one| format!("{} {} {:?}", one.path, one.from, one.also));
-    let differences = merged.differences.iter().map(|one| (one.path.to_owned(), one.what));
+    let chosen = merged.chosen.iter().map(|one| {
+        let also: Vec<u32> = merged.also(one).iter().map(|other| other.from).collect();
+        format!("{} {} {also:?}", one.by.path(parts), one.by.from)
+    });
+    let differences = merged.differences.iter().map(|one| (one.path.clone(), one.what));
     (chosen.collect(), differences.collect())
 }
 
@@ -104,7 +102,6 @@ fn s3_34_links_are_followed_within_the_package_alone() {
         ],
     )];
     let merged = merge(&parts, &Rules::default());
-    let dead: Vec<&str> =
-        links::dead(&merged.chosen).into_iter().map(|index| merged.chosen[index].path).collect();
+    let dead: Vec<String> = links::dead(&merged, &parts).into_iter().map(|link| link.path).collect();
     assert_eq!(dead, ["dead", "loop", "out", "through-file"]);
 }

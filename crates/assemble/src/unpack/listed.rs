@@ -1,23 +1,28 @@
 //! Compares what a fragment holds with what its list says.
 
-use std::ops::Bound;
+use std::io::BufRead;
 
 use intraware_core::foreign::escape;
 
-use super::{Contents, Node};
+use super::Contents;
 use crate::list::{self, Listed, ListedKind};
 use crate::names::{self, MachineName};
-use crate::refused::Refused;
+use crate::nodes::{Id, Node, Nodes, Said};
+use crate::refused::{Refused, Unread};
 
 /// So many differences are told; more would not help anybody.
 const TOLD: usize = 10;
 
 /// Compares, and keeps in `contents` what the list says of each path.
-pub(super) fn compare(list: &[u8], machine: &MachineName, contents: &mut Contents) -> Result<(), Refused> {
+pub(super) fn compare(
+    list: impl BufRead,
+    machine: &MachineName,
+    contents: &mut Contents,
+) -> Result<(), Unread> {
     let mut wrong = Wrong::default();
     let mut other_hosts = 0_usize;
     let mut odd = Vec::new();
-    list::read(list, |listed| {
+    list::stream(list, |listed| {
         // The list itself cannot have its own digest, and the package needs no entry.
         if names::is_list(&listed.path) || listed.path.is_empty() {
             return Ok(());
@@ -26,22 +31,24 @@ pub(super) fn compare(list: &[u8], machine: &MachineName, contents: &mut Content
         if let ListedKind::Other(kind) = &listed.kind {
             odd.push(format!("unknown type {kind} of {}", escape(&listed.path)));
         }
-        one(listed, contents, &mut wrong);
+        one(listed, &mut contents.nodes, &mut wrong);
         Ok(())
     })?;
-    unlisted(contents, &mut wrong);
+    contents.nodes.sort();
+    unlisted(&contents.nodes, &mut wrong);
     if other_hosts > 0 {
         contents.warnings.push(format!("its list names another machine in {other_hosts} entries"));
     }
     contents.warnings.extend(odd);
-    wrong.into_result()
+    Ok(wrong.into_result()?)
 }
 
-fn one(listed: Listed, contents: &mut Contents, wrong: &mut Wrong) {
+fn one(listed: Listed, nodes: &mut Nodes, wrong: &mut Wrong) {
     let shown = || escape(&listed.path);
-    let Some(held) = contents.nodes.get_mut(listed.path.as_str()) else {
+    let Some(id) = nodes.find(&listed.path) else {
         return wrong.note(|| format!("{} is listed and not there", shown()));
     };
+    let held = nodes.held_mut(id);
     if held.is_listed {
         return wrong.note(|| format!("{} is listed twice", shown()));
     }
@@ -62,29 +69,26 @@ fn one(listed: Listed, contents: &mut Contents, wrong: &mut Wrong) {
                 wrong.note(|| format!("{} has {} bytes, listed are others", shown(), content.size));
             }
         }
-        (ListedKind::Other(kind), _) => held.odd_type = Some(kind.as_str().into()),
+        (ListedKind::Other(_), _) => {}
         _ => wrong.note(|| format!("{} is of another type than listed", shown())),
     }
-    held.more = listed.more;
+    let odd_type = match listed.kind {
+        ListedKind::Other(kind) => Some(kind.into()),
+        ListedKind::Directory | ListedKind::File(_) | ListedKind::Link => None,
+    };
+    nodes.say(id, Said { odd_type, more: listed.more });
 }
 
 /// A directory need not be listed if something is in it.
-fn unlisted(contents: &Contents, wrong: &mut Wrong) {
-    for (path, held) in &contents.nodes {
-        if held.is_listed {
-            continue;
-        }
-        // What is below a directory comes right behind those that only begin like it.
-        let inside = format!("{path}/");
-        let is_needed = held.node == Node::Directory
-            && contents
-                .nodes
-                .range::<str, _>((Bound::Included(&*inside), Bound::Unbounded))
-                .next()
-                .is_some_and(|(next, _)| next.starts_with(&inside));
-        if !is_needed {
-            wrong.note(|| format!("{} is there and not listed", escape(path.as_bytes())));
-        }
+fn unlisted(nodes: &Nodes, wrong: &mut Wrong) {
+    let is_fine = |id: Id| {
+        let held = nodes.held(id);
+        held.is_listed || held.node == Node::Directory && nodes.children(id).len() > 0
+    };
+    let mut stray: Vec<String> = nodes.all().filter(|id| !is_fine(*id)).map(|id| nodes.path(id)).collect();
+    stray.sort_unstable();
+    for path in stray {
+        wrong.note(|| format!("{} is there and not listed", escape(path.as_bytes())));
     }
 }
 

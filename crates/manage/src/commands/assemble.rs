@@ -280,8 +280,10 @@ fn report(assembled: &Assembled, json: bool) -> Result<(), Failure> {
     }
     let Assembled { files, directories, links, bytes, .. } = assembled;
     tracing::info!("{files} files of {bytes} bytes, {directories} directories, {links} links");
-    for entry in &assembled.entries {
-        tracing::debug!("{} from {}", foreign::escape(&entry.path), entry.machine);
+    if tracing::enabled!(tracing::Level::DEBUG) {
+        for entry in assembled.entries.iter() {
+            tracing::debug!("{} from {}", foreign::escape(&entry.path), entry.machine);
+        }
     }
     if json { output::json(assembled) } else { Ok(()) }
 }
