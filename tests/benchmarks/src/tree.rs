@@ -53,6 +53,11 @@ pub(crate) fn read(root: &Path) -> Result<Size, Failure> {
     })
 }
 
+/// Returns how many bytes are in the files below `root`.
+pub(crate) fn bytes(root: &Path) -> Result<u64, Failure> {
+    Ok(walk(root, &mut |_, _| Ok(()))?.bytes)
+}
+
 /// Removes a directory and everything in it, if it is there.
 pub(crate) fn remove(dir: &Path) -> Result<(), Failure> {
     match fs::remove_dir_all(dir) {
