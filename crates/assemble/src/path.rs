@@ -21,7 +21,7 @@ pub(crate) fn clean(raw: &[u8]) -> Result<&str, &'static str> {
     if path.starts_with('/') {
         return Err("the path is absolute");
     }
-    if path.chars().any(|c| foreign::is_unsafe(c) || is_no_xml(c)) {
+    if has_unsafe(path) {
         return Err("the path has control characters");
     }
     let mut path = path.strip_suffix('/').unwrap_or(path);
@@ -49,7 +49,7 @@ pub(crate) fn target<'t>(raw: &'t [u8], path: &str) -> Result<&'t str, &'static 
     if target.is_empty() || target.len() > MAX_PATH {
         return Err("the link's target is empty or longer than 4095 bytes");
     }
-    if target.chars().any(|c| foreign::is_unsafe(c) || is_no_xml(c)) {
+    if has_unsafe(target) {
         return Err("the link's target has control characters");
     }
     match intraware_core::tree::leads_out(raw, path.matches('/').count()) {
@@ -59,6 +59,12 @@ pub(crate) fn target<'t>(raw: &'t [u8], path: &str) -> Result<&'t str, &'static 
         }
         None => Ok(target),
     }
+}
+
+/// Returns whether a text has what no list may have. Nearly all texts are plain, and are not looked at letter by letter.
+pub(crate) fn has_unsafe(text: &str) -> bool {
+    let is_plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    !is_plain && text.chars().any(|c| foreign::is_unsafe(c) || is_no_xml(c))
 }
 
 /// XML 1.0 has no place for these, and they are no control characters.

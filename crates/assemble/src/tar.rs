@@ -275,7 +275,7 @@ impl<R: Read> Entries<R> {
     }
 
     fn skip(&mut self) -> Result<(), Unread> {
-        let mut buffer = [0; 8 << 10];
+        let mut buffer = [0; BLOCK];
         while self.read(&mut buffer)? > 0 {}
         let padding = usize::try_from(std::mem::take(&mut self.padding)).unwrap_or(0);
         self.fill(&mut buffer[..padding], "the archive ends within a block")

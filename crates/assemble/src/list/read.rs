@@ -101,7 +101,7 @@ fn one(
         }
         let attribute = attribute.map_err(|e| malformed(at, &e))?;
         let value = attribute.normalized_value(XmlVersion::Explicit1_0).map_err(|e| malformed(at, &e))?;
-        if value.chars().any(foreign::is_unsafe) {
+        if path::has_unsafe(&value) {
             return Err(Refused(format!("the list has control characters in an attribute at byte {at}")));
         }
         fields.put(attribute.key.as_ref(), value.into_owned());

@@ -21,9 +21,14 @@ impl<W: Write> Writer<W> {
         self.to.write_all(b"  <file")?;
         for (number, (name, value)) in attributes.into_iter().enumerate() {
             let before = if number == 0 { " " } else { "\n        " };
-            // Apostrophes as XML::Simple writes them; any that were escaped before are `&amp;apos;` by now.
-            let value = escape(value).replace("&apos;", "'");
-            write!(self.to, "{before}{name}=\"{value}\"")?;
+            let mut value = escape(value);
+            if value.contains("&apos;") {
+                // Apostrophes as XML::Simple writes them; any that were escaped before are `&amp;apos;` by now.
+                value = value.replace("&apos;", "'").into();
+            }
+            for piece in [before, name, "=\"", &value, "\""] {
+                self.to.write_all(piece.as_bytes())?;
+            }
         }
         self.to.write_all(b" />\n")
     }
