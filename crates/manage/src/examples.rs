@@ -65,3 +65,11 @@ pub(crate) const CONFIG: &str = "\
 pub(crate) const FRAGMENT: &str = "\
   manage fragment out/blast/5.1 --machine flow
 ";
+
+pub(crate) const PUBLISH: &str = "\
+  manage publish --dry-run     which suites are due and why, and every hook
+  manage publish               what is due in all trees, as cron does
+  manage publish debian --suite stable-security
+  manage publish fsck debian   look at the tree that readers get, down to every file of the pool
+  manage publish rollback debian
+";

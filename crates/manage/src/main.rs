@@ -84,7 +84,7 @@ enum Command {
     #[command(after_long_help = with_examples(examples::FRAGMENT))]
     Fragment(fragment::Arguments),
     /// Publish distribution trees: renew the suites that are due in a copy, run hooks, put the copy in place
-    #[command(after_help = EXIT_STATUS)]
+    #[command(after_long_help = with_examples(examples::PUBLISH))]
     Publish(publish::Arguments),
     /// Print completions for a shell
     Completions {

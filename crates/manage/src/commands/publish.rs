@@ -46,7 +46,7 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Deed {
     /// Put a former tree in place again
-    #[command(after_help = EXIT_STATUS)]
+    #[command(after_long_help = EXIT_STATUS)]
     Rollback {
         /// The tree
         tree: String,
@@ -56,13 +56,13 @@ enum Deed {
         to: Option<u64>,
     },
     /// Look at the tree that readers get, down to every file of the pool
-    #[command(after_help = EXIT_STATUS)]
+    #[command(after_long_help = EXIT_STATUS)]
     Fsck {
         /// The tree
         tree: String,
     },
     /// Show the trees that are kept
-    #[command(after_help = EXIT_STATUS)]
+    #[command(after_long_help = EXIT_STATUS)]
     Snapshots {
         /// The tree
         tree: String,
