@@ -31,6 +31,11 @@ pub struct Common {
     #[arg(short, long, global = true, help_heading = GLOBAL)]
     pub quiet: bool,
 
+    /// Do not say on standard error what was said lately, as FILE remembers it (for cron: told once, then after half an hour,
+    /// an hour, and so on to six hours)
+    #[arg(long, global = true, value_name = "FILE")]
+    pub tell_once: Option<PathBuf>,
+
     /// Form of the messages on standard error
     #[arg(long, global = true, help_heading = GLOBAL, value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,

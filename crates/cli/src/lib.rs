@@ -18,3 +18,4 @@ pub mod progress;
 pub mod report;
 pub mod said;
 pub mod table;
+pub mod told;

@@ -19,20 +19,20 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use crate::common::{Color, Common, LogFormat};
 use crate::environment::variable;
 use crate::failure::Failure;
-use crate::output;
 use crate::progress::Bars;
 use crate::said::Memory;
+use crate::told::Told;
 
 /// Runs a program's command and turns its outcome into the exit status.
 ///
 /// A panic ends the process with the status for a bug, after the standard message.
-pub fn main(command: impl FnOnce() -> Result<u8, Failure> + std::panic::UnwindSafe) -> ExitCode {
+pub fn main(told: &Told, command: impl FnOnce() -> Result<u8, Failure> + std::panic::UnwindSafe) -> ExitCode {
     harden();
     match std::panic::catch_unwind(command) {
         Ok(Ok(status)) => status.into(),
         Ok(Err(failure)) => {
             if !failure.message.is_empty() {
-                output::complain(&format!("error: {}", with_command(&failure.to_string())));
+                told.complain(&format!("error: {}", with_command(&failure.to_string())));
             }
             failure.status.into()
         }
@@ -60,7 +60,7 @@ pub fn age() -> Duration {
 }
 
 /// Starts logging to standard error. Called once, before anything else happens.
-pub fn start_logging(common: &Common) {
+pub fn start_logging(common: &Common) -> Told {
     START.get_or_init(Instant::now);
     let level = match (common.quiet, common.verbose) {
         (true, _) => "error",
@@ -77,9 +77,10 @@ pub fn start_logging(common: &Common) {
         Color::Never => false,
         Color::Auto => std::io::stderr().is_terminal() && variable("NO_COLOR").is_none_or(|v| v.is_empty()),
     };
+    let told = Told::new(common.tell_once.as_deref());
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(told.clone())
         .with_timer(UtcSeconds)
         .with_ansi(colored);
     match common.log_format {
@@ -90,6 +91,7 @@ pub fn start_logging(common: &Common) {
         }
         LogFormat::Text => builder.with_target(false).finish().with(Memory).init(),
     }
+    told
 }
 
 /// Times of messages as in the transaction log.

@@ -13,7 +13,7 @@ use intraware_core::txlog::TxLog;
 use jiff::Timestamp;
 
 use crate::failure::Failure;
-use crate::{output, process, said, table};
+use crate::{output, process, said, table, told};
 
 /// How many builds are named of those that wait for one thing.
 const SHOWN: usize = 8;
@@ -105,12 +105,12 @@ impl<'o> Cause<'o> {
         let more = outcomes.len().saturating_sub(SHOWN);
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         let names = names.join(", ") + &more;
-        match outcomes[..] {
+        told::of(reason, || match outcomes[..] {
             [only] if *is_met => said::of(only, || tracing::error!("{names}: {reason}")),
             [only] => said::of(only, || tracing::warn!("{names}: not tried: {reason}")),
             _ if *is_met => tracing::error!("{reason}; {} builds wait: {names}", outcomes.len()),
             _ => tracing::warn!("{names}: not tried: {reason}"),
-        }
+        });
     }
 }
 

@@ -104,8 +104,8 @@ enum Command {
 fn main() -> ExitCode {
     // A wrong command line ends here, with exit status 2.
     let cli = Cli::parse();
-    process::start_logging(&cli.common);
-    process::main(|| dispatch(cli))
+    let told = process::start_logging(&cli.common);
+    process::main(&told, || dispatch(cli))
 }
 
 fn dispatch(cli: Cli) -> Result<u8, Failure> {

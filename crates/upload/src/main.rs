@@ -67,8 +67,8 @@ enum Command {
 fn main() -> ExitCode {
     // A wrong command line ends here, with exit status 2.
     let cli = Cli::parse();
-    process::start_logging(&cli.messages());
-    process::main(|| dispatch(cli))
+    let told = process::start_logging(&cli.messages());
+    process::main(&told, || dispatch(cli))
 }
 
 impl Cli {
