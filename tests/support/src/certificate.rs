@@ -32,6 +32,12 @@ impl Certificates {
         self.file(&format!("{of}.both"))
     }
 
+    /// Has a certificate made for a host of this name, and returns it with its key in one file.
+    pub fn host(&self, name: &str) -> PathBuf {
+        self.issue(name, &format!("/CN={name}"), &[&format!("subjectAltName=DNS:{name}")]);
+        self.identity(name)
+    }
+
     /// Returns the SHA-256 of a certificate as `openssl x509 -fingerprint` prints it.
     pub fn fingerprint(&self, of: &str) -> String {
         let shown = run(Command::new("openssl")
