@@ -75,7 +75,7 @@ pub fn store(config: &Config, permission: Permission) -> Result<Box<dyn RecordSt
                 Permission::ReadWrite => rsforce::Access::ReadWrite,
             };
             let filter = &config.records.filter;
-            let settings = SalesforceSettings::read(salesforce, filter, cache, &variable)?;
+            let settings = SalesforceSettings::read(salesforce, filter, time_zone(), cache, &variable)?;
             Ok(Box::new(SalesforceStore::new(settings, values, Arc::new(rsforce::SystemClock))?))
         }
     }

@@ -14,6 +14,7 @@ use intraware_tests::support::sshd::Access;
 use intraware_tests::{BUILD, Bench, Run};
 use serde_json::{Value, json};
 
+mod day;
 mod moved;
 mod pages;
 mod passing;

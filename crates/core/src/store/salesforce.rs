@@ -386,7 +386,7 @@ impl RecordStore for SalesforceStore {
         if let Some(refusal) = self.settle(record)? {
             return refused(refusal);
         }
-        let fields = row::fields(change, &names, &self.values);
+        let fields = row::fields(change, &names, &self.values, &self.settings.time_zone);
         // From here on the record is not as it was read, whatever comes of it.
         self.settled.remove(&record.id);
         match self.send(record, &fields)? {

@@ -109,7 +109,8 @@ fn parsed<T: FromStr>(text: &str) -> Option<T> {
     text.trim().parse().ok()
 }
 
-/// Reads a date with or without a time.
+/// Reads a date with or without a time. A day, whose zone nobody knows, stands for its beginning in UTC, so that all
+/// hosts read the same.
 fn date(text: &str) -> Option<Timestamp> {
     parse_datetime(text).or_else(|| {
         let day: jiff::civil::Date = text.parse().ok()?;
@@ -135,14 +136,19 @@ pub(super) fn modified(revision: &Revision) -> Option<Timestamp> {
     parse_datetime(revision.0.split_once(' ')?.0)
 }
 
-/// Returns the fields that a change sets.
-pub(super) fn fields(change: &Change, names: &Description, values: &Values) -> BTreeMap<Name, Value> {
+/// Returns the fields that a change sets. A day is the one that people see in `zone`, as `ls -l` shows it to them.
+pub(super) fn fields(
+    change: &Change,
+    names: &Description,
+    values: &Values,
+    zone: &TimeZone,
+) -> BTreeMap<Name, Value> {
     let status = |status: Status| (names.status.clone(), json!(values.word(&status)));
     let detail = |text: Value| names.detail.iter().map(move |detail| (detail.name.clone(), text.clone()));
     match change {
         Change::Prepared { build_date, digests } => {
             let date = if names.keeps_day {
-                build_date.to_zoned(TimeZone::UTC).date().to_string()
+                build_date.to_zoned(zone.clone()).date().to_string()
             } else {
                 print_datetime(*build_date)
             };

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use rsforce::{Access, Client, Clock, Login, SigningKey, Timeouts, TokenStore};
 
 use crate::config::{AuthConfig, Fields, SalesforceConfig};
@@ -33,6 +34,8 @@ pub struct SalesforceSettings {
     pub fields: Fields,
     /// What a record must hold besides to be selected.
     pub filter: Vec<(String, String)>,
+    /// Where a field that keeps days has them begin.
+    pub time_zone: TimeZone,
     /// Certificates to trust beside the public ones.
     pub ca_file: Option<PathBuf>,
     /// Where token and description are kept between runs.
@@ -79,10 +82,11 @@ pub enum Auth {
 
 impl SalesforceSettings {
     /// Reads key and secrets from where `config` says they are. `access` is [`Access::Read`] for
-    /// runs that must change nothing.
+    /// runs that must change nothing; `time_zone` is that of the clock on the wall.
     pub fn read(
         config: &SalesforceConfig,
         filter: &[(String, String)],
+        time_zone: TimeZone,
         access: Access,
         environment: &dyn Fn(&str) -> Option<OsString>,
     ) -> Result<Self, SecretError> {
@@ -110,6 +114,7 @@ impl SalesforceSettings {
             object: config.object.clone(),
             fields: config.fields.clone(),
             filter: filter.to_vec(),
+            time_zone,
             ca_file: config.ca_file.clone(),
             cache_dir: config.cache_dir.clone(),
             cache_access: access,

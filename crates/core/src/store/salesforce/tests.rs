@@ -12,6 +12,7 @@ use std::time::Duration;
 use intraware_test_support::salesforce::{
     App, Fault as Broken, FieldType, ObjectSpec, On, Options, Salesforce,
 };
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use rsforce::{Access, SystemClock};
 use serde_json::{Value, json};
@@ -86,6 +87,7 @@ fn settings(server: &Salesforce) -> SalesforceSettings {
         object: BUILD.into(),
         fields: fields(),
         filter: Vec::new(),
+        time_zone: TimeZone::UTC,
         ca_file: None,
         cache_dir: None,
         cache_access: Access::ReadWrite,

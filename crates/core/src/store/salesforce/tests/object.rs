@@ -167,14 +167,20 @@ fn names_in_another_letter_case_and_absent_optional_fields_work() {
     assert_eq!(row["Magma_Intraware_Upload_Detail__c"], "old reason");
 }
 
-#[test]
-fn a_date_field_keeps_the_day() {
+/// A server whose object keeps the day of a build alone.
+fn server_of_days() -> Arc<Salesforce> {
     let server = server();
     let mut spec = ObjectSpec::build();
     for field in spec.fields.iter_mut().filter(|field| field.name == "Build_Creation_Date__c") {
         field.kind = FieldType::Date;
     }
     server.define(spec);
+    server
+}
+
+#[test]
+fn a_date_field_keeps_the_day() {
+    let server = server_of_days();
     let mut store = store(&server);
     let record = settled(&server, &mut store, "Error");
     server.inject(Broken::LoseAnswer, On::Update, 0, 1);
@@ -182,4 +188,19 @@ fn a_date_field_keeps_the_day() {
     assert_eq!(stored(&server, &record)["Build_Creation_Date__c"], "2026-11-20");
     let day = read(&mut store, record.id.as_str()).build_date;
     assert_eq!(day, Some("2026-11-20T00:00:00Z".parse().unwrap()));
+}
+
+#[test]
+fn f_17_a_date_field_keeps_the_day_of_this_host() {
+    // 10:11 in Greenwich.
+    for (zone, day) in [("XXX11", "2026-11-19"), ("XXX10", "2026-11-20"), ("XXX-14", "2026-11-21")] {
+        let server = server_of_days();
+        let time_zone = TimeZone::posix(zone).unwrap();
+        let mut store = store_of(&server, SalesforceSettings { time_zone, ..settings(&server) });
+        let record = settled(&server, &mut store, "Error");
+        // It is known for what was written, also when the answer is lost.
+        server.inject(Broken::LoseAnswer, On::Update, 0, 1);
+        store.write(&record, &prepared()).unwrap();
+        assert_eq!(stored(&server, &record)["Build_Creation_Date__c"], day, "{zone}");
+    }
 }
