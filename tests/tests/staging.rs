@@ -11,6 +11,7 @@ use std::path::Path;
 use std::process::Command;
 
 use intraware_tests::support::readers::{self, Entry};
+use intraware_tests::support::setcap;
 use intraware_tests::{Bench, Program, Running};
 
 const MIB: usize = 1 << 20;
@@ -233,4 +234,32 @@ fn usual_descriptors_are_enough_for_five_hundred_levels() {
     bench.upload(&["run"]).expect_silence();
     bench.manage(&["run"]).expect_silence();
     bench.assert_delivered("deep");
+}
+
+#[test]
+fn f_19_what_an_archive_does_not_keep_of_programs_is_warned_of_and_shown_by_why() {
+    let bench = Bench::builder().build();
+    bench.add_build("p7", "p7", |dir| {
+        for (name, mode) in [("ping", 0o755), ("sudo", 0o4755)] {
+            write(dir, name, name);
+            fs::set_permissions(dir.join(name), Permissions::from_mode(mode)).expect("chmod");
+        }
+        setcap::set(&dir.join("ping"));
+    });
+    let warnings =
+        [("capabilities of programs (setcap)", "p7/ping"), ("setuid, setgid or sticky bits", "p7/sudo")].map(
+            |(what, path)| {
+                format!(
+                    "{what} are not archived: 1 of them, the first {}/{path}",
+                    bench.build_root().display()
+                )
+            },
+        );
+    let run = bench.manage(&["run"]).expect(0);
+    assert!(warnings.iter().all(|warning| run.stderr.contains(warning)), "{run:?}");
+    // Once, and from then on for whoever asks.
+    bench.upload(&["run"]).expect_silence();
+    bench.manage(&["run"]).expect_silence();
+    let why = bench.manage(&["why", "p7"]).expect(0).stdout;
+    assert!(warnings.iter().all(|warning| why.contains(&format!("warned    {warning}"))), "{why}");
 }

@@ -12,6 +12,7 @@
 //! Where it may be split is fixed by the number of those names ([`PARTS`]), so that what is computed over a part comes
 //! out the same whoever walks it.
 
+mod capability;
 mod link;
 mod meta;
 mod names;
@@ -323,6 +324,12 @@ impl<'d> Walk<'d> {
         }
         if meta.file_type() == FileType::RegularFile && meta.nlink > 1 {
             self.note(WarningKind::HardLink);
+        }
+        if meta.is_program() {
+            let (dir, name) = self.here();
+            if capability::is_set(dir, name) {
+                self.note(WarningKind::Capability);
+            }
         }
     }
 

@@ -20,6 +20,7 @@ pub mod readers;
 pub mod relay;
 pub mod rounds;
 pub mod salesforce;
+pub mod setcap;
 pub mod sshd;
 pub mod unprivileged;
 

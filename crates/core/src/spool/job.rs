@@ -110,6 +110,9 @@ pub struct Manifest {
     pub created_on: String,
     /// The record said at that time that this build had been released before, with these or other bytes.
     pub released_before: bool,
+    /// What people were told of the build when it was archived, such as what an archive does not keep.
+    #[serde(default)]
+    pub warnings: Vec<String>,
 }
 
 impl Manifest {

@@ -128,6 +128,7 @@ fn manifest(content: &str) -> Manifest {
         created: now(),
         created_on: "ebb".into(),
         released_before: false,
+        warnings: Vec::new(),
     }
 }
 

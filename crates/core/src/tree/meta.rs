@@ -54,6 +54,11 @@ impl Meta {
         self.file_type() != FileType::Symlink && self.mode & 0o7000 != 0
     }
 
+    /// Returns whether it is a file that somebody may execute.
+    pub(crate) fn is_program(&self) -> bool {
+        self.file_type() == FileType::RegularFile && self.mode & 0o111 != 0
+    }
+
     /// Returns the whole seconds of the mtime as they are archived, and whether they had to be clamped.
     pub fn archive_mtime(&self) -> (u64, bool) {
         match u64::try_from(self.mtime.0) {

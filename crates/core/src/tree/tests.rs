@@ -3,7 +3,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
-use intraware_test_support::unprivileged;
+use intraware_test_support::{setcap, unprivileged};
 
 use super::sample::Build;
 use super::*;
@@ -150,6 +150,22 @@ fn special_bits_odd_times_and_further_names_are_reported_once_a_kind() {
     );
     let shown = totals.warnings[0].to_string();
     assert!(shown.contains(": 3 of them, the first ") && shown.ends_with("/p7/a"), "{shown}");
+}
+
+#[test]
+fn f_19_capabilities_of_programs_are_reported_beside_special_bits() {
+    let build = Build::new();
+    for name in ["bin/ping", "bin/sudo", "plain", "text"] {
+        build.file(name);
+        fs::set_permissions(build.at(name), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    fs::set_permissions(build.at("text"), fs::Permissions::from_mode(0o644)).unwrap();
+    setcap::set(&build.at("bin/ping"));
+    symlink("bin/ping", build.at("link")).unwrap();
+    fs::set_permissions(build.at("bin/sudo"), fs::Permissions::from_mode(0o4755)).unwrap();
+    let (_, totals) = walk(&build, &TreePolicy::default()).unwrap();
+    assert_eq!(kinds(&totals), [(WarningKind::Capability, 1), (WarningKind::SpecialBits, 1)]);
+    assert!(totals.warnings[0].to_string().ends_with("/p7/bin/ping"), "{}", totals.warnings[0]);
 }
 
 #[test]

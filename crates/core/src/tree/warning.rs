@@ -23,6 +23,8 @@ pub struct Warning {
 pub enum WarningKind {
     /// Setuid, setgid or sticky was cleared in the archive.
     SpecialBits,
+    /// The capabilities of a program are not in the archive.
+    Capability,
     /// A time before 1970 or after 2242 was clamped in the archive.
     ClampedTime,
     /// A file has further names, in the build or outside.
@@ -59,6 +61,7 @@ impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let what = match self.kind {
             WarningKind::SpecialBits => "setuid, setgid or sticky bits are not archived",
+            WarningKind::Capability => "capabilities of programs (setcap) are not archived",
             WarningKind::ClampedTime => {
                 "times before 1970 or after 2242 are archived as the nearest that fits"
             }

@@ -60,7 +60,9 @@ fn page(build: &BuildPlan, spool: &Spool, now: Timestamp) -> Result<String, Fail
         format!("record    {}: {}{}", record.id, record.status, detail(record.detail.as_deref())),
         format!("path      {}", escape(record.build_path.as_deref().unwrap_or("none"))),
     ];
-    lines.extend(jobs(spool)?.iter().filter(|job| job.id.record == record.id).map(|job| in_spool(job, now)));
+    lines.extend(
+        jobs(spool)?.iter().filter(|job| job.id.record == record.id).flat_map(|job| in_spool(job, now)),
+    );
     let note: Option<Retry> = spool.note(&NoteKey::from(&record.id))?;
     lines.extend(note.and_then(|note| note.passing_told()).map(|told| format!("failed    {}", tame(told))));
     let next = build.next();
@@ -95,7 +97,7 @@ fn half_pages(word: &str, spool: &Spool, failure: &Failure, now: Timestamp) -> R
                 format!("path      {}", escape(&job.manifest.build_path)),
             ]
         };
-        pages.entry(job.id.record.clone()).or_insert_with(first).push(in_spool(&job, now));
+        pages.entry(job.id.record.clone()).or_insert_with(first).extend(in_spool(&job, now));
     }
     let unread = spool.unread().filter(|unread| unread.lasting().is_some());
     for (record, page) in &mut pages {
@@ -119,8 +121,10 @@ fn jobs(spool: &Spool) -> Result<Vec<Job>, Failure> {
     Ok(jobs)
 }
 
-fn in_spool(job: &Job, now: Timestamp) -> String {
-    format!("spool     {}", whereabouts(job, now))
+/// Returns where a job is, and what its archive does not keep of the build or keeps in another way.
+fn in_spool(job: &Job, now: Timestamp) -> Vec<String> {
+    let warned = job.manifest.warnings.iter().map(|warning| format!("warned    {}", tame(warning)));
+    [format!("spool     {}", whereabouts(job, now))].into_iter().chain(warned).collect()
 }
 
 /// Returns the last lines of the log about a record.

@@ -81,6 +81,7 @@ impl Run<'_, '_> {
             created: context.now(),
             created_on: context.identity.host.clone(),
             released_before: work.record.released,
+            warnings: archived.warnings.iter().map(ToString::to_string).collect(),
         };
         let sidecars = Sidecars::new(place.payload_name(), &manifest.digests, signature);
         let id = manifest.id();

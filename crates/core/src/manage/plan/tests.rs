@@ -97,6 +97,7 @@ fn job(name: &str, content: &str, room: Room) -> Job {
         created: now(),
         created_on: "ebb".into(),
         released_before: false,
+        warnings: Vec::new(),
     };
     let job_id = JobId { record: id(name), generation: digests.generation() };
     let dir_name = job_id.to_string();
