@@ -53,6 +53,30 @@ fn the_limit_in_force_is_shown() {
 }
 
 #[test]
+fn newcomer_m13_what_check_and_status_find_is_told_to_programs_with_the_number_of_its_form() {
+    let bench = Bench::builder().build();
+    bench.add_record("p1", "/elsewhere/p1");
+    for run in [bench.manage(&["check", "--json"]).expect(0), bench.upload(&["check", "--json"]).expect(0)] {
+        let told = run.json();
+        assert_eq!((&told["format"], &told["status"]), (&json!(1), &json!(0)), "{run:?}");
+        let spool = told["checks"].as_array().expect("a list").iter().find(|check| check["what"] == "spool");
+        assert_eq!(spool.expect("the spool")["result"], "ok", "{run:?}");
+    }
+    fs::remove_dir(bench.site_file("")).expect("the site goes away");
+    let run = bench.upload(&["check", "--json"]);
+    let told = run.json();
+    assert!(run.status != 0 && told["status"] == run.status, "{run:?}");
+    assert!(
+        told["checks"].as_array().expect("a list").iter().any(|check| check["result"] == "failed"),
+        "{run:?}"
+    );
+    for run in [bench.manage(&["status", "--json"]), bench.manage(&["--dry-run", "--json"])] {
+        assert!(run.json()["format"] == 1 && run.json()["builds"][0].is_object(), "{run:?}");
+    }
+    assert_eq!(bench.upload(&["status", "--json"]).expect(0).json(), json!({ "format": 1, "jobs": [] }));
+}
+
+#[test]
 fn what_a_directory_can_do_is_told_and_kept() {
     let bench = Bench::builder().build();
     bench.manage(&["check"]);

@@ -1,7 +1,9 @@
 //! What `check` tries, for both programs: each thing for real, one line each, and the exit status of the gravest.
 
+use std::fmt;
 use std::path::Path;
 
+use clap::Args;
 use intraware_core::clock::{self, Doubt};
 use intraware_core::config::{Config, SiteConfig, Verification};
 use intraware_core::deliver::Verify;
@@ -17,6 +19,7 @@ use intraware_core::spool::Spool;
 use intraware_core::txlog::chain;
 
 use jiff::SignedDuration;
+use serde::Serialize;
 
 use crate::abilities::told;
 use crate::common::Common;
@@ -28,10 +31,55 @@ use crate::{amount, output, parts};
 /// What cron hands its mail to, whichever mail server it belongs to.
 const SENDMAIL: &str = "/usr/sbin/sendmail";
 
+/// How to show what was found.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// How one thing went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Went {
+    Ok,
+    Failed,
+    Note,
+}
+
+/// One thing that was tried, or that is worth saying.
+#[derive(Debug, Serialize)]
+struct Line {
+    result: Went,
+    /// What was tried; empty for what is only said.
+    what: String,
+    detail: String,
+}
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { result, what, detail } = self;
+        match result {
+            Went::Ok => write!(f, "ok      {what}: {detail}"),
+            Went::Failed => write!(f, "FAILED  {what}: {detail}"),
+            Went::Note => write!(f, "note    {detail}"),
+        }
+    }
+}
+
+/// All results, for programs.
+#[derive(Serialize)]
+struct Report<'r> {
+    /// The exit status.
+    status: u8,
+    checks: &'r [Line],
+}
+
 /// The results so far.
 #[derive(Debug, Default)]
 pub struct Checks {
-    lines: Vec<String>,
+    lines: Vec<Line>,
     /// The faults of what failed.
     failed: Vec<Fault>,
     /// This process may not work on the spool.
@@ -43,12 +91,12 @@ impl Checks {
     pub fn take<T>(&mut self, what: &str, result: Result<(T, String), Failure>) -> Option<T> {
         match result {
             Ok((value, detail)) => {
-                self.lines.push(format!("ok      {what}: {detail}"));
+                self.say(Went::Ok, what, detail);
                 Some(value)
             }
             Err(failure) => {
                 let told = with_command(&failure.to_string());
-                self.lines.push(format!("FAILED  {what}: {told}"));
+                self.say(Went::Failed, what, told);
                 self.failed.push(failure.fault.unwrap_or(Fault::Configuration));
                 None
             }
@@ -70,12 +118,10 @@ impl Checks {
         };
         let (details, shown): (Vec<String>, Vec<String>) =
             lines.into_iter().partition(|line| !verbose && is_detail(line));
-        self.lines.extend(shown.iter().map(|line| format!("ok      {what}: {line}")));
+        shown.into_iter().for_each(|line| self.say(Went::Ok, what, line));
         if !details.is_empty() {
-            self.lines.push(format!(
-                "ok      {what}: {} fields, each as it should be (-v names them)",
-                details.len()
-            ));
+            let told = format!("{} fields, each as it should be (-v names them)", details.len());
+            self.say(Went::Ok, what, told);
         }
         Some(value)
     }
@@ -227,7 +273,7 @@ impl Checks {
             if let (Some((_, was)), Some(before)) = (was, &before) {
                 self.note(&format!("{called}, {what}: since {:.0} it has changed; it was: {was}", before.at));
             }
-            self.lines.push(format!("ok      {called}, {what}: {text}"));
+            self.say(Went::Ok, &format!("{called}, {what}"), text);
         }
         if known.habits(&found.peer).sets_modes == Some(false) {
             self.note(&format!(
@@ -253,13 +299,23 @@ impl Checks {
     }
 
     fn note(&mut self, text: &str) {
-        self.lines.push(format!("note    {text}"));
+        self.say(Went::Note, "", text.to_owned());
+    }
+
+    fn say(&mut self, result: Went, what: &str, detail: String) {
+        self.lines.push(Line { result, what: what.to_owned(), detail });
     }
 
     /// Prints all results and returns the exit status of the gravest failure.
-    pub fn finish(self) -> Result<u8, Failure> {
-        output::text(self.lines.join("\n"))?;
-        Ok(outcome::gravest(&self.failed).map_or(exit::OK, Fault::exit_status))
+    pub fn finish(self, arguments: &Arguments) -> Result<u8, Failure> {
+        let status = outcome::gravest(&self.failed).map_or(exit::OK, Fault::exit_status);
+        if arguments.json {
+            output::object(&Report { status, checks: &self.lines })?;
+        } else {
+            let lines: Vec<String> = self.lines.iter().map(Line::to_string).collect();
+            output::text(lines.join("\n"))?;
+        }
+        Ok(status)
     }
 }
 

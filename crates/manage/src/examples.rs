@@ -73,3 +73,8 @@ pub(crate) const PUBLISH: &str = "\
   manage publish fsck debian   look at the tree that readers get, down to every file of the pool
   manage publish rollback debian
 ";
+
+pub(crate) const CHECK: &str = "\
+  manage check                 as the user that cron runs it as
+  manage check --json          the same for a monitor
+";

@@ -51,8 +51,8 @@ enum Command {
     #[command(after_long_help = with_examples(examples::WHY))]
     Why(why::Arguments),
     /// Try configuration, login, fields, key, spool, locks and site for real
-    #[command(after_long_help = EXIT_STATUS)]
-    Check,
+    #[command(after_long_help = with_examples(examples::CHECK))]
+    Check(intraware_cli::check::Arguments),
     /// Try whether a key would do for signing, before it is installed
     #[command(after_long_help = with_examples(examples::CHECK_KEY))]
     CheckKey(check_key::Arguments),
@@ -118,7 +118,7 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
         Some(Command::Run(named)) => run::run(&common, &named.into()),
         Some(Command::Status(arguments)) => status::run(&common, &arguments),
         Some(Command::Why(arguments)) => why::run(&common, &arguments),
-        Some(Command::Check) => check::run(&common),
+        Some(Command::Check(arguments)) => check::run(&common, &arguments),
         Some(Command::CheckKey(arguments)) => check_key::run(&common, &arguments),
         Some(Command::Init(arguments)) => init::run(&common, &arguments),
         Some(Command::Log(arguments)) => log::run(&common, &arguments),

@@ -19,10 +19,12 @@ pub enum PrivateError {
     #[error("{0} is not a regular file; name the file itself, not a link to it")]
     NotRegular(String),
     /// It belongs to somebody else, who can read and change it.
-    #[error("{0} belongs to user {1}; make it your own with chown")]
+    #[error(
+        "{0} belongs to user {1}; run it as that user: `setpriv --reuid={1} --regid={1} --clear-groups sh -c '…'`"
+    )]
     Owner(String, u32),
     /// Others can read it.
-    #[error("{0} has mode {1:04o}, so others can read it; use chmod 600")]
+    #[error("{0} has mode {1:04o}, so others can read it; make it private: `chmod 600 {0}`")]
     Mode(String, u32),
     /// It is too long.
     #[error("{0} has more than {1} bytes, too many for what should be in it")]

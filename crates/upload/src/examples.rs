@@ -29,3 +29,8 @@ pub(crate) const SERVE: &str = "\
   upload serve                 as /etc/intraware/tupkgs.toml says
   upload serve passwd bfinch@example.net
 ";
+
+pub(crate) const CHECK: &str = "\
+  upload check                 as the user that cron runs it as
+  upload check --json          the same for a monitor
+";

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
-use intraware_cli::common::{Common, EXIT_STATUS, with_examples};
+use intraware_cli::common::{Common, with_examples};
 use intraware_cli::failure::Failure;
 use intraware_cli::pages::{self, ShellName};
 use intraware_cli::process;
@@ -41,8 +41,8 @@ enum Command {
     #[command(after_long_help = with_examples(examples::STATUS))]
     Status(commands::status::Arguments),
     /// Try configuration, spool, locks and site for real, and find out what the site can do
-    #[command(after_long_help = EXIT_STATUS)]
-    Check,
+    #[command(after_long_help = with_examples(examples::CHECK))]
+    Check(intraware_cli::check::Arguments),
     /// Send packages to a tupkg server, as the file ~/.tupkg says
     #[command(after_long_help = with_examples(examples::SEND))]
     Send(commands::send::Arguments),
@@ -89,7 +89,7 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
         None => commands::run::run(&common, &run),
         Some(Command::Run(named)) => commands::run::run(&common, &named.into()),
         Some(Command::Status(arguments)) => commands::status::run(&common, &arguments),
-        Some(Command::Check) => commands::check::run(&common),
+        Some(Command::Check(arguments)) => commands::check::run(&common, &arguments),
         Some(Command::Send(arguments)) => commands::send::run(&common, &arguments),
         Some(Command::Serve(arguments)) => commands::serve::run(&common, arguments),
         Some(Command::Completions { shell }) => pages::completions(Cli::command(), shell).map(|()| exit::OK),

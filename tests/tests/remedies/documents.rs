@@ -62,9 +62,9 @@ fn newcomer_m16_options_of_the_command_stand_before_the_global_ones_and_the_shor
     let help = said(Program::Manage, &["log", "--help"]);
     let (own, rest) = help.split_once("Global options:").expect("a heading");
     let (global, _) = rest.split_once("EXAMPLES:").expect("examples");
-    assert!(own.contains("--record") && own.contains("--last") && !own.contains("--config"), "{help}");
+    assert!(own.contains("--host") && own.contains("--last") && !own.contains("--config"), "{help}");
     assert!(
-        global.contains("--config") && global.contains("--color") && !global.contains("--record"),
+        global.contains("--config") && global.contains("--color") && !global.contains("--host"),
         "{help}"
     );
     for program in [Program::Manage, Program::Upload] {

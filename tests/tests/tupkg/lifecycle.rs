@@ -173,7 +173,9 @@ fn what_is_wrong_with_settings_is_said_and_nothing_listens() {
     }
     scene.configure("");
     fs::set_permissions(scene.path("accounts"), fs::Permissions::from_mode(0o644)).expect("a mode");
-    serve().expect(77).complains(&["accounts has mode 0644, so others can read it; use chmod 600"]);
+    serve()
+        .expect(77)
+        .complains(&["accounts has mode 0644, so others can read it; make it private: `chmod 600 "]);
     fs::set_permissions(scene.path("accounts"), fs::Permissions::from_mode(0o600)).expect("a mode");
     let _first = scene.serve();
     serve().expect(75).complains(&["another server works there"]);
@@ -186,7 +188,9 @@ fn f_23_a_key_that_others_can_read_is_refused() {
     for mode in [0o644, 0o666, 0o604, 0o660] {
         fs::set_permissions(&key, fs::Permissions::from_mode(mode)).expect("a mode");
         let run = intraware_tests::Running::start(scene.serve_command_for_systemd()).wait().expect(77);
-        run.complains(&[&format!("has mode {mode:04o}, so others can read it; use chmod 600")]);
+        run.complains(&[&format!(
+            "has mode {mode:04o}, so others can read it; make it private: `chmod 600 "
+        )]);
     }
     // Those that renew certificates name the key by a link.
     fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).expect("a mode");

@@ -1,6 +1,6 @@
 //! `manage check`: everything a run needs, each tried for real.
 
-use intraware_cli::check::Checks;
+use intraware_cli::check::{Arguments, Checks};
 use intraware_cli::common::Common;
 use intraware_cli::failure::Failure;
 use intraware_cli::parts::{self, Permission};
@@ -10,13 +10,13 @@ use intraware_core::foreign;
 use super::check_key::describe;
 use crate::customers;
 
-pub(crate) fn run(common: &Common) -> Result<u8, Failure> {
+pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure> {
     let context = process::context("manage", common);
     let mut checks = Checks::default();
-    let Some(config) = checks.configuration(common) else { return checks.finish() };
+    let Some(config) = checks.configuration(common) else { return checks.finish(arguments) };
     let spool = checks.spool(&config, &context);
     if checks.is_by_stranger() {
-        return checks.finish();
+        return checks.finish(arguments);
     }
     let roots: Vec<String> =
         config.spool.build_roots.iter().map(|root| foreign::path(root).to_string()).collect();
@@ -34,5 +34,5 @@ pub(crate) fn run(common: &Common) -> Result<u8, Failure> {
     checks.take("signing key", key);
     checks.sites(&config, spool.as_ref(), &context);
     checks.mail();
-    checks.finish()
+    checks.finish(arguments)
 }

@@ -266,7 +266,7 @@ mod tests {
 
     #[test]
     fn s4_02_what_is_wrong_is_named() {
-        assert!(read(MINE, 0o644).unwrap_err().contains("use chmod 600"));
+        assert!(read(MINE, 0o644).unwrap_err().contains("make it private: `chmod 600 "));
         for (more, says) in [
             ("prot = 1", ":5: prot is not known; known are username,"),
             ("port = 0", ":5: port must be a number"),
