@@ -9,18 +9,21 @@ impl Reader<'_> {
     /// Reads a list of texts, each by the rule; at least one, none twice.
     pub(in super::super) fn list<T: PartialEq>(&mut self, key: &'static str, rule: Rule<T>) -> Vec<T> {
         let list = self.some(key, rule);
-        if let Some(DeValue::Array(items)) = self.value(key)
-            && items.is_empty()
-        {
-            self.refuse(key, "must name at least one");
+        match self.value(key) {
+            None => self.demand(key, "must be set"),
+            Some(DeValue::Array(items)) if items.is_empty() => self.refuse(key, "must name at least one"),
+            // Whatever else is wrong was said.
+            Some(_) => {}
         }
         list
     }
 
     /// Reads a list of texts, each by the rule; perhaps none, none twice.
     pub(in super::super) fn some<T: PartialEq>(&mut self, key: &'static str, rule: Rule<T>) -> Vec<T> {
-        let Some(DeValue::Array(items)) = self.ask(key) else {
-            return self.mistyped(key, "must be a list of texts in quotes, in brackets");
+        let items = match self.ask(key) {
+            None => return self.not_set(key),
+            Some(DeValue::Array(items)) => items,
+            Some(_) => return self.mistyped(key, "must be a list of texts in quotes, in brackets"),
         };
         let mut list = Vec::new();
         for item in items.iter() {
@@ -42,7 +45,11 @@ impl Reader<'_> {
     /// Reads the words of a command; none, if it is not set. The first is the program's absolute path.
     pub(in super::super) fn command(&mut self, key: &'static str) -> Vec<String> {
         const FORM: &str = "must be a list of texts in quotes: an absolute path, and arguments";
-        let Some(DeValue::Array(items)) = self.ask(key) else { return self.mistyped(key, FORM) };
+        let items = match self.ask(key) {
+            None => return self.not_set(key),
+            Some(DeValue::Array(items)) => items,
+            Some(_) => return self.mistyped(key, FORM),
+        };
         let words: Option<Vec<&str>> = items.iter().map(|item| item.get_ref().as_str()).collect();
         let words = words.unwrap_or_default();
         let is_sound = words.len() == items.len()
@@ -54,5 +61,10 @@ impl Reader<'_> {
         let value = self.value(key).and_then(shown).unwrap_or_default();
         self.enter(key, value);
         words.into_iter().map(str::to_owned).collect()
+    }
+
+    fn not_set<T>(&mut self, key: &'static str) -> Vec<T> {
+        self.enter(key, "not set".to_owned());
+        Vec::new()
     }
 }
