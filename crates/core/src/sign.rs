@@ -16,6 +16,7 @@ mod choose;
 mod error;
 mod fit;
 mod payload;
+mod remedy;
 
 use std::fmt;
 use std::time::SystemTime;

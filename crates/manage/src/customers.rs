@@ -54,7 +54,8 @@ pub(crate) fn verify(key: &SigningKey, context: &RunContext) -> Result<String, F
                 let said = String::from_utf8_lossy(&output.stderr);
                 let last = said.lines().last().unwrap_or_default();
                 let message = format!(
-                    "{} of this host does not verify what the key signs, so customers cannot either: {}; make another key",
+                    "{} of this host does not verify what the key signs, so customers cannot either: {}; make \
+                     another with `gpg --quick-generate-key 'NAME <ADDRESS>' ed25519 sign 2y`",
                     tool.name,
                     foreign::escape(last)
                 );

@@ -8,10 +8,11 @@ use openpgp::cert::amalgamation::ValidAmalgamation;
 use openpgp::cert::amalgamation::key::ValidErasedKeyAmalgamation;
 use openpgp::packet::Key;
 use openpgp::packet::key::{PublicParts, SecretKeyMaterial, SecretParts, UnspecifiedRole};
-use openpgp::types::{HashAlgorithm, RevocationStatus};
+use openpgp::types::RevocationStatus;
 use sequoia_openpgp as openpgp;
 
 use super::fit::{self, weakness};
+use super::remedy::{self, extend};
 use super::{KeyError, KeyPolicy, name_of, policy_at, system_time};
 
 /// A part of a key that may sign and has its secret.
@@ -26,10 +27,9 @@ pub(super) struct Chosen {
 /// Returns what to sign with at `now`.
 pub(super) fn signing_key(cert: &Cert, now: Timestamp, policy: KeyPolicy) -> Result<Chosen, KeyError> {
     match choose(cert, now, policy) {
-        Err(_) if !policy.accept_sha1 => match choose(cert, now, KeyPolicy { accept_sha1: true }) {
-            Ok(_) => Err(KeyError::WeakHash { key: name_of(cert), hash: HashAlgorithm::SHA1 }),
-            Err(error) => Err(error),
-        },
+        Err(_) if !policy.accept_sha1 && choose(cert, now, KeyPolicy { accept_sha1: true }).is_ok() => {
+            Err(fit::held_by_sha1(cert, now, policy))
+        }
         chosen => chosen,
     }
 }
@@ -45,16 +45,19 @@ fn choose(cert: &Cert, now: Timestamp, policy: KeyPolicy) -> Result<Chosen, KeyE
     let valid =
         cert.with_policy(&standard, system_time(now)).map_err(|cause| unbound(cert, now, policy, cause))?;
     if let RevocationStatus::Revoked(_) = valid.revocation_status() {
-        return Err(KeyError::Revoked { key: key() });
+        return Err(KeyError::Revoked { key: key(), remedy: remedy::another_key() });
     }
     let primary = valid.keys().next().ok_or_else(|| KeyError::NotForSigning { key: key() })?;
     let fit::Primary { expires, by_direct_key } = fit::primary(&valid);
     let extend_primary = extend(cert, &primary, by_direct_key);
     alive(&primary, expires, &extend_primary, now)?;
     if let Some(what) = weakness(primary.key()) {
-        return Err(KeyError::Weak { key: key(), what });
+        return Err(KeyError::Weak { key: key(), what, remedy: remedy::another_key() });
     }
     fit::user_id(&valid, policy)?;
+    if let Some(error) = fit::spoiling_subkey(cert) {
+        return Err(error);
+    }
 
     let parts: Vec<Part<'_>> = valid.keys().for_signing().collect();
     if parts.is_empty() {
@@ -86,14 +89,14 @@ fn may_sign(
 ) -> Result<Key<SecretParts, UnspecifiedRole>, KeyError> {
     let name = part.key().fingerprint().to_hex();
     if let RevocationStatus::Revoked(_) = part.revocation_status() {
-        return Err(KeyError::Revoked { key: name });
+        return Err(KeyError::Revoked { key: name, remedy: remedy::another_subkey(part.cert()) });
     }
     alive(part, expiry(part), extend, now)?;
     if let Some(what) = weakness(part.key()) {
-        return Err(KeyError::Weak { key: name, what });
+        return Err(KeyError::Weak { key: name, what, remedy: remedy::another_subkey(part.cert()) });
     }
-    if let Some(hash) = fit::unverified_binding(part.binding_signature(), policy) {
-        return Err(KeyError::WeakHash { key: name_of(part.cert()), hash });
+    if let Some(error) = fit::unverified_binding(part.cert(), part.key(), part.binding_signature(), policy) {
+        return Err(error);
     }
     let key = part.key().clone().parts_into_secret();
     key.map_err(|source| KeyError::Unusable { key: name, source: source.into() })
@@ -110,25 +113,6 @@ fn alive(part: &Part<'_>, expires: Option<Timestamp>, extend: &str, now: Timesta
     }
 }
 
-/// Returns the commands that let a part of the key live longer and export it, as a person has to type them.
-fn extend(cert: &Cert, part: &Part<'_>, by_direct_key: bool) -> String {
-    let (key, part) = (name_of(cert), part.key().fingerprint().to_hex());
-    if by_direct_key {
-        // GnuPG renews the user ID's signature, heeds this one, and says nothing.
-        return format!("`sq key expire --cert {key} --expiration 2y`, then export it again");
-    }
-    let part = if part == key { String::new() } else { format!(" {part}") };
-    // The primary key's secret stays where it is, if it was not in the file before.
-    let what = match has_secret(cert.primary_key().key().role_as_unspecified()) {
-        true => "--export-secret-keys",
-        false => "--export-secret-subkeys",
-    };
-    format!(
-        "`gpg --quick-set-expire {key} 2y{part}`, then \
-         `gpg --yes --armor --output signing-key.asc {what} {key}`"
-    )
-}
-
 /// Returns why a key has no valid self-signature at `now`.
 fn unbound(
     cert: &Cert,
@@ -138,7 +122,7 @@ fn unbound(
 ) -> KeyError {
     let (key, primary) = (name_of(cert), cert.primary_key().key());
     if let Some(what) = weakness(primary.role_as_unspecified()) {
-        return KeyError::Weak { key, what };
+        return KeyError::Weak { key, what, remedy: remedy::another_key() };
     }
     if let Some(from) = timestamp(primary.creation_time()).filter(|&from| from > now) {
         return KeyError::NotYetValid { key, from };
@@ -147,7 +131,7 @@ fn unbound(
 }
 
 /// A stub for a smart card, or for a primary key whose secret was not exported, is no secret.
-fn has_secret(key: &Key<PublicParts, UnspecifiedRole>) -> bool {
+pub(super) fn has_secret(key: &Key<PublicParts, UnspecifiedRole>) -> bool {
     match key.optional_secret() {
         None => false,
         Some(SecretKeyMaterial::Unencrypted(_)) => true,

@@ -17,7 +17,10 @@ pub enum KeyError {
     )]
     Malformed(#[source] Option<Cause>),
     /// The file holds more than one key.
-    #[error("cannot choose a signing key: the file holds several; export one by its fingerprint")]
+    #[error(
+        "cannot choose a signing key: the file holds several; export one: \
+         `gpg --armor --output signing-key.asc --export-secret-keys FINGERPRINT`"
+    )]
     Several,
     /// There is no secret for a key that may sign.
     #[error(
@@ -32,7 +35,8 @@ pub enum KeyError {
     },
     /// The key is not valid yet.
     #[error(
-        "signing key {key} is valid from {from} only; check the clocks of this host and of the key's maker"
+        "signing key {key} is valid from {from} only; if that is past, correct the clock of this host, which `date -u` \
+         shows; else that of the key's maker, and make it anew there"
     )]
     NotYetValid {
         /// The key.
@@ -51,10 +55,12 @@ pub enum KeyError {
         extend: String,
     },
     /// The key was revoked.
-    #[error("signing key {key} is revoked; configure its successor")]
+    #[error("signing key {key} is revoked; {remedy}")]
     Revoked {
-        /// The key.
+        /// The key or subkey.
         key: String,
+        /// What to do instead.
+        remedy: String,
     },
     /// No part of the key may sign.
     #[error(
@@ -65,9 +71,7 @@ pub enum KeyError {
         key: String,
     },
     /// The key is held together by signatures over a hash that customers' tools refuse.
-    #[error(
-        "signing key {key} has self-signatures over {hash}, which customers' tools refuse; renew them with \
-         `gpg --cert-digest-algo SHA512 --quick-set-expire {key} 5y` and export it again{}",
+    #[error("signing key {key} has self-signatures over {what}; {remedy}{}",
         if *hash == HashAlgorithm::SHA1 { ", or set signing.accept_sha1" } else { "" }
     )]
     WeakHash {
@@ -75,17 +79,20 @@ pub enum KeyError {
         key: String,
         /// The hash.
         hash: HashAlgorithm,
+        /// The hash, and what is wrong with it, in words.
+        what: String,
+        /// How they are made anew, or done without.
+        remedy: String,
     },
     /// There is no user ID with which customers' tools take the key.
-    #[error(
-        "signing key {key} has {why}, and GnuPG takes no such key; add one with \
-         `gpg --quick-add-uid {key} 'NAME <ADDRESS>'` and export it again"
-    )]
+    #[error("signing key {key} has {why}; {remedy}")]
     NoUserId {
         /// The key.
         key: String,
         /// What it has instead.
         why: String,
+        /// How it gets one.
+        remedy: String,
     },
     /// Something belongs to the key that is not known here.
     #[error(
@@ -99,9 +106,7 @@ pub enum KeyError {
         what: String,
     },
     /// The key is of a version that is not read.
-    #[error(
-        "the signing key is of OpenPGP version {version}; make one of version 4 with `gpg --quick-generate-key`"
-    )]
+    #[error("the signing key is of OpenPGP version {version}; {}", super::remedy::another_key())]
     Version {
         /// The version.
         version: u8,
@@ -109,7 +114,7 @@ pub enum KeyError {
     /// The secret is protected by a cipher of former times, and does not open.
     #[error(
         "cannot unlock signing key {key}: the passphrase is wrong, or its cipher {cipher} is not read here; \
-         correct signing.passphrase, or import the key into gpg and export it again"
+         correct signing.passphrase, or import the file with `gpg --import FILE` and export the key again"
     )]
     OddCipher {
         /// The key.
@@ -118,24 +123,29 @@ pub enum KeyError {
         cipher: SymmetricAlgorithm,
     },
     /// Customers' tools cannot verify what the key's algorithm signs, or nobody should rely on it.
-    #[error(
-        "signing key {key} is {what}; make one of OpenPGP version 4 with gpg: RSA with 3072 or 4096 bits, Ed25519, \
-         or a NIST curve"
-    )]
+    #[error("signing key {key} is {what}; {remedy}")]
     Weak {
-        /// The key.
+        /// The key or subkey.
         key: String,
         /// The algorithm.
         what: String,
+        /// What to make instead.
+        remedy: String,
     },
     /// The secret is locked and no passphrase is configured.
-    #[error("signing key {key} is locked; configure signing.passphrase")]
+    #[error(
+        "signing key {key} is locked; configure signing.passphrase, and try it with \
+         `manage check-key --passphrase-file PASSPHRASE KEY`"
+    )]
     PassphraseMissing {
         /// The key.
         key: String,
     },
     /// The configured passphrase does not unlock the secret.
-    #[error("cannot unlock signing key {key}: the passphrase is wrong; correct signing.passphrase")]
+    #[error(
+        "cannot unlock signing key {key}: the passphrase is wrong; correct signing.passphrase, and try it with \
+         `manage check-key --passphrase-file PASSPHRASE KEY`"
+    )]
     WrongPassphrase {
         /// The key.
         key: String,

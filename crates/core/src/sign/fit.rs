@@ -15,10 +15,13 @@ use openpgp::types::{Curve, HashAlgorithm, PublicKeyAlgorithm, RevocationStatus}
 use sequoia_openpgp as openpgp;
 
 use super::choose::{expiry, timestamp};
-use super::{KeyError, KeyPolicy, name_of};
+use super::{KeyError, KeyPolicy, name_of, policy_at, remedy, system_time};
 
 /// The sizes of RSA keys, in bits: smaller ones are weak, and larger ones the library that signs cannot verify itself.
 const RSA_BITS: std::ops::RangeInclusive<usize> = 3072..=4096;
+
+/// The curve secp256k1, which the library has no name for.
+const SECP256K1: &[u8] = &[0x2b, 0x81, 0x04, 0x00, 0x0a];
 
 /// The longest user ID that GnuPG reads, in bytes.
 const LONGEST_USER_ID: usize = 2048;
@@ -28,7 +31,11 @@ pub(super) fn weakness(key: &Key<PublicParts, UnspecifiedRole>) -> Option<String
     if key.version() != 4 {
         return Some(format!("of OpenPGP version {}", key.version()));
     }
-    let on_curve = |curve: &Curve| Some(format!("on the curve {curve}, which not everybody verifies"));
+    let on_curve = |curve: &Curve| {
+        let unnamed = matches!(curve, Curve::Unknown(oid) if **oid == *SECP256K1);
+        let curve = if unnamed { "secp256k1".to_owned() } else { curve.to_string() };
+        Some(format!("on the curve {curve}, which not everybody verifies"))
+    };
     match key.mpis() {
         PublicKey::RSA { n, .. } if RSA_BITS.contains(&n.bits()) => None,
         PublicKey::RSA { n, .. } if n.bits() > *RSA_BITS.end() => {
@@ -46,13 +53,40 @@ pub(super) fn weakness(key: &Key<PublicParts, UnspecifiedRole>) -> Option<String
     }
 }
 
-/// Returns whether customers verify a signature over this hash, or it is accepted that they may not.
-fn is_verified(hash: HashAlgorithm, policy: KeyPolicy) -> bool {
+/// Returns what keeps customers from verifying a signature that `signer` made over this hash, unless that is accepted.
+fn shortfall(
+    hash: HashAlgorithm,
+    signer: &Key<PublicParts, UnspecifiedRole>,
+    policy: KeyPolicy,
+) -> Option<String> {
     match hash {
-        HashAlgorithm::SHA224 | HashAlgorithm::SHA256 | HashAlgorithm::SHA384 | HashAlgorithm::SHA512 => true,
-        HashAlgorithm::SHA1 => policy.accept_sha1,
-        _ => false,
+        HashAlgorithm::SHA224 | HashAlgorithm::SHA256 | HashAlgorithm::SHA384 | HashAlgorithm::SHA512 => {}
+        HashAlgorithm::SHA1 if policy.accept_sha1 => {}
+        hash => return Some(format!("{hash}, which customers' tools refuse")),
     }
+    too_short(hash, signer)
+}
+
+/// Returns that a hash is too short for the curve of the key that signed it, as GnuPG counts.
+fn too_short(hash: HashAlgorithm, signer: &Key<PublicParts, UnspecifiedRole>) -> Option<String> {
+    let PublicKey::ECDSA { curve, .. } = signer.mpis() else { return None };
+    // SHA-512 is long enough for P-521.
+    let needed = curve.bits().map_or(0, |bits| bits / 8).min(64);
+    let is_long_enough = hash.digest_size().is_ok_and(|size| size >= needed);
+    (!is_long_enough).then(|| format!("{hash}, which GnuPG takes for too short with the curve {curve}"))
+}
+
+/// Returns a subkey that spoils the whole key: GnuPG fails at it, whichever part has signed.
+pub(super) fn spoiling_subkey(cert: &Cert) -> Option<KeyError> {
+    cert.keys().subkeys().find_map(|part| {
+        let by_part = part.self_signatures().flat_map(|binding| binding.embedded_signatures());
+        by_part.map(|signature| signature.hash_algo()).find_map(|hash| {
+            let what = too_short(hash, part.key().role_as_unspecified())?;
+            let key = part.key().fingerprint().to_hex();
+            let remedy = remedy::without_subkey(cert, &key);
+            Some(KeyError::WeakHash { key, hash, what, remedy })
+        })
+    })
 }
 
 /// Returns a part of the key that the library does not know, in words. GnuPG 2.2 refuses the whole key for one.
@@ -74,26 +108,53 @@ pub(super) fn disturbing_part(cert: &Cert) -> Option<String> {
 /// Makes sure that there is a user ID that GnuPG takes: without one it takes no key.
 pub(super) fn user_id(valid: &ValidCert<'_>, policy: KeyPolicy) -> Result<(), KeyError> {
     let key = name_of(valid.cert());
-    let mut why = "no user ID".to_owned();
+    let primary = valid.primary_key();
+    let (mut why, mut remedy) = ("no user ID, and GnuPG takes no such key".to_owned(), remedy::first_user());
     for user in valid.userids() {
         let hash = user.binding_signature().hash_algo();
         if let RevocationStatus::Revoked(_) = user.revocation_status() {
-            why = "no user ID that is not revoked".to_owned();
+            why = "no user ID that is not revoked, and OpenPGP.js takes no such key".to_owned();
+            remedy = remedy::another_user(valid.cert());
         } else if user.userid().value().len() > LONGEST_USER_ID {
             why = format!("a user ID of more than {LONGEST_USER_ID} bytes, which GnuPG does not read");
-        } else if !is_verified(hash, policy) {
-            why = format!("a user ID that is signed over {hash}, which customers' tools do not know");
+        } else if let Some(what) = shortfall(hash, primary.key().role_as_unspecified(), policy) {
+            why = format!("a user ID that is signed over {what}");
+            remedy = remedy::another_key();
         } else {
             return Ok(());
         }
     }
-    Err(KeyError::NoUserId { key, why })
+    Err(KeyError::NoUserId { key, why, remedy })
 }
 
-/// Returns the hash of a signature that binds a signing part to its key, if customers do not verify that.
-pub(super) fn unverified_binding(binding: &Signature, policy: KeyPolicy) -> Option<HashAlgorithm> {
-    let both = std::iter::once(binding).chain(binding.embedded_signatures());
-    both.map(|signature| signature.hash_algo()).find(|hash| !is_verified(*hash, policy))
+/// Returns what keeps customers from verifying the signatures that bind a signing part to its key.
+pub(super) fn unverified_binding(
+    cert: &Cert,
+    part: &Key<PublicParts, UnspecifiedRole>,
+    binding: &Signature,
+    policy: KeyPolicy,
+) -> Option<KeyError> {
+    // The key signs that the part is its own, and the part signs that it is the key's.
+    let by_key = (binding.hash_algo(), cert.primary_key().key().role_as_unspecified());
+    let by_part = binding.embedded_signatures().map(|signature| (signature.hash_algo(), part));
+    std::iter::once(by_key).chain(by_part).find_map(|(hash, signer)| {
+        let what = shortfall(hash, signer, policy)?;
+        Some(KeyError::WeakHash { key: name_of(cert), hash, what, remedy: remedy::another_subkey(cert) })
+    })
+}
+
+/// Returns the refusal of a key that would do if SHA-1 were accepted.
+pub(super) fn held_by_sha1(cert: &Cert, now: Timestamp, policy: KeyPolicy) -> KeyError {
+    let standard = policy_at(now, policy);
+    let valid = cert.with_policy(&standard, system_time(now));
+    let is_sound = valid.is_ok_and(|valid| user_id(&valid, policy).is_ok());
+    let hash = HashAlgorithm::SHA1;
+    KeyError::WeakHash {
+        key: name_of(cert),
+        hash,
+        what: format!("{hash}, which customers' tools refuse"),
+        remedy: if is_sound { remedy::another_subkey(cert) } else { remedy::renew(cert) },
+    }
 }
 
 /// When a primary key expires, and how that is put off.
@@ -127,8 +188,12 @@ pub(super) fn unbound(cert: &Cert, now: Timestamp, policy: KeyPolicy) -> Option<
     if let Some(from) = made.filter(|&from| from > now) {
         return Some(KeyError::NotYetValid { key, from });
     }
-    let hash = own.iter().map(|signature| signature.hash_algo()).find(|hash| !is_verified(*hash, policy))?;
-    Some(KeyError::WeakHash { key, hash })
+    let primary = cert.primary_key().key().role_as_unspecified();
+    own.iter().find_map(|signature| {
+        let (key, hash) = (key.clone(), signature.hash_algo());
+        let what = shortfall(hash, primary, policy)?;
+        Some(KeyError::WeakHash { key, hash, what, remedy: remedy::renew(cert) })
+    })
 }
 
 /// Returns why a subkey that is meant for signing is none that can.
@@ -141,13 +206,13 @@ pub(super) fn unfit_subkey(cert: &Cert, now: Timestamp, policy: KeyPolicy) -> Op
         let may_be_meant = !bindings.is_empty() || is_bad;
         let what = weakness(part.key().role_as_unspecified()).filter(|_| may_be_meant);
         if let Some(what) = what.filter(|_| part.key().pk_algo().for_signing()) {
-            return Some(KeyError::Weak { key, what });
+            return Some(KeyError::Weak { key, what, remedy: remedy::another_subkey(cert) });
         }
         let made = bindings.iter().filter_map(|binding| timestamp(binding.signature_creation_time()?)).min();
         if let Some(from) = made.filter(|&from| from > now) {
             return Some(KeyError::NotYetValid { key, from });
         }
-        let hash = bindings.iter().find_map(|binding| unverified_binding(binding, policy))?;
-        Some(KeyError::WeakHash { key: name_of(cert), hash })
+        let public = part.key().role_as_unspecified();
+        bindings.iter().find_map(|binding| unverified_binding(cert, public, binding, policy))
     })
 }

@@ -3,12 +3,12 @@
 use openpgp::cert::CertBuilder;
 use openpgp::crypto::S2K;
 use openpgp::crypto::mpi::{MPI, PublicKey, SecretKeyChecksum};
-use openpgp::packet::key::{Encrypted, Key4, PrimaryRole, SecretParts, UnspecifiedRole};
+use openpgp::packet::key::{Encrypted, Key4, PrimaryRole, SecretParts, SubordinateRole, UnspecifiedRole};
 use openpgp::packet::signature::SignatureBuilder;
 use openpgp::packet::{Key, UserID};
 use openpgp::parse::Parse as _;
 use openpgp::serialize::MarshalInto as _;
-use openpgp::types::{HashAlgorithm, KeyFlags, PublicKeyAlgorithm, SignatureType, SymmetricAlgorithm};
+use openpgp::types::{Curve, HashAlgorithm, KeyFlags, PublicKeyAlgorithm, SignatureType, SymmetricAlgorithm};
 use openpgp::{Cert, Packet};
 
 use super::*;
@@ -26,12 +26,31 @@ fn with_user(primary: Key<SecretParts, PrimaryRole>, user: &str, hash: HashAlgor
     cert.insert_packets(vec![Packet::from(user), binding.into()]).unwrap().0
 }
 
+/// Returns a key with a subkey that may sign, whose own signature of that is over `hash`.
+fn with_subkey(subkey: Key<SecretParts, SubordinateRole>, hash: HashAlgorithm) -> Cert {
+    let cert = with_user(ed25519(), "Signing", HashAlgorithm::SHA512);
+    let mut signer = cert.primary_key().key().clone().parts_into_secret().unwrap().into_keypair().unwrap();
+    let mut own = subkey.clone().into_keypair().unwrap();
+    let primary = cert.primary_key().key();
+    let back = SignatureBuilder::new(SignatureType::PrimaryKeyBinding)
+        .set_hash_algo(hash)
+        .sign_primary_key_binding(&mut own, primary, &subkey)
+        .unwrap();
+    let binding = SignatureBuilder::new(SignatureType::SubkeyBinding)
+        .set_key_flags(KeyFlags::empty().set_signing())
+        .unwrap()
+        .set_embedded_signature(back)
+        .unwrap();
+    let binding = subkey.bind(&mut signer, &cert, binding).unwrap();
+    cert.insert_packets(vec![Packet::from(subkey), binding.into()]).unwrap().0
+}
+
 fn exported(cert: &Cert) -> Vec<u8> {
     cert.as_tsk().to_vec().unwrap()
 }
 
 fn ed25519() -> Key<SecretParts, PrimaryRole> {
-    Key4::generate_ecc(true, openpgp::types::Curve::Ed25519).unwrap().into()
+    Key4::generate_ecc(true, Curve::Ed25519).unwrap().into()
 }
 
 /// Returns a packet of the given kind.
@@ -55,24 +74,55 @@ fn g_2_new_forms_of_ed25519_and_ed448_are_refused_wherever_they_are() {
         assert!(error.to_string().contains(what), "{error}");
     }
     // A newer subkey of that form is passed over for a part that all verify.
-    let cert = with_user(ed25519(), "Signing", sha512);
-    let mut signer = cert.primary_key().key().clone().parts_into_secret().unwrap().into_keypair().unwrap();
-    let subkey: Key<SecretParts, _> = Key4::generate_ed25519().unwrap().into();
-    let mut own = subkey.clone().parts_into_secret().unwrap().into_keypair().unwrap();
-    let primary = cert.primary_key().key();
-    let back = SignatureBuilder::new(SignatureType::PrimaryKeyBinding)
-        .sign_primary_key_binding(&mut own, primary, &subkey)
-        .unwrap();
-    let binding = SignatureBuilder::new(SignatureType::SubkeyBinding)
-        .set_key_flags(KeyFlags::empty().set_signing())
-        .unwrap()
-        .set_embedded_signature(back)
-        .unwrap();
-    let binding = subkey.bind(&mut signer, &cert, binding).unwrap();
-    let cert = cert.insert_packets(vec![Packet::from(subkey), binding.into()]).unwrap().0;
+    let cert = with_subkey(Key4::generate_ed25519().unwrap().into(), sha512);
     let key = load(&exported(&cert), None).unwrap();
     assert_eq!(key.signing_fingerprint(), key.fingerprint());
     accepted_by_sqv(&key);
+}
+
+#[test]
+fn g_2_a_signature_over_a_hash_too_short_for_its_curve_is_refused_wherever_it_is() {
+    let (sha256, sha512) = (HashAlgorithm::SHA256, HashAlgorithm::SHA512);
+    let subkey = || Key4::generate_ecc(true, Curve::NistP384).unwrap().into();
+    let primary = |curve| with_user(Key4::generate_ecc(true, curve).unwrap().into(), "Signing", sha256);
+    // GnuPG fails at such a subkey even when it is another part that has signed.
+    let said = refusal(&exported(&with_subkey(subkey(), sha256)), None).to_string();
+    assert!(
+        said.contains("over SHA256, which GnuPG takes for too short with the curve NIST P-384"),
+        "{said}"
+    );
+    assert!(said.contains("delkey save`, and export the key again"), "{said}");
+    accepted_by_customers(&load(&exported(&with_subkey(subkey(), sha512)), None).unwrap(), SHA512);
+    let said = refusal(&exported(&primary(Curve::NistP521)), None).to_string();
+    assert!(said.contains("a user ID that is signed over SHA256, which GnuPG takes for too short"), "{said}");
+    accepted_by_customers(&load(&exported(&primary(Curve::NistP256)), None).unwrap(), SHA512);
+}
+
+#[test]
+fn g_7_a_refusal_names_a_command_that_helps() {
+    let gnupg = Gnupg::new();
+    let said = |exported: &[u8], words: String| {
+        let said = refusal(exported, None).to_string();
+        assert!(said.contains(&words), "{said}");
+    };
+    let of = |fingerprint: &str| gnupg.export_secret(fingerprint, "");
+    let certifies = gnupg.make_key(&KeySpec { usage: "cert", ..KeySpec::default() });
+    let another = format!("add a signing subkey, `gpg --quick-add-key {certifies} ed25519 sign 2y`");
+    said(&of(&certifies), another.clone());
+    gnupg.add_subkey(&certifies, &KeySpec { algorithm: "rsa2048", ..KeySpec::default() });
+    said(&of(&certifies), another);
+    let weak = gnupg.make_key(&KeySpec { algorithm: "rsa2048", ..KeySpec::default() });
+    let anew = "`gpg --quick-generate-key 'NAME <ADDRESS>' ed25519 sign 2y`, and export it";
+    said(&of(&weak), anew.to_owned());
+    let revoked = gnupg.make_key(&KeySpec::default());
+    gnupg.revoke(&revoked);
+    said(&of(&revoked), anew.to_owned());
+    let sha1 = gnupg.make_key(&KeySpec { self_signed_with: "SHA1", ..KeySpec::default() });
+    let words = format!("gpg --cert-digest-algo SHA512 --quick-set-expire {sha1} 5y");
+    said(&of(&sha1), format!("`{words}` and export it again, or set signing.accept_sha1"));
+    let words: Vec<&str> = words.split(' ').skip(1).collect();
+    gnupg.run(&words);
+    load(&of(&sha1), None).unwrap();
 }
 
 /// GnuPG is too old here for the subkey, and skips it; `sqv` reads the rest.
@@ -125,7 +175,11 @@ fn g_4_a_key_needs_a_user_id_that_gnupg_takes() {
     let (cert, _) =
         CertBuilder::new().set_primary_key_flags(KeyFlags::empty().set_signing()).generate().unwrap();
     let error = refusal(&exported(&cert), None);
-    assert!(error.to_string().contains("has no user ID, and GnuPG takes no such key; add one"), "{error}");
+    let said = error.to_string();
+    assert!(
+        said.contains("has no user ID, and GnuPG takes no such key; add one with `sq key userid add"),
+        "{error}"
+    );
     let long = with_user(ed25519(), &"x".repeat(2049), HashAlgorithm::SHA512);
     let error = refusal(&exported(&long), None);
     assert!(error.to_string().contains("a user ID of more than 2048 bytes"), "{error}");
@@ -203,7 +257,7 @@ fn g_7_a_refusal_says_what_is_wrong() {
     let old_hash = gnupg.make_key(&KeySpec { self_signed_with: "RIPEMD160", ..KeySpec::default() });
     said(refusal(&of(&old_hash), None), "self-signatures over RipeMD160");
     let version5 = [&[5, 0, 0, 0, 0, 22, 0, 0, 0, 50][..], &[1; 100]].concat();
-    said(refusal(&packet(5, &version5), None), "is of OpenPGP version 5; make one of version 4");
+    said(refusal(&packet(5, &version5), None), "is of OpenPGP version 5; make one of OpenPGP version 4");
 }
 
 #[test]
