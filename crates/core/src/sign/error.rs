@@ -35,7 +35,7 @@ pub enum KeyError {
     },
     /// The key is not valid yet.
     #[error(
-        "signing key {key} is valid from {from} only; if that is past, correct the clock of this host, which `date -u` \
+        "signing key {key} is valid from {from} only; if that is past, correct the clock of this host, which `timedatectl` \
          shows; else that of the key's maker, and make it anew there"
     )]
     NotYetValid {
