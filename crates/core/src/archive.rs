@@ -17,6 +17,9 @@
 //!
 //! Promises: an [`Archived`] describes a build that was the same at its [`Survey`], while it was read, and after
 //! the last byte was read. After an error what was written is no archive; the caller removes it.
+//!
+//! Where files got further names or other owners meanwhile (`cp -al`), which only ctimes tell, the build is read once more and
+//! has to give the same bytes, with nothing happening to it this time.
 
 mod block;
 mod buffers;
@@ -80,6 +83,14 @@ pub enum ArchiveError {
         /// The build.
         path: String,
     },
+    /// Links, owners or attributes were changed again and again, so that nobody can tell that contents were not.
+    #[error(
+        "links to files of {path}, their owners or attributes were changed while it was read, though not their times; the next run tries again"
+    )]
+    Touched {
+        /// The build.
+        path: String,
+    },
     /// The archive cannot be written.
     #[error("cannot write the archive to the work directory; check the spool's free space, quota and mount")]
     Write(#[source] io::Error),
@@ -101,7 +112,7 @@ impl ArchiveError {
             Self::Build(error) => error.fault(),
             Self::Write(_) => Fault::Spool,
             Self::Hash(_) | Self::Compress => Fault::Bug,
-            Self::Outdated { .. } | Self::Thread(_) => Fault::TryLater,
+            Self::Outdated { .. } | Self::Touched { .. } | Self::Thread(_) => Fault::TryLater,
         }
     }
 }
@@ -140,6 +151,51 @@ pub fn archive(
     also: &mut (dyn Write + Send),
     progress: &mut dyn FnMut(Amount),
 ) -> Result<Archived, ArchiveError> {
+    let Pass { digests, walked, again, stages } = pass(dir, surveyed, effort, out, also, progress)?;
+    let fingerprint = match again.fingerprint == walked.prints.fingerprint {
+        true => again.fingerprint,
+        false => read_once_more(dir, &again, effort, &digests)?,
+    };
+    let Walked { totals, copies, .. } = walked;
+    let warnings = [totals.warnings, copies].concat();
+    Ok(Archived { digests, fingerprint, files: totals.files, bytes: totals.bytes, warnings, stages })
+}
+
+/// Makes sure that a build still gives these bytes, and returns its fingerprint.
+fn read_once_more(
+    dir: &BuildDir,
+    surveyed: &Survey,
+    effort: Effort,
+    digests: &Digests,
+) -> Result<Fingerprint, ArchiveError> {
+    let once_more = pass(dir, surveyed, effort, &mut io::sink(), &mut io::sink(), &mut |_| ())?;
+    if once_more.digests != *digests {
+        let what = "files were written to, and their times set back";
+        return Err(BuildError::Changed { path: dir.shown(b""), what }.into());
+    }
+    match once_more.again.fingerprint == once_more.walked.prints.fingerprint {
+        true => Ok(once_more.again.fingerprint),
+        false => Err(ArchiveError::Touched { path: dir.shown(b"") }),
+    }
+}
+
+/// What was read and written, and the tree after that: the same but for ctimes.
+struct Pass {
+    digests: Digests,
+    walked: Walked,
+    again: Survey,
+    stages: Vec<StageTimes>,
+}
+
+/// Reads a build and writes it.
+fn pass(
+    dir: &BuildDir,
+    surveyed: &Survey,
+    effort: Effort,
+    out: &mut (dyn Write + Send),
+    also: &mut (dyn Write + Send),
+    progress: &mut dyn FnMut(Amount),
+) -> Result<Pass, ArchiveError> {
     let stages = Stages::new();
     let [batches, chunks, parts] = <[Pool; 3]>::default();
     let (digests, walked, again) = std::thread::scope(|scope| {
@@ -159,17 +215,14 @@ pub fn archive(
         let digests = written.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
         Ok((digests, source.finish()?, again))
     })?;
-    if again.is_none_or(|again| again.fingerprint != walked.fingerprint) {
+    let Some(again) = again.filter(|again| again.substance == walked.prints.substance) else {
         let what = "files were added, removed, renamed or written to";
         return Err(BuildError::Changed { path: dir.shown(b""), what }.into());
-    }
-    if walked.fingerprint != surveyed.fingerprint {
+    };
+    if walked.prints.substance != surveyed.substance {
         return Err(ArchiveError::Outdated { path: dir.shown(b"") });
     }
-    let Walked { totals, fingerprint, copies } = walked;
-    let warnings = [totals.warnings, copies].concat();
-    let stages = stages.times();
-    Ok(Archived { digests, fingerprint, files: totals.files, bytes: totals.bytes, warnings, stages })
+    Ok(Pass { digests, walked, again, stages: stages.times() })
 }
 
 /// Writes the member to all places, as its parts come.

@@ -6,6 +6,9 @@
 //! ctime to the nanosecond, inode and link target of every entry go in; ctime also betrays whoever
 //! sets an mtime back. Contents do not: they are read once, by the archiver, which watches each file
 //! while it reads.
+//!
+//! A ctime also changes when a file gets a further name, as `cp -al` gives it, or another owner. So there is a second digest,
+//! without ctimes ([`Survey::substance`]): where only that is the same, contents have to tell.
 
 use std::fmt;
 use std::thread::Builder;
@@ -20,7 +23,7 @@ use crate::tree::{Entry, EntryKind, Walk};
 pub use crate::tree::{LinkPolicy, TreePolicy, Warning, WarningKind};
 
 /// Names the encoding below; another encoding gives another name and so never an equal fingerprint.
-const FORMAT: &[u8] = b"intraware tree 2\0";
+const FORMAT: &[u8] = b"intraware tree 3\0";
 
 /// How many threads survey a build. They mostly wait for the file system, which may be a server.
 const SURVEYORS: usize = 4;
@@ -41,6 +44,8 @@ impl fmt::Display for Fingerprint {
 pub struct Survey {
     /// What the tree is.
     pub fingerprint: Fingerprint,
+    /// The same without ctimes.
+    pub(crate) substance: Fingerprint,
     /// Regular files.
     pub files: u64,
     /// Bytes in regular files, by their lengths.
@@ -69,8 +74,10 @@ pub fn survey(dir: &BuildDir, policy: &TreePolicy) -> Result<Survey, BuildError>
         Ok::<_, BuildError>((walk, fingerprinter))
     })?;
     let totals = walk.finish()?;
+    let Prints { fingerprint, substance } = fingerprinter.finish();
     Ok(Survey {
-        fingerprint: fingerprinter.finish(),
+        fingerprint,
+        substance,
         files: totals.files,
         bytes: totals.bytes,
         entries: totals.entries,
@@ -88,6 +95,13 @@ fn survey_part(mut walk: Walk<'_>) -> Result<(Walk<'_>, Fingerprinter), BuildErr
     Ok((walk, fingerprinter))
 }
 
+/// The digests of a tree: of everything, and without ctimes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Prints {
+    pub(crate) fingerprint: Fingerprint,
+    pub(crate) substance: Fingerprint,
+}
+
 /// Computes the fingerprint of a tree, entry by entry in the order of the walk.
 ///
 /// Each part of the tree is digested by itself, and the fingerprint is over the digests of all parts; so several
@@ -95,15 +109,25 @@ fn survey_part(mut walk: Walk<'_>) -> Result<(Walk<'_>, Fingerprinter), BuildErr
 pub(crate) struct Fingerprinter {
     /// The digests of the parts before the current one, in order.
     done: Vec<u8>,
+    /// Those of their ctimes.
+    done_ctimes: Vec<u8>,
     part: usize,
     current: Sha256,
+    current_ctimes: Sha256,
     /// Whether nothing of the current part was taken in.
     is_empty: bool,
 }
 
 impl Default for Fingerprinter {
     fn default() -> Self {
-        Self { done: Vec::new(), part: 0, current: Sha256::new(), is_empty: true }
+        Self {
+            done: Vec::new(),
+            done_ctimes: Vec::new(),
+            part: 0,
+            current: Sha256::new(),
+            current_ctimes: Sha256::new(),
+            is_empty: true,
+        }
     }
 }
 
@@ -125,9 +149,10 @@ impl Fingerprinter {
         self.current.update(meta.mode.to_le_bytes());
         self.current.update(meta.size.to_le_bytes());
         self.current.update(meta.ino.to_le_bytes());
-        for (seconds, nanoseconds) in [meta.mtime, meta.ctime] {
-            self.current.update(seconds.to_le_bytes());
-            self.current.update(nanoseconds.to_le_bytes());
+        let times = [(&mut self.current, meta.mtime), (&mut self.current_ctimes, meta.ctime)];
+        for (digest, (seconds, nanoseconds)) in times {
+            digest.update(seconds.to_le_bytes());
+            digest.update(nanoseconds.to_le_bytes());
         }
         self.is_empty = false;
     }
@@ -137,12 +162,17 @@ impl Fingerprinter {
         self.end_part();
         later.end_part();
         self.done.append(&mut later.done);
+        self.done_ctimes.append(&mut later.done_ctimes);
         self
     }
 
-    pub(crate) fn finish(mut self) -> Fingerprint {
+    pub(crate) fn finish(mut self) -> Prints {
         self.end_part();
-        Fingerprint(Hex(Sha256::new_with_prefix(FORMAT).chain_update(self.done).finalize().into()))
+        let substance = Sha256::new_with_prefix(FORMAT).chain_update(self.done);
+        let all = substance.clone().chain_update(self.done_ctimes);
+        let [substance, fingerprint] =
+            [substance, all].map(|digest| Fingerprint(Hex(digest.finalize().into())));
+        Prints { fingerprint, substance }
     }
 
     fn text(&mut self, bytes: &[u8]) {
@@ -152,8 +182,10 @@ impl Fingerprinter {
 
     fn end_part(&mut self) {
         let digest = std::mem::take(&mut self.current).finalize();
+        let of_ctimes = std::mem::take(&mut self.current_ctimes).finalize();
         if !self.is_empty {
             self.done.extend_from_slice(&digest);
+            self.done_ctimes.extend_from_slice(&of_ctimes);
         }
         self.is_empty = true;
     }

@@ -274,7 +274,7 @@ impl<'d> Walk<'d> {
         let fd =
             rustix::fs::openat(dir, name, SUBDIRECTORY, Mode::empty()).map_err(|e| self.vanished_or(e))?;
         let opened = Meta::of(&rustix::fs::fstat(&fd).map_err(|e| self.failed(e))?);
-        if opened != *seen {
+        if !opened.has_substance_of(seen) {
             return Err(BuildError::Changed {
                 path: self.shown(),
                 what: "the directory was replaced or written to",

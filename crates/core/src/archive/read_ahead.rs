@@ -20,7 +20,7 @@ use super::hard_links::HardLinks;
 use super::in_order::{Feed, Gone, Results, in_order};
 use super::stages::Stage;
 use crate::build_dir::{BuildDir, BuildError};
-use crate::fingerprint::{Fingerprint, Fingerprinter};
+use crate::fingerprint::{Fingerprinter, Prints};
 use crate::tree::{Entry, EntryKind, Meta, Totals, TreePolicy, Walk, Warning, WarningKind};
 
 /// Most bytes of content in a batch; a longer file is read in pieces of this length.
@@ -90,7 +90,7 @@ pub(super) enum ItemKind {
 /// What a walk has found, once everything was read.
 pub(super) struct Walked {
     pub(super) totals: Totals,
-    pub(super) fingerprint: Fingerprint,
+    pub(super) prints: Prints,
     /// Files that are in the archive more than once.
     pub(super) copies: Vec<Warning>,
 }
@@ -212,7 +212,7 @@ impl<'d> Walker<'d> {
         }
         let _ = self.pass_on();
         let totals = walk.finish()?;
-        Ok(Walked { totals, fingerprint: self.fingerprinter.finish(), copies: self.copies })
+        Ok(Walked { totals, prints: self.fingerprinter.finish(), copies: self.copies })
     }
 
     fn take(&mut self, entry: &Entry<'_>) -> Result<Result<(), Gone>, BuildError> {

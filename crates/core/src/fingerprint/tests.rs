@@ -83,7 +83,8 @@ fn one_thread_and_several_find_the_same() {
         let (dir, policy) = (build.open(), TreePolicy::default());
         let (walk, alone) = survey_part(Walk::new(&dir, &policy)).unwrap();
         let surveyed = survey(&dir, &policy).unwrap();
-        assert_eq!(surveyed.fingerprint, alone.finish());
+        let Prints { fingerprint, substance } = alone.finish();
+        assert_eq!((surveyed.fingerprint, surveyed.substance), (fingerprint, substance));
         assert_eq!((surveyed.files, surveyed.entries), (tops, walk.finish().unwrap().entries));
     }
 }

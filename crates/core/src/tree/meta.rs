@@ -36,6 +36,12 @@ impl Meta {
         }
     }
 
+    /// Returns whether only links, owners or attributes may have changed between this and `other`, as far as the times tell,
+    /// which a writer can set back; contents are not known to have.
+    pub(crate) fn has_substance_of(&self, other: &Self) -> bool {
+        Self { nlink: other.nlink, ctime: other.ctime, ..*self } == *other
+    }
+
     /// Returns the length in bytes.
     pub fn size(&self) -> u64 {
         self.size

@@ -49,6 +49,78 @@ fn changes_while_it_is_read_are_noticed() {
     pack_while(unrelated).unwrap();
 }
 
+/// What `cp -al` does to the build, and `chown` and `touch` after a change.
+fn link_all(build: &Build) {
+    let copied = Command::new("cp").arg("-al").args([build.at(""), build.outside("copy")]).status();
+    assert!(copied.expect("cp is installed").success());
+}
+
+#[test]
+fn f_18_a_build_that_is_hard_linked_while_it_is_read_gives_the_same_payload() {
+    let build = Build::new();
+    File::create(build.at("m-large")).unwrap().set_len(LARGE).unwrap();
+    build.file("a-first");
+    let undisturbed = pack(&build).unwrap().0;
+    let mut is_linked = false;
+    let linked = pack_with(&build, &TreePolicy::default(), &mut |done| {
+        if done.bytes > 7 && !is_linked {
+            is_linked = true;
+            link_all(&build);
+        }
+    });
+    assert_eq!(linked.unwrap().0.digests, undisturbed.digests);
+    assert!(is_linked);
+    // What was there before is gone again, and only ctimes have moved.
+    pack_while(|build| {
+        link_all(build);
+        fs::remove_dir_all(build.outside("copy")).unwrap();
+    })
+    .unwrap();
+    // The next look finds the build as it was archived.
+    let build = Build::new();
+    build.file("a-first");
+    let surveyed = survey(&build.open(), &TreePolicy::default()).unwrap();
+    link_all(&build);
+    let (dir, mut out) = (build.open(), Vec::new());
+    let archived =
+        archive(&dir, &surveyed, effort(6, 2), &mut out, &mut io::sink(), &mut |_| {}).expect("as it is now");
+    assert_eq!(archived.fingerprint, survey(&dir, &TreePolicy::default()).unwrap().fingerprint);
+}
+
+#[test]
+fn f_18_who_writes_and_sets_the_times_back_is_found_out_by_the_contents() {
+    let write_at = |build: &Build, path: &str, offset: u64| {
+        let file = File::options().write(true).open(build.at(path)).unwrap();
+        let made = file.metadata().unwrap().modified().unwrap();
+        file.write_all_at(b"new", offset).unwrap();
+        file.set_modified(made).unwrap();
+    };
+    let told = "files were written to, and their times set back";
+    assert_eq!(changed(pack_while(|build| write_at(build, "a-first", 0))), told);
+    assert_eq!(changed(pack_while(|build| write_at(build, "m-large", 5))), told);
+}
+
+#[test]
+fn f_18_a_build_that_is_linked_without_end_is_left_to_the_next_run() {
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    let build = Build::new();
+    File::create(build.at("m-large")).unwrap().set_len(LARGE).unwrap();
+    build.file("a-first");
+    let packed = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                fs::hard_link(build.at("a-first"), build.outside("again")).unwrap();
+                fs::remove_file(build.outside("again")).unwrap();
+            }
+        });
+        let packed = pack(&build);
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        packed
+    });
+    let error = packed.map(|_| ()).expect_err("it never stands still");
+    assert!(matches!(error, ArchiveError::Touched { .. }) && error.fault() == Fault::TryLater, "{error}");
+}
+
 #[test]
 fn a_file_swapped_for_something_else_is_noticed_without_blocking() {
     let swap = |build: &Build, make: &dyn Fn(&Path)| {

@@ -142,7 +142,15 @@ fn parked(kind: ParkKind, content: &str) -> Job {
 /// A build directory that holds `content`.
 fn survey(content: &str) -> Survey {
     let (policy, fingerprint) = (TreePolicy::default(), fingerprint(content));
-    Survey { fingerprint, files: 1, bytes: 1, entries: 1, warnings: Vec::new(), policy }
+    Survey {
+        fingerprint,
+        substance: fingerprint,
+        files: 1,
+        bytes: 1,
+        entries: 1,
+        warnings: Vec::new(),
+        policy,
+    }
 }
 
 fn fingerprint(content: &str) -> Fingerprint {
