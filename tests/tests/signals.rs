@@ -105,3 +105,21 @@ fn s0_41_manage_stops_leaves_nothing_half_done_and_frees_its_lock() {
     bench.deliver();
     bench.assert_delivered("p1");
 }
+
+#[test]
+fn newcomer_m12_a_delivery_that_is_stopped_says_how_far_it_came() {
+    let mut bench = Bench::builder().sshd(Access::Shell).build();
+    bench.set_site("connections", 1);
+    bench.add_build("p1", "p1", fill);
+    bench.manage(&["run"]).expect_silence();
+    let mut upload = bench.spawn_upload(&["run"]);
+    wait_for(&bench.site_file(""), ".part");
+    upload.signal(Signal::TERM);
+    let told = upload.wait().expect(75);
+    told.clone().complains(&[
+        "p1",
+        "stopped by a signal after ",
+        " of 28 MiB; the next run goes on from there",
+    ]);
+    assert!(!told.stderr.contains("not tried"), "{told:?}");
+}

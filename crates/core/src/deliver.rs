@@ -178,6 +178,11 @@ pub enum DeliverError {
     /// Other content stands at the final name and was released.
     #[error("{0} was released with other content; a released path never changes, give the build a new path")]
     Conflict(RemotePath),
+    /// This payload was released, and other content stands at the final name now.
+    #[error(
+        "{0} at the site is not what was released there any more, and customers may have got it: find out who changed it, rename or remove it there, then `manage retry BUILD`"
+    )]
+    Spoilt(RemotePath),
     /// Other content stands at the final name of which nobody knows that it is ours and was not released.
     #[error(
         "{0} at the site has other content, which is not known to be ours and unreleased; look at it, rename or remove it there if nobody needs it, then `manage retry BUILD`"
@@ -256,6 +261,7 @@ impl DeliverError {
             Self::Site(err) | Self::Unsent { source: err, .. } => err.kind.fault(),
             Self::Conflict(_)
             | Self::Foreign(_)
+            | Self::Spoilt(_)
             | Self::Stale(_)
             | Self::NotRegular(_)
             | Self::Corrupt(_)

@@ -217,6 +217,13 @@ pub enum Step {
         /// What was seen of the build; the pause ends when it changes.
         seen: String,
     },
+    /// Takes out of the flow what is no whole job of the build any more, and makes the record Error.
+    PutAside {
+        /// What was found.
+        found: Box<Unreadable>,
+        /// What was seen of the build; the pause ends when it changes.
+        seen: String,
+    },
     /// Takes a job out of the flow.
     Park {
         /// The job.
@@ -237,7 +244,11 @@ impl Step {
     /// Returns whether this step needs the lock of the record's jobs, which an uploader may hold.
     pub fn moves_a_job(&self) -> bool {
         match self {
-            Self::Adopt { .. } | Self::HandOver { .. } | Self::Park { .. } | Self::Prepare { .. } => true,
+            Self::Adopt { .. }
+            | Self::HandOver { .. }
+            | Self::Park { .. }
+            | Self::PutAside { .. }
+            | Self::Prepare { .. } => true,
             Self::Confirm { .. } | Self::Retire { .. } | Self::Fail { .. } | Self::Alarm { .. } => false,
         }
     }
@@ -249,6 +260,7 @@ impl Step {
             Self::Confirm { .. }
             | Self::Retire { .. }
             | Self::Fail { .. }
+            | Self::PutAside { .. }
             | Self::Park { .. }
             | Self::Alarm { .. } => false,
         }
@@ -262,7 +274,7 @@ impl Step {
             | Self::Retire { job, .. }
             | Self::Park { job, .. } => Some(job),
             Self::Confirm { job, .. } => job.as_deref(),
-            Self::Prepare { .. } | Self::Fail { .. } | Self::Alarm { .. } => None,
+            Self::Prepare { .. } | Self::Fail { .. } | Self::PutAside { .. } | Self::Alarm { .. } => None,
         }
     }
 }
@@ -296,6 +308,11 @@ pub enum Rest {
     /// The configured selection does not take the record: its build type, its path, or another field.
     NotSelected {
         /// By which rule.
+        reason: String,
+    },
+    /// Its place has another content, which is told: nothing comes of trying the same build again.
+    Refused {
+        /// Why.
         reason: String,
     },
     /// The last try failed, and the pause is not over.

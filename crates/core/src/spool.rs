@@ -30,6 +30,7 @@ mod misfit;
 mod moves;
 mod notes;
 mod outage;
+mod park;
 mod receipt;
 #[cfg(test)]
 mod tests;

@@ -10,9 +10,10 @@ mod hand_over;
 mod park;
 mod passing;
 mod prepare;
+mod released;
 mod trouble;
 
-use self::park::take_lock;
+use self::park::{put_aside, take_lock};
 use self::trouble::{Trouble, fault_of};
 use super::{BuildPlan, Chore, Plan, Rest, Step};
 use crate::archive::Effort;
@@ -71,6 +72,8 @@ pub struct Manager<'a, 's> {
     pub contacts: &'a mut [Contact<'s>],
     /// Where each effect is written down.
     pub log: &'a TxLog,
+    /// Somebody asked for these builds by name: what fails then makes no pause longer.
+    pub is_asked_for: bool,
     /// The run.
     pub context: &'a RunContext,
 }
@@ -196,12 +199,14 @@ impl Run<'_, '_> {
         match step {
             Step::Prepare { place, to, survey, .. } => {
                 let job = self.prepare(&place, &survey, work)?;
+                self.refuse_released(&job, &to, work).map_err(|trouble| trouble.of_build(&job))?;
                 self.own(&job, work)?;
                 self.hand_over(&job, &to, work).map_err(|trouble| trouble.of_build(&job))
             }
             Step::Adopt { job, to } => {
                 let job = self.bring_to_staged(&job, work)?;
                 self.verify_signature(&job, work)?;
+                self.refuse_released(&job, &to, work).map_err(|trouble| trouble.of_build(&job))?;
                 self.own(&job, work)?;
                 self.hand_over(&job, &to, work).map_err(|trouble| trouble.of_build(&job))
             }
@@ -222,6 +227,10 @@ impl Run<'_, '_> {
                 if without.is_empty() { Ok(()) } else { Err(Trouble::GivenUp(without)) }
             }
             Step::Fail { reason, seen } => Err(Trouble::Build { reason, seen }),
+            Step::PutAside { found, seen } => match put_aside(&self.manager, &found, work.lock()?)? {
+                true => Err(Trouble::Damaged { reason: found.to_string(), seen }),
+                false => Err(Trouble::Moved(format!("{found}, and is not there any more"))),
+            },
             Step::Park { job, kind, reason } => self.park(&job, kind, &reason, work),
             Step::Alarm { reason } => Err(Trouble::Alarm(reason)),
         }
@@ -245,8 +254,14 @@ impl Run<'_, '_> {
             work.record.status = Status::Error;
         }
         let (now, id) = (context.now(), work.record.id.clone());
-        let attempts = before.map_or(0, |before| before.attempts).saturating_add(1);
-        let next_try = retry::next_try(attempts, now, id.as_str());
+        let failed = before.as_ref().filter(|before| before.attempts > 0);
+        let (attempts, next_try) = match failed {
+            Some(before) if self.manager.is_asked_for => (before.attempts, before.next_try),
+            failed => {
+                let attempts = failed.map_or(0, |before| before.attempts).saturating_add(1);
+                (attempts, retry::next_try(attempts, now, id.as_str()))
+            }
+        };
         let note = Retry {
             record: id,
             attempts,
@@ -264,6 +279,7 @@ impl Run<'_, '_> {
     fn judge(&mut self, trouble: Trouble, work: &mut Work) -> End {
         let own_fault = match trouble.itself() {
             Trouble::Build { reason, seen } => Some((reason.clone(), seen.clone())),
+            damaged @ Trouble::Damaged { seen, .. } => Some((chain(damaged), seen.clone())),
             Trouble::Archive(error) if error.fault() == Fault::Build => Some((chain(error), chain(error))),
             _ => None,
         };

@@ -15,6 +15,7 @@ impl Rest {
             | Self::Lagging { .. }
             | Self::UnknownStatus
             | Self::NotSelected { .. }
+            | Self::Refused { .. }
             | Self::NotDue { .. }
             | Self::Waiting { .. }
             | Self::SiteRests { .. }
@@ -39,6 +40,7 @@ impl Rest {
             | Self::Lagging { .. }
             | Self::UnknownStatus
             | Self::NotSelected { .. }
+            | Self::Refused { .. }
             | Self::NotDue { .. }
             | Self::Waiting { .. }
             | Self::ClockInDoubt

@@ -103,6 +103,7 @@ pub(super) fn destinations<'p>(
         Step::Confirm { .. }
         | Step::Retire { .. }
         | Step::Fail { .. }
+        | Step::PutAside { .. }
         | Step::Park { .. }
         | Step::Alarm { .. } => None,
     });

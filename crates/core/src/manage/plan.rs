@@ -43,7 +43,13 @@ pub enum Whereabouts<'a> {
 
 /// Returns where the payload that `record` describes stands.
 pub fn whereabouts<'a>(record: &Record, jobs: &[&'a Job]) -> Whereabouts<'a> {
-    let own = jobs.iter().filter(|job| is_described(record, job));
+    // What was spoilt, or whose payload somebody has removed, has none to go on with.
+    let is_nothing = |job: &Job| {
+        job.room == Room::Parked
+            && !job.has_payload
+            && job.parked.as_ref().is_none_or(|parked| parked.kind != ParkKind::Conflict)
+    };
+    let own = jobs.iter().filter(|job| is_described(record, job) && !is_nothing(job));
     own.min_by_key(|job| job.room).map_or(Whereabouts::Nowhere, |job| Whereabouts::In(job))
 }
 
@@ -73,9 +79,19 @@ pub fn plan(seen: &Snapshot, policy: &Policy, now: Timestamp) -> Plan {
     // What was kept long enough is a matter of clocks, and nothing else of the chores is urgent.
     let has_chores = seen.named.is_none() && seen.doubt.is_none();
     let mut chores = if has_chores { chores(seen, policy, now) } else { Vec::new() };
-    // A job that a step takes up again is not removed before it.
-    let used: Vec<&Job> = builds.iter().flat_map(|build| &build.steps).filter_map(Step::job).collect();
-    chores.retain(|chore| !matches!(chore, Chore::Discard { job } if used.contains(&&**job)));
+    // A job that a step takes up again is not removed before it, and what a step puts aside is left to it.
+    let steps = || builds.iter().flat_map(|build| &build.steps);
+    let used: Vec<&Job> = steps().filter_map(Step::job).collect();
+    chores.retain(|chore| match chore {
+        Chore::Discard { job } => !used.contains(&&**job),
+        Chore::ParkUnreadable { found } => {
+            !steps().any(|step| matches!(step, Step::PutAside { found: one, .. } if **one == *found))
+        }
+        Chore::RemoveLeftover { .. }
+        | Chore::ParkOrphan { .. }
+        | Chore::RemoveLock { .. }
+        | Chore::ForgetRetry { .. } => true,
+    });
     Plan { builds, chores, incomplete: seen.incomplete.clone(), doubt: seen.doubt }
 }
 
@@ -105,10 +121,10 @@ impl Case<'_> {
         if let Some(hold) = self.seen.holds.get(&self.record.id) {
             return rest(Rest::Held(hold.clone()));
         }
-        if let Some(unreadable) = self.unreadable() {
-            return rest(unreadable);
-        }
         let is_due = matches!(self.record.status, Status::Empty | Status::Error | Status::InProcess);
+        if let Some(found) = self.unreadable() {
+            return self.decide_unreadable(found);
+        }
         if is_due && !self.seen.selected.contains(&self.record.id) {
             return rest(match &self.seen.incomplete {
                 Some((fault, reason)) => Rest::CannotLook { fault: *fault, reason: reason.clone() },
@@ -131,27 +147,45 @@ impl Case<'_> {
         if self.seen.doubt.is_some() && steps.iter().any(Step::needs_key) {
             return self::rest(Rest::ClockInDoubt);
         }
+        self.unless_busy(steps, rest)
+    }
+
+    /// Returns a decision, unless it moves jobs that another process has: they are moved under their lock only.
+    fn unless_busy(&self, steps: Vec<Step>, rest: Option<Rest>) -> Decision {
         match self.seen.busy.get(&self.record.id) {
-            // Jobs are moved under their lock only.
             Some(holder) if steps.iter().any(Step::moves_a_job) => {
-                (Vec::new(), Some(Rest::InUse { holder: holder.clone() }))
+                self::rest(Rest::InUse { holder: holder.clone() })
             }
             _ => (steps, rest),
         }
     }
 
-    /// Returns why nothing can be said about the record's jobs: something that may be one of them cannot be read. Where
-    /// that is so, no job is missing, and no record is changed.
-    fn unreadable(&self) -> Option<Rest> {
+    /// Returns something that may be one of the record's jobs and cannot be read.
+    fn unreadable(&self) -> Option<&Unreadable> {
         let own = |found: &&Unreadable| {
             found.room != Room::Parked && found.id.as_ref().is_some_and(|id| id.record == self.record.id)
         };
-        let found = self.seen.unreadable.iter().find(own)?;
-        let reason = format!("{}/{}: {}", found.room, found.dir_name, found.reason);
-        Some(match found.flaw {
-            Flaw::Newer => Rest::NewerFormat { reason },
-            Flaw::Unread | Flaw::Damaged => Rest::CannotLook { fault: Fault::Spool, reason },
-        })
+        self.seen.unreadable.iter().find(own)
+    }
+
+    /// Nothing can be said about the record's jobs: none of them is missing, and no record is changed, as long as one of
+    /// them may be read later. What is damaged is put aside, and the build fails where it would be prepared anew: it
+    /// could be so each time. Of a build In Process the site tells more.
+    fn decide_unreadable(&self, found: &Unreadable) -> Decision {
+        let reason = found.to_string();
+        let is_prepared_anew = matches!(self.record.status, Status::Empty | Status::Error)
+            && self.seen.selected.contains(&self.record.id);
+        match found.flaw {
+            Flaw::Newer => rest(Rest::NewerFormat { reason }),
+            Flaw::Damaged if is_prepared_anew => {
+                let seen = match self.seen.sources.get(&self.record.id) {
+                    Some(Source::Found { survey, .. }) => survey.fingerprint.to_string(),
+                    Some(Source::Faulty { .. } | Source::Unknown { .. }) | None => String::new(),
+                };
+                self.unless_busy(vec![Step::PutAside { found: Box::new(found.clone()), seen }], None)
+            }
+            Flaw::Unread | Flaw::Damaged => rest(Rest::CannotLook { fault: Fault::Spool, reason }),
+        }
     }
 
     /// Empty or Error: prepare the build, or adopt a job that was made of the same directory.
@@ -170,8 +204,15 @@ impl Case<'_> {
         let to = self.policy.roles.required(place);
         let nowhere = to.is_empty().then(|| no_site(place)).or_else(|| self.policy.roles.unnameable(place));
         let trouble = nowhere.or_else(|| self.collision(place, &to));
-        if let Some(reason) = trouble.or_else(|| self.known_conflict(&fingerprint)) {
+        if let Some(reason) = trouble {
             return self.unless_pausing(&reason, || self.fail(reason.clone(), reason.clone()));
+        }
+        if let Some(reason) = self.known_conflict(&fingerprint) {
+            return if self.is_told(&reason) {
+                rest(Rest::Refused { reason })
+            } else {
+                self.fail(reason, fingerprint)
+            };
         }
         if let Some(wait) = self.misfit(&to) {
             return rest(wait);
@@ -258,7 +299,9 @@ impl Case<'_> {
                         format!("payload lost: it is neither in the spool nor whole at the site ({reason})")
                     }
                 };
-                self.fail(reason, job.map_or_else(String::new, |job| job.manifest.fingerprint.clone()))
+                // It may be parked because its payload was spoilt.
+                let prepared = job.or(self.jobs.iter().copied().find(|job| is_described(self.record, job)));
+                self.fail(reason, prepared.map_or_else(String::new, |job| job.manifest.fingerprint.clone()))
             }
             Some(View::Resting { site, reason }) => rest(self.resting(site, reason.clone())),
             Some(View::Unknown { fault, reason }) => {
@@ -294,12 +337,18 @@ impl Case<'_> {
         (vec![Step::Fail { reason, seen }], None)
     }
 
+    /// Returns whether the record says already why the build has failed.
+    fn is_told(&self, reason: &str) -> bool {
+        let retry = self.seen.retries.get(&self.record.id);
+        self.record.status == Status::Error && retry.is_some_and(|retry| retry.reason == reason)
+    }
+
     /// Takes `decision`, unless the same build failed before and the pause is not over.
     fn unless_pausing(&self, seen: &str, decision: impl FnOnce() -> Decision) -> Decision {
         let retry = self.seen.retries.get(&self.record.id).filter(|retry| {
             !self.policy.skip_pauses
                 && self.record.status == Status::Error
-                && retry.seen == seen
+                && (retry.seen == seen || retry.seen.is_empty())
                 && retry.pause().is_on(self.now)
         });
         match retry {

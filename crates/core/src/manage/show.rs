@@ -76,6 +76,7 @@ impl Display for Step {
                 }
             }
             Self::Fail { reason, .. } => write!(f, "set Error: {reason}"),
+            Self::PutAside { found, .. } => write!(f, "put aside {}, and set Error", tame(found.to_string())),
             Self::Park { job, reason, .. } => write!(f, "park job {} from {}: {reason}", job.id, job.room),
             Self::Alarm { reason } => {
                 write!(f, "say that the record is Completed, but at the site: {reason}")
@@ -111,6 +112,7 @@ impl Display for Rest {
                 write!(f, "nothing, the selection does not take it: {}", tame(reason))
             }
             Self::UnknownStatus => f.write_str("nothing, its status is none of the configured ones"),
+            Self::Refused { reason } => write!(f, "nothing, {}", tame(reason)),
             Self::NotDue { next_try, reason } => {
                 write!(f, "nothing before {next_try:.0}, the last try failed: {}", tame(reason))
             }
@@ -139,7 +141,7 @@ impl Display for Chore {
         match self {
             Self::RemoveLeftover { path } => write!(f, "remove {}, left by a run that died", escape(path)),
             Self::ParkUnreadable { found } => {
-                write!(f, "park {}/{}: {}", found.room, escape(&found.dir_name), tame(&found.reason))
+                write!(f, "park {}", tame(found.to_string()))
             }
             Self::ParkOrphan { job } => {
                 write!(f, "park job {} from {}: its record does not exist any more", job.id, job.room)

@@ -160,7 +160,7 @@ pub struct Job {
     pub dir_name: String,
     /// What it is.
     pub manifest: Manifest,
-    /// Whether its payload is there; it is removed when the record is Completed.
+    /// Whether its payload is there; it is removed when the record is Completed, and of a job whose place another content has.
     pub has_payload: bool,
     /// How it was delivered, to each site that has it.
     pub receipts: Vec<Receipt>,
@@ -176,6 +176,11 @@ impl Job {
     /// Returns when the last of its sites got it, if any did.
     pub fn delivered(&self) -> Option<Timestamp> {
         self.receipts.iter().map(|receipt| receipt.delivered).max()
+    }
+
+    /// Returns whether somebody means this job by a word: its id, its record's, or its build's name.
+    pub fn is_called(&self, word: &str) -> bool {
+        word == self.manifest.name || word == self.id.record.as_str() || word == self.id.to_string()
     }
 
     /// Returns the receipt of a site.
@@ -221,6 +226,12 @@ pub struct Unreadable {
     pub reason: String,
 }
 
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}: {}", self.room, foreign::escape(&self.dir_name), self.reason)
+    }
+}
+
 const MANIFEST: &str = "manifest.json";
 pub(super) const RECEIPT: &str = "receipt.json";
 pub(super) const EARLIER: &str = "earlier.json";
@@ -228,14 +239,16 @@ pub(super) const ATTEMPTS: &str = "attempts.json";
 pub(super) const LAGS: &str = "lags.json";
 pub(super) const PARKED: &str = "parked.json";
 
+/// Returns the job that a directory is by its name; a parked one may have a number behind its id.
+pub(super) fn id_of(dir_name: &str) -> Option<JobId> {
+    let mut parts = dir_name.splitn(3, '.');
+    let (record, generation) = (parts.next()?, parts.next()?);
+    format!("{record}.{generation}").parse().ok()
+}
+
 /// Reads the entry `name` of the room at `dir`; `None` if it was moved away since it was listed.
 pub(super) fn read(dir: &Path, room: Room, name: String) -> Option<Found> {
-    // A parked job may have a number behind its id.
-    let mut parts = name.splitn(3, '.');
-    let id = match (parts.next(), parts.next()) {
-        (Some(record), Some(generation)) => format!("{record}.{generation}").parse::<JobId>().ok(),
-        _ => None,
-    };
+    let id = id_of(&name);
     let unreadable = |id, flaw, reason: String| {
         Some(Found::Unreadable(Unreadable { room, dir_name: name.clone(), id, flaw, reason }))
     };
@@ -309,7 +322,8 @@ fn read_job(dir: &Path, room: Room, name: &str, id: &JobId) -> Result<Job, Troub
         return Err(damaged("its manifest belongs to another job"));
     }
     let has_payload = path(manifest.place.payload_name()).is_some();
-    if !has_payload && room != Room::Sent {
+    // What was delivered needs none, and what was parked may have been parked for that.
+    if !has_payload && !matches!(room, Room::Sent | Room::Parked) {
         return Err(damaged("its payload is missing"));
     }
     let receipts = match durable::read_file(&dir.join(RECEIPT))?.map(|text| receipt::read(&text)) {

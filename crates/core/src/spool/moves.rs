@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::attempts::Attempts;
-use super::job::{self, Job, Manifest, Parked};
+use super::job::{self, Job, Manifest};
 use super::receipt::{self, Receipt, Written};
-use super::{Hold, Note as _, Release, Retry, Room, Spool, SpoolError, Unreadable, durable};
+use super::{Hold, Note as _, Release, Retry, Room, Spool, SpoolError, durable};
 use crate::exit::Fault;
 use crate::foreign;
 use crate::lock::Lock;
@@ -158,7 +158,9 @@ impl Spool {
     ) -> Result<Job, SpoolError> {
         self.put_receipts(job, &receipts)?;
         let sent = self.transfer(job, Room::Sent, context, lock)?;
-        Ok(Job { receipts, ..sent })
+        // How it failed before is over.
+        self.clear_attempts(&sent)?;
+        Ok(Job { receipts, attempts: None, ..sent })
     }
 
     /// Writes that one more site has a job that was sent.
@@ -208,34 +210,6 @@ impl Spool {
         Ok(Job { receipts: Vec::new(), attempts: None, lags: BTreeMap::new(), parked: None, ..staged })
     }
 
-    /// Takes a job out of the flow.
-    pub fn park(&self, job: &Job, why: &Parked, lock: &mut Lock) -> Result<(), SpoolError> {
-        self.park_dir(job.room, &job.dir_name, why, lock)
-    }
-
-    /// Takes something that is no whole job out of the flow.
-    pub fn park_unreadable(
-        &self,
-        found: &Unreadable,
-        why: &Parked,
-        lock: &mut Lock,
-    ) -> Result<(), SpoolError> {
-        self.park_dir(found.room, &found.dir_name, why, lock)
-    }
-
-    fn park_dir(&self, room: Room, dir_name: &str, why: &Parked, lock: &mut Lock) -> Result<(), SpoolError> {
-        let from = self.room(room).join(dir_name);
-        // A stray file has no room for the reason, and through a link it would be written elsewhere.
-        if job::is_directory(&from) {
-            durable::write_json(&from, job::PARKED, why, &self.mark)?;
-        }
-        confirm(lock)?;
-        let taken = self.names(Room::Parked.dir_name())?;
-        let numbered = (1u32..).map(|n| format!("{dir_name}.{n}"));
-        let free = std::iter::once(dir_name.to_owned()).chain(numbered).find(|name| !taken.contains(name));
-        rename(&from, &self.room(Room::Parked).join(free.unwrap_or_else(|| dir_name.to_owned())))
-    }
-
     /// Removes the payload of a job whose record is Completed (C4), and what dead runs left half written beside it.
     /// Manifest, receipt and signature stay.
     pub fn retire(&self, job: &Job) -> Result<(), SpoolError> {
@@ -254,7 +228,12 @@ impl Spool {
     }
 
     /// Moves a directory out of its room, in one step, into a work directory that is removed at once or by a later run.
-    fn discard_dir(&self, room: Room, dir_name: &str, context: &RunContext) -> Result<(), SpoolError> {
+    pub(super) fn discard_dir(
+        &self,
+        room: Room,
+        dir_name: &str,
+        context: &RunContext,
+    ) -> Result<(), SpoolError> {
         let bin = self.work_dir(context)?;
         rename(&self.room(room).join(dir_name), &bin.path.join(dir_name))
     }
@@ -291,7 +270,7 @@ impl Spool {
 }
 
 /// Fails if the run's lock was lost: whoever has it now may be working on the same job.
-fn confirm(lock: &mut Lock) -> Result<(), SpoolError> {
+pub(super) fn confirm(lock: &mut Lock) -> Result<(), SpoolError> {
     lock.confirm().map_err(|e| SpoolError {
         fault: e.fault(),
         message: crate::txlog::chain(&e),
@@ -300,7 +279,7 @@ fn confirm(lock: &mut Lock) -> Result<(), SpoolError> {
 }
 
 /// Renames a directory and flushes both parents. An error is believed only after looking at both names.
-fn rename(from: &Path, to: &Path) -> Result<(), SpoolError> {
+pub(super) fn rename(from: &Path, to: &Path) -> Result<(), SpoolError> {
     if let Err(error) = fs::rename(from, to) {
         let was_done = is_listed(to) && !is_listed(from);
         if !was_done {
@@ -320,7 +299,7 @@ fn is_listed(path: &Path) -> bool {
     matches!((name, names), (Some(name), Some(names)) if names.iter().any(|listed| listed == name))
 }
 
-fn remove_if_there(path: &Path) -> Result<bool, SpoolError> {
+pub(super) fn remove_if_there(path: &Path) -> Result<bool, SpoolError> {
     match fs::remove_file(path) {
         Ok(()) => Ok(true),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),

@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Job, Spool, SpoolError, durable};
 use crate::deliver::Released;
-use crate::digest::{Generation, Hex};
+use crate::digest::{Generation, Hex, Sha256Hex};
 use crate::exit::Fault;
 use crate::foreign;
 use crate::owner;
@@ -115,6 +115,7 @@ pub struct Retry {
     /// When the last one failed.
     pub at: Timestamp,
     /// What the build directory was then, or what was wrong with it: any change makes a new try worth while at once.
+    /// Empty if that is not known.
     pub seen: String,
     /// Why it could not be gone on with, though the build is not at fault; it is tried again by each run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -178,6 +179,9 @@ pub struct Release {
     pub record: RecordId,
     /// What was released; unknown if the spool had lost the job.
     pub generation: Option<Generation>,
+    /// The whole of its SHA-256, if the spool had the job and the note is not of an earlier version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<Sha256Hex>,
     /// When.
     pub at: Timestamp,
 }
@@ -286,6 +290,15 @@ impl Spool {
             return Ok(Released::Before(release.generation));
         }
         Ok(if job.manifest.released_before { Released::Before(None) } else { Released::NotKnown })
+    }
+
+    /// Returns what is noted of the release at a place of a site, or at what counts as the same, if it can be read.
+    pub fn release(&self, site: &str, place: &Place) -> Result<Option<Release>, SpoolError> {
+        let noted = self.releases(site, place)?.into_iter().filter_map(|kept| match kept {
+            Kept::Note(release) => Some(release),
+            Kept::Nothing | Kept::Unusable(_) => None,
+        });
+        Ok(noted.min_by_key(|release| release.place != *place))
     }
 
     /// Returns what is noted of releases at a place of a site, and at what differs from it in letter case alone.

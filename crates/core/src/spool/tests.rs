@@ -163,7 +163,7 @@ fn f_02_what_gives_way_to_a_job_is_of_its_record_and_place_and_was_not_prepared_
     let world = World::new();
     let older = world.stage("older");
     let why = Parked { kind: ParkKind::Stale, reason: String::new(), at: now(), host: String::new() };
-    world.spool.park(&older, &why, &mut world.lock()).unwrap();
+    world.spool.park(&older, &why, &world.context, &mut world.lock()).unwrap();
     let job = world.stage("job");
     let ours = |job: &Job, is_latest| world.spool.ours("intraware", job, is_latest).unwrap();
     let known = Ours { others: vec![digests("older")], was_there: false };
@@ -341,7 +341,7 @@ fn a_run_that_lost_its_lock_moves_nothing() {
         world.spool.transfer(&staged, Room::Upload, &world.context, &mut lock).map(|_| ()),
         world.spool.deliver(&staged, vec![receipt()], &world.context, &mut lock).map(|_| ()),
         world.spool.bring_back(&staged, &world.context, &mut lock).map(|_| ()),
-        world.spool.park(&staged, &parked(ParkKind::Stale), &mut lock),
+        world.spool.park(&staged, &parked(ParkKind::Stale), &world.context, &mut lock),
         world.spool.discard(&staged, &world.context, &mut lock),
     ];
     for refusal in refused {
@@ -364,7 +364,7 @@ fn a_parked_job_finds_a_free_name_and_says_why_it_is_there() {
     let world = World::new();
     for kind in [ParkKind::Stale, ParkKind::Conflict, ParkKind::Held] {
         let job = world.stage("abc");
-        world.spool.park(&job, &parked(kind), &mut world.lock()).unwrap();
+        world.spool.park(&job, &parked(kind), &world.context, &mut world.lock()).unwrap();
     }
     let id = manifest("abc").id().to_string();
     let names = [format!("parked/{id}"), format!("parked/{id}.1"), format!("parked/{id}.2")];
@@ -372,8 +372,10 @@ fn a_parked_job_finds_a_free_name_and_says_why_it_is_there() {
     let kinds = world.spool.list(Room::Parked).unwrap().into_iter().map(|found| match found {
         Found::Job(job) => {
             assert_eq!((job.id.to_string(), job.room), (id.clone(), Room::Parked));
-            assert!(world.spool.payload(&job).exists(), "{} has no payload", job.dir_name);
-            job.parked.unwrap().kind
+            assert_eq!(world.spool.payload(&job).exists(), job.has_payload, "{}", job.dir_name);
+            let kind = job.parked.unwrap().kind;
+            assert_eq!(job.has_payload, kind != ParkKind::Conflict, "{kind:?}");
+            kind
         }
         Found::Unreadable(unreadable) => panic!("{unreadable:?}"),
     });
@@ -381,10 +383,41 @@ fn a_parked_job_finds_a_free_name_and_says_why_it_is_there() {
 }
 
 #[test]
+fn g_1_of_one_generation_the_latest_of_each_kind_is_parked() {
+    let world = World::new();
+    let park = |content: &str, kind, reason: &str| {
+        let why = Parked { reason: reason.to_owned(), ..parked(kind) };
+        world.spool.park(&world.stage(content), &why, &world.context, &mut world.lock()).unwrap();
+    };
+    for reason in ["first", "second", "third"] {
+        park("abc", ParkKind::Damaged, reason);
+        park("abc", ParkKind::Conflict, reason);
+    }
+    park("other", ParkKind::Damaged, "third");
+    let dir = world.spool.job_dir(&world.stage("abc"));
+    fs::remove_file(dir.join("p7.tar.gz")).unwrap();
+    let found = world.unreadable(Room::Staged);
+    let why = Parked { reason: "fourth".to_owned(), ..parked(ParkKind::Damaged) };
+    world.spool.park_unreadable(&found, &why, &world.context, &mut world.lock()).unwrap();
+    let kept = world.spool.list(Room::Parked).unwrap().into_iter().map(|found| match found {
+        Found::Job(job) => {
+            let why = job.parked.unwrap();
+            format!("{} {:?} {}", job.id.generation, why.kind, why.reason)
+        }
+        Found::Unreadable(unreadable) => panic!("{unreadable:?}"),
+    });
+    let [abc, other] = ["abc", "other"].map(|content| digests(content).generation());
+    let expected =
+        [format!("{abc} Conflict third"), format!("{abc} Damaged fourth"), format!("{other} Damaged third")];
+    assert_eq!(kept.collect::<BTreeSet<_>>(), expected.into());
+    assert!(world.spool.names("work").unwrap().is_empty(), "what was kept before is gone");
+}
+
+#[test]
 fn a_parked_job_that_comes_back_gets_its_own_name_again() {
     let world = World::new();
-    for _ in 0..2 {
-        world.spool.park(&world.stage("abc"), &parked(ParkKind::Stale), &mut world.lock()).unwrap();
+    for kind in [ParkKind::Damaged, ParkKind::Stale] {
+        world.spool.park(&world.stage("abc"), &parked(kind), &world.context, &mut world.lock()).unwrap();
     }
     let second = world.spool.list(Room::Parked).unwrap().into_iter().find_map(|found| match found {
         Found::Job(job) if job.dir_name.ends_with(".1") => Some(*job),

@@ -259,7 +259,7 @@ fn update(
             named_params! { ":status": values.error, ":detail": cut(reason) },
         ),
         Change::Delivered => run(
-            "status = :status, association = :association",
+            "status = :status, association = :association, detail = NULL",
             named_params! { ":status": values.completed, ":association": values.ready },
         ),
         Change::Retry => run("status = NULL, detail = NULL", &[]),

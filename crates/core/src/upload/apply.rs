@@ -42,6 +42,8 @@ pub struct Uploader<'a> {
     pub destinations: &'a [Destination<'a>],
     /// Where each effect is written down.
     pub log: &'a TxLog,
+    /// Somebody asked for these jobs by name: what fails then makes no pause longer.
+    pub is_asked_for: bool,
     /// The run.
     pub context: &'a RunContext,
 }
@@ -88,7 +90,7 @@ pub fn apply(uploader: &Uploader<'_>, plan: Plan) -> Vec<Outcome> {
                 break;
             }
         }
-        Worker { run: &run, held: Held::default() }.work();
+        Worker { run: &run, held: Held::default(), arrived: 0 }.work();
     });
     uploader.context.progress.end();
     let mut outcomes = run.outcomes.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -130,10 +132,10 @@ impl Run<'_> {
             let Some(site) = next else { return };
             let lines = &self.lines[site];
             match lines.spare(site) {
-                Some(held) => return Worker { run: self, held }.work(),
+                Some(held) => return Worker { run: self, held, arrived: 0 }.work(),
                 // Nothing is to be had there: the job is only told so, and must not keep those behind it waiting.
                 None if lines.refusal().is_some() => {
-                    return Worker { run: self, held: Held::default() }.work();
+                    return Worker { run: self, held: Held::default(), arrived: 0 }.work();
                 }
                 None => lines.wait(),
             }
@@ -146,6 +148,8 @@ struct Worker<'r> {
     run: &'r Run<'r>,
     /// The only connection it may have, and to which destination.
     held: Held<'r>,
+    /// How much of the current payload the last site that it was brought to has.
+    arrived: u64,
 }
 
 /// How far a run has come with all its payloads together.
@@ -220,9 +224,31 @@ impl Worker<'_> {
                 },
             );
         }
+        self.arrived = 0;
         match self.under_lock(task) {
             Ok(done) => Outcome { done, ..outcome(job, End::Done) },
-            Err(trouble) => outcome(job, self.judge(&trouble)),
+            Err(trouble) => {
+                let end = self.judge(&trouble);
+                outcome(job, self.told_how_far(job, end))
+            }
+        }
+    }
+
+    /// Says of a payload that was under way when the run was asked to stop how much of it has arrived.
+    fn told_how_far(&self, job: &Job, end: End) -> End {
+        let size = job.manifest.digests.size;
+        match end {
+            End::NotTried { fault, .. }
+                if self.arrived > 0 && self.run.uploader.context.stop.check().is_err() =>
+            {
+                let how_far = match size >> 20 {
+                    0..10 => format!("{} of {size} bytes", self.arrived),
+                    of => format!("{} of {of} MiB", self.arrived >> 20),
+                };
+                let reason = format!("stopped by a signal after {how_far}; the next run goes on from there");
+                End::Failed { fault, reason }
+            }
+            end => end,
         }
     }
 
@@ -272,7 +298,7 @@ impl Worker<'_> {
         };
         let (record, id) = (job.id.record.to_string(), job.id.to_string());
         let subject = Subject { record: &record, job: &id };
-        Ok(log.record(subject, "U1", "park the job", || spool.park(job, &why, lock))?)
+        Ok(log.record(subject, "U1", "park the job", || spool.park(job, &why, context, lock))?)
     }
 
     /// Says how a job ended, and whether the run goes on with the others.

@@ -82,10 +82,7 @@ pub enum Verdict {
 /// The most urgent comes first, then the oldest. A job asked for by name does not wait for a pause to be over.
 pub fn plan(seen: Snapshot, roles: &Roles, wanted: &[String], now: Timestamp) -> Plan {
     let Snapshot { jobs, lagging, holds, busy, outages } = seen;
-    let is_wanted = |job: &Job| {
-        let names = [job.id.to_string(), job.id.record.to_string(), job.manifest.name.clone()];
-        wanted.is_empty() || wanted.iter().any(|word| names.contains(word))
-    };
+    let is_wanted = |job: &Job| wanted.is_empty() || wanted.iter().any(|word| job.is_called(word));
     let judge = |job: Job| {
         let attempts = job.attempts.as_ref().filter(|a| wanted.is_empty() && a.pause().is_on(now));
         let to = roles.required(&job.manifest.place);
@@ -155,14 +152,21 @@ fn why_to_wait(job: &Job, site: &str, outage: Option<&Outage>, now: Timestamp) -
 impl Plan {
     /// Returns whether there is anything to do; otherwise no site is needed.
     pub fn does_something(&self) -> bool {
-        self.jobs.iter().any(|job| match job.verdict {
-            Verdict::Deliver { .. } | Verdict::CatchUp { .. } | Verdict::NoSite { .. } => true,
-            Verdict::Lags { .. }
-            | Verdict::Held(_)
-            | Verdict::NotDue { .. }
-            | Verdict::SiteRests(_)
-            | Verdict::InUse { .. } => false,
-        })
+        self.jobs.iter().any(|job| job.verdict.does_something())
+    }
+}
+
+impl Verdict {
+    /// Returns whether something is done, or fails.
+    pub fn does_something(&self) -> bool {
+        match self {
+            Self::Deliver { .. } | Self::CatchUp { .. } | Self::NoSite { .. } => true,
+            Self::Lags { .. }
+            | Self::Held(_)
+            | Self::NotDue { .. }
+            | Self::SiteRests(_)
+            | Self::InUse { .. } => false,
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use intraware_cli::failure::Failure;
 use intraware_core::exit::Fault;
 use intraware_core::foreign::escape;
-use intraware_core::record::{Record, RecordId};
+use intraware_core::record::{Record, RecordId, Status};
 use intraware_core::spool::{Found, Room, Spool};
 use intraware_core::store::RecordStore;
 
@@ -27,16 +27,25 @@ pub(crate) fn record(store: &mut dyn RecordStore, word: &str) -> Result<Record, 
     }
 }
 
-/// Returns the id of the record with this id or name. When the store cannot be asked, a job in the spool answers:
-/// holding a build must be possible when nothing else is.
+/// Returns the id of the record with this id or name, as [`id_and_status`] does.
 pub(crate) fn id(
     store: Result<Box<dyn RecordStore>, Failure>,
     spool: &Spool,
     word: &str,
 ) -> Result<RecordId, Failure> {
+    id_and_status(store, spool, word).map(|(id, _)| id)
+}
+
+/// Returns the id of the record with this id or name, and its status. When the store cannot be asked, a job in the spool
+/// answers, which knows no status: holding a build must be possible when nothing else is.
+pub(crate) fn id_and_status(
+    store: Result<Box<dyn RecordStore>, Failure>,
+    spool: &Spool,
+    word: &str,
+) -> Result<(RecordId, Option<Status>), Failure> {
     let asked = store.and_then(|mut store| record(store.as_mut(), word));
     let failure = match asked {
-        Ok(record) => return Ok(record.id),
+        Ok(record) => return Ok((record.id, Some(record.status))),
         Err(failure) if matches!(failure.fault, None | Some(Fault::Build)) => return Err(failure),
         Err(failure) => failure,
     };
@@ -44,7 +53,7 @@ pub(crate) fn id(
     match (ids.pop_first(), ids.is_empty()) {
         (Some(id), true) => {
             tracing::warn!("the record store cannot be asked ({failure}); going by the jobs of record {id}");
-            Ok(id)
+            Ok((id, None))
         }
         _ => Err(failure),
     }

@@ -221,6 +221,9 @@ fn pass(
             report::long_lock(&format!("the lock of record {}", build.record.id), holder, context.now());
         }
     }
+    if !arguments.builds.is_empty() {
+        answer(&plan);
+    }
     let mut faults: Vec<Fault> = doubt.map(in_doubt).into_iter().collect();
     faults.extend(note_reading(&plan, spool, context));
     for (fault, told) in plan.site_failures() {
@@ -239,6 +242,7 @@ fn pass(
         effort: parts::effort(config)?,
         contacts: &mut contacts,
         log: &log,
+        is_asked_for: pauses == Pauses::Skipped,
         context,
     };
     let Applied { outcomes, chore_faults } = apply(manager, plan);
@@ -250,6 +254,17 @@ fn pass(
     report::print(&outcomes, arguments.json)?;
     let more = [faults, chore_faults, report::close(log).into_iter().collect()].concat();
     Ok(outcome::exit_status(&outcomes, &more))
+}
+
+/// Says of builds that were asked for by name why nothing is done. What fails is told at the end.
+fn answer(plan: &Plan) {
+    for build in plan.builds.iter().filter(|build| build.steps.is_empty()) {
+        match &build.rest {
+            Some(rest) if rest.failure().is_none() => output::complain(&build.to_string()),
+            Some(_) => {}
+            None => output::complain(&format!("{build}nothing")),
+        }
+    }
 }
 
 fn load_key(config: &Config, context: &RunContext) -> Result<SigningKey, NoKey> {

@@ -188,6 +188,10 @@ fn advice(build: &BuildPlan) -> String {
     if let Some(step) = build.steps.first() {
         return match step {
             Step::Fail { .. } => format!("put right what the error names, then: manage run --build {id}"),
+            Step::PutAside { .. } => {
+                "look at the spool's disk, and who removes or changes files there; the next run goes on"
+                    .to_owned()
+            }
             Step::Alarm { .. } => ALARM.to_owned(),
             _ if build.steps.iter().any(|step| matches!(step, Step::Alarm { .. })) => ALARM.to_owned(),
             _ => match build.hindrances.first() {
@@ -210,6 +214,7 @@ fn advice(build: &BuildPlan) -> String {
         Some(Rest::UnknownStatus) => {
             "set the status to a known one, or configure this one in records.values".to_owned()
         }
+        Some(Rest::Refused { .. }) => format!("do what the error says, then: manage retry {id}"),
         Some(Rest::NotDue { .. }) => format!("manage retry {id}"),
         Some(Rest::Waiting { job, .. }) => format!("upload run --job {job}"),
         Some(Rest::Lagging { .. }) => {

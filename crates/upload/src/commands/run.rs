@@ -9,9 +9,10 @@ use intraware_core::breaker::Caution;
 use intraware_core::clock::{self, Doubt};
 use intraware_core::config::Config;
 use intraware_core::exit::{self, Fault};
+use intraware_core::foreign::escape;
 use intraware_core::outcome;
 use intraware_core::run::RunContext;
-use intraware_core::spool::Spool;
+use intraware_core::spool::{Found, Room, Spool};
 use intraware_core::txlog::TxLog;
 use intraware_core::upload::Snapshot;
 use intraware_core::upload::apply::{Uploader, apply};
@@ -75,12 +76,11 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure>
         false => clock::compare(&spool, context),
     };
     let plan = plan(seen, &roles, &arguments.jobs, context.now());
+    let unknown = not_waiting(&spool, &plan, &arguments.jobs)?;
     if !arguments.jobs.is_empty() && plan.jobs.is_empty() {
-        return Err(Failure::new(
-            Fault::Build,
-            "no waiting job has one of these ids or names; see `upload status`",
-        ));
+        return Err(Failure::new(Fault::Build, unknown.join("; ")));
     }
+    unknown.iter().for_each(|told| output::complain(told));
     if arguments.dry_run {
         if arguments.json {
             output::object(&plan)?
@@ -92,7 +92,9 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure>
         }
         return Ok(exit::OK);
     }
-    said::keep(pass(&config, &context, ahead, &spool, plan, arguments), &spool, &context)
+    // What is not there is a fault of whoever asked for it.
+    let missing = unknown.into_iter().map(|_| Fault::Build).collect();
+    said::keep(pass(&config, &context, ahead, &spool, plan, arguments, missing), &spool, &context)
 }
 
 /// Delivers what is planned.
@@ -103,9 +105,14 @@ fn pass(
     spool: &Spool,
     plan: Plan,
     arguments: &Arguments,
+    mut more: Vec<Fault>,
 ) -> Result<u8, Failure> {
     for job in &plan.jobs {
-        tracing::info!("{job}");
+        if !arguments.jobs.is_empty() && !job.verdict.does_something() {
+            output::complain(&job.to_string());
+        } else {
+            tracing::info!("{job}");
+        }
         if let Verdict::InUse { holder } = &job.verdict {
             let what = format!("the lock of record {}", job.job.id.record);
             report::long_lock(&what, holder, context.now());
@@ -115,7 +122,7 @@ fn pass(
     for (_, told) in &lasting {
         tracing::error!("{told}");
     }
-    let mut more: Vec<Fault> = lasting.into_iter().map(|(fault, _)| fault).collect();
+    more.extend(lasting.into_iter().map(|(fault, _)| fault));
     if !plan.does_something() {
         report::print(&[], arguments.json)?;
         return Ok(outcome::exit_status(&[], &more));
@@ -128,10 +135,30 @@ fn pass(
     let destinations = parts::destinations(config, spool, context, caution)?;
     let names = plan.jobs.iter().map(|job| (job.job.id.record.to_string(), job.job.manifest.name.clone()));
     let log = TxLog::open(&spool.log_dir(), context).with_names(names);
-    let uploader = Uploader { spool, destinations: &destinations, log: &log, context };
+    let is_asked_for = !arguments.jobs.is_empty();
+    let uploader = Uploader { spool, destinations: &destinations, log: &log, is_asked_for, context };
     let outcomes = apply(&uploader, plan);
     parts::keep_known(&destinations, spool, context);
     report::print(&outcomes, arguments.json)?;
     more.extend(report::close(log).into_iter().chain(doubt.map(|_| Fault::TryLater)));
     Ok(outcome::exit_status(&outcomes, &more))
+}
+
+/// Returns for each word of `asked` that names no job which waits where the job is that it names, if there is one.
+fn not_waiting(spool: &Spool, plan: &Plan, asked: &[String]) -> Result<Vec<String>, Failure> {
+    let mut told = Vec::new();
+    for word in asked.iter().filter(|word| !plan.jobs.iter().any(|planned| planned.job.is_called(word))) {
+        let mut at = Vec::new();
+        for room in Room::ALL {
+            at.extend(spool.list(room)?.into_iter().filter_map(|found| match found {
+                Found::Job(job) if job.is_called(word) => Some(format!("job {} is in {room}", job.id)),
+                Found::Job(_) | Found::Unreadable(_) => None,
+            }));
+        }
+        let held = word.parse().ok().map(|record| spool.hold(&record)).transpose()?.flatten();
+        at.extend(held.map(|hold| hold.to_string()));
+        let at = if at.is_empty() { "no job has this id or name".to_owned() } else { at.join(", ") };
+        told.push(format!("{}: nothing waits for `upload`; {at}; see `manage why BUILD`", escape(word)));
+    }
+    Ok(told)
 }

@@ -1,6 +1,6 @@
 //! What keeps the spool from growing, and puts aside what cannot be read. Done first: a full spool stops everything else.
 
-use super::park::{parked, take_lock};
+use super::park::{parked, put_aside, take_lock};
 use super::{Manager, Run, Trouble};
 use crate::lock::Lock;
 use crate::manage::Chore;
@@ -22,15 +22,10 @@ impl Run<'_, '_> {
                     Some(id) => take_lock(spool, &id.record, context)?,
                     None => Lock::take(&spool.root().join("locks/strays.lock"), context)?,
                 };
-                // Under the lock it may turn out to have been moved, or to be whole after all.
-                if !spool.list(found.room)?.contains(&Found::Unreadable(found.clone())) {
-                    return Ok(());
+                if put_aside(&self.manager, found, &mut lock)? {
+                    tracing::warn!("{effect}");
                 }
-                tracing::warn!("{effect}");
-                let why = parked(ParkKind::Damaged, &found.reason, context);
-                Ok(log.record(Subject::default(), "chore", &effect, || {
-                    spool.park_unreadable(found, &why, &mut lock)
-                })?)
+                Ok(())
             }
             Chore::ParkOrphan { job } => {
                 let mut lock = take_lock(spool, &job.id.record, context)?;
@@ -40,7 +35,7 @@ impl Run<'_, '_> {
                 let why = parked(ParkKind::Stale, "its record does not exist any more", context);
                 let id = job.id.to_string();
                 let subject = Subject { record: job.id.record.as_str(), job: &id };
-                Ok(log.record(subject, "chore", &effect, || spool.park(job, &why, &mut lock))?)
+                Ok(log.record(subject, "chore", &effect, || spool.park(job, &why, context, &mut lock))?)
             }
             Chore::Discard { job } => {
                 let mut lock = take_lock(spool, &job.id.record, context)?;

@@ -32,6 +32,7 @@ impl Run<'_, '_> {
                 place: place.clone(),
                 record: work.record.id.clone(),
                 generation: job.map(|job| job.id.generation),
+                sha256: job.map(|job| job.manifest.digests.sha256),
                 at: manager.context.now(),
             };
             if manager.spool.is_noted(&release)? {

@@ -72,11 +72,17 @@ impl Run<'_, '_> {
             let found =
                 self.clear_final(job, site, released, subject).map_err(|trouble| self.told(site, trouble))?;
             match found {
+                // What was released is this, and somebody has changed it there.
+                Final::Conflict if released == Released::Before(Some(job.id.generation)) => {
+                    return Err(self.conflict(job, site, DeliverError::Spoilt, work)?);
+                }
                 Final::Conflict => return Err(self.conflict(job, site, DeliverError::Conflict, work)?),
                 Final::Foreign => return Err(self.conflict(job, site, DeliverError::Foreign, work)?),
                 Final::Same(_) if released != Released::NotKnown => {
                     let kept = self.keep_released_sidecars(job, site, subject);
                     kept.map_err(|trouble| self.told(site, trouble))?;
+                    // What of the others is missing or wrong is put right.
+                    without.push(site);
                 }
                 Final::Free | Final::Same(_) | Final::MovedAside(_) => without.push(site),
             }
@@ -111,7 +117,7 @@ impl Run<'_, '_> {
         if let Err(error) = key.verify(signature, &mut payload, self.manager.context.now()) {
             let reason = format!("the job's signature does not verify: {}", chain(&error));
             self.park(job, ParkKind::Damaged, &reason, work)?;
-            return Err(Trouble::Build { reason, seen: String::new() });
+            return Err(Trouble::Build { reason, seen: job.manifest.fingerprint.clone() });
         }
         Ok(())
     }
@@ -131,7 +137,7 @@ impl Run<'_, '_> {
 
     /// Makes the directories and finds out what stands under the payload's final name; what is known to be ours and was not
     /// released is moved aside.
-    fn clear_final(
+    pub(super) fn clear_final(
         &mut self,
         job: &Job,
         site: usize,
@@ -173,7 +179,7 @@ impl Run<'_, '_> {
         )?)
     }
 
-    fn is_desk(&self, site: usize) -> bool {
+    pub(super) fn is_desk(&self, site: usize) -> bool {
         matches!(self.manager.contacts[site], Contact::Desk { .. })
     }
 
@@ -186,13 +192,18 @@ impl Run<'_, '_> {
         work: &mut Work,
     ) -> Result<Trouble, Trouble> {
         let reason = chain(&self.told(site, what(job.manifest.place.payload()).into()));
+        self.refuse(job, reason, work)
+    }
+
+    /// Takes a job out of the flow that cannot go where it belongs, and returns what to say.
+    pub(super) fn refuse(&mut self, job: &Job, reason: String, work: &mut Work) -> Result<Trouble, Trouble> {
         self.park(job, ParkKind::Conflict, &reason, work)?;
         Ok(Trouble::Build { reason, seen: job.manifest.fingerprint.clone() })
     }
 
     /// Returns what is known of a release where a job goes: to the spool, or to the record, which may be newer than both the
     /// spool and the job.
-    fn released(&self, job: &Job, site: usize, work: &Work) -> Result<Released, Trouble> {
+    pub(super) fn released(&self, job: &Job, site: usize, work: &Work) -> Result<Released, Trouble> {
         Ok(match self.manager.spool.released(self.manager.contacts[site].name(), job)? {
             Released::NotKnown if work.record.released => Released::Before(None),
             known => known,
@@ -200,13 +211,13 @@ impl Run<'_, '_> {
     }
 
     /// Returns the places of sites in [`super::Manager::contacts`].
-    fn places_of(&self, names: &Names) -> Vec<usize> {
+    pub(super) fn places_of(&self, names: &Names) -> Vec<usize> {
         let place = |name| self.manager.contacts.iter().position(|contact| contact.name() == name);
         names.iter().filter_map(place).collect()
     }
 
     /// Says of which site a trouble is, if there are several, and drops a connection that is of no more use.
-    fn told(&mut self, site: usize, trouble: Trouble) -> Trouble {
+    pub(super) fn told(&mut self, site: usize, trouble: Trouble) -> Trouble {
         if let Trouble::Site(error) | Trouble::Deliver(DeliverError::Site(error)) = &trouble
             && let Contact::Shelf { link, .. } = &mut self.manager.contacts[site]
         {
@@ -230,7 +241,11 @@ impl Run<'_, '_> {
         let key = self.manager.key.as_ref().map_err(Clone::clone)?;
         let path = job.manifest.place.sidecar(SidecarKind::Signature);
         let mut theirs = Vec::new();
-        shelf(&mut self.manager.contacts[site])?.0.open()?.get(&path, 0, &mut theirs)?;
+        match shelf(&mut self.manager.contacts[site])?.0.open()?.get(&path, 0, &mut theirs) {
+            // Customers get another one then, which is as good.
+            Err(error) if error.kind == SiteErrorKind::NotFound => return Ok(()),
+            got => got?,
+        };
         if theirs == ours.get(SidecarKind::Signature) {
             return Ok(());
         }

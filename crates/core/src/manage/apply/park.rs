@@ -5,7 +5,7 @@ use crate::foreign::escape;
 use crate::lock::{Lock, LockError};
 use crate::record::{RecordId, Status};
 use crate::run::RunContext;
-use crate::spool::{Job, ParkKind, Parked, Spool};
+use crate::spool::{Found, Job, ParkKind, Parked, Spool, Unreadable};
 use crate::txlog::Subject;
 
 impl Run<'_, '_> {
@@ -23,7 +23,7 @@ impl Run<'_, '_> {
         let lock = work.lock.as_mut().ok_or_else(|| Trouble::Moved("its lock was let go".to_owned()))?;
         let subject = Subject { record: work.record.id.as_str(), job: &id };
         log.record(subject, "park", &format!("park the job from {}: {reason}", job.room), || {
-            spool.park(job, &why, lock)
+            spool.park(job, &why, context, lock)
         })?;
         if let (Status::Completed, Some(at)) = (&work.record.status, job.delivered()) {
             let name = escape(&work.record.name);
@@ -34,6 +34,23 @@ impl Run<'_, '_> {
         work.done.push(format!("parked job {id}: {reason}"));
         Ok(())
     }
+}
+
+/// Takes something that is no whole job out of the flow, if it is so under the lock as well.
+pub(super) fn put_aside(
+    manager: &Manager<'_, '_>,
+    found: &Unreadable,
+    lock: &mut Lock,
+) -> Result<bool, Trouble> {
+    let Manager { spool, log, context, .. } = *manager;
+    // It may turn out to have been moved, or to be whole after all.
+    if !spool.list(found.room)?.contains(&Found::Unreadable(found.clone())) {
+        return Ok(false);
+    }
+    let why = parked(ParkKind::Damaged, &found.reason, context);
+    let effect = format!("park {}/{}: {}", found.room, escape(&found.dir_name), found.reason);
+    log.record(Subject::default(), "park", &effect, || spool.park_unreadable(found, &why, context, lock))?;
+    Ok(true)
 }
 
 /// Returns what is written down of a job that is parked now.

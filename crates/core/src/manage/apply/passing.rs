@@ -49,7 +49,10 @@ impl Run<'_, '_> {
                 passing: None,
                 streak: Streak::default(),
             });
-            note.streak.count(fault, reason, now);
+            // Nor do tries by name make it last.
+            if !self.manager.is_asked_for || note.streak.is_empty() {
+                note.streak.count(fault, reason, now);
+            }
             note.passing = Some(reason.to_owned());
             self.manager.spool.put_note(&note)?;
             Ok(note.lasting())

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Write};
 
+use super::park::put_aside;
 use super::{Run, Trouble, Work};
 use crate::archive::{ArchiveError, archive};
 use crate::exit::Fault;
@@ -92,11 +93,20 @@ impl Run<'_, '_> {
             work_dir.commit(manager.spool, &manifest, &sidecars, lock)
         })?;
         work.done.push(format!("staged {} bytes as job {id}", manifest.digests.size));
-        let staged = manager.spool.list(Room::Staged)?.into_iter().find_map(|found| match found {
-            Found::Job(job) if job.id == id => Some(*job),
-            _ => None,
-        });
-        staged.ok_or_else(|| Trouble::Moved(format!("job {id} vanished from staged")))
+        for found in manager.spool.list(Room::Staged)? {
+            match found {
+                Found::Job(job) if job.id == id => return Ok(*job),
+                // Somebody, or the disk, was quick.
+                Found::Unreadable(found)
+                    if found.id.as_ref() == Some(&id) && put_aside(manager, &found, lock)? =>
+                {
+                    let seen = surveyed.fingerprint.to_string();
+                    return Err(Trouble::Damaged { reason: found.to_string(), seen });
+                }
+                Found::Job(_) | Found::Unreadable(_) => {}
+            }
+        }
+        Err(Trouble::Moved(format!("job {id} vanished from staged")))
     }
 
     /// Refuses to begin what would fill the spool: an archive can be a little larger than the files in it.

@@ -43,6 +43,9 @@ pub(super) enum Trouble {
     /// The build's own fault: its record becomes Error.
     #[error("{reason}")]
     Build { reason: String, seen: String },
+    /// A job that was spoilt in the spool: its record becomes Error, and the spool is to be looked at.
+    #[error("{reason}; it was put aside, and the build will be prepared anew")]
+    Damaged { reason: String, seen: String },
     #[error("{0}")]
     NoRoom(String),
     /// A record that is Completed stays as it is.
@@ -111,7 +114,7 @@ pub(super) fn fault_of(trouble: &Trouble) -> Option<Fault> {
         Trouble::NoKey(error) => Some(error.fault),
         Trouble::Sign(error) => Some(error.fault()),
         Trouble::Build { .. } | Trouble::GivenUp(_) | Trouble::Alarm(_) => Some(Fault::Build),
-        Trouble::NoRoom(_) => Some(Fault::Spool),
+        Trouble::NoRoom(_) | Trouble::Damaged { .. } => Some(Fault::Spool),
         Trouble::At { source, .. } => fault_of(source),
         Trouble::Lasting { lasting, .. } => Some(lasting.fault),
     }

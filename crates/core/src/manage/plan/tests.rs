@@ -187,6 +187,7 @@ fn short(build: &BuildPlan) -> String {
         Step::Confirm { job, .. } => format!("confirm {}", if job.is_some() { "job" } else { "without job" }),
         Step::Retire { .. } => "retire".to_owned(),
         Step::Fail { reason, .. } => format!("fail: {reason}"),
+        Step::PutAside { found, .. } => format!("put aside from {}", found.room),
         Step::Park { job, kind, .. } => format!("park {kind:?} from {}", job.room),
         Step::Alarm { reason } => format!("alarm: {reason}"),
     });
@@ -196,6 +197,7 @@ fn short(build: &BuildPlan) -> String {
         Rest::Completed => "completed",
         Rest::Unseen { .. } => "unseen",
         Rest::UnknownStatus => "unknown status",
+        Rest::Refused { .. } => "refused",
         Rest::NotDue { .. } => "not due",
         Rest::Waiting { .. } => "waiting",
         Rest::InUse { .. } => "in use",

@@ -31,7 +31,10 @@ fn what_is_no_whole_job_is_reported_with_the_reason() {
             "{found:?}"
         );
         // It can be put aside nevertheless, under the name it has.
-        world.spool.park_unreadable(&found, &parked(ParkKind::Damaged), &mut world.lock()).unwrap();
+        world
+            .spool
+            .park_unreadable(&found, &parked(ParkKind::Damaged), &world.context, &mut world.lock())
+            .unwrap();
         assert_eq!(world.names(), [format!("parked/{id}")].into());
         assert!(world.dir.path().join("parked").join(&id).join("parked.json").exists());
     }
@@ -72,7 +75,10 @@ fn a_stray_file_or_link_in_a_room_is_put_aside_and_nothing_is_written_through_it
     for room in [Room::Upload, Room::Sent] {
         let found = world.unreadable(room);
         assert_eq!((found.id.as_ref(), found.reason.as_str()), (Some(&job.id), "it is not a directory"));
-        world.spool.park_unreadable(&found, &parked(ParkKind::Damaged), &mut world.lock()).unwrap();
+        world
+            .spool
+            .park_unreadable(&found, &parked(ParkKind::Damaged), &world.context, &mut world.lock())
+            .unwrap();
     }
     assert_eq!(world.names(), [format!("parked/{id}"), format!("parked/{id}.1")].into());
     assert!(!elsewhere.join("parked.json").exists());

@@ -78,6 +78,7 @@ fn f_01_a_release_is_known_by_site_and_place_and_by_other_letters_unless_the_sit
         place: Place::of_build(dir).unwrap(),
         record: "r1".parse().unwrap(),
         generation: Some(generation.parse().unwrap()),
+        sha256: None,
         at: now(),
     };
     let staged = world.stage("abc");

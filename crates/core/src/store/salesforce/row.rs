@@ -166,7 +166,9 @@ pub(super) fn fields(
             [status(Status::Error)].into_iter().chain(detail(json!(cut(reason, length)))).collect()
         }
         Change::Delivered => {
-            [status(Status::Completed), (names.trigger.clone(), json!(values.ready))].into_iter().collect()
+            let fields = [status(Status::Completed), (names.trigger.clone(), json!(values.ready))];
+            // A person may have put it back to In Process after an Error.
+            fields.into_iter().chain(detail(Value::Null)).collect()
         }
         Change::Retry => [status(Status::Empty)].into_iter().chain(detail(Value::Null)).collect(),
     }

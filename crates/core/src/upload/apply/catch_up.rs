@@ -141,6 +141,8 @@ impl<'r> Worker<'r> {
         // A site that cannot be connected to pauses for all jobs at once (`breaker`).
         let next_try =
             if is_of_site { now } else { retry::next_try(count, now, &format!("{} {name}", job.id)) };
+        let known = before.filter(|_| self.run.uploader.is_asked_for);
+        let (count, next_try) = known.map_or((count, next_try), |before| (before.count, before.next_try));
         let stuck = match trouble.itself() {
             Trouble::Deliver(error) => {
                 Stuck::after(job.lags.get(&name).and_then(|lags| lags.stuck.as_ref()), &name, error)
@@ -149,7 +151,7 @@ impl<'r> Worker<'r> {
         };
         let (error, host) = (chain(&trouble), context.identity.host.clone());
         let mut streak = before.map(|before| before.streak.clone()).unwrap_or_default();
-        if !is_of_site {
+        if !is_of_site && known.is_none() {
             streak.count(fault, &error, now);
         }
         let attempts = Attempts { count, next_try, at: now, host, fault, error, streak, stuck };

@@ -105,11 +105,13 @@ impl<'r> Worker<'r> {
             run.tally.add(0, bytes.saturating_sub(told));
             told = told.max(bytes);
         };
-        self.in_session(job, desk, |session| {
+        let brought = self.in_session(job, desk, |session| {
             log.record(subject(job, &id), "U2", &effect, || {
                 deliver::bring(session, what, payload, &ask, &mut progress)
             })
-        })
+        });
+        self.arrived = told;
+        brought
     }
 
     fn hand_in_once(

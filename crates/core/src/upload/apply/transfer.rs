@@ -127,15 +127,16 @@ impl<'r> Worker<'r> {
             may_commit: &|| Ok(()),
         };
         let effect = format!("bring {} to {}", job.manifest.place, run.called(site));
+        let mut told = 0;
         let staged = log.record(subject, "U2", &effect, || {
-            let mut told = 0;
             deliver::stage(session, &delivery, payload, &mut |bytes| {
                 // A payload that is sent once more begins anew.
                 run.tally.add(0, bytes.saturating_sub(told));
                 told = told.max(bytes);
             })
-        })?;
-        Ok(Ready { shelf, staged, released })
+        });
+        self.arrived = told;
+        Ok(Ready { shelf, staged: staged?, released })
     }
 
     /// Gives it its name (U4).
@@ -211,12 +212,15 @@ impl<'r> Worker<'r> {
             pauses => pauses,
         };
         let next_try = failures.map_or(now, |failures| retry::next_try(failures, now, &job.id.to_string()));
+        // Who asks by name makes no pause longer than it was.
+        let known = before.filter(|_| self.run.uploader.is_asked_for);
+        let (count, next_try) = known.map_or((count, next_try), |before| (before.count, before.next_try));
         let (error, host) = (chain(&trouble), context.identity.host.clone());
         let has_moved = was_stuck.zip(stuck.as_ref()).is_some_and(|(was, is)| is.is_further_than(was));
         let mut streak =
             before.filter(|_| !has_moved).map(|before| before.streak.clone()).unwrap_or_default();
         // Connecting is counted for the site.
-        if !is_of_site {
+        if !is_of_site && known.is_none() {
             streak.count(fault, &error, now);
         }
         let attempts = Attempts { count, next_try, at: now, host, fault, error, streak, stuck };

@@ -80,9 +80,10 @@ pub(super) fn site_kind(trouble: &Trouble) -> Option<SiteErrorKind> {
 pub(super) fn park_kind(trouble: &Trouble) -> Option<ParkKind> {
     let Trouble::Deliver(error) = trouble.itself() else { return None };
     match error {
-        DeliverError::Conflict(_) | DeliverError::Foreign(_) | DeliverError::NotRegular(_) => {
-            Some(ParkKind::Conflict)
-        }
+        DeliverError::Conflict(_)
+        | DeliverError::Foreign(_)
+        | DeliverError::Spoilt(_)
+        | DeliverError::NotRegular(_) => Some(ParkKind::Conflict),
         DeliverError::Damaged { .. } => Some(ParkKind::Damaged),
         DeliverError::Corrupt(_)
         | DeliverError::Stale(_)

@@ -74,3 +74,48 @@ fn a_job_that_cannot_be_read_is_not_a_job_that_is_missing() {
     assert_eq!(decide(&seen), "cannot look");
     assert!(chores_of(&seen)[0].starts_with("park upload/"));
 }
+
+#[test]
+fn g_1_what_is_damaged_fails_a_build_that_would_be_prepared_anew() {
+    let Job { id: job_id, dir_name, .. } = job("r1", "a", Room::Staged);
+    let damaged = Unreadable {
+        room: Room::Staged,
+        dir_name,
+        id: Some(job_id),
+        flaw: Flaw::Damaged,
+        reason: "its payload is missing".into(),
+    };
+    for status in [Status::Empty, Status::Error] {
+        let mut seen = seen(vec![record("r1", status)], vec![]);
+        seen.sources.insert(id("r1"), found("a"));
+        seen.unreadable.push(damaged.clone());
+        assert_eq!(decide(&seen), "put aside from staged");
+        assert!(chores_of(&seen).is_empty(), "a step does it");
+        seen.selected.clear();
+        assert_eq!(decide(&seen), "cannot look");
+        assert!(chores_of(&seen)[0].starts_with("park staged/"));
+        seen.selected.insert(id("r1"));
+        seen.busy.insert(id("r1"), Held(None));
+        assert_eq!(decide(&seen), "in use");
+    }
+}
+
+#[test]
+fn g_1_what_was_parked_without_its_payload_is_nothing_to_go_on_with() {
+    let without = |kind| Job { has_payload: false, ..parked(kind, "a") };
+    for (kind, expected) in [
+        (ParkKind::Damaged, "fail: payload lost"),
+        (ParkKind::Held, "fail: payload lost"),
+        (ParkKind::Stale, "fail: payload lost"),
+        (ParkKind::Conflict, "fail: because"),
+    ] {
+        let mut seen = seen(vec![owner("r1", Status::InProcess, "a")], vec![without(kind)]);
+        seen.views.insert(id("r1"), View::Wrong { reason: "nothing there".into() });
+        assert!(decide(&seen).starts_with(expected), "{kind:?}");
+        let step = plan(&seen, &policy(), now()).builds[0].steps[0].clone();
+        assert!(
+            matches!(&step, Step::Fail { seen, .. } if *seen == fingerprint("a").to_string()),
+            "the pause ends when the build changes: {step:?}"
+        );
+    }
+}

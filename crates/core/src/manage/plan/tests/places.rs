@@ -55,7 +55,8 @@ fn a_place_that_was_released_for_another_record_at_one_site_is_taken() {
     let mut seen = seen(vec![record("r1", Status::Empty)], vec![]);
     seen.sources.insert(id("r1"), found("a"));
     let place = Place::of_build(b"blast/p7").unwrap();
-    let release = Release { site: "mirror".into(), place, record: id("r2"), generation: None, at: now() };
+    let release =
+        Release { site: "mirror".into(), place, record: id("r2"), generation: None, sha256: None, at: now() };
     seen.releases.push(release);
     assert!(
         short(&plan(&seen, &two, now()).builds[0]).starts_with("fail: blast/p7"),
@@ -93,6 +94,7 @@ fn a_path_released_for_another_record_is_never_used_again() {
         place: place.clone(),
         record: id("r9"),
         generation: Some(digests("z").generation()),
+        sha256: None,
         at: now(),
     };
     seen.releases.push(release);
@@ -104,7 +106,14 @@ fn f_01_a_path_released_in_other_letters_is_free_only_where_the_site_is_known_to
     let mut seen = seen(vec![record("r1", Status::Empty)], vec![]);
     seen.sources.insert(id("r1"), found("a"));
     let place = Place::of_build(b"blast/P7").unwrap();
-    let release = Release { site: "intraware".into(), place, record: id("r9"), generation: None, at: now() };
+    let release = Release {
+        site: "intraware".into(),
+        place,
+        record: id("r9"),
+        generation: None,
+        sha256: None,
+        at: now(),
+    };
     seen.releases.push(release);
     let reason = decide(&seen);
     assert!(reason.starts_with("fail: blast/P7/P7.tar.gz was released for record r9"), "{reason}");
@@ -138,8 +147,14 @@ fn f_23_a_build_that_needs_a_directory_where_another_has_a_file_names_that_one()
             Source::Found { place: Place::of_build(own.as_bytes()).unwrap(), survey: survey("a") },
         );
         let place = Place::of_build(theirs.as_bytes()).unwrap();
-        let release =
-            Release { site: "intraware".into(), place, record: id("r9"), generation: None, at: now() };
+        let release = Release {
+            site: "intraware".into(),
+            place,
+            record: id("r9"),
+            generation: None,
+            sha256: None,
+            at: now(),
+        };
         seen.releases = vec![release];
         seen.tells_cases.insert("intraware".into());
         assert!(decide(&seen).contains("was released for record r9"), "{own}: {}", decide(&seen));
