@@ -11,6 +11,7 @@ pub mod hindrance;
 pub mod overview;
 pub mod plan;
 mod show;
+pub mod verify;
 
 use std::collections::{BTreeMap, BTreeSet};
 

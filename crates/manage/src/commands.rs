@@ -15,4 +15,5 @@ pub(crate) mod release;
 pub(crate) mod retry;
 pub(crate) mod run;
 pub(crate) mod status;
+pub(crate) mod verify;
 pub(crate) mod why;

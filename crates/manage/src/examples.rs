@@ -25,6 +25,11 @@ pub(crate) const WHY: &str = "\
   manage why a0B5g0000000001EAA
 ";
 
+pub(crate) const VERIFY: &str = "\
+  manage verify                all builds that the spool knows to be released
+  manage verify --deep p7      read the payload of p7 back, where the site does not hash it
+";
+
 pub(crate) const CHECK_KEY: &str = "\
   manage check-key signing-key.asc
 ";

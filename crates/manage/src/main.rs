@@ -16,7 +16,7 @@ use intraware_core::exit;
 
 use crate::commands::{
     assemble, check, check_key, config, fragment, hold, init, log, publish, records, release, retry, run,
-    status, why,
+    status, verify, why,
 };
 
 /// Stands behind the short help.
@@ -50,6 +50,9 @@ enum Command {
     /// Show where one build is, what it waits for, and what would unblock it
     #[command(after_long_help = with_examples(examples::WHY))]
     Why(why::Arguments),
+    /// Compare what the sites have with what was released: all Completed builds, or those named
+    #[command(after_long_help = with_examples(examples::VERIFY))]
+    Verify(verify::Arguments),
     /// Try configuration, login, fields, key, spool, locks and site for real
     #[command(after_long_help = with_examples(examples::CHECK))]
     Check(intraware_cli::check::Arguments),
@@ -118,6 +121,7 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
         Some(Command::Run(named)) => run::run(&common, &named.into()),
         Some(Command::Status(arguments)) => status::run(&common, &arguments),
         Some(Command::Why(arguments)) => why::run(&common, &arguments),
+        Some(Command::Verify(arguments)) => verify::run(&common, &arguments),
         Some(Command::Check(arguments)) => check::run(&common, &arguments),
         Some(Command::CheckKey(arguments)) => check_key::run(&common, &arguments),
         Some(Command::Init(arguments)) => init::run(&common, &arguments),

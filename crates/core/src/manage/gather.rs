@@ -4,7 +4,7 @@
 //! have been delivered. A site is connected to only if there is something to confirm at it. Where packages are handed in
 //! nothing can be looked at: there the receipt counts, and what has none is not there.
 
-mod sites;
+pub(super) mod sites;
 
 use std::collections::BTreeMap;
 
@@ -227,7 +227,7 @@ pub(super) fn resolve(roots: &BuildRoots, record: &Record) -> Result<BuildDir, B
 }
 
 /// Returns where a record's payload belongs, also when its build directory is not there any more.
-fn place_of(roots: &BuildRoots, record: &Record) -> Result<Place, String> {
+pub(super) fn place_of(roots: &BuildRoots, record: &Record) -> Result<Place, String> {
     let below = roots.below(record.build_path.as_deref().unwrap_or_default()).map_err(|e| chain(&e))?;
     Place::of_build(below).map_err(|e| e.to_string())
 }

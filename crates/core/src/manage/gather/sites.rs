@@ -149,7 +149,11 @@ impl View {
 
 /// Returns what must be at the site: what the job says, or else what the record does. With a job, the uploader has
 /// verified the bytes already; without one, they are read back if the site does not hash them.
-fn expected<'a>(record: &Record, job: Option<&Job>, sidecars: Option<&'a Sidecars>) -> Option<Expected<'a>> {
+pub(in crate::manage) fn expected<'a>(
+    record: &Record,
+    job: Option<&Job>,
+    sidecars: Option<&'a Sidecars>,
+) -> Option<Expected<'a>> {
     Some(match job.map(|job| job.manifest.digests) {
         Some(digests) => Expected {
             size: digests.size,
@@ -172,7 +176,7 @@ fn expected<'a>(record: &Record, job: Option<&Job>, sidecars: Option<&'a Sidecar
 
 /// Returns the first thing that is wrong at the site, if any is. A delivery of which the spool knows nothing may be one
 /// of the programs before these, which put no `.SHA256`.
-fn wrong(view: &SiteView, is_ours: bool) -> Option<String> {
+pub(in crate::manage) fn wrong(view: &SiteView, is_ours: bool) -> Option<String> {
     let payload = match view.payload {
         PayloadView::Right(_) => None,
         PayloadView::Absent => Some("the payload is missing".to_owned()),
@@ -193,7 +197,7 @@ fn wrong(view: &SiteView, is_ours: bool) -> Option<String> {
 }
 
 /// Returns how strongly the payload was verified: by this look, or by the uploader if that was stronger.
-fn strength(view: &SiteView, job: Option<&Job>, site: &str) -> Strength {
+pub(in crate::manage) fn strength(view: &SiteView, job: Option<&Job>, site: &str) -> Strength {
     let by_uploader = job.and_then(|job| job.receipt(site)).map(|receipt| receipt.delivery.verified_by);
     match view.payload {
         PayloadView::Right(Strength::Size) => by_uploader.unwrap_or(Strength::Size),
