@@ -250,7 +250,7 @@ impl Life {
     }
 }
 
-/// Returns the subjects and words of what a site can do.
+/// Returns the subjects and words of what a site can do. There may be several lines on one subject.
 fn abilities(check: &Run) -> BTreeMap<String, String> {
     let subjects = ["proof", "resuming", "names", "files", "connections"];
     let find = |line: &str| {
@@ -258,7 +258,13 @@ fn abilities(check: &Run) -> BTreeMap<String, String> {
         let subject = subjects.iter().find(|subject| head.trim_end().ends_with(*subject))?;
         Some(((*subject).to_owned(), words.trim().to_owned()))
     };
-    check.stdout.lines().filter_map(find).collect()
+    let mut abilities = BTreeMap::<String, String>::new();
+    for (subject, words) in check.stdout.lines().filter_map(find) {
+        let told = abilities.entry(subject).or_default();
+        *told += if told.is_empty() { "" } else { "; " };
+        *told += &words;
+    }
+    abilities
 }
 
 /// Returns what a run complained about: its status, and the first line that tells a failure.
