@@ -123,14 +123,14 @@ fn a_file_that_cannot_be_read_is_not_left_out() {
     let spoil = |dir: &Path| {
         fs::set_permissions(dir.join("data/table"), Permissions::from_mode(0o000)).expect("chmod");
     };
-    spoiled(spoil, "blast/p3/data/table in the build; check its owner, its mode");
+    spoiled(spoil, "blast/p3/data/table in the build: Permission denied; check its owner, its mode");
 }
 
 #[test]
 fn a_directory_that_cannot_be_read_is_not_left_out() {
     let spoil =
         |dir: &Path| fs::set_permissions(dir.join("data"), Permissions::from_mode(0o000)).expect("chmod");
-    spoiled(spoil, "blast/p3/data in the build; check its owner, its mode");
+    spoiled(spoil, "blast/p3/data in the build: Permission denied; check its owner, its mode");
 }
 
 #[test]

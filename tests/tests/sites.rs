@@ -209,7 +209,10 @@ fn a_site_that_may_lag_delays_nothing_and_is_caught_up() {
     assert_eq!(bench.status("p7").0, "Completed");
     assert_eq!(bench.spool_listing().counts(), [0, 0, 1, 0, 0], "the payload is kept for the mirror");
     let status = bench.manage(&["status"]).expect(0).stdout;
-    assert!(status.contains("mirror lags") && status.contains("site mirror is left alone"), "{status}");
+    assert!(
+        status.contains("mirror lags") && status.contains("site mirror cannot be reached since 20"),
+        "{status}"
+    );
     let why = bench.manage(&["why", "p7"]).expect(0).stdout;
     assert!(
         why.contains("mirror may get it until 20") && why.contains("1 failed delivery to mirror"),

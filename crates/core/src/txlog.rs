@@ -35,7 +35,7 @@ pub struct Event {
     pub run: String,
     /// The record's id, or empty for what concerns no single build.
     pub record: String,
-    /// The build's name, where it was known.
+    /// The build's name, where it was known, as it is shown: whoever made the record chose it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub name: String,
     /// The job, or empty before there is one.
@@ -109,7 +109,7 @@ impl TxLog {
 
     /// Returns it with the names of builds, by record id: people know a build by its name.
     pub fn with_names(mut self, names: impl IntoIterator<Item = (String, String)>) -> Self {
-        self.names.extend(names);
+        self.names.extend(names.into_iter().map(|(record, name)| (record, foreign::escape(name))));
         self
     }
 
@@ -278,7 +278,8 @@ impl Filter {
         let Some(word) = &self.build else { return };
         let mut records = self.records.clone();
         records.insert(word.clone());
-        let of_name = |event: &&Event| event.name == *word && !event.record.is_empty();
+        let name = foreign::escape(word);
+        let of_name = |event: &&Event| event.name == name && !event.record.is_empty();
         records.extend(events.iter().filter(of_name).map(|event| event.record.clone()));
         events.retain(|event| records.contains(&event.record));
     }

@@ -214,15 +214,17 @@ impl Worker<'_> {
             return outcome(job, End::NotTried { fault, reason });
         }
         // What is known to be away is not waited for, and nothing is sent elsewhere that must wait for it.
-        if let Some(refusal) = sites.iter().find_map(|site| self.run.lines[*site].refusal()) {
-            let (kind, reason) = (refusal.kind, refusal.message);
-            return outcome(
-                job,
-                match kind {
-                    SiteErrorKind::Resting => End::Yielded { reason },
-                    _ => End::NotTried { fault: kind.fault(), reason },
-                },
-            );
+        let refusal = |site: &usize| Some((*site, self.run.lines[*site].refusal()?));
+        if let Some((site, refusal)) = sites.iter().find_map(refusal) {
+            let end = match refusal.kind {
+                SiteErrorKind::Resting => End::Yielded { reason: refusal.message },
+                // In the words of the job that was refused.
+                kind => {
+                    let trouble = self.run.told(site, Trouble::Connect(refusal));
+                    End::NotTried { fault: kind.fault(), reason: crate::txlog::chain(&trouble) }
+                }
+            };
+            return outcome(job, end);
         }
         self.arrived = 0;
         match self.under_lock(task) {

@@ -119,7 +119,7 @@ pub(crate) fn line(event: &Event) -> String {
     let about = match event.name.is_empty() {
         true if id.is_empty() => String::new(),
         true => format!("{} ", escape(id)),
-        false => format!("{} ({}) ", escape(&event.name), escape(id)),
+        false => format!("{} ({}) ", tame(&event.name), escape(id)),
     };
     let who = format!("{:.3} {} {}[{}]", event.ts, escape(&event.host), escape(&event.program), event.pid);
     if event.step == SAID {
