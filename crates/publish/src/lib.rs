@@ -7,7 +7,7 @@
 //!
 //! # The pipeline
 //!
-//! [`publish`] does it for one tree; [`plan`] says what it would do, and does nothing.
+//! [`publish`] does it for one tree; [`plan()`] says what it would do, and does nothing.
 //!
 //! 1. One lock for all that touches the tree, over all hosts. Who finds it taken leaves a note, and the
 //!    holder goes round once more.
