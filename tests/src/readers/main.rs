@@ -2,7 +2,7 @@
 //! each finds with what was in the build: `tests/readers`, which installs them, says how to call it.
 //!
 //! Right is what agrees in names, kinds, sizes, modes, times, targets of links and contents. Where a reader is known to do
-//! otherwise, and an archive can do nothing about it, the table in [`known`] says what it does and why; anything else is a failure,
+//! otherwise, and an archive can do nothing about it, the table in [`mod@known`] says what it does and why; anything else is a failure,
 //! and so is a reader that does right where that table says that it does not, because the documentation tells customers
 //! what is in it.
 
