@@ -32,6 +32,9 @@ pub(crate) const USUAL: Shape =
 /// A package of a million small files.
 pub(crate) const MILLION: Shape =
     Shape { dir: "million", machines: 4, files: 252_000, shared: 2500, most: 2 << 10, keeps_builds: true };
+/// A tenth of it, for a quick look.
+pub(crate) const HUNDRED_THOUSAND: Shape =
+    Shape { dir: "hundred-thousand", files: 25_200, shared: 250, ..MILLION };
 
 pub(crate) const NAME: &str = "bench";
 pub(crate) const VERSION: &str = "1.0";
