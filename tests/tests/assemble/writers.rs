@@ -40,7 +40,8 @@ impl Tree {
         let out = packages.fragments().join("foo_1.0_ebb.tar.gz");
         let mut command = Command::new("bash");
         command.args(["-euc", script]).env("OUT", &out).current_dir(self.dir.path());
-        assert!(command.status().expect("a tree of the test's").success(), "{script}");
+        let written = command.output().expect("a tree of the test's");
+        assert!(written.status.success(), "{script}: {written:?}");
         packages.assemble(&[]).expect(0);
         packages
     }
