@@ -4,6 +4,7 @@
 //! only places that print. What a command does is in the binary's file of that name, and in `intraware-core`.
 
 mod abilities;
+pub mod activity;
 mod amount;
 pub mod check;
 pub mod common;

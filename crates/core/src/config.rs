@@ -26,6 +26,7 @@ pub use self::problem::{ConfigErrors, Problem};
 use self::reader::Reader;
 pub use self::tree::{TreeCheck, TreeConfig};
 use self::written::Written;
+use crate::activity::Expected;
 use crate::bandwidth::Timetable;
 use crate::foreign;
 use crate::secret::SecretSource;
@@ -57,6 +58,8 @@ pub struct Config {
     pub assemble: AssembleConfig,
     /// The distribution trees that are published.
     pub trees: Vec<TreeConfig>,
+    /// The runs that `manage activity --check` looks for.
+    pub expected: Vec<Expected>,
     entries: Vec<Entry>,
 }
 
@@ -341,6 +344,20 @@ impl Config {
     /// Returns every value in force and who says so, table by table.
     pub fn entries(&self) -> &[Entry] {
         &self.entries
+    }
+}
+
+impl SpoolConfig {
+    /// Reads `[spool]` alone, for those who can do without one: nothing else is read or checked here.
+    pub fn load(path: &Path) -> Result<Self, ConfigErrors> {
+        let (text, shown) = (text(path)?, foreign::path(path).to_string());
+        let errors = |problems| ConfigErrors::new(&shown, problems);
+        let written = Written::parse(&text).map_err(errors)?;
+        let defaults = Written::parse(REFERENCE).map_err(errors)?;
+        let mut reader = Reader::new(&written, &defaults);
+        let config = sections::spool(&mut reader);
+        reader.finish_below("spool").map_err(errors)?;
+        Ok(config)
     }
 }
 

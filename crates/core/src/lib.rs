@@ -9,6 +9,7 @@
 //! The order in which a build moves, and what fences each step, is told in `docs/design.md`; the
 //! names used here are the ones defined there.
 
+pub mod activity;
 pub mod archive;
 pub mod bandwidth;
 pub mod breaker;

@@ -7,6 +7,7 @@
 //! staged/ upload/ sent/ parked/            jobs, one directory each: <record id>.<generation>
 //! holds/ retry/ released/ sites/ hosts/    small notes, one JSON file each
 //! log/<host>.jsonl                         see `txlog`
+//! activity/<host>.jsonl                    the runs that have ended, see `activity`
 //! ```
 //!
 //! What it promises:
@@ -19,6 +20,7 @@
 //! - What is found and cannot be read is reported or parked, never deleted and never skipped in silence. The names
 //!   that an NFS client gives to unlinked open files (`.nfs…`) are not ours and are passed over.
 
+mod activity;
 mod attempts;
 mod capabilities;
 mod durable;
@@ -46,6 +48,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use activity::Activity;
 pub use attempts::Attempts;
 pub use hosts::Host;
 pub use job::{Flaw, Found, Job, JobId, Manifest, ParkKind, Parked, Unreadable};

@@ -1,5 +1,6 @@
 //! One module a subcommand: its arguments, and its `run`.
 
+pub(crate) mod activity;
 pub(crate) mod assemble;
 pub(crate) mod check;
 pub(crate) mod check_key;

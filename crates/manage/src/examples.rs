@@ -45,6 +45,11 @@ pub(crate) const LOG: &str = "\
   manage log --build p7 --since 1h
 ";
 
+pub(crate) const ACTIVITY: &str = "\
+  manage activity -n 20        the last runs, on all hosts
+  manage activity --check      which of those in [activity.expect] are missing or fail, for a monitor
+";
+
 pub(crate) const HOLD: &str = "\
   manage hold p7 --reason 'wrong licence file'
 ";

@@ -15,8 +15,8 @@ use intraware_cli::process;
 use intraware_core::exit;
 
 use crate::commands::{
-    assemble, check, check_key, config, fragment, hold, init, log, publish, records, release, retry, run,
-    status, verify, why,
+    activity, assemble, check, check_key, config, fragment, hold, init, log, publish, records, release,
+    retry, run, status, verify, why,
 };
 
 /// Stands behind the short help.
@@ -65,6 +65,9 @@ enum Command {
     /// Show the transaction log of all hosts, merged and filtered
     #[command(after_long_help = with_examples(examples::LOG))]
     Log(log::Arguments),
+    /// Show the runs of all hosts, and whether those that are expected were made
+    #[command(after_long_help = with_examples(examples::ACTIVITY))]
+    Activity(activity::Arguments),
     /// Hold a build: neither program moves it until it is released
     #[command(after_long_help = with_examples(examples::HOLD))]
     Hold(hold::Arguments),
@@ -126,6 +129,7 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
         Some(Command::CheckKey(arguments)) => check_key::run(&common, &arguments),
         Some(Command::Init(arguments)) => init::run(&common, &arguments),
         Some(Command::Log(arguments)) => log::run(&common, &arguments),
+        Some(Command::Activity(arguments)) => activity::run(&common, &arguments),
         Some(Command::Hold(arguments)) => hold::run(&common, &arguments),
         Some(Command::Release(arguments)) => release::run(&common, &arguments),
         Some(Command::Retry(arguments)) => retry::run(&common, &arguments),

@@ -1,6 +1,7 @@
 //! What a single value must look like. Each rule takes a text and returns what it means, or what is
 //! allowed instead.
 
+use crate::activity::{self, Expected};
 use crate::digest::Sha256Hex;
 use crate::site::{SiteUrl, UrlError};
 use std::net::IpAddr;
@@ -163,6 +164,24 @@ pub(super) fn any_text(text: &str) -> Result<String, &'static str> {
         Ok(text.to_owned())
     } else {
         Err("must be a text of one line")
+    }
+}
+
+/// Takes the name of a run that is expected, with its host or without.
+pub(super) fn expected_run(text: &str) -> Result<String, &'static str> {
+    match Expected::parse(text, "1h") {
+        Some(_) => Ok(text.to_owned()),
+        None => Err(
+            "must be \"manage run\", \"upload run\", \"manage publish\" or \"manage assemble\", with \" on HOST\" or without",
+        ),
+    }
+}
+
+/// Takes a time within which something is expected.
+pub(super) fn interval(text: &str) -> Result<String, &'static str> {
+    match activity::interval(text) {
+        Some(_) => Ok(text.to_owned()),
+        None => Err("must be a time such as \"20 min\", \"2h\" or \"1 day\", at most a year"),
     }
 }
 

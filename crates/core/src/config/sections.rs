@@ -13,6 +13,7 @@ use super::{
     ArchiveConfig, AssembleConfig, AuthConfig, Backend, Config, Fields, Links, RecordsConfig,
     SalesforceConfig, SigningConfig, SiteConfig, SpoolConfig, TlsBegin, Verification,
 };
+use crate::activity::Expected;
 use crate::secret::SecretSource;
 use crate::site::tupkg::{Dialect, is_here};
 use crate::site::{SiteUrl, Trust};
@@ -32,11 +33,12 @@ pub(super) fn read(from: &mut Reader<'_>) -> Config {
         sites: sites(from),
         assemble: assemble(from),
         trees: tree::trees(from),
+        expected: expected(from),
         entries: Vec::new(),
     }
 }
 
-fn spool(from: &mut Reader<'_>) -> SpoolConfig {
+pub(super) fn spool(from: &mut Reader<'_>) -> SpoolConfig {
     let spool = SpoolConfig {
         root: from.path("spool.root"),
         build_roots: from.list("spool.build_roots", rules::absolute),
@@ -62,6 +64,11 @@ pub(super) fn assemble(from: &mut Reader<'_>) -> AssembleConfig {
         line_endings_are_same: from.choice("assemble.line_endings", &[("same", true), ("conflict", false)]),
         may_differ: from.pairs("assemble.may_differ", rules::pattern, rules::winner),
     }
+}
+
+fn expected(from: &mut Reader<'_>) -> Vec<Expected> {
+    let pairs = from.pairs("activity.expect", rules::expected_run, rules::interval);
+    pairs.iter().filter_map(|(what, every)| Expected::parse(what, every)).collect()
 }
 
 fn archive(from: &mut Reader<'_>) -> ArchiveConfig {

@@ -22,6 +22,7 @@ use crate::site::probe::{
 };
 use crate::streak::Streak;
 
+mod activity;
 mod found;
 mod notes;
 mod opening;

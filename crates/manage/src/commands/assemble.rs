@@ -6,6 +6,7 @@ use clap::Args;
 use intraware_assemble::merge::{Conflict, LineEndings, Rules};
 use intraware_assemble::names::{MachineName, Package};
 use intraware_assemble::{AssembleError, Assembled, Limits, Modes, Request, Step, assemble};
+use intraware_cli::activity::Diary;
 use intraware_cli::common::{Common, DEFAULT_CONFIG};
 use intraware_cli::environment::variable;
 use intraware_cli::failure::Failure;
@@ -145,13 +146,17 @@ pub(crate) fn run(common: &Common, arguments: &Arguments, page: clap::Command) -
             let _ = output::text(step);
         }
     };
-    match assemble(&request, &process::context("manage", common), &tell) {
+    let context = process::context("manage", common);
+    let mut diary = Diary::begin("manage assemble", arguments.test_archive, &context);
+    let ended = match assemble(&request, &context, &tell) {
         Ok(assembled) => {
-            report(&assembled, arguments.json)?;
-            Ok(exit::OK)
+            diary.count("files", assembled.files);
+            report(&assembled, arguments.json).map(|()| exit::OK)
         }
-        Err(error) => Err(failure(&error, arguments.json)?),
-    }
+        Err(error) => failure(&error, arguments.json).and_then(Err),
+    };
+    diary.keep_where_spooled(&ended, &common.config, &context);
+    ended
 }
 
 /// Where the archive is.

@@ -1,6 +1,7 @@
 //! `manage publish`: distribution trees, renewed where suites are due.
 
 use clap::{Args, Subcommand};
+use intraware_cli::activity::Diary;
 use intraware_cli::common::{Common, EXIT_STATUS};
 use intraware_cli::failure::Failure;
 use intraware_cli::{output, process, report};
@@ -105,11 +106,28 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure>
         return look(&trees, arguments);
     }
     let context = process::context("manage", common);
+    let is_partial = !arguments.trees.is_empty() || !arguments.suites.is_empty() || arguments.security_only;
+    let mut diary = Diary::begin("manage publish", is_partial, &context);
+    let ended = pass(trees, arguments, &context, &mut diary);
+    diary.keep_where_spooled(&ended, &common.config, &context);
+    ended
+}
+
+/// Publishes what is due in these trees.
+fn pass(
+    trees: Vec<&TreeConfig>,
+    arguments: &Arguments,
+    context: &RunContext,
+    diary: &mut Diary,
+) -> Result<u8, Failure> {
     let mut faults = Vec::new();
     let mut passes = Vec::new();
     for tree in trees {
-        let done = publish(tree, &wish(tree, arguments), &context);
-        tell(tree, &done, arguments, &context)?;
+        let done = publish(tree, &wish(tree, arguments), context);
+        diary.count("passes", done.passes.len());
+        diary.count("problems", done.problems.len());
+        done.busy.iter().for_each(|holder| diary.locked(holder));
+        tell(tree, &done, arguments, context)?;
         faults.extend(done.problems.iter().map(|problem| problem.fault()));
         passes.extend(done.passes.into_iter().map(|pass| (tree.name.clone(), pass)));
     }

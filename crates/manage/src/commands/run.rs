@@ -1,6 +1,7 @@
 //! `manage run`: one pass, or the audit of one.
 
 use clap::{Args, ValueHint};
+use intraware_cli::activity::Diary;
 use intraware_cli::common::Common;
 use intraware_cli::failure::Failure;
 use intraware_cli::parts::Permission;
@@ -83,7 +84,11 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure>
         }
         return Ok(outcome::exit_status(&[], &faults(&plan)));
     }
-    said::keep(run_once(&config, &context, &spool, arguments), &spool, &context)
+    let mut diary = Diary::begin("manage run", !arguments.builds.is_empty(), &context);
+    let ended = run_once(&config, &context, &spool, arguments, &mut diary);
+    let ended = said::keep(ended, &spool, &context);
+    diary.keep(&ended, &spool, config.spool.keep_days, &context);
+    ended
 }
 
 /// Does it, unless another run is at work.
@@ -92,14 +97,17 @@ fn run_once(
     context: &RunContext,
     spool: &Spool,
     arguments: &Arguments,
+    diary: &mut Diary,
 ) -> Result<u8, Failure> {
     match Lock::take(&spool.manage_lock(), context) {
         Ok(lock) => {
             let (context, ahead) = clock::compare(spool, context.clone());
-            pass(config, &context, spool, lock, ahead, arguments)
+            pass(config, &context, spool, (lock, ahead), arguments, diary)
         }
         Err(LockError::Busy(holder)) => {
-            report::long_lock("manage.lock", &Held(holder.clone()), context.now());
+            let held = Held(holder.clone());
+            report::long_lock("manage.lock", &held, context.now());
+            diary.locked(&held);
             let busy = LockError::Busy(holder);
             if output::is_terminal() || !arguments.builds.is_empty() {
                 output::complain(&format!("another manage is at work: manage.lock is {busy}"));
@@ -189,9 +197,9 @@ fn pass(
     config: &Config,
     context: &RunContext,
     spool: &Spool,
-    mut lock: Lock,
-    ahead_of_spool: Option<SignedDuration>,
+    (mut lock, ahead_of_spool): (Lock, Option<SignedDuration>),
     arguments: &Arguments,
+    diary: &mut Diary,
 ) -> Result<u8, Failure> {
     let pauses = Pauses::of(&arguments.builds);
     let caution = Caution { skips_pause: pauses == Pauses::Skipped, only_looks: false };
@@ -251,6 +259,7 @@ fn pass(
     if let Err(error) = store.log_out() {
         tracing::warn!("cannot log out of the record store: {}", chain(&error));
     }
+    diary.builds(&outcomes);
     report::print(&outcomes, arguments.json)?;
     let more = [faults, chore_faults, report::close(log).into_iter().collect()].concat();
     Ok(outcome::exit_status(&outcomes, &more))

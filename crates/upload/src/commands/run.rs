@@ -1,6 +1,7 @@
 //! `upload run`: one pass over the upload area.
 
 use clap::{Args, ValueHint};
+use intraware_cli::activity::Diary;
 use intraware_cli::common::Common;
 use intraware_cli::failure::Failure;
 use intraware_cli::parts::{self, Permission};
@@ -94,18 +95,22 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure>
     }
     // What is not there is a fault of whoever asked for it.
     let missing = unknown.into_iter().map(|_| Fault::Build).collect();
-    said::keep(pass(&config, &context, ahead, &spool, plan, arguments, missing), &spool, &context)
+    let mut diary = Diary::begin("upload run", !arguments.jobs.is_empty(), &context);
+    let ended = pass(&config, (&context, ahead), &spool, plan, arguments, missing, &mut diary);
+    let ended = said::keep(ended, &spool, &context);
+    diary.keep(&ended, &spool, config.spool.keep_days, &context);
+    ended
 }
 
 /// Delivers what is planned.
 fn pass(
     config: &Config,
-    context: &RunContext,
-    ahead: Option<SignedDuration>,
+    (context, ahead): (&RunContext, Option<SignedDuration>),
     spool: &Spool,
     plan: Plan,
     arguments: &Arguments,
     mut more: Vec<Fault>,
+    diary: &mut Diary,
 ) -> Result<u8, Failure> {
     for job in &plan.jobs {
         if !arguments.jobs.is_empty() && !job.verdict.does_something() {
@@ -116,6 +121,10 @@ fn pass(
         if let Verdict::InUse { holder } = &job.verdict {
             let what = format!("the lock of record {}", job.job.id.record);
             report::long_lock(&what, holder, context.now());
+            // Another run that is at work on a job is as it should be; one that is for hours is not.
+            if holder.is_long(context.now()) && !plan.does_something() {
+                diary.locked(holder);
+            }
         }
     }
     let lasting = plan.lasting();
@@ -139,6 +148,7 @@ fn pass(
     let uploader = Uploader { spool, destinations: &destinations, log: &log, is_asked_for, context };
     let outcomes = apply(&uploader, plan);
     parts::keep_known(&destinations, spool, context);
+    diary.builds(&outcomes);
     report::print(&outcomes, arguments.json)?;
     more.extend(report::close(log).into_iter().chain(doubt.map(|_| Fault::TryLater)));
     Ok(outcome::exit_status(&outcomes, &more))

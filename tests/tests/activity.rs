@@ -1,0 +1,129 @@
+//! The record of every run of cron, on a spool that three hosts share.
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::Command;
+
+use intraware_tests::{Bench, Program, Run, Running};
+use jiff::{SignedDuration, Timestamp};
+use rustix::fs::{FlockOperation, flock};
+use serde_json::{Value, json};
+
+/// Runs a program on a host of that name: so the kernel calls it for this program, and for nothing else.
+fn on(host: &str, bench: &Bench, program: Program, arguments: &[&str]) -> Run {
+    let inner = bench.command(program, arguments);
+    let mut command = Command::new("/usr/bin/unshare");
+    command.args(["--user", "--map-root-user", "--uts", "/bin/sh", "-c"]);
+    command.arg("hostname \"$0\" && exec \"$@\"").arg(host).arg(inner.get_program()).args(inner.get_args());
+    command.env_clear().env("PATH", "/usr/bin:/bin").current_dir(bench.path("home"));
+    Running::start(command).wait()
+}
+
+/// Lets all that is known of runs have happened so much earlier.
+fn age(bench: &Bench, minutes: i64) {
+    for entry in fs::read_dir(bench.path("spool/activity")).expect("the runs") {
+        let path = entry.expect("an entry").path();
+        let text = fs::read_to_string(&path).expect("runs");
+        let earlier = |line: &str| {
+            let mut run: Value = serde_json::from_str(line).expect("a run");
+            for key in ["started", "ended"] {
+                let at: Timestamp = run[key].as_str().expect("a time").parse().expect("a time");
+                run[key] = json!(at - SignedDuration::from_mins(minutes));
+            }
+            format!("{run}\n")
+        };
+        fs::write(path, text.lines().map(earlier).collect::<String>()).expect("runs");
+    }
+}
+
+#[test]
+fn s1_02_s1_03_each_run_is_recorded_and_what_is_missing_on_one_of_three_hosts_is_told() {
+    let mut bench = Bench::builder().build();
+    assert_eq!(bench.manage(&["activity"]).expect(0).stdout, "no run is known\n");
+    bench.manage(&["activity", "--check"]).expect(78).complains(&["no run is expected", "[activity.expect]"]);
+    let every = [
+        ("manage run", "20 min"),
+        ("manage run on ebb", "20 min"),
+        ("manage run on granite", "20 min"),
+        ("upload run on flow", "40 min"),
+    ];
+    every.iter().for_each(|(what, every)| bench.set(&format!("activity.expect.{what:?}"), *every));
+    let told = bench.manage(&["activity", "--check"]).expect(1).stdout;
+    assert_eq!(told.lines().filter(|line| line.contains(": silent: no run is known")).count(), 4, "{told}");
+
+    let fill = |dir: &Path| fs::write(dir.join("name"), "p1").expect("a file");
+    bench.add_build("p1", "p1", fill);
+    for host in ["ebb", "flow", "granite"] {
+        on(host, &bench, Program::Manage, &["run"]).expect(0);
+    }
+    on("flow", &bench, Program::Upload, &["run"]).expect(0);
+    assert_eq!(bench.manage(&["activity", "--check"]).expect(0).stdout, "");
+
+    // From now on there is no cron line on flow for upload, no store on ebb, and somebody has the lock when granite wants it.
+    let good = bench.path("var/records.db");
+    let lock = bench.path("spool/locks/manage.lock");
+    for minutes in [30, 15] {
+        age(&bench, minutes);
+        bench.set("records.sqlite.path", json!(bench.path("var/none/records.db")));
+        assert_ne!(on("ebb", &bench, Program::Manage, &["run"]).status, 0);
+        bench.set("records.sqlite.path", json!(good));
+        on("flow", &bench, Program::Manage, &["run"]).expect(0);
+        let held = File::open(&lock).expect("the lock file");
+        flock(&held, FlockOperation::NonBlockingLockExclusive).expect("the lock");
+        on("granite", &bench, Program::Manage, &["run"]).expect(0);
+    }
+    // What a person does on ebb does not stand for cron.
+    on("ebb", &bench, Program::Manage, &["run", "--build", "p1"]).expect(0);
+
+    let told = bench.manage(&["activity", "--check"]).expect(1).stdout;
+    let lines: Vec<&str> = told.lines().collect();
+    assert_eq!(lines.len(), 3, "{told}");
+    assert!(lines[0].starts_with("manage run on ebb: failing since "), "{told}");
+    assert!(
+        lines[0].contains(": 2 runs not good, the last one that failed on ebb with exit status "),
+        "{told}"
+    );
+    assert!(lines[1].starts_with("manage run on granite: finds the lock taken since "), "{told}");
+    assert!(lines[2].starts_with("upload run on flow: silent since "), "{told}");
+
+    let findings = bench.manage(&["activity", "--check", "--json"]).expect(1).json();
+    let is: Vec<&str> =
+        findings["findings"].as_array().expect("a list").iter().filter_map(|f| f["is"].as_str()).collect();
+    assert_eq!((findings["format"].as_u64(), is), (Some(1), vec!["failing", "locked", "silent"]));
+    let runs = bench.manage(&["activity", "--json"]).expect(0).json();
+    let runs = runs["runs"].as_array().expect("a list").clone();
+    assert_eq!(runs.len(), 11, "{runs:#?}");
+    for run in &runs {
+        assert!(run["ended"].as_str() >= run["started"].as_str() && run["status"].is_u64(), "{run}");
+    }
+    let table = bench.manage(&["activity", "-n", "3"]).expect(0).stdout;
+    assert!(
+        table.lines().count() == 4 && table.contains("granite") && table.contains("only what was named"),
+        "{table}"
+    );
+}
+
+#[test]
+fn s1_02_a_run_that_cannot_be_recorded_ends_as_it_would_have_ended() {
+    let bench = Bench::builder().build();
+    bench.add_build("p1", "p1", |dir| fs::write(dir.join("name"), "p1").expect("a file"));
+    fs::write(bench.path("spool/activity"), "").expect("a file in the way");
+    for run in [bench.manage(&["run"]), bench.upload(&["run"])] {
+        run.expect(0).complains(&["`manage activity` will not know of this run: "]);
+    }
+}
+
+#[test]
+fn s1_02_assemble_and_publish_are_recorded_where_there_is_a_spool() {
+    let bench = Bench::builder().build();
+    let fragments = bench.path("fragments");
+    fs::create_dir(&fragments).expect("a directory");
+    let from = fragments.to_str().expect("text").to_owned();
+    let to = bench.path("home").to_str().expect("text").to_owned();
+    let arguments = ["assemble", "foo", "1.0", "--machines", "ebb", "--srcpath", &from, "--output", &to];
+    let failed = bench.manage(&arguments);
+    assert_ne!(failed.status, 0, "{failed:?}");
+    let runs = bench.manage(&["activity", "--json"]).expect(0).json();
+    assert_eq!(runs["runs"][0]["name"], "manage assemble");
+    assert_eq!(runs["runs"][0]["status"], failed.status);
+}
