@@ -114,7 +114,7 @@ fn s1_02_a_run_that_cannot_be_recorded_ends_as_it_would_have_ended() {
 }
 
 #[test]
-fn s1_02_assemble_and_publish_are_recorded_where_there_is_a_spool() {
+fn s1_02_assemble_is_recorded_where_there_is_a_spool() {
     let bench = Bench::builder().build();
     let fragments = bench.path("fragments");
     fs::create_dir(&fragments).expect("a directory");
