@@ -5,8 +5,8 @@ use std::thread;
 use std::time::Duration;
 
 use super::Story;
-use crate::document::{OPERATIONS, command_in};
-use crate::office::{INCOMING, SITE, payload};
+use crate::document::OPERATIONS;
+use crate::office::{INCOMING, payload};
 use crate::shell::as_root;
 
 /// Nobody listens there for three minutes.
@@ -30,19 +30,14 @@ pub(super) fn host_key(story: &mut Story<'_>) -> Result<(), String> {
     let fingerprint = as_root("ssh-keygen -lf /srv/sshd/other_ed25519").expect("ssh-keygen");
     let fingerprint = fingerprint.split(' ').nth(1).unwrap_or_default().to_owned();
     story.expect_words(&mail.body, &fingerprint);
-    let told = command_in(&mail.body, "ssh-keygen -R").or_else(|| {
-        let recipe = OPERATIONS.section("About the site");
-        command_in(&recipe, "ssh-keygen -R")
-    });
-    if let Some(forget) = told {
-        story.types_as_root(&forget);
-        story.types_as_root(&format!("ssh-keyscan {SITE} >> /etc/intraware/known_hosts"));
-    } else {
-        story.expect_words(&mail.body, "replace");
-        story.types_as_root(&format!("ssh-keyscan {SITE} > /etc/intraware/known_hosts"));
+    // The recipe has the rest, line by line, for a site of this name.
+    let recipe = OPERATIONS.blocks("The site's host key has changed").concat();
+    for line in recipe.lines().filter(|line| !line.is_empty()) {
+        let said = story.types_as_root(line);
+        if line.starts_with("ssh-keygen -lf") {
+            story.expect_words(&said, &fingerprint);
+        }
     }
-    let check = OPERATIONS.command("A site is left alone", "upload check");
-    story.types(&check);
     story.is_completed("p2")
 }
 
@@ -65,10 +60,9 @@ pub(super) fn payload_gone(story: &mut Story<'_>) -> Result<(), String> {
     let payload = payload("p1");
     let before = fs::read(&payload).expect("a payload");
     fs::remove_file(&payload).expect("a payload");
-    // Once, and soon; as shipped it is once a week.
-    let soon =
-        "cd /etc/cron.d && grep '^[^#].*manage verify' intraware && at=$(date -d '2 minutes' '+%M %H') &&
-        sed -i \"s/^[^#].*intraware  *manage verify/$at * * *  intraware  manage verify/\" intraware";
+    // The line is switched on, as it is on one of the hosts, and fires soon, which as shipped is once a week.
+    let soon = "cd /etc/cron.d && grep 'manage verify' intraware && at=$(date -d '2 minutes' '+%M %H') &&
+        sed -i \"s/^#* *[0-9].*intraware  *manage verify/$at * * *  intraware  manage verify/\" intraware";
     as_root(soon).expect("a line of the crontab for manage verify");
     let mail = story.is_told("p1.tar.gz")?;
     story.expect_words(&mail.body, "set the record's status to empty");
