@@ -50,6 +50,9 @@ struct Options {
     /// Where the makers are installed
     #[arg(long, value_name = "DIRECTORY", default_value = "target/keys")]
     makers: PathBuf,
+    /// An sq 1.3, as in Debian 13, which one remedy needs
+    #[arg(long, value_name = "FILE")]
+    new_sq: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -78,8 +81,8 @@ fn main() -> ExitCode {
 fn try_all(kinds: &[Kind], options: &Options) -> Vec<Seen> {
     // What fails by a panic is told in its row.
     panic::set_hook(Box::new(|_| {}));
-    let makers = options.makers.canonicalize().unwrap_or_else(|_| options.makers.clone());
-    let trials = Trials::new(Makers(makers));
+    let dir = options.makers.canonicalize().unwrap_or_else(|_| options.makers.clone());
+    let trials = Trials::new(Makers { dir, new_sq: options.new_sq.clone() });
     let next = AtomicUsize::new(0);
     let seen: Vec<Mutex<Option<Seen>>> = kinds.iter().map(|_| Mutex::new(None)).collect();
     thread::scope(|scope| {
@@ -103,7 +106,7 @@ fn try_one(trials: &Trials, kind: &Kind) -> Seen {
         let text = panic.downcast_ref::<String>().cloned();
         let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
         let verdict = Verdict::Failed(text.unwrap_or_else(|| "a panic".to_owned()));
-        Seen { verdict, answers: None, said: String::new(), typed: 0 }
+        Seen { verdict, answers: None, said: String::new(), typed: 0, untyped: None }
     });
     say(&page::line(kind, &seen));
     seen

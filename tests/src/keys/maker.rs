@@ -8,11 +8,15 @@ use intraware_tests::support::gpg::Gnupg;
 
 use crate::gpg;
 use crate::kind::{Kind, Maker};
-use crate::room::Room;
+use crate::room::{PASSPHRASE, Room};
 
 /// Where the makers are installed.
 #[derive(Debug, Clone)]
-pub(crate) struct Makers(pub(crate) PathBuf);
+pub(crate) struct Makers {
+    pub(crate) dir: PathBuf,
+    /// An sq that Debian 12 has not, which some remedies need.
+    pub(crate) new_sq: Option<PathBuf>,
+}
 
 impl Makers {
     /// Makes a key, and returns the home directory of GnuPG that has it, if that is its maker.
@@ -24,13 +28,13 @@ impl Makers {
             Maker::Sqop(arguments) => self.sqop(arguments, room),
             Maker::OpenPgpJs => {
                 let mut command = Command::new("node");
-                command.env("NODE_PATH", self.0.join("node/node_modules")).arg(script("openpgpjs_keys.js"));
+                command.env("NODE_PATH", self.dir.join("node/node_modules")).arg(script("openpgpjs_keys.js"));
                 run(command.arg(kind.own_name()).arg(room.dir()));
             }
             Maker::PgPy => self.python("pgpy_keys.py", kind, room),
             Maker::PySequoia => self.python("pysequoia_keys.py", kind, room),
             Maker::Rpgp => {
-                let program = self.0.join("rpgp/release/rpgp-keys");
+                let program = self.dir.join("rpgp/release/rpgp-keys");
                 run(Command::new(program).arg(kind.own_name()).arg(room.dir()));
             }
         }
@@ -40,11 +44,11 @@ impl Makers {
 
     /// Returns the path of a program from Debian that is not installed.
     pub(crate) fn debian(&self, program: &str) -> PathBuf {
-        self.0.join("debian/usr/bin").join(program)
+        self.dir.join("debian/usr/bin").join(program)
     }
 
     fn python(&self, name: &str, kind: &Kind, room: &Room) {
-        run(Command::new(self.0.join("venv/bin/python"))
+        run(Command::new(self.dir.join("venv/bin/python"))
             .arg(script(name))
             .arg(kind.own_name())
             .arg(room.dir()));
@@ -89,17 +93,22 @@ impl Makers {
         } else {
             "Subkey-Type: RSA\nSubkey-Length: 3072\nSubkey-Usage: sign\n"
         };
+        // Of a key without a passphrase it exports no subkeys alone: it skips them, and ends with status 0.
+        let locked = if name == "subkey-alone" { PASSPHRASE } else { "" };
+        let passphrase = if locked.is_empty() { String::new() } else { format!("Passphrase: {locked}\n") };
         let spec = format!(
             "Key-Type: RSA\nKey-Length: 4096\nKey-Usage: sign\n{subkey}Name-Real: Build Signing\n\
-             Name-Email: signing@builds.example\nExpire-Date: 0\n%commit\n"
+             Name-Email: signing@builds.example\nExpire-Date: 0\n{passphrase}%commit\n"
         );
         room.write("spec", spec.as_bytes());
         let gpg = |arguments: &[&str]| {
             let mut command = Command::new(self.debian("gpg1"));
-            command.arg("--homedir").arg(&home).args(["--batch", "--quiet", "--no-tty", "--quick-random"]);
+            command.arg("--homedir").arg(&home).args(["--batch", "--quiet", "--no-tty"]);
+            command.args(["--passphrase", locked]);
             run(command.args(["--cert-digest-algo", "SHA1", "--digest-algo", "SHA512"]).args(arguments))
         };
-        gpg(&["--gen-key", room.at("spec").to_str().expect("a path is text")]);
+        // With that option it makes keys, and signs nothing.
+        gpg(&["--quick-random", "--gen-key", room.at("spec").to_str().expect("a path is text")]);
         let whole = if name == "subkey-alone" { "--export-secret-subkeys" } else { "--export-secret-keys" };
         room.write("secret", &gpg(&["--armor", whole]));
         room.write("public", &gpg(&["--armor", "--export"]));

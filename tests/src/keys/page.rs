@@ -20,7 +20,8 @@ by `manage check-key` and by `manage run`, before any work: no record and nothin
 key's maker had signed with it; – means that it signs nothing either. *Stricter* means that all three would verify. The commands that a
 refusal names were typed, unless something has to be filled in, and the key was accepted then.
 
-`tests/keys --write` tries all of them again and writes this page.
+`tests/keys --write` tries all of them again and writes this page. `sq key expire`, which Debian 12's `sq` has not, is typed
+if `--new-sq FILE` names an `sq` that has it, and the row says so if it was not.
 ";
 
 /// Returns the row of a kind for a terminal.
@@ -42,9 +43,10 @@ pub(crate) fn line(kind: &Kind, seen: &Seen) -> String {
 
 /// Returns how many came out how.
 pub(crate) fn counts(rows: &[(Kind, Seen)]) -> String {
-    let (mut accepted, mut refused, mut stricter, mut failed, mut typed) = (0, 0, 0, 0, 0);
+    let (mut accepted, mut refused, mut stricter, mut failed, mut typed, mut untyped) = (0, 0, 0, 0, 0, 0);
     for (_, seen) in rows {
         typed += seen.typed;
+        untyped += usize::from(seen.untyped.is_some());
         match seen.verdict {
             Verdict::Accepted => accepted += 1,
             Verdict::Refused => refused += 1,
@@ -54,7 +56,7 @@ pub(crate) fn counts(rows: &[(Kind, Seen)]) -> String {
     }
     format!(
         "{} keys: {accepted} accepted and verified by {}, {refused} refused, {stricter} refused that others would take, \
-         {failed} failed; {typed} commands of refusals typed",
+         {failed} failed; {typed} commands of refusals typed, {untyped} not for want of its program",
         rows.len(),
         PROGRAMS.join(", ")
     )
@@ -123,6 +125,8 @@ fn reason(seen: &Seen) -> String {
         }
         Verdict::Failed(why) => why.clone(),
     };
+    let untyped = seen.untyped.as_ref().map(|command| format!(" (not typed here: `{command}`)"));
+    let said = said + &untyped.unwrap_or_default();
     let words = said.split_whitespace().map(|word| {
         let bare = word.trim_matches(|letter: char| !letter.is_ascii_alphanumeric());
         let is_fingerprint = bare.len() >= 40 && bare.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -133,5 +137,5 @@ fn reason(seen: &Seen) -> String {
             () => word.to_owned(),
         }
     });
-    words.collect::<Vec<_>>().join(" ").replace('|', "\\|").replace('<', "\\<")
+    words.collect::<Vec<_>>().join(" ").replace('|', "\\|")
 }

@@ -26,7 +26,12 @@ pub(crate) fn is_for_the_key(command: &str) -> bool {
         .split([' ', '\''])
         .any(|word| word.len() >= 40 && word.bytes().all(|b| b.is_ascii_hexdigit()));
     let is_of_gpg = command.starts_with("gpg ") && !command.contains("--export") && names_a_key;
-    is_of_gpg || makes_another(command) || command.starts_with("sq key userid add")
+    is_of_gpg || makes_another(command) || command.starts_with("sq key ")
+}
+
+/// Returns whether Debian 12's sq cannot do it.
+pub(crate) fn needs_new_sq(command: &str) -> bool {
+    command.starts_with("sq key expire ")
 }
 
 /// Returns whether a command makes another key, whatever is wrong with this one.
@@ -46,6 +51,10 @@ pub(crate) fn type_it(
         let at = |name| mended.at(name).display().to_string();
         let command = command.replace("NEW-FILE", &at("secret"));
         let command = command.replace(" FILE", &format!(" {}", room.at("secret").display()));
+        let command = match (needs_new_sq(&command), &makers.new_sq) {
+            (true, Some(sq)) => command.replacen("sq", &sq.display().to_string(), 1),
+            (true, None) | (false, _) => command,
+        };
         typed(&command, None, makers)?;
         mended.close("secret");
         let gnupg = Gnupg::new();
@@ -100,7 +109,10 @@ fn typed(line: &str, gnupg: Option<&Gnupg>, makers: &Makers) -> Result<(), Strin
     // It may have ended before it reads.
     let _ = child.stdin.take().expect("a pipe").write_all(b"y\ny\n");
     let output = child.wait_with_output().map_err(|error| format!("script: {error}"))?;
-    if output.status.success() {
+    // At a key of which it has complained, GnuPG does all that it is told and ends with 2. Whether the key is taken then
+    // is what counts.
+    let has_complained = line.starts_with("gpg --edit-key ") && output.status.code() == Some(2);
+    if output.status.success() || has_complained {
         return Ok(());
     }
     Err(format!("{line}: {}", String::from_utf8_lossy(&output.stdout).trim()))

@@ -33,6 +33,8 @@ pub(crate) struct Seen {
     pub(crate) said: String,
     /// The commands that were typed until the key was taken.
     pub(crate) typed: usize,
+    /// The command that was not typed, since its program is not here.
+    pub(crate) untyped: Option<String>,
 }
 
 /// The build that is signed.
@@ -76,37 +78,41 @@ impl Trials {
         };
         if matches!(seen.verdict, Verdict::Refused | Verdict::Stricter(_)) {
             match self.mend(&room, home.as_ref(), &seen.said) {
-                Ok(typed) => seen.typed = typed,
+                Ok((typed, untyped)) => (seen.typed, seen.untyped) = (typed, untyped),
                 Err(why) => seen.verdict = Verdict::Failed(format!("the remedy: {why}")),
             }
         }
         seen
     }
 
-    /// Types the commands that refusals name, until the key is taken. Returns how many there were.
+    /// Types the commands that refusals name, until the key is taken. Returns how many there were, and the one whose program is
+    /// not here.
     fn mend(
         &self,
         room: &Room,
         home: Option<&intraware_tests::support::gpg::Gnupg>,
         said: &str,
-    ) -> Result<usize, String> {
+    ) -> Result<(usize, Option<String>), String> {
         let mut said = said.to_owned();
         let mut mended: Option<Room> = None;
         for typed in 0..4 {
             let command = remedy::command(&said).ok_or("the message names no command")?;
             if !remedy::is_for_the_key(&command) {
-                return Ok(typed);
+                return Ok((typed, None));
+            }
+            if remedy::needs_new_sq(&command) && self.makers.new_sq.is_none() {
+                return Ok((typed, Some(command)));
             }
             if remedy::makes_another(&command) {
                 let mut generated = self.generated.lock().expect("no trial panics here");
                 if !generated.insert(command.clone()) {
-                    return Ok(typed);
+                    return Ok((typed, None));
                 }
             }
             let next = remedy::type_it(&command, mended.as_ref().unwrap_or(room), home, &self.makers)?;
             let seen = look(&next, Told::Nothing);
             match seen.verdict {
-                Verdict::Accepted => return Ok(typed + 1),
+                Verdict::Accepted => return Ok((typed + 1, None)),
                 Verdict::Refused => said = seen.said,
                 Verdict::Failed(why) => return Err(format!("after {command}: {why}")),
                 Verdict::Stricter(_) => {}
@@ -140,7 +146,7 @@ fn look(room: &Room, told: Told) -> Seen {
         }
         _ => (checked.stderr.clone(), Verdict::Failed(format!("{checked:?}")), None),
     };
-    Seen { verdict, answers, said, typed: 0 }
+    Seen { verdict, answers, said, typed: 0, untyped: None }
 }
 
 /// Makes a company that signs with the key.

@@ -160,7 +160,7 @@ pub(super) fn held_by_sha1(cert: &Cert, now: Timestamp, policy: KeyPolicy) -> Ke
 /// When a primary key expires, and how that is put off.
 pub(super) struct Primary {
     pub(super) expires: Option<Timestamp>,
-    /// Whether it is the direct-key signature that ends first. GnuPG heeds it, and cannot renew it.
+    /// Whether the direct-key signature is among what ends then. GnuPG heeds it, and cannot renew it.
     pub(super) by_direct_key: bool,
 }
 
@@ -174,7 +174,7 @@ pub(super) fn primary(valid: &ValidCert<'_>) -> Primary {
     let user = valid.keys().next().and_then(|part| expiry(&part));
     Primary {
         expires: [direct, user].into_iter().flatten().min(),
-        by_direct_key: direct.is_some_and(|direct| user.is_none_or(|user| direct < user)),
+        by_direct_key: direct.is_some_and(|direct| user.is_none_or(|user| direct <= user)),
     }
 }
 

@@ -322,8 +322,13 @@ pub(super) const KINDS: &[Kind] = &[
         .refused("gpg --cert-digest-algo SHA512 --quick-set-expire"),
     Kind::of(Maker::OldGpg, "gpg1/subkey", "RSA 4096 with a signing subkey of GnuPG 1.4, over SHA-1")
         .refused("gpg --cert-digest-algo SHA512 --quick-set-expire"),
-    Kind::of(Maker::OldGpg, "gpg1/subkey-alone", "the same without the secret of the primary key")
-        .refused("over SHA1"),
+    Kind::of(
+        Maker::OldGpg,
+        "gpg1/subkey-alone",
+        "the same with a passphrase, without the secret of the primary key",
+    )
+    .locked()
+    .refused("over SHA1"),
 ];
 
 const NOT_EXPORTED: &str = "the secret is not in the file";

@@ -32,7 +32,7 @@ pub(super) const KINDS: &[Kind] = &[
         "expired, as its direct-key signature says too",
         &["-u", USER, "--creation-time", "20230101", "--expires-in", "30d"],
     )
-    .refused("expired at 2023-01-31"),
+    .refused("extend it: `sq key expire --cert-file FILE"),
     sq("sq/future", "made in 2099", &["-u", USER, "--creation-time", "20990101"])
         .refused("is valid from 2099-01-01"),
     sqop("sqop/default", "sqop's default", &[USER]),
