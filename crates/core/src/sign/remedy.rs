@@ -28,7 +28,14 @@ pub(super) fn without_subkey(cert: &Cert, subkey: &str) -> String {
 /// For self-signatures of a primary key that GnuPG still takes.
 pub(super) fn renew(cert: &Cert) -> String {
     let key = name_of(cert);
-    format!("renew them with `gpg --cert-digest-algo SHA512 --quick-set-expire {key} 5y` and export it again")
+    // Otherwise GnuPG finds no secret key to make them with.
+    let place = match has_secret(cert.primary_key().key().role_as_unspecified()) {
+        true => "",
+        false => ", where the primary key's secret is kept,",
+    };
+    format!(
+        "renew them{place} with `gpg --cert-digest-algo SHA512 --quick-set-expire {key} 5y` and export it again"
+    )
 }
 
 /// For a key that GnuPG takes, without a user ID that others take.
