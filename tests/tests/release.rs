@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use intraware_tests::Bench;
+use intraware_tests::support::dice;
 use intraware_tests::support::ftp_relay::FtpRelay;
 use intraware_tests::support::ftpd::{Kind, Security};
 use intraware_tests::support::relay::Fault;
@@ -174,16 +175,9 @@ fn f_23_a_build_below_another_s_payload_is_refused_before_it_is_archived() {
     assert_eq!(bench.status("below").0, "Error");
 }
 
-/// Bytes that do not compress.
+/// Fills a build with bytes that do not compress.
 fn noise(dir: &Path) {
-    let mut state = 88_172_645_463_325_252_u64;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 24) as u8
-    };
-    fs::write(dir.join("noise"), (0..900_000).map(|_| next()).collect::<Vec<_>>()).expect("a file");
+    fs::write(dir.join("noise"), dice::noise(1, 900_000)).expect("a file");
 }
 
 #[test]

@@ -10,6 +10,7 @@ use std::os::unix::fs::{FileExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
 use std::process::Command;
 
+use intraware_tests::support::dice::noise;
 use intraware_tests::support::readers::{self, Entry};
 use intraware_tests::support::setcap;
 use intraware_tests::{Bench, Program, Running};
@@ -20,18 +21,6 @@ fn write(dir: &Path, below: impl AsRef<OsStr>, content: impl AsRef<[u8]>) {
     let path = dir.join(below.as_ref());
     fs::create_dir_all(path.parent().expect("a directory")).expect("directories");
     fs::write(path, content).expect("a file");
-}
-
-/// Bytes that do not compress.
-fn noise(size: usize) -> Vec<u8> {
-    let mut state = 88_172_645_463_325_252_u64;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 24) as u8
-    };
-    (0..size).map(|_| next()).collect()
 }
 
 fn text(size: usize) -> Vec<u8> {
@@ -69,7 +58,7 @@ fn odd(dir: &Path) {
 
 /// Lengths around what is written, read or compressed as one, of text, of noise and of what is compressed already.
 fn limits(dir: &Path) {
-    let kinds = [("text", text(MIB + 1)), ("noise", noise(MIB + 1)), ("gz", gzip(&text(8 * MIB)))];
+    let kinds = [("text", text(MIB + 1)), ("noise", noise(1, MIB + 1)), ("gz", gzip(&text(8 * MIB)))];
     for limit in [512, 10_240, 65_535, 64 << 10, 256 << 10, MIB] {
         for len in limit - 1..=limit + 1 {
             for (kind, bytes) in &kinds {

@@ -347,31 +347,33 @@ impl Config {
     }
 }
 
+/// Reads one section of a file, and neither reads nor checks the rest.
+fn load_section<T>(
+    path: &Path,
+    name: &str,
+    section: impl FnOnce(&mut Reader<'_>) -> T,
+) -> Result<T, ConfigErrors> {
+    let (text, shown) = (text(path)?, foreign::path(path).to_string());
+    let errors = |problems| ConfigErrors::new(&shown, problems);
+    let written = Written::parse(&text).map_err(errors)?;
+    let defaults = Written::parse(REFERENCE).map_err(errors)?;
+    let mut reader = Reader::new(&written, &defaults);
+    let config = section(&mut reader);
+    reader.finish_below(name).map_err(errors)?;
+    Ok(config)
+}
+
 impl SpoolConfig {
     /// Reads `[spool]` alone, for those who can do without one: nothing else is read or checked here.
     pub fn load(path: &Path) -> Result<Self, ConfigErrors> {
-        let (text, shown) = (text(path)?, foreign::path(path).to_string());
-        let errors = |problems| ConfigErrors::new(&shown, problems);
-        let written = Written::parse(&text).map_err(errors)?;
-        let defaults = Written::parse(REFERENCE).map_err(errors)?;
-        let mut reader = Reader::new(&written, &defaults);
-        let config = sections::spool(&mut reader);
-        reader.finish_below("spool").map_err(errors)?;
-        Ok(config)
+        load_section(path, "spool", sections::spool)
     }
 }
 
 impl AssembleConfig {
     /// Reads `[assemble]` alone: a build machine's daemon needs none of the rest, which is neither read nor checked here.
     pub fn load(path: &Path) -> Result<Self, ConfigErrors> {
-        let (text, shown) = (text(path)?, foreign::path(path).to_string());
-        let errors = |problems| ConfigErrors::new(&shown, problems);
-        let written = Written::parse(&text).map_err(errors)?;
-        let defaults = Written::parse(REFERENCE).map_err(errors)?;
-        let mut reader = Reader::new(&written, &defaults);
-        let config = sections::assemble(&mut reader);
-        reader.finish_below("assemble").map_err(errors)?;
-        Ok(config)
+        load_section(path, "assemble", sections::assemble)
     }
 }
 

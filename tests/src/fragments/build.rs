@@ -5,6 +5,8 @@ use std::io::{Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 
+use intraware_tests::support::dice::noise;
+
 /// Which names an archive has room for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Names {
@@ -28,7 +30,7 @@ pub(crate) fn plant(dir: &Path, machine: &str, names: Names) -> std::io::Result<
     file("include/version_x.h", 0o644, format!("#define HOST \"{machine}\"\n").as_bytes())?;
     file(&format!("bin.{machine}/tool"), 0o755, format!("program of {machine}\n").as_bytes())?;
     file("include/a.h", 0o644, b"int a;\r\n")?;
-    file("lib/libx.so.1", 0o555, &noise(300_000))?;
+    file("lib/libx.so.1", 0o555, &noise(1, 300_000))?;
     file("doc/read-only", 0o444, b"read")?;
     file("doc/private", 0o600, b"mine")?;
     file("doc/nothing", 0o644, b"")?;
@@ -54,14 +56,4 @@ pub(crate) fn plant(dir: &Path, machine: &str, names: Names) -> std::io::Result<
         symlink(&long, dir.join("long/link"))?;
     }
     Ok(())
-}
-
-/// Returns bytes that do not compress well, the same each time.
-fn noise(length: usize) -> Vec<u8> {
-    let mut state = 1_u32;
-    let mut next = || {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (state >> 24) as u8
-    };
-    (0..length).map(|_| next()).collect()
 }

@@ -7,6 +7,7 @@ use std::os::unix::fs::{FileExt as _, PermissionsExt as _, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
+use intraware_tests::support::dice::noise;
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
 use rustix::process::geteuid;
 
@@ -53,18 +54,6 @@ fn set_time(path: &Path, seconds: i64, nanoseconds: i64) {
 fn text(size: usize) -> Vec<u8> {
     let lines = (0..).flat_map(|line: u64| format!("line {line} of {}\n", line * line).into_bytes());
     lines.take(size).collect()
-}
-
-/// Bytes that do not compress.
-fn noise(size: usize) -> Vec<u8> {
-    let mut state = 88_172_645_463_325_252_u64;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 24) as u8
-    };
-    (0..size).map(|_| next()).collect()
 }
 
 /// Sizes around a block of tar, a sparse file, and directories without files.
@@ -247,9 +236,9 @@ fn owners(dir: &Path) {
 /// Some megabytes of each kind, enough to be inflated at several places at a time.
 fn data(dir: &Path) {
     write(dir, "text", text(8 << 20));
-    write(dir, "noise", noise(8 << 20));
+    write(dir, "noise", noise(1, 8 << 20));
     write(dir, "zeros", vec![0; 4 << 20]);
-    write(dir, "mixed", [text(1 << 19), noise(1 << 19)].concat().repeat(4));
+    write(dir, "mixed", [text(1 << 19), noise(1, 1 << 19)].concat().repeat(4));
 }
 
 fn large(dir: &Path) {

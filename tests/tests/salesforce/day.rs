@@ -20,7 +20,7 @@ fn f_17_a_date_field_gets_the_day_that_ls_shows() {
     fs::File::open(&build).and_then(|dir| dir.set_modified(UNIX_EPOCH)).expect("a directory of ours");
     // West of Greenwich, where it is the evening of the day before.
     let zone = |mut command: Command| {
-        command.env("TZ", "XXX8");
+        command.env("TZ", "LOC8");
         command
     };
     Running::start(zone(bench.command(Program::Manage, &["run"]))).wait().expect_silence();

@@ -3,6 +3,11 @@
 use super::*;
 use crate::spool::Release;
 
+/// Returns the note of a place that was released for another record.
+fn released(place: Place) -> Release {
+    Release { site: "intraware".into(), place, record: id("r9"), generation: None, sha256: None, at: now() }
+}
+
 #[test]
 fn a_build_goes_to_the_sites_that_take_it_and_one_that_none_takes_is_an_error() {
     let two = Policy { roles: roles(&[("intraware", "^blast/"), ("mirror", "")]), ..policy() };
@@ -89,14 +94,7 @@ fn a_path_released_for_another_record_is_never_used_again() {
     let mut seen = seen(vec![record("r1", Status::Empty)], vec![]);
     seen.sources.insert(id("r1"), found("a"));
     let place = Place::of_build(b"blast/p7").unwrap();
-    let release = Release {
-        site: "intraware".into(),
-        place: place.clone(),
-        record: id("r9"),
-        generation: Some(digests("z").generation()),
-        sha256: None,
-        at: now(),
-    };
+    let release = Release { generation: Some(digests("z").generation()), ..released(place.clone()) };
     seen.releases.push(release);
     assert!(decide(&seen).starts_with("fail: blast/p7/p7.tar.gz was released for record r9"));
 }
@@ -106,15 +104,7 @@ fn f_01_a_path_released_in_other_letters_is_free_only_where_the_site_is_known_to
     let mut seen = seen(vec![record("r1", Status::Empty)], vec![]);
     seen.sources.insert(id("r1"), found("a"));
     let place = Place::of_build(b"blast/P7").unwrap();
-    let release = Release {
-        site: "intraware".into(),
-        place,
-        record: id("r9"),
-        generation: None,
-        sha256: None,
-        at: now(),
-    };
-    seen.releases.push(release);
+    seen.releases.push(released(place));
     let reason = decide(&seen);
     assert!(reason.starts_with("fail: blast/P7/P7.tar.gz was released for record r9"), "{reason}");
     assert!(reason.contains("letter case alone, and site intraware may not tell them apart"), "{reason}");
@@ -147,15 +137,7 @@ fn f_23_a_build_that_needs_a_directory_where_another_has_a_file_names_that_one()
             Source::Found { place: Place::of_build(own.as_bytes()).unwrap(), survey: survey("a") },
         );
         let place = Place::of_build(theirs.as_bytes()).unwrap();
-        let release = Release {
-            site: "intraware".into(),
-            place,
-            record: id("r9"),
-            generation: None,
-            sha256: None,
-            at: now(),
-        };
-        seen.releases = vec![release];
+        seen.releases = vec![released(place)];
         seen.tells_cases.insert("intraware".into());
         assert!(decide(&seen).contains("was released for record r9"), "{own}: {}", decide(&seen));
     }

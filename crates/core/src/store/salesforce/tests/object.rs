@@ -193,7 +193,7 @@ fn a_date_field_keeps_the_day() {
 #[test]
 fn f_17_a_date_field_keeps_the_day_of_this_host() {
     // 10:11 in Greenwich.
-    for (zone, day) in [("XXX11", "2026-11-19"), ("XXX10", "2026-11-20"), ("XXX-14", "2026-11-21")] {
+    for (zone, day) in [("LOC11", "2026-11-19"), ("LOC10", "2026-11-20"), ("LOC-14", "2026-11-21")] {
         let server = server_of_days();
         let time_zone = TimeZone::posix(zone).unwrap();
         let mut store = store_of(&server, SalesforceSettings { time_zone, ..settings(&server) });
