@@ -38,6 +38,7 @@ fn stop_under_way(running: &mut Running, dir: &Path) {
     };
     let begun = Instant::now();
     while !is_there() {
+        assert!(running.is_alive(), "it has ended before anything came to {}", dir.display());
         assert!(begun.elapsed() < PATIENCE, "nothing comes to {}", dir.display());
         thread::yield_now();
     }
@@ -48,7 +49,8 @@ fn stop_under_way(running: &mut Running, dir: &Path) {
 #[test]
 fn h_2_a_host_that_was_cut_off_says_that_once_and_notes_nothing() {
     for has_moved in [true, false].into_iter().cycle().take(TIMES) {
-        let bench = Bench::builder().sshd(Access::Shell).build();
+        // Slow enough that the first of it is seen to come.
+        let bench = Bench::builder().sshd(Access::Shell).set_site("bandwidth_limit", "20 MiB/s").build();
         bench.sshd().limit_connections(1);
         let large = bench.add_build("p1", "p1", fill_large);
         ["p2", "p3"].iter().for_each(|name| drop(bench.add_build(name, name, fill)));

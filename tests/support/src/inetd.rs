@@ -11,8 +11,12 @@ use std::process::{Child, Command};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
+
+/// How long a server's process may take to end after its client has gone, on a machine that is busy.
+const FAREWELL: Duration = Duration::from_millis(500);
 
 /// A port and the processes behind it. Dropping it ends them.
 pub struct Inetd {
@@ -56,10 +60,9 @@ impl Inetd {
                 let stream = stream.expect("an accepted connection");
                 // One whose client has gone already is nobody's.
                 let Ok(client) = stream.peer_addr() else { continue };
-                let mut children = children.lock().expect("no panic holds it");
-                children.retain_mut(|(_, old)| matches!(old.try_wait(), Ok(None)));
-                if children.len() < most.load(Ordering::SeqCst) {
-                    children.push((client, serve(stream, command(), &log)));
+                if has_room(&children, most.load(Ordering::SeqCst)) {
+                    let child = serve(stream, command(), &log);
+                    children.lock().expect("no panic holds it").push((client, child));
                 }
             }
         }));
@@ -76,7 +79,8 @@ impl Inetd {
         self.accepted.load(Ordering::SeqCst)
     }
 
-    /// Closes connections at once while so many are served, as `xinetd` does with its `instances`.
+    /// Closes connections while so many are served, as `xinetd` does with its `instances`. The process of a client
+    /// that has gone has [`FAREWELL`] to end.
     pub fn limit(&self, most: usize) {
         self.most.store(most, Ordering::SeqCst);
     }
@@ -112,6 +116,21 @@ impl Drop for Inetd {
             let _ = thread.join();
         }
         self.kill_connections();
+    }
+}
+
+/// Returns whether fewer connections than `most` are served, or soon will be.
+fn has_room(children: &Mutex<Vec<(SocketAddr, Child)>>, most: usize) -> bool {
+    let asked = Instant::now();
+    loop {
+        let mut served = children.lock().expect("no panic holds it");
+        served.retain_mut(|(_, old)| matches!(old.try_wait(), Ok(None)));
+        let is_free = served.len() < most;
+        drop(served);
+        if is_free || asked.elapsed() > FAREWELL {
+            return is_free;
+        }
+        thread::sleep(Duration::from_millis(10));
     }
 }
 
