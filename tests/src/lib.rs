@@ -7,6 +7,7 @@
 //!
 //! It relies on programs that `cargo build --workspace` has made, and refuses older ones.
 
+pub mod apt;
 mod bench;
 mod builder;
 mod delivered;
@@ -17,9 +18,11 @@ mod package;
 mod people;
 mod program;
 mod record;
+pub mod scene;
 mod spool;
 pub mod trace;
 pub mod tree;
+pub mod web;
 
 pub use bench::{BUILD, Bench};
 pub use builder::Builder;

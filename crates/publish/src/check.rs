@@ -151,8 +151,9 @@ fn present(dir: &Path, release: &Release, listed: &Listed) -> Result<(), Wrong> 
     }
     same_file(&path, listed.size, Some(&listed.sha256)).map_err(wrong)?;
     if release.by_hash {
-        let by_hash = path.parent().unwrap_or(dir).join("by-hash/SHA256").join(&listed.sha256);
-        same_file(&by_hash, listed.size, None).map_err(|found| wrong(format!("by-hash {found}")))?;
+        let name = listed.by_hash();
+        let by_hash = path.parent().unwrap_or(dir).join(&name);
+        same_file(&by_hash, listed.size, None).map_err(|found| wrong(format!("as {name} {found}")))?;
     }
     Ok(())
 }

@@ -139,21 +139,38 @@ impl Layout {
     pub(crate) fn take_over(&self, number: u64) -> Result<(), PublishError> {
         let (next, live) = (self.switch_path(), self.live_path());
         self.link(number)?;
-        match renameat_with(CWD, &next, CWD, &live, RenameFlags::EXCHANGE) {
-            Ok(()) => {}
-            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
-                let message = format!(
-                    "{live} is a directory, and this file system cannot exchange it for a link in one step; when no \
-                     reader minds, run: mv {live} {live}.before && ln -s {target} {live}",
-                    live = live.display(),
-                    target = self.target(number).display(),
-                );
-                return Err(PublishError::Configuration(message));
-            }
-            Err(error) => return Err(PublishError::io("exchange", &live)(error.into())),
-        }
+        renameat_with(CWD, &next, CWD, &live, RenameFlags::EXCHANGE)
+            .map_err(|error| PublishError::io("exchange", &live)(error.into()))?;
         sync_dir(&self.root)?;
         self.tidy_switch()
+    }
+
+    /// Fails if a directory could not be taken over here. A person can do it by two renames, between which
+    /// readers find nothing: the directory becomes a former tree, of a number that no other has.
+    pub(crate) fn can_take_over(&self) -> Result<(), PublishError> {
+        let (one, other) = (self.work(0), self.state().join("work").join("0.other"));
+        let probe = || -> io::Result<bool> {
+            make_dir(&one)?;
+            make_dir(&other)?;
+            match renameat_with(CWD, &one, CWD, &other, RenameFlags::EXCHANGE) {
+                Ok(()) => Ok(true),
+                Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => Ok(false),
+                Err(error) => Err(error.into()),
+            }
+        };
+        let can = probe().map_err(PublishError::io("exchange two directories in", &self.state()))?;
+        self.clear_work()?;
+        if can {
+            return Ok(());
+        }
+        let message = format!(
+            "{live} is a directory, and this file system cannot exchange it for a link in one step; when no \
+             reader minds, run: mkdir {tree} && mv {live} {tree}/ && ln -s {target} {live}",
+            live = self.live_path().display(),
+            tree = self.tree(0).display(),
+            target = self.target(0).display(),
+        );
+        Err(PublishError::Configuration(message))
     }
 
     fn link(&self, number: u64) -> Result<(), PublishError> {
@@ -169,9 +186,19 @@ impl Layout {
         match fs::symlink_metadata(&next) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             Err(error) => Err(failed(error)),
-            Ok(seen) if seen.is_dir() => fs::rename(&next, self.state().join("taken-over")).map_err(failed),
+            Ok(seen) if seen.is_dir() => fs::rename(&next, self.aside()).map_err(failed),
             Ok(_) => fs::remove_file(&next).map_err(failed),
         }
+    }
+
+    /// Returns where a directory that was taken over is kept for people: each has a name of its own.
+    fn aside(&self) -> PathBuf {
+        let name = |count: u32| match count {
+            1 => self.state().join("taken-over"),
+            count => self.state().join(format!("taken-over.{count}")),
+        };
+        let is_free = |path: &PathBuf| !path.exists();
+        (1..).map(name).find(is_free).unwrap_or_else(|| name(1))
     }
 
     /// Returns the numbers of all whole trees, rising.

@@ -120,6 +120,9 @@ impl Passes<'_> {
     fn make(&mut self, pass: &Pass) -> Result<(), PublishError> {
         let Commands { layout, context, .. } = self.commands;
         let live = layout.live()?;
+        if live == Live::Directory {
+            layout.can_take_over()?;
+        }
         let stage = layout.make_stage(pass.number)?;
         let new = layout.dists_in(&stage);
         match pass.repeats {

@@ -4,5 +4,6 @@ mod crash;
 mod hooks;
 mod passes;
 mod readers;
-mod scene;
 mod trees;
+
+use intraware_tests::scene;

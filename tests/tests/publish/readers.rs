@@ -2,65 +2,54 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
+use intraware_tests::apt::Apt;
+use intraware_tests::web::Web;
+
+use crate::passes::wait_for;
 use crate::scene::Scene;
 
-/// Runs apt-get with a root of its own; nothing of the system's is read or changed.
-fn apt(dir: &Path, root: &Path, keyring: &Path, arguments: &[&str]) -> String {
-    for name in ["lists/partial", "cache/archives/partial", "etc"] {
-        fs::create_dir_all(dir.join(name)).expect("a directory");
+/// Has both a package and its sources fetched.
+fn fetches(apt: &Apt, version: &str) {
+    apt.get(&["update"]).expect("a tree that apt accepts");
+    apt.get(&["download", "blast"]).expect("a package");
+    apt.get(&["source", "--download-only", "blast"]).expect("its sources");
+    for name in ["amd64.deb", ".dsc", ".tar.xz"] {
+        let separator = if name.starts_with('.') { "" } else { "_" };
+        let name = format!("blast_{version}{separator}{name}");
+        assert!(apt.takes(&name), "{name}");
     }
-    let source = |suite: &str| {
-        format!("deb [arch=amd64 signed-by={}] copy:{} {suite} main\n", keyring.display(), root.display())
-    };
-    fs::write(dir.join("etc/sources.list"), source("stable") + &source("stable-security")).expect("a list");
-    fs::write(dir.join("status"), "").expect("a file");
-    let mut command = Command::new("apt-get");
-    for (name, value) in [
-        ("Dir::Etc::SourceList", "etc/sources.list"),
-        ("Dir::Etc::SourceParts", "none"),
-        ("Dir::Etc::Parts", "none"),
-        ("Dir::State::Lists", "lists"),
-        ("Dir::State::status", "status"),
-        ("Dir::Cache", "cache"),
-    ] {
-        command.arg("-o").arg(format!("{name}={}", dir.join(value).display()));
-    }
-    command.args([
-        "-o",
-        "APT::Architecture=amd64",
-        "-o",
-        "APT::Architectures=amd64",
-        "-o",
-        "APT::Sandbox::User=root",
-    ]);
-    command.args(["-o", "Acquire::Languages=none"]);
-    let output = command.args(arguments).current_dir(dir).output().expect("apt-get");
-    let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-    assert!(output.status.success() && !text.contains("\nW:") && !text.contains("\nE:"), "{text}");
-    text
 }
 
 #[test]
-fn s1_15_apt_accepts_the_tree_by_its_signature_and_finds_what_is_new() {
+fn s1_10_s1_15_apt_over_http_accepts_the_tree_and_finds_security_while_the_normal_pass_runs() {
     let scene = Scene::new();
     scene.sign();
-    scene.accept("stable", "blast", "1.0");
-    scene.accept("stable-security", "blast", "0.9");
+    let accept = |suite: &str, version: &str| {
+        scene.accept_source(suite, "blast", version);
+        scene.accept(suite, "blast", version);
+    };
+    accept("stable", "1.0");
+    accept("stable-security", "0.9");
     scene.publish(&[]).expect_silence();
-    let (dir, root, keyring) = (scene.path("apt"), scene.path("root"), scene.path("archive.gpg"));
-    apt(&dir, &root, &keyring, &["update"]);
-    apt(&dir, &root, &keyring, &["download", "blast"]);
-    assert!(dir.join("blast_1.0_amd64.deb").exists());
-    // Security is there while the normal pass still waits.
-    scene.accept("stable-security", "blast", "1.1");
-    scene.publish(&["--security-only"]).expect_silence();
-    apt(&dir, &root, &keyring, &["update"]);
-    apt(&dir, &root, &keyring, &["download", "blast"]);
-    assert!(dir.join("blast_1.1_amd64.deb").exists());
+    let web = Web::serve(&scene.path("root"));
+    let keyring = scene.path("archive.gpg");
+    let apt = Apt::new(scene.path("apt"), &web.url(), &keyring, &["stable", "stable-security"]);
+    fetches(&apt, "1.0");
+    let (began, go) = (scene.path("began"), scene.path("go"));
+    let wait = format!("while [ ! -e {} ]; do sleep 0.05; done", go.display());
+    scene.hook("pre/10-a", &format!("[ \"$1\" = 1 ] || exit 0\n: >{}\n{wait}", began.display()));
+    accept("stable", "1.1");
+    accept("stable-security", "1.2");
+    let running = scene.start(&[]);
+    wait_for(&began);
+    fetches(&apt, "1.2");
+    fs::write(&go, "").expect("a file");
+    running.wait().expect_silence();
+    fetches(&apt, "1.2");
+    assert!(scene.has("stable", "blast", "1.1"));
 }
 
 /// Fetches Release and all that it names by digest, as one who has begun does, however long it takes.

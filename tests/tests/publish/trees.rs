@@ -1,6 +1,9 @@
 //! New trees that readers must not get, and old ones that are taken over.
 
 use std::fs;
+use std::process::Command;
+
+use intraware_tests::trace;
 
 use crate::scene::Scene;
 
@@ -12,7 +15,7 @@ fn s1_13_a_tree_that_readers_could_not_use_is_not_put_in_place() {
     let release = scene.read("stable/Release");
     for (hook, says) in [
         ("echo x >>\"$INTRAWARE_DISTS/stable/main/binary-amd64/Packages.gz\"", "Packages.gz has "),
-        ("rm -r \"$INTRAWARE_DISTS\"/stable/main/binary-amd64/by-hash", "Packages by-hash is not there"),
+        ("rm -r \"$INTRAWARE_DISTS\"/stable/main/binary-amd64/by-hash", "Packages as by-hash/SHA256/"),
         ("rm \"$INTRAWARE_DISTS/stable/Release\"", "has left no Release that can be read"),
         (
             "rm \"$INTRAWARE_DISTS\"/stable/main/binary-amd64/Packages*",
@@ -71,6 +74,58 @@ fn s1_15_a_directory_that_stands_there_is_taken_over_in_one_step() {
     assert_eq!((scene.read("old/Release"), scene.live()), ("Suite: old\n".to_owned(), "1".to_owned()));
     assert!(scene.has("stable", "blast", "1.0"));
     assert!(scene.path("root/.publish/taken-over/old/Release").exists());
+}
+
+#[test]
+fn s1_15_a_directory_that_was_put_there_again_is_taken_over_again() {
+    let scene = Scene::new();
+    for version in ["1.0", "1.1"] {
+        let _ = fs::remove_file(scene.path("root/dists"));
+        fs::create_dir_all(scene.path("root/dists/old")).expect("a directory");
+        fs::write(scene.path("root/dists/old/Release"), version).expect("a file");
+        scene.accept("stable", "blast", version);
+        scene.publish(&[]).expect_silence();
+        assert!(scene.has("stable", "blast", version));
+    }
+    for (name, version) in [("taken-over", "1.0"), ("taken-over.2", "1.1")] {
+        let kept = scene.path("root/.publish").join(name).join("old/Release");
+        assert_eq!(fs::read_to_string(kept).expect("a file"), version);
+    }
+}
+
+#[test]
+fn s1_15_where_names_cannot_be_exchanged_a_directory_is_taken_over_by_the_commands_that_are_told() {
+    let scene = Scene::new();
+    fs::create_dir_all(scene.path("root/dists/old")).expect("a directory");
+    fs::write(scene.path("root/dists/old/Release"), "Suite: old\n").expect("a file");
+    scene.hook("pre/10-a", "");
+    scene.accept("stable", "blast", "1.0");
+    let publish = || trace::refuse(scene.command(&[]), "renameat2", "EINVAL");
+    let run = publish().expect(78).complains(&["this file system cannot exchange it for a link"]);
+    let (_, told) = run.stderr.split_once("run: ").expect("commands");
+    let typed = Command::new("sh").args(["-ec", told]).status().expect("sh");
+    assert!(typed.success(), "{told}");
+    assert_eq!(scene.read("old/Release"), "Suite: old\n", "readers have what they had");
+    assert_eq!(scene.notes(), [""; 0], "nothing was made in vain");
+    publish().expect_silence();
+    assert!(scene.has("stable", "blast", "1.0") && scene.read("old/Release") == "Suite: old\n");
+}
+
+#[test]
+fn s1_13_readers_must_be_able_to_ask_by_the_strongest_digest_that_release_has() {
+    let scene = Scene::new();
+    let weaker = fs::read_to_string(scene.path("bin/publisher")).expect("a script");
+    let weaker = weaker.replace("-o APT::FTPArchive::Release::SHA512=no", "");
+    scene.program("bin/publisher", &weaker);
+    scene.accept("stable", "blast", "1.0");
+    scene.publish(&[]).expect(1).complains(&["as by-hash/SHA512/", "is not there"]);
+    let by_hash = "$INTRAWARE_DISTS/stable/main/*/by-hash";
+    let adds = format!(
+        "for dir in {by_hash}; do\n    mkdir $dir/SHA512\n    for file in $dir/SHA256/*; do\n        \
+         cp $file $dir/SHA512/$(sha512sum <$file | cut -d' ' -f1)\n    done\ndone"
+    );
+    scene.hook("pre/10-a", &adds);
+    scene.publish(&[]).expect_silence();
 }
 
 #[test]

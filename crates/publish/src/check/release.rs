@@ -1,6 +1,6 @@
 //! A suite's Release, as far as it is looked at.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use intraware_core::foreign;
@@ -25,7 +25,14 @@ pub(super) struct Listed {
     pub(super) path: String,
     pub(super) size: u64,
     pub(super) sha256: String,
+    /// There in some trees; then readers ask by it, since it is the strongest.
+    pub(super) sha512: Option<String>,
 }
+
+/// A digest by which a file can be asked for: its name, and how many digits it has.
+type Kind = (&'static str, usize);
+const SHA256: Kind = ("SHA256", 64);
+const SHA512: Kind = ("SHA512", 128);
 
 /// The endings of the forms that an index can have.
 const FORMS: [&str; 6] = ["", ".gz", ".xz", ".bz2", ".lz4", ".zst"];
@@ -38,11 +45,12 @@ impl Release {
         let words = |name: &str| -> BTreeSet<String> {
             field(name).unwrap_or_default().split_whitespace().map(str::to_owned).collect()
         };
-        let mut listed = Vec::new();
-        let mut section = text.lines().skip_while(|line| line.trim_end() != "SHA256:").skip(1);
-        while let Some(line) = section.next().filter(|line| line.starts_with(' ')) {
-            listed.push(Listed::parse(line)?);
-        }
+        let mut stronger: BTreeMap<String, String> =
+            section(text, SHA512)?.into_iter().map(|(path, _, digest)| (path, digest)).collect();
+        let listed: Vec<Listed> = section(text, SHA256)?
+            .into_iter()
+            .map(|(path, size, sha256)| Listed { sha512: stronger.remove(&path), path, size, sha256 })
+            .collect();
         if listed.is_empty() {
             return Err("its Release names no file by SHA-256".into());
         }
@@ -103,21 +111,30 @@ impl Release {
     }
 }
 
-impl Listed {
-    fn parse(line: &str) -> Result<Self, Wrong> {
+/// Returns path, size and digest of all that Release names by one kind of digest.
+fn section(text: &str, (name, digits): Kind) -> Result<Vec<(String, u64, String)>, Wrong> {
+    let lines = text.lines().skip_while(|line| line.trim_end().strip_suffix(':') != Some(name)).skip(1);
+    let parse = |line: &str| {
         let mut words = line.split_whitespace();
-        let parsed = (|| {
-            let (sha256, size, path) = (words.next()?, words.next()?.parse().ok()?, words.next()?);
-            let is_digest = sha256.len() == 64 && sha256.bytes().all(|b| b.is_ascii_hexdigit());
-            (is_digest && is_below(path)).then(|| Self {
-                path: path.into(),
-                size,
-                sha256: sha256.to_lowercase(),
-            })
-        })();
-        parsed.ok_or_else(|| {
-            format!("its Release has a line that is none of a file: {}", foreign::escape(line))
-        })
+        let (digest, size, path) = (words.next()?, words.next()?.parse().ok()?, words.next()?);
+        let is_digest = digest.len() == digits && digest.bytes().all(|byte| byte.is_ascii_hexdigit());
+        (is_digest && is_below(path)).then(|| (path.to_owned(), size, digest.to_lowercase()))
+    };
+    let unclear =
+        |line: &str| format!("its Release has a line that is none of a file: {}", foreign::escape(line));
+    lines
+        .take_while(|line| line.starts_with(' '))
+        .map(|line| parse(line).ok_or_else(|| unclear(line)))
+        .collect()
+}
+
+impl Listed {
+    /// Returns where readers look for it in its directory, by the strongest digest that they know.
+    pub(super) fn by_hash(&self) -> String {
+        match &self.sha512 {
+            Some(sha512) => format!("by-hash/{}/{sha512}", SHA512.0),
+            None => format!("by-hash/{}/{}", SHA256.0, self.sha256),
+        }
     }
 
     /// Returns the path without the ending of its form.

@@ -6,11 +6,14 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use intraware_tests::{Program, Run, Running};
+use md5::{Digest as _, Md5};
+use sha2::Sha256;
 use tempfile::TempDir;
 
+use crate::{Program, Run, Running};
+
 /// The publisher of the example, which is shipped.
-const PUBLISHER: &str = include_str!("../../../config/publish/publish-suites");
+const PUBLISHER: &str = include_str!("../../config/publish/publish-suites");
 
 /// What makes it fail for a suite when a test wants that.
 const BREAKS: &str = r#"for suite; do
@@ -18,13 +21,19 @@ const BREAKS: &str = r#"for suite; do
 "#;
 
 /// A tree that can be published.
-pub(crate) struct Scene {
+pub struct Scene {
     dir: TempDir,
+}
+
+impl Default for Scene {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl Scene {
     /// Makes a tree with the suites `stable`, `testing` and, of security, `stable-security`.
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         let scene = Self { dir: TempDir::new().expect("a directory") };
         // Others read it, and the temporary directory itself is private.
         for name in ["root", "root/pool", "pre", "post", "bin"] {
@@ -40,7 +49,7 @@ impl Scene {
     }
 
     /// Writes the configuration, with more lines for the tree.
-    pub(crate) fn configure(&self, more: &str) {
+    pub fn configure(&self, more: &str) {
         let text = format!(
             "[[tree]]\nname = \"deb\"\nroot = {:?}\nsuites = [\"stable\", \"testing\"]\n\
              security_suites = [\"stable-security\"]\npublisher = [{:?}]\npre_publication = {:?}\n\
@@ -54,19 +63,20 @@ impl Scene {
         fs::set_permissions(self.path("conf.toml"), fs::Permissions::from_mode(0o644)).expect("a mode");
     }
 
-    pub(crate) fn path(&self, name: &str) -> PathBuf {
+    /// Returns where something of the scene is.
+    pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
     /// Makes a program of a script.
-    pub(crate) fn program(&self, name: &str, text: &str) {
+    pub fn program(&self, name: &str, text: &str) {
         let path = self.path(name);
         fs::write(&path, text).expect("a script");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("a mode");
     }
 
     /// Makes a hook that notes that it was run, and with what, and then does more.
-    pub(crate) fn hook(&self, name: &str, more: &str) {
+    pub fn hook(&self, name: &str, more: &str) {
         let notes = self.path("notes");
         let text = format!(
             "#!/bin/sh\necho \"{name} $1 $INTRAWARE_SUITES again=$INTRAWARE_AGAIN\" >>{}\n{more}\n",
@@ -76,14 +86,14 @@ impl Scene {
     }
 
     /// Returns what hooks have noted since it was asked last.
-    pub(crate) fn notes(&self) -> Vec<String> {
+    pub fn notes(&self) -> Vec<String> {
         let notes = fs::read_to_string(self.path("notes")).unwrap_or_default();
         let _ = fs::remove_file(self.path("notes"));
         notes.lines().map(str::to_owned).collect()
     }
 
     /// Puts a package into the pool of a suite, and asks for the suite.
-    pub(crate) fn accept(&self, suite: &str, package: &str, version: &str) {
+    pub fn accept(&self, suite: &str, package: &str, version: &str) {
         let work = self.path("work");
         fs::create_dir_all(work.join("DEBIAN")).expect("a directory");
         fs::set_permissions(work.join("DEBIAN"), fs::Permissions::from_mode(0o755)).expect("a mode");
@@ -99,34 +109,56 @@ impl Scene {
         self.ask(suite);
     }
 
+    /// Puts the sources of a package into the pool of a suite, and asks for the suite.
+    pub fn accept_source(&self, suite: &str, package: &str, version: &str) {
+        let pool = self.path("root/pool").join(suite);
+        fs::create_dir_all(&pool).expect("a directory");
+        let archive = format!("{package}_{version}.tar.xz");
+        let bytes = format!("the sources of {package} {version}\n");
+        fs::write(pool.join(&archive), &bytes).expect("a file");
+        let sha256: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        let md5: String = Md5::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        let size = bytes.len();
+        let mut text =
+            format!("Format: 3.0 (native)\nSource: {package}\nBinary: {package}\nArchitecture: amd64\n");
+        write!(text, "Version: {version}\nMaintainer: Ann <ann@example.com>\n").expect("text");
+        write!(text, "Checksums-Sha256:\n {sha256} {size} {archive}\n").expect("text");
+        write!(text, "Files:\n {md5} {size} {archive}\n").expect("text");
+        fs::write(pool.join(format!("{package}_{version}.dsc")), text).expect("a file");
+        self.ask(suite);
+    }
+
     /// Asks for a suite to be published.
-    pub(crate) fn ask(&self, suite: &str) {
+    pub fn ask(&self, suite: &str) {
         fs::create_dir_all(self.path("root/.publish/dirty")).expect("a directory");
         fs::write(self.path("root/.publish/dirty").join(suite), "").expect("a request");
     }
 
-    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+    /// Returns the command line of `manage publish` with more arguments.
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(Program::Manage.path());
         command.env_clear().current_dir(self.dir.path()).arg("publish").args(arguments);
         command.arg("--config").arg(self.path("conf.toml"));
         command
     }
 
-    pub(crate) fn start(&self, arguments: &[&str]) -> Running {
+    /// Starts it.
+    pub fn start(&self, arguments: &[&str]) -> Running {
         Running::start(self.command(arguments))
     }
 
-    pub(crate) fn publish(&self, arguments: &[&str]) -> Run {
+    /// Runs it to its end.
+    pub fn publish(&self, arguments: &[&str]) -> Run {
         self.start(arguments).wait()
     }
 
     /// Returns the text of a file below the dists that readers see; nothing, if there is none.
-    pub(crate) fn read(&self, name: &str) -> String {
+    pub fn read(&self, name: &str) -> String {
         fs::read_to_string(self.path("root/dists").join(name)).unwrap_or_default()
     }
 
     /// Returns whether readers are told of this version of a package.
-    pub(crate) fn has(&self, suite: &str, package: &str, version: &str) -> bool {
+    pub fn has(&self, suite: &str, package: &str, version: &str) -> bool {
         self.read(&format!("{suite}/main/binary-amd64/Packages")).split("\n\n").any(|stanza| {
             stanza.contains(&format!("Package: {package}\n"))
                 && stanza.contains(&format!("Version: {version}\n"))
@@ -134,14 +166,14 @@ impl Scene {
     }
 
     /// Returns which tree is in place.
-    pub(crate) fn live(&self) -> String {
+    pub fn live(&self) -> String {
         let target = fs::read_link(self.path("root/dists")).unwrap_or_default();
         let number = target.iter().nth(2).unwrap_or_default();
         number.to_string_lossy().into_owned()
     }
 
     /// Makes a key, has the publisher sign with it, and readers and checks know it.
-    pub(crate) fn sign(&self) {
+    pub fn sign(&self) {
         let home = self.path("gnupg");
         fs::create_dir(&home).expect("a directory");
         fs::set_permissions(&home, fs::Permissions::from_mode(0o700)).expect("a mode");
@@ -160,7 +192,7 @@ impl Scene {
 }
 
 /// Returns all below a directory, with what files hold and where links lead, but not what is ours to keep.
-pub(crate) fn listing(dir: &Path) -> Vec<String> {
+pub fn listing(dir: &Path) -> Vec<String> {
     let mut found = Vec::new();
     let mut left = vec![dir.to_owned()];
     while let Some(path) = left.pop() {
