@@ -1,9 +1,11 @@
 //! The record of every run of cron, on a spool that three hosts share.
 
 use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
+use intraware_test_support::watcher::{Mood, Watcher};
 use intraware_tests::{Bench, Program, Run, Running};
 use jiff::{SignedDuration, Timestamp};
 use rustix::fs::{FlockOperation, flock};
@@ -126,4 +128,119 @@ fn s1_02_assemble_is_recorded_where_there_is_a_spool() {
     let runs = bench.manage(&["activity", "--json"]).expect(0).json();
     assert_eq!(runs["runs"][0]["name"], "manage assemble");
     assert_eq!(runs["runs"][0]["status"], failed.status);
+}
+
+#[test]
+fn s1_02_publish_is_recorded_with_its_passes_and_problems() {
+    let mut bench = Bench::builder().build();
+    let root = bench.path("root");
+    fs::create_dir(&root).expect("a directory");
+    let tree =
+        |suite: &str| format!("{{ name = \"deb\", root = {root:?}, suites = [{suite:?}], check = \"none\"");
+    let set = |bench: &Bench, publisher: &str| {
+        let path = bench.path("etc/intraware.toml");
+        let text = fs::read_to_string(&path).expect("a configuration");
+        let text: String =
+            text.lines().filter(|l| !l.starts_with("tree = ")).map(|l| format!("{l}\n")).collect();
+        fs::write(path, format!("tree = [{}, publisher = [{publisher:?}] }}]\n{text}", tree("s")))
+            .expect("a file");
+    };
+    bench.set("activity.textfile", json!(bench.path("var/x.prom")));
+    set(&bench, "/bin/true");
+    bench.manage(&["publish", "--suite", "s"]).expect_silence();
+    bench.manage(&["publish"]).expect_silence();
+    fs::write(root.join(".publish/dirty/s"), "").expect("a request");
+    set(&bench, "/bin/false");
+    bench.manage(&["publish"]).expect(1);
+    let runs = bench.manage(&["activity", "--json"]).expect(0).json();
+    let runs = runs["runs"].as_array().expect("a list");
+    let seen = |run: &Value| {
+        (
+            run["name"] == "manage publish",
+            run["status"].as_u64(),
+            run["counts"].clone(),
+            run["errors"].clone(),
+        )
+    };
+    assert_eq!(seen(&runs[0]), (true, Some(0), json!({"passes": 1}), Value::Null));
+    assert_eq!((runs[0]["is_partial"].clone(), seen(&runs[1]).1), (json!(true), Some(0)));
+    assert_eq!(seen(&runs[2]), (true, Some(1), json!({"problems": 1}), json!({"build": 1})));
+    let metrics = fs::read_to_string(bench.path("var/x.prom")).expect("metrics");
+    for line in ["exit_status{run=\"manage publish\"} 1", "errors{run=\"manage publish\",kind=\"build\"} 1"] {
+        assert!(metrics.contains(&format!("\nintraware_run_{line}\n")), "{line} is not in\n{metrics}");
+    }
+}
+
+#[test]
+fn s1_03_the_metrics_of_a_hosts_runs_appear_whole_and_change_no_outcome() {
+    let mut bench = Bench::builder().build();
+    let dir = bench.path("metrics");
+    bench.set("activity.textfile", json!(dir.join("intraware.prom")));
+    bench.add_build("p1", "p1", |dir| fs::write(dir.join("name"), "p1").expect("a file"));
+    let told = ["the metrics do not tell of this run: cannot write the metrics to"];
+    on("ebb", &bench, Program::Manage, &["run"]).expect(0).complains(&told);
+    fs::create_dir(&dir).expect("a directory");
+    on("flow", &bench, Program::Manage, &["run"]).expect(0);
+    on("ebb", &bench, Program::Upload, &["run"]).expect_silence();
+    let text = fs::read_to_string(dir.join("intraware.prom")).expect("metrics");
+    let size = fs::metadata(bench.path("site")).map(|_| bench.record("p1")).expect("a record");
+    for line in [
+        "builds{run=\"manage run\",state=\"done\"} 1".to_owned(),
+        "builds{run=\"upload run\",state=\"done\"} 1".to_owned(),
+        format!("bytes{{run=\"upload run\"}} {}", size["size"]),
+        "exit_status{run=\"upload run\"} 0".to_owned(),
+    ] {
+        assert!(text.contains(&format!("\nintraware_run_{line}\n")), "{line} is not in\n{text}");
+    }
+    let mode = fs::metadata(dir.join("intraware.prom")).expect("metrics").permissions().mode();
+    assert_eq!((mode & 0o777, fs::read_dir(&dir).expect("a directory").count()), (0o644, 1));
+}
+
+#[test]
+fn s1_03_a_service_that_watches_jobs_hears_start_success_and_exit_status() {
+    let mut bench = Bench::builder().build();
+    let watcher = Watcher::start(Mood::Answers(200));
+    bench.add_build("p1", "p1", |dir| fs::write(dir.join("name"), "p1").expect("a file"));
+    bench.set("activity.ping_url", watcher.url("/ping/s3cret/{run}.{host}"));
+    on("ebb", &bench, Program::Manage, &["run"]).expect_silence();
+    let path = "/ping/s3cret/manage-run.ebb";
+    assert_eq!(watcher.heard(), [format!("{path}/start"), path.to_owned()]);
+    let held = File::open(bench.path("spool/locks/manage.lock")).expect("the lock file");
+    flock(&held, FlockOperation::NonBlockingLockExclusive).expect("the lock");
+    on("ebb", &bench, Program::Manage, &["run"]).expect(0);
+    assert_eq!(watcher.heard(), [format!("{path}/start"), format!("{path}/log")]);
+    drop(held);
+    bench.set("records.sqlite.path", json!(bench.path("var/none/records.db")));
+    let failed = on("ebb", &bench, Program::Manage, &["run"]);
+    assert_eq!(watcher.heard(), [format!("{path}/start"), format!("{path}/{}", failed.status)]);
+    assert_ne!(failed.status, 0);
+    // What a person does by hand is nothing that cron has done.
+    on("ebb", &bench, Program::Manage, &["run", "--build", "p1"]);
+    assert_eq!(watcher.heard(), [""; 0]);
+    let shown = bench.manage(&["config"]).expect(0).stdout;
+    assert!(shown.contains("activity.ping_url") && !shown.contains("s3cret"), "{shown}");
+}
+
+#[test]
+fn s1_03_a_service_that_does_not_answer_changes_no_outcome_and_its_secret_is_not_told() {
+    let mut bench = Bench::builder().build();
+    bench.add_build("p1", "p1", |dir| fs::write(dir.join("name"), "p1").expect("a file"));
+    let (refuses, hangs) = (Watcher::start(Mood::Answers(404)), Watcher::start(Mood::Hangs));
+    let nobody = "http://127.0.0.1:1/s3cret".to_owned();
+    for (url, why) in [
+        (refuses.url("/s3cret"), "it answers with status 404"),
+        (nobody, "the connection failed: Connection refused"),
+        (hangs.url("/s3cret"), "no whole answer within the time allowed"),
+    ] {
+        bench.set("activity.ping_url", url);
+        let started = std::time::Instant::now();
+        let run = bench.manage(&["run", "-vv"]).expect(0);
+        let run = run.complains(&["was not told of this run: ", why, "http://127.0.0.1:"]);
+        assert!(!run.stderr.contains("s3cret"), "{}", run.stderr);
+        // Five seconds for each of the two signals, and a slow machine.
+        assert!(started.elapsed() < std::time::Duration::from_secs(20), "{why}");
+    }
+    bench.set("activity.ping_url", "https://ann:s3cret@hc.example/x");
+    let run = bench.manage(&["run"]).expect(78).complains(&["activity.ping_url: must be https://HOST/PATH"]);
+    assert!(!run.stderr.contains("s3cret"), "{}", run.stderr);
 }

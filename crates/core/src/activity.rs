@@ -13,12 +13,17 @@
 //! A run that was killed, or that could not read its configuration or open the spool, leaves nothing, and counts as one that was
 //! not made. Nothing that the programs do depends on any of this.
 
+mod metrics;
+mod ping;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
 use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
 use serde::{Deserialize, Serialize};
 
+pub use self::metrics::metrics;
+pub use self::ping::{PingUrl, Signal};
 use crate::foreign::escape;
 
 /// What leaves a run, by the names that people type.
@@ -51,10 +56,14 @@ pub struct Run {
     /// What it dealt with, and how much of it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub counts: BTreeMap<String, u64>,
+    /// What went wrong, by [`crate::exit::Fault::kind`], and how often.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub errors: BTreeMap<String, u64>,
 }
 
 impl Run {
-    fn is_good(&self) -> bool {
+    /// Returns whether it did what it should.
+    pub fn is_good(&self) -> bool {
         self.status == 0 && self.locked_by.is_none()
     }
 }
@@ -240,6 +249,7 @@ mod tests {
             is_partial: false,
             locked_by: None,
             counts: BTreeMap::new(),
+            errors: BTreeMap::new(),
         }
     }
 

@@ -8,6 +8,7 @@
 //! Nothing here looks at the world: a path may not exist and a key may not fit, which is for
 //! `manage check` to find out. Secrets are named, not read ([`SecretSource`]).
 
+mod activity;
 mod problem;
 mod reader;
 mod rules;
@@ -22,11 +23,11 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use self::activity::ActivityConfig;
 pub use self::problem::{ConfigErrors, Problem};
 use self::reader::Reader;
 pub use self::tree::{TreeCheck, TreeConfig};
 use self::written::Written;
-use crate::activity::Expected;
 use crate::bandwidth::Timetable;
 use crate::foreign;
 use crate::secret::SecretSource;
@@ -58,8 +59,8 @@ pub struct Config {
     pub assemble: AssembleConfig,
     /// The distribution trees that are published.
     pub trees: Vec<TreeConfig>,
-    /// The runs that `manage activity --check` looks for.
-    pub expected: Vec<Expected>,
+    /// The runs of cron, and who is told of them.
+    pub activity: ActivityConfig,
     entries: Vec<Entry>,
 }
 

@@ -45,6 +45,30 @@ pub enum Fault {
 }
 
 impl Fault {
+    /// All there are.
+    pub const ALL: [Self; 7] = [
+        Self::Build,
+        Self::TryLater,
+        Self::Unreachable,
+        Self::Access,
+        Self::Configuration,
+        Self::Spool,
+        Self::Bug,
+    ];
+
+    /// Returns what it is called where programs read.
+    pub fn kind(self) -> &'static str {
+        match self {
+            Self::Build => "build",
+            Self::TryLater => "try-later",
+            Self::Unreachable => "unreachable",
+            Self::Access => "access",
+            Self::Configuration => "configuration",
+            Self::Spool => "spool",
+            Self::Bug => "bug",
+        }
+    }
+
     /// Returns whether the next run is expected to succeed without anybody's doing.
     pub fn is_passing(self) -> bool {
         match self {

@@ -22,6 +22,7 @@ pub mod exit;
 pub mod file_size;
 pub mod fingerprint;
 pub mod foreign;
+pub mod http;
 pub mod lock;
 pub mod manage;
 pub mod mount;

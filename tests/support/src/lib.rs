@@ -23,6 +23,7 @@ pub mod salesforce;
 pub mod setcap;
 pub mod sshd;
 pub mod unprivileged;
+pub mod watcher;
 
 use std::path::PathBuf;
 use std::process::Command;

@@ -7,6 +7,7 @@
 mod lists;
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
@@ -139,6 +140,22 @@ impl<'i> Reader<'i> {
             return None;
         }
         rule(&text).map_err(|allowed| self.refuse(key, allowed)).ok()
+    }
+
+    /// Reads a text as [`Self::optional`] does, of which no more is shown than its meaning shows.
+    pub(super) fn hidden<T: Display>(&mut self, key: &'static str, rule: Rule<T>) -> Option<T> {
+        let meaning = match self.ask(key) {
+            Some(DeValue::String(text)) if text.is_empty() => None,
+            Some(DeValue::String(text)) => rule(text).map_err(|allowed| self.demand(key, allowed)).ok(),
+            Some(_) => {
+                self.demand(key, "must be a text in quotes");
+                None
+            }
+            None => None,
+        };
+        let value = meaning.as_ref().map_or_else(|| "not set".to_owned(), |meaning| format!("\"{meaning}\""));
+        self.enter(key, value);
+        meaning
     }
 
     /// Reads a text that must be there, by its rule; `instead` stands in for one that is wrong.

@@ -1,7 +1,7 @@
 //! What a single value must look like. Each rule takes a text and returns what it means, or what is
 //! allowed instead.
 
-use crate::activity::{self, Expected};
+use crate::activity::{self, Expected, PingUrl};
 use crate::digest::Sha256Hex;
 use crate::site::{SiteUrl, UrlError};
 use std::net::IpAddr;
@@ -183,6 +183,19 @@ pub(super) fn interval(text: &str) -> Result<String, &'static str> {
         Some(_) => Ok(text.to_owned()),
         None => Err("must be a time such as \"20 min\", \"2h\" or \"1 day\", at most a year"),
     }
+}
+
+/// Takes the file for node_exporter, which reads those that end so.
+pub(super) fn textfile(text: &str) -> Result<PathBuf, &'static str> {
+    let path = absolute(text).ok().filter(|path| path.extension().is_some_and(|end| end == "prom"));
+    path.ok_or("must be an absolute path that ends in .prom")
+}
+
+/// Takes the address of a service that watches runs.
+pub(super) fn ping_url(text: &str) -> Result<PingUrl, &'static str> {
+    PingUrl::parse(text).ok_or(
+        "must be https://HOST/PATH, or http://, without a user, ? and #; {run} and {host} stand for the run's",
+    )
 }
 
 /// Takes the name of an environment variable.

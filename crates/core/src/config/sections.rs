@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::activity;
 use super::reader::Reader;
 use super::rules;
 use super::tree;
@@ -13,7 +14,6 @@ use super::{
     ArchiveConfig, AssembleConfig, AuthConfig, Backend, Config, Fields, Links, RecordsConfig,
     SalesforceConfig, SigningConfig, SiteConfig, SpoolConfig, TlsBegin, Verification,
 };
-use crate::activity::Expected;
 use crate::secret::SecretSource;
 use crate::site::tupkg::{Dialect, is_here};
 use crate::site::{SiteUrl, Trust};
@@ -33,7 +33,7 @@ pub(super) fn read(from: &mut Reader<'_>) -> Config {
         sites: sites(from),
         assemble: assemble(from),
         trees: tree::trees(from),
-        expected: expected(from),
+        activity: activity::read(from),
         entries: Vec::new(),
     }
 }
@@ -64,11 +64,6 @@ pub(super) fn assemble(from: &mut Reader<'_>) -> AssembleConfig {
         line_endings_are_same: from.choice("assemble.line_endings", &[("same", true), ("conflict", false)]),
         may_differ: from.pairs("assemble.may_differ", rules::pattern, rules::winner),
     }
-}
-
-fn expected(from: &mut Reader<'_>) -> Vec<Expected> {
-    let pairs = from.pairs("activity.expect", rules::expected_run, rules::interval);
-    pairs.iter().filter_map(|(what, every)| Expected::parse(what, every)).collect()
 }
 
 fn archive(from: &mut Reader<'_>) -> ArchiveConfig {

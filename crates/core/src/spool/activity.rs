@@ -4,17 +4,23 @@
 //! on the file. Whoever has written a line takes out those that are too old once the first is a day older than that: the
 //! file is written anew beside its name and renamed, about once a day; so whoever has waited for the lock looks again
 //! whether the file still has its name. Lines that cannot be read go then too: they are no more than a line of a list.
+//!
+//! The metrics of a host's runs are made of its file alone, so that runs of several programs do not overwrite
+//! what they know of each other. They take turns at the temporary file in the same way.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, BufRead as _, BufReader, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, MetadataExt as _, OpenOptionsExt as _};
-use std::path::Path;
+use std::os::unix::fs::{
+    DirBuilderExt as _, FileExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
+};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Spool, SpoolError, durable};
-use crate::activity::Run;
+use crate::activity::{Run, metrics};
 use crate::foreign;
 
 /// The directory below the spool's root. A spool of an older version gets it with its first run.
@@ -92,30 +98,55 @@ impl Spool {
             Err(e) => return Err(SpoolError::io("read", &dir, e)),
         };
         for path in names.iter().filter(|name| name.ends_with(".jsonl")).map(|name| dir.join(name)) {
-            let shown = foreign::path(&path);
-            let lines = match File::open(&path) {
-                Ok(file) => BufReader::new(file).split(b'\n'),
-                Err(e) => {
-                    activity.unreadable.push(format!("{shown}: {e}"));
-                    continue;
-                }
-            };
-            for (number, line) in lines.enumerate() {
-                match line.map(|line| (line.is_empty(), serde_json::from_slice(&line))) {
-                    Ok((_, Ok(run))) => activity.runs.push(run),
-                    Ok((true, Err(_))) => {}
-                    Ok((false, Err(_))) => activity.unreadable.push(format!("{shown}:{}", number + 1)),
-                    // What comes behind is lost; the other files are not.
-                    Err(e) => {
-                        activity.unreadable.push(format!("{shown}: {e}"));
-                        break;
-                    }
-                }
-            }
+            activity.read(&path);
         }
         activity.runs.sort_by_key(|run| run.ended);
         Ok(activity)
     }
+
+    /// Writes the metrics of a host's runs to a file of that host, which appears whole, and which all can read.
+    pub fn write_metrics(&self, host: &str, textfile: &Path) -> Result<(), SpoolError> {
+        let write = || {
+            let temp = temp_beside(textfile)?;
+            let mut file = open_alone(&temp)?;
+            let mut activity = Activity::default();
+            activity.read(&self.root().join(DIR).join(format!("{host}.jsonl")));
+            file.set_len(0)?;
+            file.set_permissions(Permissions::from_mode(0o644))?;
+            file.write_all(metrics(&activity.runs).as_bytes())?;
+            fs::rename(&temp, textfile)
+        };
+        write().map_err(|e| SpoolError::io("write the metrics to", textfile, e))
+    }
+}
+
+impl Activity {
+    /// Adds what one file holds.
+    fn read(&mut self, path: &Path) {
+        let shown = foreign::path(path);
+        let lines = match File::open(path) {
+            Ok(file) => BufReader::new(file).split(b'\n'),
+            Err(e) => return self.unreadable.push(format!("{shown}: {e}")),
+        };
+        for (number, line) in lines.enumerate() {
+            match line.map(|line| (line.is_empty(), serde_json::from_slice(&line))) {
+                Ok((_, Ok(run))) => self.runs.push(run),
+                Ok((true, Err(_))) => {}
+                Ok((false, Err(_))) => self.unreadable.push(format!("{shown}:{}", number + 1)),
+                // What comes behind is lost; the other files are not.
+                Err(e) => return self.unreadable.push(format!("{shown}: {e}")),
+            }
+        }
+    }
+}
+
+/// Returns the name that a file has until it is whole. It does not end as what node_exporter reads.
+fn temp_beside(path: &Path) -> io::Result<PathBuf> {
+    let name = path.file_name().ok_or_else(|| io::Error::other("it is no name of a file"))?;
+    let mut temp = OsString::from(".");
+    temp.push(name);
+    temp.push(".tmp");
+    Ok(path.with_file_name(temp))
 }
 
 fn make(dir: &Path) -> io::Result<()> {

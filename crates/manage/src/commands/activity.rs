@@ -35,7 +35,7 @@ const GLANCE: usize = 50;
 pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure> {
     let config = common.load()?;
     let spool = parts::spool(&config, Permission::ReadOnly)?;
-    if arguments.check && config.expected.is_empty() {
+    if arguments.check && config.activity.expected.is_empty() {
         let message = "no run is expected; say which in [activity.expect] of the configuration";
         return Err(Failure::new(Fault::Configuration, message));
     }
@@ -44,7 +44,12 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure>
         tracing::warn!("cannot be read: {place}");
     }
     if arguments.check {
-        return check(&config.expected, &runs, process::context("manage", common).now(), arguments.json);
+        return check(
+            &config.activity.expected,
+            &runs,
+            process::context("manage", common).now(),
+            arguments.json,
+        );
     }
     let is_for_a_glance = output::is_terminal() && !arguments.json;
     let last = arguments.last.or(is_for_a_glance.then_some(GLANCE)).filter(|last| *last > 0);

@@ -147,10 +147,11 @@ pub(crate) fn run(common: &Common, arguments: &Arguments, page: clap::Command) -
         }
     };
     let context = process::context("manage", common);
-    let mut diary = Diary::begin("manage assemble", arguments.test_archive, &context);
+    let mut diary = Diary::begin_by("manage assemble", arguments.test_archive, &common.config, &context);
     let ended = match assemble(&request, &context, &tell) {
         Ok(assembled) => {
-            diary.count("files", assembled.files);
+            diary.count("files", assembled.files as u64);
+            diary.count("bytes", assembled.bytes);
             report(&assembled, arguments.json).map(|()| exit::OK)
         }
         Err(error) => failure(&error, arguments.json).and_then(Err),

@@ -107,7 +107,7 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure>
     }
     let context = process::context("manage", common);
     let is_partial = !arguments.trees.is_empty() || !arguments.suites.is_empty() || arguments.security_only;
-    let mut diary = Diary::begin("manage publish", is_partial, &context);
+    let mut diary = Diary::begin_by("manage publish", is_partial, &common.config, &context);
     let ended = pass(trees, arguments, &context, &mut diary);
     diary.keep_where_spooled(&ended, &common.config, &context);
     ended
@@ -124,13 +124,14 @@ fn pass(
     let mut passes = Vec::new();
     for tree in trees {
         let done = publish(tree, &wish(tree, arguments), context);
-        diary.count("passes", done.passes.len());
-        diary.count("problems", done.problems.len());
+        diary.count("passes", done.passes.len() as u64);
+        diary.count("problems", done.problems.len() as u64);
         done.busy.iter().for_each(|holder| diary.locked(holder));
         tell(tree, &done, arguments, context)?;
         faults.extend(done.problems.iter().map(|problem| problem.fault()));
         passes.extend(done.passes.into_iter().map(|pass| (tree.name.clone(), pass)));
     }
+    diary.faults(&faults);
     if arguments.json {
         let passes: Vec<_> = passes.iter().map(|(tree, pass)| Made { tree, pass }).collect();
         output::json(&passes)?;

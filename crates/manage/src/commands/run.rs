@@ -84,7 +84,7 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure>
         }
         return Ok(outcome::exit_status(&[], &faults(&plan)));
     }
-    let mut diary = Diary::begin("manage run", !arguments.builds.is_empty(), &context);
+    let mut diary = Diary::begin("manage run", !arguments.builds.is_empty(), &config.activity, &context);
     let ended = run_once(&config, &context, &spool, arguments, &mut diary);
     let ended = said::keep(ended, &spool, &context);
     diary.keep(&ended, &spool, config.spool.keep_days, &context);
@@ -262,6 +262,7 @@ fn pass(
     diary.builds(&outcomes);
     report::print(&outcomes, arguments.json)?;
     let more = [faults, chore_faults, report::close(log).into_iter().collect()].concat();
+    diary.faults(&more);
     Ok(outcome::exit_status(&outcomes, &more))
 }
 

@@ -1,5 +1,7 @@
 //! `upload run`: one pass over the upload area.
 
+use std::collections::BTreeMap;
+
 use clap::{Args, ValueHint};
 use intraware_cli::activity::Diary;
 use intraware_cli::common::Common;
@@ -11,7 +13,8 @@ use intraware_core::clock::{self, Doubt};
 use intraware_core::config::Config;
 use intraware_core::exit::{self, Fault};
 use intraware_core::foreign::escape;
-use intraware_core::outcome;
+use intraware_core::outcome::{self, End};
+use intraware_core::record::RecordId;
 use intraware_core::run::RunContext;
 use intraware_core::spool::{Found, Room, Spool};
 use intraware_core::txlog::TxLog;
@@ -95,7 +98,7 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure>
     }
     // What is not there is a fault of whoever asked for it.
     let missing = unknown.into_iter().map(|_| Fault::Build).collect();
-    let mut diary = Diary::begin("upload run", !arguments.jobs.is_empty(), &context);
+    let mut diary = Diary::begin("upload run", !arguments.jobs.is_empty(), &config.activity, &context);
     let ended = pass(&config, (&context, ahead), &spool, plan, arguments, missing, &mut diary);
     let ended = said::keep(ended, &spool, &context);
     diary.keep(&ended, &spool, config.spool.keep_days, &context);
@@ -144,13 +147,18 @@ fn pass(
     let destinations = parts::destinations(config, spool, context, caution)?;
     let names = plan.jobs.iter().map(|job| (job.job.id.record.to_string(), job.job.manifest.name.clone()));
     let log = TxLog::open(&spool.log_dir(), context).with_names(names);
+    let sizes: BTreeMap<RecordId, u64> =
+        plan.jobs.iter().map(|job| (job.job.id.record.clone(), job.job.manifest.digests.size)).collect();
     let is_asked_for = !arguments.jobs.is_empty();
     let uploader = Uploader { spool, destinations: &destinations, log: &log, is_asked_for, context };
     let outcomes = apply(&uploader, plan);
     parts::keep_known(&destinations, spool, context);
     diary.builds(&outcomes);
+    let delivered = outcomes.iter().filter(|outcome| outcome.end == End::Done);
+    diary.count("bytes", delivered.filter_map(|outcome| sizes.get(&outcome.record)).sum());
     report::print(&outcomes, arguments.json)?;
     more.extend(report::close(log).into_iter().chain(doubt.map(|_| Fault::TryLater)));
+    diary.faults(&more);
     Ok(outcome::exit_status(&outcomes, &more))
 }
 

@@ -17,6 +17,7 @@ fn run(host: &str, id: &str, days_ago: i64) -> Run {
         is_partial: false,
         locked_by: None,
         counts: BTreeMap::from([("done".into(), 2)]),
+        errors: BTreeMap::new(),
     }
 }
 
