@@ -13,6 +13,7 @@ mod builder;
 mod delivered;
 mod desk;
 pub mod fragment;
+pub mod hosts;
 mod key;
 mod package;
 mod people;
