@@ -69,8 +69,16 @@ pub fn start_logging(common: &Common) -> Told {
         (false, _) => "debug",
     };
     // Only our own crates speak; what libraries say could hold a header or a body.
-    let ours =
-        ["intraware_core", "intraware_cli", "intraware_publish", "rsforce", "tupkg", "manage", "upload"];
+    let ours = [
+        "intraware_core",
+        "intraware_cli",
+        "intraware_dispatch",
+        "intraware_publish",
+        "rsforce",
+        "tupkg",
+        "manage",
+        "upload",
+    ];
     let filter = EnvFilter::new(ours.map(|name| format!("{name}={level}")).join(","));
     let colored = match common.color {
         Color::Always => true,

@@ -54,7 +54,7 @@ pub use package::{PackageName, PackageNameError};
 pub use path::{PathError, Place, RemotePath};
 pub use pieces::Pieces;
 pub use pool::Pool;
-pub use sftp::{Credential, Sftp, SftpSettings};
+pub use sftp::{Credential, Sftp, SftpSettings, host_key};
 pub use tupkg::Desk;
 pub use url::{BasePath, SiteUrl, UrlError};
 

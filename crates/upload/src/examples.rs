@@ -20,6 +20,12 @@ pub(crate) const STATUS: &str = "\
   upload status --json         the same for a program
 ";
 
+pub(crate) const DISPATCH: &str = "\
+  upload dispatch route app-1.2.tar.gz
+  upload dispatch check
+  upload dispatch pin 10.8.6.2
+";
+
 pub(crate) const SEND: &str = "\
   upload send a.pkg.tar.gz b.pkg.tar.gz
   upload send --json --no-check *.pkg.tar.xz

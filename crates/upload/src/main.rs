@@ -43,6 +43,9 @@ enum Command {
     /// Try configuration, spool, locks and site for real, and find out what the site can do
     #[command(after_long_help = with_examples(examples::CHECK))]
     Check(intraware_cli::check::Arguments),
+    /// Show where packages go by their names, and whether the routes and the machines' keys are right
+    #[command(after_long_help = with_examples(examples::DISPATCH))]
+    Dispatch(commands::dispatch::Arguments),
     /// Send packages to a tupkg server, as the file ~/.tupkg says
     #[command(after_long_help = with_examples(examples::SEND))]
     Send(commands::send::Arguments),
@@ -90,6 +93,7 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
         Some(Command::Run(named)) => commands::run::run(&common, &named.into()),
         Some(Command::Status(arguments)) => commands::status::run(&common, &arguments),
         Some(Command::Check(arguments)) => commands::check::run(&common, &arguments),
+        Some(Command::Dispatch(arguments)) => commands::dispatch::run(&common, &arguments),
         Some(Command::Send(arguments)) => commands::send::run(&common, &arguments),
         Some(Command::Serve(arguments)) => commands::serve::run(&common, arguments),
         Some(Command::Completions { shell }) => pages::completions(Cli::command(), shell).map(|()| exit::OK),

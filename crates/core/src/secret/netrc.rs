@@ -6,7 +6,7 @@
 //! in double quotes, in which a backslash takes the next character as it is; outside of them it is a character
 //! like any other. `#` begins a comment where a key could stand.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
@@ -24,33 +24,69 @@ pub struct Account {
 
 /// Returns the account for a host, the one with this name if there is a choice.
 pub fn account(path: &Path, host: &str, login: Option<&str>) -> Result<Account, SecretError> {
-    let bytes = file::read(path, MAX_KEY_FILE)?;
-    let shown = || foreign::path(path).to_string();
-    let wrong = |line| SecretError::Netrc { path: shown(), line };
-    let text = std::str::from_utf8(&bytes)
-        .map_err(|err| wrong(1 + bytes[..err.valid_up_to()].iter().filter(|byte| **byte == b'\n').count()))?;
-    let entries = entries(text).map_err(wrong)?;
-    let is_wanted = |entry: &&Entry| {
-        let is_host = entry.machine.as_ref().is_some_and(|machine| machine.eq_ignore_ascii_case(host));
-        is_host && (login.is_none() || entry.login.is_none() || entry.login.as_deref() == login)
-    };
-    let missing = || SecretError::NetrcEntry { path: shown(), host: foreign::escape(host) };
-    let mut wanted = entries.iter().filter(is_wanted);
+    let netrc = Netrc::read(path)?;
+    let missing = || SecretError::NetrcEntry { path: netrc.shown(), host: foreign::escape(host) };
+    let mut wanted = netrc.entries_for(host, login);
     let entry = wanted.next().ok_or_else(missing)?;
     if wanted.next().is_some() {
-        tracing::warn!(file = %shown(), host = %foreign::escape(host), "several entries fit; the first one counts");
+        let (file, host) = (netrc.shown(), foreign::escape(host));
+        tracing::warn!(%file, %host, "several entries fit; the first one counts");
     }
     let login = login.or(entry.login.as_deref()).ok_or_else(missing)?;
-    let password = entry.password.as_ref().filter(|password| !password.is_empty()).ok_or_else(missing)?;
-    Ok(Account { login: login.to_owned(), password: Secret::new(password.as_bytes()) })
+    let password = entry.password.clone().ok_or_else(missing)?;
+    Ok(Account { login: login.to_owned(), password })
+}
+
+/// A file that was read.
+#[derive(Debug)]
+pub struct Netrc {
+    path: PathBuf,
+    entries: Vec<Entry>,
+}
+
+impl Netrc {
+    /// Reads a file whole.
+    pub fn read(path: &Path) -> Result<Self, SecretError> {
+        let bytes = file::read(path, MAX_KEY_FILE)?;
+        let wrong = |line| SecretError::Netrc { path: foreign::path(path).to_string(), line };
+        let text = std::str::from_utf8(&bytes).map_err(|err| {
+            wrong(1 + bytes[..err.valid_up_to()].iter().filter(|byte| **byte == b'\n').count())
+        })?;
+        Ok(Self { path: path.to_owned(), entries: entries(text).map_err(wrong)? })
+    }
+
+    /// Returns all entries in their order.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// Returns the entries for a host in their order, those with this login if it is known. The first one counts.
+    pub fn entries_for(&self, host: &str, login: Option<&str>) -> impl Iterator<Item = &Entry> {
+        let is_wanted = move |entry: &&Entry| {
+            let is_host = entry.machine.as_ref().is_some_and(|machine| machine.eq_ignore_ascii_case(host));
+            is_host && (login.is_none() || entry.login.is_none() || entry.login.as_deref() == login)
+        };
+        self.entries.iter().filter(is_wanted)
+    }
+
+    fn shown(&self) -> String {
+        foreign::path(&self.path).to_string()
+    }
 }
 
 /// One entry; the one without a machine is for all others.
-#[derive(Default)]
-struct Entry {
-    machine: Option<String>,
-    login: Option<String>,
-    password: Option<Zeroizing<String>>,
+#[derive(Debug, Default)]
+pub struct Entry {
+    /// The line that it begins on.
+    pub line: usize,
+    /// The host that it is for.
+    pub machine: Option<String>,
+    /// The name to log in with.
+    pub login: Option<String>,
+    /// The password, unless it is empty.
+    pub password: Option<Secret>,
+    /// What some FTP servers ask for besides.
+    pub account: Option<Secret>,
 }
 
 /// Reads all entries, or returns the line that makes no sense. What stands there is not told: it may be half a password.
@@ -62,17 +98,21 @@ fn entries(text: &str) -> Result<Vec<Entry>, usize> {
         match (key.as_str(), entries.last_mut()) {
             ("machine", _) => {
                 let machine = Some(words.value()?.to_string());
-                entries.push(Entry { machine, ..Entry::default() });
+                entries.push(Entry { line, machine, ..Entry::default() });
             }
-            ("default", _) => entries.push(Entry::default()),
+            ("default", _) => entries.push(Entry { line, ..Entry::default() }),
             ("macdef", _) => words.skip_macro(),
             ("login" | "user", Some(entry)) => entry.login = Some(words.value()?.to_string()),
-            ("password", Some(entry)) => entry.password = Some(words.value()?),
-            ("account", Some(_)) => drop(words.value()?),
+            ("password", Some(entry)) => entry.password = secret(&words.value()?),
+            ("account", Some(entry)) => entry.account = secret(&words.value()?),
             _ => return Err(line),
         }
     }
     Ok(entries)
+}
+
+fn secret(word: &Zeroizing<String>) -> Option<Secret> {
+    (!word.is_empty()).then(|| Secret::new(word.as_bytes()))
 }
 
 /// The words of a file.

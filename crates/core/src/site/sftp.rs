@@ -12,6 +12,7 @@
 mod commands;
 mod file;
 mod hash;
+pub mod host_key;
 mod known_hosts;
 mod link;
 mod login;

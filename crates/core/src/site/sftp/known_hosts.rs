@@ -78,6 +78,11 @@ impl KnownKeys {
         (!first.is_empty()).then(|| all.join(","))
     }
 
+    /// Returns the keys that are trusted: line and fingerprint of each.
+    pub(super) fn trusted(&self) -> Vec<(usize, String)> {
+        self.trusted.iter().map(|key| (key.line, fingerprint(&key.blob))).collect()
+    }
+
     /// Judges the key that a server has proven to hold.
     pub(super) fn judge(&self, blob: &[u8]) -> Verdict {
         if let Some(key) = self.revoked.iter().find(|key| key.blob == blob) {
@@ -87,7 +92,7 @@ impl KnownKeys {
         } else if self.trusted.iter().any(|key| key.blob == blob) {
             Verdict::Trusted
         } else {
-            Verdict::Changed(self.trusted.iter().map(|key| (key.line, fingerprint(&key.blob))).collect())
+            Verdict::Changed(self.trusted())
         }
     }
 }
