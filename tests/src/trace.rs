@@ -44,6 +44,13 @@ pub fn kill_at(command: Command, name: &str, nth: usize) -> Run {
     Running::start(under_strace(command, &options)).wait()
 }
 
+/// Does the same to the program alone: what it starts is not seen, and lives on when it is killed.
+pub fn kill_alone_at(command: Command, name: &str, nth: usize) -> Run {
+    let only = format!("trace={name}");
+    let inject = format!("inject={name}:signal=SIGKILL:when={nth}");
+    Running::start(under_strace(command, &["-qq", "-o", "/dev/null", "-e", &only, "-e", &inject])).wait()
+}
+
 /// Runs a program whose every call of `names` (as `strace -e` takes them) fails with this error, and is not made.
 pub fn refuse(command: Command, names: &str, error: &str) -> Run {
     let (only, inject) = (format!("trace={names}"), format!("inject={names}:error={error}"));

@@ -70,6 +70,9 @@ impl Crowd {
             all.told.extend(told);
         }
         drop(self.web);
+        if all.reads == 0 {
+            all.told.push("nobody has read anything".into());
+        }
         all
     }
 }
@@ -83,10 +86,6 @@ fn until(end: &AtomicBool, mut read: impl FnMut(&mut Seen)) -> Seen {
 }
 
 impl Seen {
-    pub(crate) fn is_clean(&self) -> bool {
-        self.reads > 0 && self.missing + self.mismatches + self.others == 0
-    }
-
     fn take(&mut self, read: Result<usize, Fault>) {
         self.reads += 1;
         let told = match read {

@@ -2,10 +2,13 @@
 //! `tests/publications`, which installs what is needed, says how to call it.
 //!
 //! What is asked: no reader ever misses a file that it was told of, or gets another one, and no run that is
-//! killed leaves anything to a person: the next run ends what it had begun. Each bar is a line, in each of two
-//! worlds.
+//! killed leaves anything to a person: the next run ends what it had begun, and runs no hook of a completed pass
+//! twice.
 
+mod crashes;
 mod crowd;
+mod deeds;
+mod fetch;
 mod reader;
 mod rounds;
 mod say;
@@ -14,9 +17,10 @@ mod world;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use intraware_tests::support::dice::Dice;
 
+use self::crashes::Crashes;
 use self::crowd::Crowd;
 use self::rounds::Rounds;
 use self::say::{complain, say};
@@ -26,10 +30,10 @@ use self::world::World;
 #[derive(Debug, Parser)]
 #[command(name = "tests/publications")]
 struct Options {
-    /// Publications in each world
+    /// Publications while readers read
     #[arg(long, value_name = "N", default_value_t = 200)]
     rounds: usize,
-    /// Runs that are killed in each world
+    /// Runs that are killed meanwhile
     #[arg(long, value_name = "N", default_value_t = 100)]
     kills: usize,
     /// Readers at a time; every second one is apt-get
@@ -38,10 +42,26 @@ struct Options {
     /// Where the moments of kills come from
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// Only these worlds: plain, without-exchange
-    #[arg(long, value_name = "WORLD", value_delimiter = ',')]
-    only: Vec<World>,
+    /// Only these bars
+    #[arg(long, value_name = "BAR", value_delimiter = ',')]
+    only: Vec<Bar>,
 }
+
+/// What is tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Bar {
+    /// apt-get update, download and source over HTTP, before and after 50 publications, and during a normal pass
+    Apt,
+    /// Readers during publications and kills at random moments
+    Readers,
+    /// The same where the file system cannot exchange two names
+    WithoutExchange,
+    /// Kills at each durable call, and by each hook
+    Crashes,
+}
+
+/// Publications between two looks of apt.
+const APART: usize = 50;
 
 fn main() -> ExitCode {
     let options = Options::parse();
@@ -51,31 +71,45 @@ fn main() -> ExitCode {
     }
     let seed = options.seed.unwrap_or_else(|| u64::from(std::process::id()));
     say(&format!("seed {seed}"));
-    let worlds: Vec<World> = match &options.only[..] {
-        [] => vec![World::Plain, World::WithoutExchange],
-        only => only.to_vec(),
-    };
     let mut all_hold = true;
-    for world in worlds {
-        all_hold &= gap(world, &options, &mut Dice(seed));
+    for bar in Bar::value_variants() {
+        if !options.only.is_empty() && !options.only.contains(bar) {
+            continue;
+        }
+        let began = Instant::now();
+        let (told, faults) = match bar {
+            Bar::Apt => apt(),
+            Bar::Readers => readers(World::Plain, &options, &mut Dice(seed)),
+            Bar::WithoutExchange => readers(World::WithoutExchange, &options, &mut Dice(seed)),
+            Bar::Crashes => crashes(),
+        };
+        let verdict = if faults.is_empty() { "ok" } else { "NOT OK" };
+        say(&format!("{verdict} {told}; {} s", began.elapsed().as_secs()));
+        faults.iter().take(10).for_each(|fault| say(&format!("  {fault}")));
+        all_hold &= faults.is_empty();
     }
     if all_hold { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Publishes and kills while readers read; returns whether none of them noticed.
-fn gap(world: World, options: &Options, dice: &mut Dice) -> bool {
-    let began = Instant::now();
+fn apt() -> (String, Vec<String>) {
+    let place = World::Plain.place();
+    let told = format!(
+        "apt: apt-get update, download and source before and after {APART} publications, and security while \
+         the normal pass runs"
+    );
+    (told, fetch::faults(&place.scene, APART))
+}
+
+/// Publishes and kills while readers read.
+fn readers(world: World, options: &Options, dice: &mut Dice) -> (String, Vec<String>) {
     let place = world.place();
     let crowd = Crowd::start(&place.scene, &place.served, options.readers);
     let mut rounds = Rounds::new(&place.scene);
     rounds.make(options.rounds, options.kills, dice);
     let seen = crowd.end();
-    let repairs = rounds.repairs();
-    let is_kept = seen.is_clean() && repairs.is_empty();
-    say(&format!(
-        "{} {world}: {} publications, {} kills, {} passes; {} readers read {} times, {} files by digest: \
-         {} missing, {} mismatches, {} other faults; {} human repairs; {} s",
-        if is_kept { "ok" } else { "NOT OK" },
+    let told = format!(
+        "{world}: {} publications, {} kills, {} passes; {} readers read {} times, {} files by digest: \
+         {} missing, {} mismatches, {} other faults; {} human repairs",
         rounds.publications,
         rounds.kills,
         place.scene.live(),
@@ -85,9 +119,15 @@ fn gap(world: World, options: &Options, dice: &mut Dice) -> bool {
         seen.missing,
         seen.mismatches,
         seen.others,
-        repairs.len(),
-        began.elapsed().as_secs(),
-    ));
-    seen.told.iter().chain(repairs).take(10).for_each(|what| say(&format!("  {what}")));
-    is_kept
+        rounds.repairs.len(),
+    );
+    let mut faults = seen.told;
+    faults.extend(rounds.repairs);
+    (told, faults)
+}
+
+fn crashes() -> (String, Vec<String>) {
+    let mut crashes = Crashes::default();
+    crashes.make();
+    (format!("crashes: {} kills, {} faults", crashes.kills, crashes.faults.len()), crashes.faults)
 }

@@ -21,7 +21,8 @@ pub(crate) struct Rounds<'a> {
     pub(crate) kills: usize,
     /// How long a run takes that nobody kills.
     usual: Duration,
-    repairs: Vec<String>,
+    /// What a person would have had to mend.
+    pub(crate) repairs: Vec<String>,
     /// Hooks that have begun, each with its pass.
     begun: HashSet<String>,
 }
@@ -39,11 +40,6 @@ impl<'a> Rounds<'a> {
         }
         let (usual, begun) = (Duration::from_secs(1), HashSet::new());
         Self { scene, publications: 0, kills: 0, usual, repairs: Vec::new(), begun }
-    }
-
-    /// What a person would have had to mend.
-    pub(crate) fn repairs(&self) -> &[String] {
-        &self.repairs
     }
 
     /// Publishes so often, and kills so many runs before that.

@@ -5,11 +5,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use clap::ValueEnum;
 use intraware_tests::scene::Scene;
 
 /// A kind of file system.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum World {
     /// That of temporary files.
     Plain,
@@ -22,8 +21,8 @@ pub(crate) enum World {
 impl fmt::Display for World {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Plain => "plain",
-            Self::WithoutExchange => "without exchange",
+            Self::Plain => "readers",
+            Self::WithoutExchange => "readers, without exchange",
         })
     }
 }

@@ -3,10 +3,9 @@
 use std::fs;
 use std::io::Write as _;
 use std::path::Path;
-use std::process::Command;
 
-use intraware_tests::Running;
 use intraware_tests::support::disk::SmallDisk;
+use intraware_tests::trace;
 
 use crate::scene::Scene;
 
@@ -57,30 +56,12 @@ fn s1_16_hooks_of_a_pass_that_was_killed_in_one_of_them_run_once_but_for_that_on
     assert_eq!((scene.notes(), scene.live()), (vec![], "1".to_owned()));
 }
 
-/// Takes each file of the pool for a package, and needs no other program.
-const QUICK: &str = r#"#!/bin/sh
-set -eu
-for suite; do
-    mkdir -p "$INTRAWARE_DISTS/$suite/main/binary-amd64"
-    for deb in "$INTRAWARE_STAGE/pool/$suite"/*; do
-        deb=${deb##*/}
-        printf 'Package: %s\nVersion: %s\nArchitecture: all\n\n' "${deb%%_*}" "${deb#*_}"
-    done >"$INTRAWARE_DISTS/$suite/main/binary-amd64/Packages"
-    echo "Suite: $suite" >"$INTRAWARE_DISTS/$suite/Release"
-done
-"#;
-
 #[test]
 fn s1_12_a_run_killed_at_any_of_its_calls_leaves_a_tree_and_the_next_one_ends_the_pass() {
     let scene = Scene::new();
-    scene.program("bin/publisher", QUICK);
-    scene.configure("check = \"none\"");
+    scene.hurry("");
     scene.hook("post/10-z", "");
-    fs::create_dir(scene.path("root/pool/stable")).expect("a directory");
-    let accept = |version: &str| {
-        fs::write(scene.path("root/pool/stable").join(format!("blast_{version}")), "").expect("a package");
-        scene.ask("stable");
-    };
+    let accept = |version: &str| scene.accept_quickly("stable", "blast", version);
     accept("1");
     scene.publish(&[]).expect_silence();
     let mut killed = 0;
@@ -89,17 +70,7 @@ fn s1_12_a_run_killed_at_any_of_its_calls_leaves_a_tree_and_the_next_one_ends_th
             let version = format!("{call}.{nth}");
             accept(&version);
             scene.notes();
-            let mut strace = Command::new("strace");
-            let (only, inject) =
-                (format!("trace={call}"), format!("inject={call}:signal=SIGKILL:when={nth}"));
-            strace.args(["-qq", "-o", "/dev/null", "-e", &only, "-e", &inject]);
-            let command = scene.command(&[]);
-            strace
-                .env_clear()
-                .current_dir(scene.path(""))
-                .arg(command.get_program())
-                .args(command.get_args());
-            let run = Running::start(strace).wait();
+            let run = trace::kill_alone_at(scene.command(&[]), call, nth);
             // Readers have a whole tree, whichever.
             assert_eq!(scene.read("stable/Release"), "Suite: stable\n", "{call} {nth}");
             killed += i32::from(run.status == KILLED);
@@ -117,16 +88,11 @@ fn s1_12_a_run_killed_at_any_of_its_calls_leaves_a_tree_and_the_next_one_ends_th
 #[test]
 fn s1_12_a_full_disk_at_any_step_leaves_a_whole_tree_and_the_next_run_goes_on() {
     let scene = Scene::new();
-    scene.program("bin/publisher", QUICK);
-    scene.configure("check = \"none\"\nkeep = 1");
+    scene.hurry("keep = 1");
     let root = scene.path("root");
     let _disk = SmallDisk::mount(&root, 1 << 20);
-    fs::create_dir_all(root.join("pool/stable")).expect("a directory");
     let filler = root.join("filler");
-    let accept = |version: &str| {
-        fs::write(root.join("pool/stable").join(format!("blast_{version}")), "").expect("a package");
-        scene.ask("stable");
-    };
+    let accept = |version: &str| scene.accept_quickly("stable", "blast", version);
     accept("0");
     scene.publish(&[]).expect_silence();
     let mut failed = 0;
