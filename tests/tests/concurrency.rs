@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use intraware_tests::support::sshd::Access;
-use intraware_tests::{Bench, Running};
+use intraware_tests::{Bench, Program, Running, trace};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -197,4 +197,24 @@ fn a_site_that_gives_one_connection_gets_all_payloads_over_it_in_their_order() {
     };
     assert_eq!(order("U4"), order("M2"));
     assert_eq!(order("U4").len(), 12);
+}
+
+/// Returns how many calls on the spool a run makes that delivers so many builds to a directory.
+fn calls_on_the_spool(count: usize) -> usize {
+    let bench = Bench::builder().build();
+    for number in 0..count {
+        bench.add_build(&format!("p{number}"), &format!("p{number}"), fill);
+    }
+    bench.manage(&["run"]).expect_silence();
+    let spool = bench.path("spool").display().to_string();
+    let (run, calls) = trace::calls(bench.command(Program::Upload, &["run"]), "file,desc");
+    run.expect_silence();
+    assert_eq!(bench.spool_listing().sent.len(), count);
+    calls.iter().filter(|call| call.contains(&spool)).count()
+}
+
+#[test]
+fn what_a_payload_costs_does_not_grow_with_how_many_wait() {
+    let (few, many) = (calls_on_the_spool(20), calls_on_the_spool(80));
+    assert!(many * 10 <= few * 41, "{few} calls for 20 payloads, {many} for 80");
 }

@@ -15,8 +15,8 @@
 //! - A job stands in exactly one room, and moves by one rename with both parents fsynced. After an error from a rename
 //!   both names are looked at before it is believed, because an NFS client repeats a call whose answer got lost.
 //! - A file appears whole: written beside its name, fsynced, closed, renamed, and the directory fsynced.
-//! - Whether something is there is answered by listing the directory, never by asking for the name: NFS clients
-//!   remember absence for up to 25 s, and a fresh listing ends that.
+//! - Whether something is there is only asked after its directory was opened: NFS clients remember absence for up to 25 s,
+//!   and that ends it.
 //! - What is found and cannot be read is reported or parked, never deleted and never skipped in silence. The names
 //!   that an NFS client gives to unlinked open files (`.nfs…`) are not ours and are passed over.
 
@@ -294,6 +294,14 @@ impl Spool {
     pub fn list(&self, room: Room) -> Result<Vec<Found>, SpoolError> {
         let names = self.names(room.dir_name())?;
         Ok(names.into_iter().filter_map(|name| job::read(&self.room(room), room, name)).collect())
+    }
+
+    /// Returns what has this name in a room, if anything has. A job is called by its id, except in parked, where a number may
+    /// stand behind it. The others are not read, as they are for a [`list`](Self::list).
+    pub fn find(&self, room: Room, dir_name: &str) -> Result<Option<Found>, SpoolError> {
+        let path = self.room(room);
+        durable::open_dir(&path).map_err(|e| SpoolError::io("open", &path, e))?;
+        Ok(job::read(&path, room, dir_name.to_owned()))
     }
 
     /// Returns all jobs of a record that can be read.

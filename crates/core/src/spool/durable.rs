@@ -2,10 +2,12 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use rustix::fs::{AtFlags, Mode, OFlags, statat};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -102,7 +104,7 @@ pub(super) fn close(file: File) -> io::Result<()> {
     nix::unistd::close(file).map_err(io::Error::from)
 }
 
-/// Reads a JSON file; `None` if there is none. Goes by a listing of the directory, as every look into the spool.
+/// Reads a JSON file; `None` if there is none. Asks the directory first, as every look into the spool.
 pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> io::Result<Option<T>> {
     Ok(match read_file(path)? {
         Some(text) => Some(serde_json::from_slice(&text)?),
@@ -115,24 +117,32 @@ pub(super) fn is_garbled(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof)
 }
 
-/// Reads a small file; `None` if its directory does not list it.
+/// Reads a small file; `None` if it is not there.
 pub(super) fn read_file(path: &Path) -> io::Result<Option<Vec<u8>>> {
-    if !is_listed(path)? {
+    if !is_there(path)? {
         return Ok(None);
     }
     read_listed(path)
 }
 
-/// Returns whether a file's directory lists it.
-fn is_listed(path: &Path) -> io::Result<bool> {
-    match (path.parent(), path.file_name().and_then(|name| name.to_str())) {
-        (Some(dir), Some(name)) => match names(dir) {
-            Ok(names) => Ok(names.iter().any(|listed| listed == name)),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(e) => Err(e),
-        },
-        _ => Ok(false),
+/// Returns whether something has this name, and is no link to something else that has gone.
+///
+/// It is asked for below its directory, opened anew: that makes an NFS client ask the server whether the directory has
+/// changed, and forget what it remembers of names there. The cost does not grow with the directory, as that of a listing
+/// does.
+pub(super) fn is_there(path: &Path) -> io::Result<bool> {
+    let (Some(dir), Some(name)) = (path.parent(), path.file_name()) else { return Ok(false) };
+    let seen = open_dir(dir).and_then(|dir| Ok(statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW)?));
+    match seen {
+        Ok(_) => Ok(true),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(e) => Err(e),
     }
+}
+
+/// Opens a directory, after which its names are looked up as the server has them.
+pub(super) fn open_dir(dir: &Path) -> io::Result<OwnedFd> {
+    Ok(rustix::fs::open(dir, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?)
 }
 
 /// How often a file is opened that is replaced meanwhile.
@@ -149,9 +159,9 @@ pub(super) fn read_listed(path: &Path) -> io::Result<Option<Vec<u8>>> {
     for attempt in 1.. {
         match read() {
             Ok(text) => return Ok(Some(text)),
-            // Another host has removed it, or is replacing it: only a listing tells.
+            // Another host has removed it, or is replacing it: only its directory tells.
             Err(e) if is_gone(&e) && attempt < ATTEMPTS => {
-                if !is_listed(path)? {
+                if !is_there(path)? {
                     break;
                 }
             }

@@ -300,8 +300,11 @@ pub(super) fn is_directory(path: &Path) -> bool {
 }
 
 fn read_job(dir: &Path, room: Room, name: &str, id: &JobId) -> Result<Job, Trouble> {
-    if !is_directory(dir) {
-        return Err(Trouble::Damaged("it is not a directory".to_owned()));
+    match std::fs::symlink_metadata(dir) {
+        Ok(seen) if seen.is_dir() => {}
+        Ok(_) => return Err(Trouble::Damaged("it is not a directory".to_owned())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(Trouble::Gone),
+        Err(error) => return Err(error.into()),
     }
     let names = durable::names(dir).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => Trouble::Gone,

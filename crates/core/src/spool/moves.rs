@@ -53,11 +53,11 @@ impl WorkDir {
     ) -> Result<(), SpoolError> {
         job::complete(&self.path, manifest, sidecars, &spool.mark)?;
         confirm(lock)?;
-        let name = manifest.id().to_string();
-        if spool.names(Room::Staged.dir_name())?.contains(&name) {
+        let staged = spool.room(Room::Staged).join(manifest.id().to_string());
+        if is_there(&staged)? {
             return Ok(());
         }
-        rename(&self.path, &spool.room(Room::Staged).join(name))
+        rename(&self.path, &staged)
     }
 }
 
@@ -141,10 +141,11 @@ impl Spool {
         let dir_name = job.id.to_string();
         // Only if there is something to put in its place: a run that comes too late must not take away what another one
         // has moved.
-        if self.names(to.dir_name())?.contains(&dir_name) && is_listed(&self.job_dir(job)) {
+        let (from, target) = (self.job_dir(job), self.room(to).join(&dir_name));
+        if is_there(&target)? && is_there(&from)? {
             self.discard_dir(to, &dir_name, context)?;
         }
-        rename(&self.job_dir(job), &self.room(to).join(&dir_name))?;
+        rename(&from, &target)?;
         Ok(Job { room: to, dir_name, ..job.clone() })
     }
 
@@ -281,7 +282,7 @@ pub(super) fn confirm(lock: &mut Lock) -> Result<(), SpoolError> {
 /// Renames a directory and flushes both parents. An error is believed only after looking at both names.
 pub(super) fn rename(from: &Path, to: &Path) -> Result<(), SpoolError> {
     if let Err(error) = fs::rename(from, to) {
-        let was_done = is_listed(to) && !is_listed(from);
+        let was_done = matches!((is_there(to), is_there(from)), (Ok(true), Ok(false)));
         if !was_done {
             let message = format!("cannot move {} to {}", foreign::path(from), foreign::path(to));
             return Err(SpoolError { fault: Fault::Spool, message, source: Some(error) });
@@ -293,10 +294,8 @@ pub(super) fn rename(from: &Path, to: &Path) -> Result<(), SpoolError> {
     Ok(())
 }
 
-fn is_listed(path: &Path) -> bool {
-    let name = path.file_name().and_then(|name| name.to_str());
-    let names = path.parent().and_then(|dir| durable::names(dir).ok());
-    matches!((name, names), (Some(name), Some(names)) if names.iter().any(|listed| listed == name))
+fn is_there(path: &Path) -> Result<bool, SpoolError> {
+    durable::is_there(path).map_err(|e| SpoolError::io("look for", path, e))
 }
 
 pub(super) fn remove_if_there(path: &Path) -> Result<bool, SpoolError> {

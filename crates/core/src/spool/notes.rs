@@ -370,7 +370,8 @@ impl Spool {
 
     /// Returns whether there is a note with this key, even if it cannot be used.
     pub fn has_note<N: Note>(&self, key: &NoteKey) -> Result<bool, SpoolError> {
-        Ok(self.names(N::DIR)?.contains(&format!("{}.json", key.0)))
+        let path = self.note_path::<N>(key);
+        durable::is_there(&path).map_err(|e| SpoolError::io("look for", &path, e))
     }
 
     /// Returns the note with this key, if there is one. One that cannot be used is reported, and

@@ -266,12 +266,9 @@ impl Worker<'_> {
             taken => taken?,
         };
         // Between the plan and the lock another instance may have delivered it.
-        let there = spool.list(Room::Upload)?.into_iter().find_map(|found| match found {
-            Found::Job(found) if found.id == job.id => Some(*found),
-            _ => None,
-        });
-        let job =
-            there.ok_or_else(|| Trouble::Moved("another instance has delivered or parked it".to_owned()))?;
+        let Some(Found::Job(job)) = spool.find(Room::Upload, &job.id.to_string())? else {
+            return Err(Trouble::Moved("another instance has delivered or parked it".to_owned()));
+        };
         if let Some(hold) = spool.hold(&job.id.record)? {
             return Err(Trouble::Moved(hold.to_string()));
         }

@@ -29,7 +29,7 @@ impl Run<'_, '_> {
             }
             Chore::ParkOrphan { job } => {
                 let mut lock = take_lock(spool, &job.id.record, context)?;
-                if !spool.list(job.room)?.contains(&Found::Job(job.clone())) {
+                if spool.find(job.room, &job.dir_name)? != Some(Found::Job(job.clone())) {
                     return Ok(());
                 }
                 let why = parked(ParkKind::Stale, "its record does not exist any more", context);

@@ -44,7 +44,7 @@ pub(super) fn put_aside(
 ) -> Result<bool, Trouble> {
     let Manager { spool, log, context, .. } = *manager;
     // It may turn out to have been moved, or to be whole after all.
-    if !spool.list(found.room)?.contains(&Found::Unreadable(found.clone())) {
+    if spool.find(found.room, &found.dir_name)? != Some(Found::Unreadable(found.clone())) {
         return Ok(false);
     }
     let why = parked(ParkKind::Damaged, &found.reason, context);

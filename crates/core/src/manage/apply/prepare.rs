@@ -93,18 +93,14 @@ impl Run<'_, '_> {
             work_dir.commit(manager.spool, &manifest, &sidecars, lock)
         })?;
         work.done.push(format!("staged {} bytes as job {id}", manifest.digests.size));
-        for found in manager.spool.list(Room::Staged)? {
-            match found {
-                Found::Job(job) if job.id == id => return Ok(*job),
-                // Somebody, or the disk, was quick.
-                Found::Unreadable(found)
-                    if found.id.as_ref() == Some(&id) && put_aside(manager, &found, lock)? =>
-                {
-                    let seen = surveyed.fingerprint.to_string();
-                    return Err(Trouble::Damaged { reason: found.to_string(), seen });
-                }
-                Found::Job(_) | Found::Unreadable(_) => {}
+        match manager.spool.find(Room::Staged, &id.to_string())? {
+            Some(Found::Job(job)) => return Ok(*job),
+            // Somebody, or the disk, was quick.
+            Some(Found::Unreadable(found)) if put_aside(manager, &found, lock)? => {
+                let seen = surveyed.fingerprint.to_string();
+                return Err(Trouble::Damaged { reason: found.to_string(), seen });
             }
+            Some(Found::Unreadable(_)) | None => {}
         }
         Err(Trouble::Moved(format!("job {id} vanished from staged")))
     }

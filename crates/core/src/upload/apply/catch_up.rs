@@ -35,11 +35,12 @@ impl<'r> Worker<'r> {
             Err(busy @ LockError::Busy(_)) => return Err(Trouble::Moved(busy.to_string())),
             taken => taken?,
         };
-        let there = spool.list(Room::Sent)?.into_iter().find_map(|found| match found {
-            Found::Job(found) if found.id == task.job.id && found.has_payload => Some(*found),
-            Found::Job(_) | Found::Unreadable(_) => None,
-        });
-        let mut job = there.ok_or_else(|| Trouble::Moved("it is not kept any more".to_owned()))?;
+        let mut job = match spool.find(Room::Sent, &task.job.id.to_string())? {
+            Some(Found::Job(job)) if job.has_payload => *job,
+            Some(Found::Job(_) | Found::Unreadable(_)) | None => {
+                return Err(Trouble::Moved("it is not kept any more".to_owned()));
+            }
+        };
         if let Some(hold) = spool.hold(&job.id.record)? {
             return Err(Trouble::Moved(hold.to_string()));
         }
