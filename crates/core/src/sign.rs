@@ -13,6 +13,7 @@
 
 mod certificate;
 mod choose;
+mod cleartext;
 mod error;
 mod fit;
 mod payload;
@@ -30,6 +31,7 @@ use openpgp::types::SymmetricAlgorithm;
 use sequoia_openpgp as openpgp;
 
 pub use certificate::Certificate;
+pub use cleartext::{Keyring, NotSigned, SignedText};
 pub use error::KeyError;
 pub use payload::PayloadSigner;
 
@@ -106,11 +108,18 @@ impl SigningKey {
 
     /// Begins a signature that is made at `now`.
     pub fn signer(&self, now: Timestamp) -> Result<PayloadSigner<'_>, KeyError> {
-        if let Some(at) = self.expires.filter(|&at| at <= now) {
-            let (key, extend) = (self.signing_fingerprint(), self.extend.clone());
-            return Err(KeyError::Expired { key, at, extend });
-        }
+        self.is_valid_at(now)?;
         PayloadSigner::new(&self.certificate, &self.pair, now)
+    }
+
+    fn is_valid_at(&self, now: Timestamp) -> Result<(), KeyError> {
+        match self.expires.filter(|&at| at <= now) {
+            None => Ok(()),
+            Some(at) => {
+                let (key, extend) = (self.signing_fingerprint(), self.extend.clone());
+                Err(KeyError::Expired { key, at, extend })
+            }
+        }
     }
 
     /// Verifies a signature of this key over `payload`.

@@ -41,6 +41,14 @@ impl Certificate {
         name_of(&self.cert)
     }
 
+    pub(super) fn cert(&self) -> &Cert {
+        &self.cert
+    }
+
+    pub(super) fn policy(&self) -> KeyPolicy {
+        self.policy
+    }
+
     pub(super) fn to_armored(&self) -> Result<Vec<u8>, KeyError> {
         let failed = |source: Box<_>| KeyError::Unusable { key: self.fingerprint(), source };
         let mut armor = Writer::new(Vec::new(), Kind::PublicKey).map_err(|e| failed(e.into()))?;

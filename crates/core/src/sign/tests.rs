@@ -277,3 +277,66 @@ fn nothing_that_is_shown_holds_a_secret() {
     let shown = format!("{key:?} {wrong:?} {wrong}");
     assert!(!shown.contains("canary"), "{shown}");
 }
+
+#[test]
+fn s1_13_a_signed_text_is_believed_by_gpgv_and_by_us_and_holds_what_was_signed() {
+    let gnupg = Gnupg::new();
+    let fingerprint = gnupg.make_key(&KeySpec::default());
+    let key = load(&gnupg.export_secret(&fingerprint, ""), None).unwrap();
+    let text = b"Suite: stable\n-dashed\nSHA256:\n ab 1 main/x\n";
+    let signed = key.sign_text(text, now()).unwrap();
+    let dir = TempDir::new().unwrap();
+    let put = |name: &str, bytes: &[u8]| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path
+    };
+    let keyring = put("key.gpg", &key.verifier().to_binary().unwrap());
+    let (signed_path, plain) = (put("InRelease", &signed), dir.path().join("plain"));
+    let mut gpgv = Command::new("gpgv");
+    gpgv.arg("--keyring").arg(&keyring).arg("--output").arg(&plain).arg(&signed_path);
+    let output = gpgv.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(std::fs::read(&plain).unwrap(), text);
+    let ring = Keyring::parse(&std::fs::read(&keyring).unwrap(), KeyPolicy::default()).unwrap();
+    let opened = ring.open(&signed, now()).unwrap();
+    assert_eq!((opened.signer, opened.text.trim_ascii_end()), (fingerprint, text.trim_ascii_end()));
+    // What stands around the signed text is not part of it, and what was put into it spoils it.
+    let around = [&signed[..], b"\nSuite: testing\n"].concat();
+    assert!(!ring.open(&around, now()).is_ok_and(|opened| opened.text.ends_with(b"testing\n")));
+    let put_in = String::from_utf8(signed).unwrap().replace("stable", "testing");
+    assert!(matches!(ring.open(put_in.as_bytes(), now()), Err(NotSigned::Bad(_))));
+}
+
+#[test]
+fn s1_08_texts_of_strangers_and_of_keys_that_are_revoked_or_expired_are_not_believed() {
+    let gnupg = Gnupg::new();
+    let stranger = gnupg.make_key(&KeySpec::default());
+    let revoked = gnupg.make_key(&KeySpec::default());
+    let expired = gnupg.make_key(&KeySpec {
+        made_at: Some("20200101T000000"),
+        expires: "20200601T000000",
+        ..KeySpec::default()
+    });
+    let sign = |key: &str, extra: &[&str]| {
+        let dir = TempDir::new().unwrap();
+        let (plain, signed) = (dir.path().join("x"), dir.path().join("x.asc"));
+        std::fs::write(&plain, "Suite: stable\n").unwrap();
+        let (plain, path) = (plain.to_str().unwrap(), signed.to_str().unwrap());
+        gnupg.run(&[extra, &["--local-user", key, "--output", path, "--clearsign", plain]].concat());
+        std::fs::read(&signed).unwrap()
+    };
+    // A key that has expired can still sign where the clock is wrong, or is set back.
+    let by_expired = sign(&expired, &["--faked-system-time", "20200301T000000"]);
+    let texts = [sign(&stranger, &[]), sign(&revoked, &[])];
+    gnupg.revoke(&revoked);
+    let ring = [gnupg.export_public(&revoked), gnupg.export_public(&expired)]
+        .map(|exported| Keyring::parse(&exported, KeyPolicy::default()).unwrap());
+    assert!(
+        matches!(ring[0].open(&texts[0], now()), Err(NotSigned::Stranger { issuer }) if issuer == stranger)
+    );
+    assert!(matches!(ring[0].open(&texts[1], now()), Err(NotSigned::Bad(_))));
+    // It was good when it was made; what it names may be old, and is looked at by others.
+    assert!(ring[1].open(&by_expired, now()).is_ok());
+    assert!(matches!(ring[1].open(b"Suite: stable\n", now()), Err(NotSigned::Unsigned)));
+}
