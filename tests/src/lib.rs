@@ -8,6 +8,7 @@
 //! It relies on programs that `cargo build --workspace` has made, and refuses older ones.
 
 pub mod apt;
+pub mod archive;
 mod bench;
 mod builder;
 mod delivered;

@@ -26,7 +26,7 @@ use std::time::Duration;
 pub use self::activity::ActivityConfig;
 pub use self::problem::{ConfigErrors, Problem};
 use self::reader::Reader;
-pub use self::tree::{TreeCheck, TreeConfig};
+pub use self::tree::{Accepted, AptConfig, Publisher, TreeCheck, TreeConfig, UploadsConfig};
 use self::written::Written;
 use crate::bandwidth::Timetable;
 use crate::foreign;

@@ -19,6 +19,7 @@ use sha2::{Digest as _, Sha256};
 
 use self::index::Member;
 use self::release::{Listed, Release};
+pub(crate) use self::release::{is_below, signed_text};
 use crate::command::Commands;
 use crate::error::PublishError;
 
@@ -49,7 +50,7 @@ pub(crate) enum Kind {
 }
 
 /// What is wrong with a tree.
-type Wrong = String;
+pub(crate) type Wrong = String;
 
 impl Suite<'_> {
     /// Fails if apt could not use the suite.
@@ -123,7 +124,7 @@ impl Suite<'_> {
         for files in calls {
             let mut arguments = vec!["--keyring".into(), keyring.into(), "--".into()];
             arguments.extend(files);
-            commands.system("gpgv", arguments, GPGV).map_err(|error| match error {
+            commands.system("gpgv", arguments, GPGV).map(drop).map_err(|error| match error {
                 PublishError::Command { told, .. } => {
                     self.wrong(format!("its signature is not good: gpgv {told}"))
                 }
@@ -158,7 +159,7 @@ fn present(dir: &Path, release: &Release, listed: &Listed) -> Result<(), Wrong> 
     Ok(())
 }
 
-fn same_file(path: &Path, size: u64, sha256: Option<&str>) -> Result<(), Wrong> {
+pub(crate) fn same_file(path: &Path, size: u64, sha256: Option<&str>) -> Result<(), Wrong> {
     let file = File::open(path).map_err(|error| format!("is not there or cannot be read: {error}"))?;
     let seen = file.metadata().map_err(|error| error.to_string())?;
     if !seen.is_file() || seen.len() != size {
@@ -182,5 +183,17 @@ fn digest(mut file: File) -> io::Result<String> {
             count => sha256.update(&buffer[..count]),
         }
     }
-    Ok(sha256.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hexadecimal(&sha256.finalize()))
+}
+
+pub(crate) fn hexadecimal(digest: &[u8]) -> String {
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Returns path and SHA-256 of each file that the Release of a suite names.
+pub(crate) fn named_by_release(dir: &Path) -> Result<Vec<(String, String)>, Wrong> {
+    let text = fs::read_to_string(dir.join("Release"))
+        .map_err(|error| format!("there is no Release that can be read: {error}"))?;
+    let listed = Release::parse(&text)?.listed.into_iter();
+    Ok(listed.map(|listed| (listed.path, listed.sha256)).collect())
 }

@@ -1,13 +1,14 @@
 //! What commands and hooks are told, and how they are run.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use intraware_core::config::TreeConfig;
 use intraware_core::foreign;
 use intraware_core::run::RunContext;
-use intraware_run_parts::{Call, Hook, Listing, look, run};
+use intraware_run_parts::{Call, Hook, Listing, Said, look, run};
 
 use crate::error::PublishError;
 use crate::journal::Pass;
@@ -36,20 +37,33 @@ impl Commands<'_> {
     ) -> Result<(), PublishError> {
         let Some((program, arguments)) = words.split_first() else { return Ok(()) };
         let arguments = arguments.iter().chain(more).map(OsString::from).collect();
-        self.one(Path::new(program), Call { arguments, environment, current_dir, time })
+        self.one(Path::new(program), Call { arguments, environment, current_dir, time, output: None })
+            .map(drop)
     }
 
-    /// Runs a program of the system.
+    /// Runs a program of the system, and returns what it says.
     pub(crate) fn system(
         &self,
         name: &str,
         arguments: Vec<OsString>,
         time: Duration,
-    ) -> Result<(), PublishError> {
+    ) -> Result<Said, PublishError> {
+        self.system_into(name, arguments, time, None)
+    }
+
+    /// Runs a program of the system whose standard output goes into a file, if there is one.
+    pub(crate) fn system_into(
+        &self,
+        name: &str,
+        arguments: Vec<OsString>,
+        time: Duration,
+        output: Option<&File>,
+    ) -> Result<Said, PublishError> {
         let found = BIN.iter().map(|dir| Path::new(dir).join(name)).find(|path| path.is_file());
         let program = found.ok_or_else(|| PublishError::Configuration(format!("{name} is not installed")))?;
         let environment = self.common();
-        self.one(&program, Call { arguments, environment, current_dir: self.layout.root(), time })
+        let current_dir = self.layout.root();
+        self.one(&program, Call { arguments, environment, current_dir, time, output })
     }
 
     /// Runs a hook with the priority as its argument.
@@ -62,16 +76,18 @@ impl Commands<'_> {
     ) -> Result<(), PublishError> {
         let environment = self.of_pass(pass, stage, again);
         let arguments = vec![pass.priority.to_string().into()];
-        self.one(&hook.path, Call { arguments, environment, current_dir: stage, time: self.tree.hook_time })
+        let time = self.tree.hook_time;
+        let call = Call { arguments, environment, current_dir: stage, time, output: None };
+        self.one(&hook.path, call).map(drop)
     }
 
-    fn one(&self, program: &Path, call: Call<'_>) -> Result<(), PublishError> {
+    fn one(&self, program: &Path, call: Call<'_>) -> Result<Said, PublishError> {
         self.context.stop.check()?;
         let outcome = run(program, &call);
         let (what, told) = (foreign::path(program).to_string(), outcome.told(|said| foreign::escape(said)));
         if outcome.is_success() {
             tracing::info!("{what}: {told}");
-            return Ok(());
+            return Ok(outcome.said);
         }
         Err(PublishError::Command { what, told })
     }

@@ -7,6 +7,8 @@ use intraware_core::exit::Fault;
 use intraware_core::foreign;
 use intraware_core::lock::LockError;
 use intraware_core::run::Stopped;
+use intraware_core::secret::SecretError;
+use intraware_core::sign::KeyError;
 
 /// A step of a publication failed. Unless it says otherwise, readers have the tree that they had.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +45,20 @@ pub enum PublishError {
         /// What is wrong.
         wrong: String,
     },
+    /// An upload is not taken in.
+    #[error("refused the upload {upload}: {why}")]
+    Refused {
+        /// The name of its `.changes`.
+        upload: String,
+        /// Why.
+        why: String,
+    },
+    /// The key that signs cannot be read.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// The key that signs cannot sign.
+    #[error(transparent)]
+    Key(#[from] KeyError),
     /// A signal came.
     #[error(transparent)]
     Stopped(#[from] Stopped),
@@ -55,7 +71,9 @@ impl PublishError {
             Self::Io { .. } => Fault::Spool,
             Self::Configuration(_) => Fault::Configuration,
             Self::Lock(error) => error.fault(),
-            Self::Command { .. } | Self::Tree { .. } => Fault::Build,
+            Self::Command { .. } | Self::Tree { .. } | Self::Refused { .. } => Fault::Build,
+            Self::Secret(error) => error.fault(),
+            Self::Key(error) => error.fault(),
             Self::Stopped(_) => Fault::TryLater,
         }
     }

@@ -66,6 +66,25 @@ impl Layout {
         self.state().join("again")
     }
 
+    /// The lists of what the suites have.
+    pub(crate) fn lists(&self) -> PathBuf {
+        self.state().join("suites")
+    }
+
+    pub(crate) fn cache(&self) -> PathBuf {
+        self.state().join("cache")
+    }
+
+    /// Where an upload is copied to, before it is in the pool.
+    pub(crate) fn upload_work(&self) -> PathBuf {
+        self.state().join("work/upload")
+    }
+
+    /// Where the publisher that is built in has its files.
+    pub(crate) fn apt_work(&self) -> PathBuf {
+        self.state().join("work/apt")
+    }
+
     pub(crate) fn work(&self, number: u64) -> PathBuf {
         self.state().join("work").join(number.to_string())
     }
@@ -86,10 +105,19 @@ impl Layout {
             return Err(PublishError::Configuration(message));
         }
         let state = self.state();
-        for dir in [state.clone(), self.dirty(), state.join("work"), state.join("trees")] {
+        let (work, trees) = (state.join("work"), state.join("trees"));
+        for dir in [state.clone(), self.dirty(), work, trees, self.lists(), self.cache()] {
             make_dir(&dir).map_err(PublishError::io("make", &dir))?;
         }
         Ok(())
+    }
+
+    /// Asks for a suite to be published, so that it survives a loss of power.
+    pub(crate) fn ask(&self, suite: &str) -> Result<(), PublishError> {
+        let request = self.dirty().join(suite);
+        let made = File::options().create(true).append(true).open(&request);
+        made.map_err(PublishError::io("make", &request))?;
+        sync_dir(&self.dirty())
     }
 
     /// Looks at what readers get.
@@ -271,7 +299,8 @@ impl Layout {
     }
 }
 
-fn make_dir(dir: &Path) -> io::Result<()> {
+/// Makes a directory that everybody may read, unless it is there.
+pub(crate) fn make_dir(dir: &Path) -> io::Result<()> {
     match DirBuilder::new().mode(0o755).create(dir) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
         made => made?,
@@ -279,6 +308,6 @@ fn make_dir(dir: &Path) -> io::Result<()> {
     fs::set_permissions(dir, Permissions::from_mode(0o755))
 }
 
-fn sync_dir(dir: &Path) -> Result<(), PublishError> {
+pub(crate) fn sync_dir(dir: &Path) -> Result<(), PublishError> {
     File::open(dir).and_then(|dir| dir.sync_all()).map_err(PublishError::io("flush", dir))
 }

@@ -12,7 +12,8 @@
 //! 1. One lock for all that touches the tree, over all hosts. Who finds it taken leaves a note, and the
 //!    holder goes round once more.
 //! 2. What a run that was killed has left is brought to an end.
-//! 3. The command `process_accepted` puts what was accepted into the pool, and makes `.publish/dirty/SUITE`.
+//! 3. The command `process_accepted` puts what was accepted into the pool, and makes `.publish/dirty/SUITE`; or
+//!    signed uploads are taken in ([`upload`]).
 //! 4. These requests are taken over into the journal, and only then removed, before anything is read that
 //!    they are about.
 //! 5. If suites of security are due, the fast-track pass (priority 0) for them alone.
@@ -20,7 +21,7 @@
 //!    hooks do at that priority only, unless its own pass has failed: then it waits for the next run, and
 //!    spoils nothing here.
 //!
-//! A pass: `rsync` copies the tree; the `publisher` renews the suites in the copy; the hooks before
+//! A pass: `rsync` copies the tree; the `publisher`, a command or the one built in ([`apt`]), renews the suites in the copy; the hooks before
 //! publication; the copy is looked at ([`check`]); it is flushed to the disk; it is put in place; the hooks
 //! after publication.
 //!
@@ -35,6 +36,8 @@
 //! ROOT/.publish/journal.json what is due, and how far the pass has come
 //! ROOT/.publish/dirty/SUITE  a request
 //! ROOT/.publish/again        a run found the lock taken
+//! ROOT/.publish/suites/SUITE which packages a suite has, for what is built in ([`lists`])
+//! ROOT/.publish/cache/       what apt-ftparchive remembers of packages
 //! ROOT/.publish/work/9/      a tree in the making: dists, and links to everything else below ROOT
 //! ROOT/.publish/trees/8/     the one in place, and former ones
 //! ```
@@ -58,15 +61,20 @@
 //!
 //! So a hook of a completed pass never runs twice.
 
+mod apt;
 mod check;
 mod command;
+mod control;
 mod error;
 mod journal;
 mod layout;
 mod leftover;
+mod lists;
 mod pass;
 mod pipeline;
 mod plan;
+mod upload;
+mod version;
 
 pub use error::PublishError;
 pub use journal::{Due, Ended, Priority};

@@ -3,9 +3,10 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use intraware_core::config::TreeCheck;
+use intraware_core::config::{Publisher, TreeCheck};
 use intraware_core::lock::Lock;
 
+use crate::apt;
 use crate::check;
 use crate::command::{Commands, hooks};
 use crate::error::PublishError;
@@ -161,15 +162,19 @@ impl Passes<'_> {
         // What is in it, and not the link to it.
         from.push("/");
         arguments.extend(["--".into(), from, to.into()]);
-        self.commands.system("rsync", arguments, self.commands.tree.copy_time)
+        self.commands.system("rsync", arguments, self.commands.tree.copy_time).map(drop)
     }
 
     /// Has the suites renewed, and the hooks run that come before publication.
     fn renew(&self, pass: &Pass, stage: &Path) -> Result<(), PublishError> {
         let tree = self.commands.tree;
-        let environment = self.commands.of_pass(pass, stage, pass.again);
-        let (words, time) = (&tree.publisher, tree.publisher_time);
-        self.commands.configured(words, &pass.suites, environment, stage, time)?;
+        match &tree.publisher {
+            Publisher::Command(words) => {
+                let environment = self.commands.of_pass(pass, stage, pass.again);
+                self.commands.configured(words, &pass.suites, environment, stage, tree.publisher_time)?;
+            }
+            Publisher::Apt(config) => apt::renew(config, &self.commands, pass, stage)?,
+        }
         for hook in hooks(tree.pre_publication.as_ref())? {
             self.commands.hook(&hook, pass, stage, pass.again)?;
         }

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use intraware_core::config::{TreeCheck, TreeConfig};
+use intraware_core::config::{Accepted, TreeCheck, TreeConfig};
 use intraware_core::lock::{self, Held, Holder, Lock, LockError};
 use intraware_core::run::RunContext;
 use jiff::Timestamp;
@@ -17,6 +17,7 @@ use crate::journal::{Due, Ended, Journal, Priority};
 use crate::layout::{Layout, Live};
 use crate::leftover;
 use crate::pass::Passes;
+use crate::upload;
 
 /// What a person wants beside what is due.
 #[derive(Debug, Clone, Default)]
@@ -56,7 +57,7 @@ pub fn publish(tree: &TreeConfig, wish: &Wish, context: &RunContext) -> Report {
         for _ in 0..ROUNDS {
             with_lock(tree, &layout, context, &mut report, |passes, done| rounds(passes, wish, done))?;
             // A run may have found the lock taken after the last look.
-            if report.busy.is_some() || !layout.again().exists() || !report.problems.is_empty() {
+            if report.busy.is_some() || !layout.again().exists() || obstacles(&report.problems) > 0 {
                 break;
             }
         }
@@ -219,7 +220,7 @@ fn rounds(passes: &mut Passes<'_>, wish: &Wish, done: &mut Vec<Ended>) -> Result
     let layout = passes.commands.layout;
     for _ in 0..ROUNDS {
         forget(&layout.again())?;
-        let before = passes.problems.len();
+        let before = obstacles(passes.problems);
         let count = done.len();
         round(passes, wish, done)?;
         if done.len() > count {
@@ -227,7 +228,7 @@ fn rounds(passes: &mut Passes<'_>, wish: &Wish, done: &mut Vec<Ended>) -> Result
         }
         let more = layout.again().exists() || !requests(passes.commands.tree, layout)?.is_empty();
         // What has failed is not tried again at once.
-        if !more || passes.problems.len() > before {
+        if !more || obstacles(passes.problems) > before {
             break;
         }
     }
@@ -235,11 +236,8 @@ fn rounds(passes: &mut Passes<'_>, wish: &Wish, done: &mut Vec<Ended>) -> Result
 }
 
 fn round(passes: &mut Passes<'_>, wish: &Wish, done: &mut Vec<Ended>) -> Result<(), PublishError> {
-    let Commands { tree, layout, .. } = passes.commands;
-    let environment = passes.commands.common();
-    let (words, time) = (&tree.process_accepted, tree.accepted_time);
-    let accepted = passes.commands.configured(words, &[], environment, layout.root(), time);
-    match accepted {
+    let tree = passes.commands.tree;
+    match process_accepted(passes) {
         Ok(()) => {}
         Err(error @ PublishError::Stopped(_)) => return Err(error),
         // What is due already is published all the same.
@@ -263,6 +261,24 @@ fn round(passes: &mut Passes<'_>, wish: &Wish, done: &mut Vec<Ended>) -> Result<
         }
     }
     Ok(())
+}
+
+/// Has what was accepted put into the pool, and its suites asked for.
+fn process_accepted(passes: &mut Passes<'_>) -> Result<(), PublishError> {
+    let Commands { tree, layout, .. } = passes.commands;
+    match &tree.accepted {
+        Accepted::Elsewhere => Ok(()),
+        Accepted::Command(words) => {
+            let environment = passes.commands.common();
+            passes.commands.configured(words, &[], environment, layout.root(), tree.accepted_time)
+        }
+        Accepted::Uploads(config) => upload::take_all(config, &passes.commands, passes.problems),
+    }
+}
+
+/// Returns how many problems there are after which a run does not go round again. An upload that was refused is none.
+fn obstacles(problems: &[PublishError]) -> usize {
+    problems.iter().filter(|problem| !matches!(problem, PublishError::Refused { .. })).count()
 }
 
 /// Returns the suites of a pass, those of security first.

@@ -3,17 +3,19 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use intraware_core::config::TreeConfig;
+use intraware_core::config::{Accepted, Publisher, TreeConfig};
 use intraware_core::foreign;
 use intraware_core::lock::{self, Held};
 use intraware_core::txlog::chain;
 use intraware_run_parts::look;
+use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::error::PublishError;
 use crate::journal::{Due, Journal, Priority, Stage};
 use crate::layout::{Layout, Live};
 use crate::pipeline::{self, Wish, due_in};
+use crate::upload;
 
 /// What would be done with a tree.
 #[derive(Debug, Serialize)]
@@ -26,6 +28,8 @@ pub struct Plan {
     pub recover: Option<String>,
     /// The command that takes in what was accepted. What it would make due is not known.
     pub process_accepted: Vec<String>,
+    /// What would be done with each upload that waits.
+    pub uploads: Vec<String>,
     /// The passes, in their order.
     pub passes: Vec<PassPlan>,
 }
@@ -59,7 +63,7 @@ pub struct HookPlan {
 }
 
 /// Says what [`crate::publish`] would do.
-pub fn plan(tree: &TreeConfig, wish: &Wish) -> Result<Plan, PublishError> {
+pub fn plan(tree: &TreeConfig, wish: &Wish, now: Timestamp) -> Result<Plan, PublishError> {
     let layout = Layout::of(tree);
     let mut journal = Journal::load(&layout)?;
     let recover = recovery(&layout, &journal)?;
@@ -82,6 +86,13 @@ pub fn plan(tree: &TreeConfig, wish: &Wish) -> Result<Plan, PublishError> {
         }
     };
     ask(&pipeline::requests(tree, &layout)?, "was asked for in .publish/dirty");
+    let uploads = match &tree.accepted {
+        Accepted::Uploads(config) => upload::look(config, tree, now)?,
+        Accepted::Elsewhere | Accepted::Command(_) => Vec::new(),
+    };
+    let uploaded: Vec<String> =
+        uploads.iter().filter_map(|upload| upload.suite()).map(str::to_owned).collect();
+    ask(&uploaded, "has an upload that waits");
     ask(&wish.suites, "was asked for on the command line");
     let (pre, post) = (hooks(tree.pre_publication.as_ref()), hooks(tree.post_publication.as_ref()));
     let mut passes = Vec::new();
@@ -99,7 +110,10 @@ pub fn plan(tree: &TreeConfig, wish: &Wish) -> Result<Plan, PublishError> {
             format!("{suite} {reason}")
         };
         let why = suites.iter().map(reason).collect();
-        let publisher = tree.publisher.iter().chain(&suites).cloned().collect();
+        let publisher = match &tree.publisher {
+            Publisher::Command(words) => words.iter().chain(&suites).cloned().collect(),
+            Publisher::Apt(_) => ["apt-ftparchive".to_owned()].into_iter().chain(suites.clone()).collect(),
+        };
         passes.push(PassPlan { priority, suites, why, publisher, pre: pre.clone(), post: post.clone() });
     }
     let busy = lock::holder(&layout.lock()).map_err(PublishError::io("look at", &layout.lock()))?;
@@ -107,7 +121,11 @@ pub fn plan(tree: &TreeConfig, wish: &Wish) -> Result<Plan, PublishError> {
         tree: tree.name.clone(),
         busy,
         recover,
-        process_accepted: tree.process_accepted.clone(),
+        process_accepted: match &tree.accepted {
+            Accepted::Command(words) => words.clone(),
+            Accepted::Elsewhere | Accepted::Uploads(_) => Vec::new(),
+        },
+        uploads: uploads.iter().map(|upload| upload.told()).collect(),
         passes,
     })
 }
@@ -159,6 +177,7 @@ impl fmt::Display for Plan {
             let words = words(&self.process_accepted);
             writeln!(f, "  run {words}, which may make more suites due")?;
         }
+        self.uploads.iter().try_for_each(|upload| writeln!(f, "  {}", foreign::tame(upload)))?;
         if self.passes.is_empty() {
             writeln!(f, "  no suite is due: nothing is published")?;
         }

@@ -40,6 +40,8 @@ pub struct Call<'a> {
     pub current_dir: &'a Path,
     /// How long it may take.
     pub time: Duration,
+    /// Where its standard output goes, if that is not kept with what it says.
+    pub output: Option<&'a File>,
 }
 
 /// What became of a program.
@@ -110,7 +112,10 @@ fn start(program: &Path, call: &Call<'_>) -> io::Result<(Child, PipeReader)> {
         .envs(call.environment.iter().map(|(name, value)| (name, value)))
         .current_dir(call.current_dir)
         .stdin(Stdio::null())
-        .stdout(ours.try_clone()?)
+        .stdout(match call.output {
+            Some(file) => Stdio::from(file.try_clone()?),
+            None => Stdio::from(ours.try_clone()?),
+        })
         .stderr(ours);
     // SAFETY: it is run in the child between fork and exec, where nothing may be allocated or locked. Both
     // are one call of the kernel each and touch no memory of the process.

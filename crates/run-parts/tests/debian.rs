@@ -45,7 +45,13 @@ impl Scene {
 
     fn call(&self, time: Duration) -> Call<'_> {
         let environment = vec![("SAID".into(), self.0.path().join("said").into())];
-        Call { arguments: vec!["a b".into(), "0".into()], environment, current_dir: self.0.path(), time }
+        Call {
+            arguments: vec!["a b".into(), "0".into()],
+            environment,
+            current_dir: self.0.path(),
+            time,
+            output: None,
+        }
     }
 
     fn said(&self) -> String {

@@ -1,9 +1,11 @@
 //! `manage publish` between real processes: apt, apt-ftparchive, rsync, gpgv, and real hooks.
 
+mod built_in;
 mod crash;
 mod hooks;
 mod passes;
 mod readers;
 mod trees;
+mod uploads;
 
 use intraware_tests::scene;

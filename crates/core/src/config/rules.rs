@@ -148,6 +148,16 @@ pub(super) fn winner(text: &str) -> Result<String, &'static str> {
     }
 }
 
+/// Takes the name of an architecture of Debian's that packages are built for.
+pub(super) fn architecture(text: &str) -> Result<String, &'static str> {
+    let is_name = text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    match text {
+        "" | "all" | "source" | "any" => None,
+        name => is_name.then(|| name.to_owned()),
+    }
+    .ok_or("must be an architecture such as \"amd64\"; packages for all and sources are always there")
+}
+
 /// Takes a name that can be that of a file and of a suite: letters, digits and `._+-`, not beginning with `.` or `-`.
 pub(super) fn plain_name(text: &str) -> Result<String, &'static str> {
     let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'+' | b'-'));

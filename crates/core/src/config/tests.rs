@@ -64,7 +64,7 @@ fn the_reference_names_every_key_there_is_and_no_other() {
         Ok(_) => Vec::new(),
         Err(problems) => problems.into_iter().map(|problem| problem.key).collect(),
     };
-    assert_eq!(keys, ["site.ca_file", "site.netrc"]);
+    assert_eq!(keys, ["site.ca_file", "site.netrc", "tree.apt.signing_key"]);
 }
 
 #[test]

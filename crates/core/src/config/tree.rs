@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::reader::Reader;
 use super::written::Written;
 use super::{ConfigErrors, REFERENCE, foreign, rules, text};
+use crate::secret::SecretSource;
 
 /// A distribution tree: what readers see below `root`, and how it is renewed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,10 +21,14 @@ pub struct TreeConfig {
     pub suites: Vec<String>,
     /// The suites that are published first.
     pub security_suites: Vec<String>,
-    /// The command that takes in what was accepted; none, if empty.
-    pub process_accepted: Vec<String>,
-    /// The command that renews suites.
-    pub publisher: Vec<String>,
+    /// The components of its suites.
+    pub components: Vec<String>,
+    /// The architectures of its suites, but `all` and `source`.
+    pub architectures: Vec<String>,
+    /// How what was accepted comes in.
+    pub accepted: Accepted,
+    /// What renews suites.
+    pub publisher: Publisher,
     /// The hooks before the new tree is put in place.
     pub pre_publication: Option<PathBuf>,
     /// The hooks after that.
@@ -42,6 +47,54 @@ pub struct TreeConfig {
     pub hook_time: Duration,
     /// How many trees are kept besides the one in place.
     pub keep: usize,
+}
+
+/// How what was accepted comes into the pool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Accepted {
+    /// By others, who make the requests as well.
+    Elsewhere,
+    /// By a command.
+    Command(Vec<String>),
+    /// As signed uploads, in a directory.
+    Uploads(UploadsConfig),
+}
+
+/// Signed uploads that wait in a directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UploadsConfig {
+    /// Where they arrive.
+    pub incoming: PathBuf,
+    /// The keys of those who may upload.
+    pub keyring: PathBuf,
+    /// Where those go that are refused.
+    pub rejected: PathBuf,
+    /// How long one waits for files of it that are missing.
+    pub wait: Duration,
+}
+
+/// What renews suites.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Publisher {
+    /// A command.
+    Command(Vec<String>),
+    /// Debian's apt-ftparchive, and a signature of ours.
+    Apt(AptConfig),
+}
+
+/// The indexes that apt reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AptConfig {
+    /// The key that signs, as GnuPG exports it.
+    pub signing_key: PathBuf,
+    /// Its passphrase.
+    pub passphrase: Option<SecretSource>,
+    /// What Release says of where it comes from.
+    pub origin: String,
+    /// What Release calls the tree.
+    pub label: String,
+    /// Whether Contents is made.
+    pub contents: bool,
 }
 
 /// How a new tree is looked at before it is put in place.
@@ -102,8 +155,8 @@ pub(super) fn trees(from: &mut Reader<'_>) -> Vec<TreeConfig> {
 fn tree(from: &mut Reader<'_>) -> Option<TreeConfig> {
     let name = from.optional("tree.name", rules::plain_name);
     let root = from.optional("tree.root", rules::absolute);
-    let publisher = from.command("tree.publisher");
-    let is_meant = name.is_some() || root.is_some() || !publisher.is_empty();
+    let publisher = publisher(from);
+    let is_meant = name.is_some() || root.is_some() || publisher.is_some();
     let keyring = from.optional("tree.keyring", rules::absolute);
     let tree = TreeConfig {
         name: name.unwrap_or_default(),
@@ -111,8 +164,10 @@ fn tree(from: &mut Reader<'_>) -> Option<TreeConfig> {
         dists: from.required("tree.dists", rules::plain_name, String::new()),
         suites: from.some("tree.suites", rules::plain_name),
         security_suites: from.some("tree.security_suites", rules::plain_name),
-        process_accepted: from.command("tree.process_accepted"),
-        publisher,
+        components: from.list("tree.components", rules::plain_name),
+        architectures: from.list("tree.architectures", rules::architecture),
+        accepted: accepted(from),
+        publisher: publisher.clone().unwrap_or(Publisher::Command(Vec::new())),
         pre_publication: from.optional("tree.pre_publication", rules::absolute),
         post_publication: from.optional("tree.post_publication", rules::absolute),
         environment: from.pairs("tree.environment", rules::variable, rules::any_text),
@@ -138,10 +193,50 @@ fn tree(from: &mut Reader<'_>) -> Option<TreeConfig> {
     if tree.suites.iter().any(|suite| tree.security_suites.contains(suite)) {
         from.refuse("tree.security_suites", "must not name a suite of tree.suites");
     }
-    if tree.publisher.is_empty() {
-        from.demand("tree.publisher", "must be set");
+    if publisher.is_none() {
+        from.demand("tree.publisher", "must be set, or tree.apt.signing_key for the one that is built in");
     }
     Some(tree)
+}
+
+fn accepted(from: &mut Reader<'_>) -> Accepted {
+    let command = from.command("tree.process_accepted");
+    let incoming = from.optional("tree.accepted.incoming", rules::absolute);
+    let keyring = from.optional("tree.accepted.keyring", rules::absolute);
+    let rejected = from.optional("tree.accepted.rejected", rules::absolute);
+    let wait = Duration::from_secs(3600 * from.number("tree.accepted.wait_hours", 1..=8760));
+    let Some(incoming) = incoming else {
+        return if command.is_empty() { Accepted::Elsewhere } else { Accepted::Command(command) };
+    };
+    if !command.is_empty() {
+        from.refuse("tree.accepted.incoming", "must not be set beside tree.process_accepted");
+    }
+    if keyring.is_none() {
+        from.demand("tree.accepted.keyring", "must be set: the keys of those who may upload");
+    }
+    let rejected = rejected.unwrap_or_else(|| incoming.join("rejected"));
+    Accepted::Uploads(UploadsConfig { incoming, keyring: keyring.unwrap_or_default(), rejected, wait })
+}
+
+fn publisher(from: &mut Reader<'_>) -> Option<Publisher> {
+    let command = from.command("tree.publisher");
+    let signing_key = from.optional("tree.apt.signing_key", rules::absolute);
+    let passphrase = from.secret("tree.apt.passphrase");
+    if let Some(SecretSource::Env(_)) = passphrase {
+        from.demand("tree.apt.passphrase", "must be a file or a command: a run of cron has no environment");
+    }
+    let (origin, label) = (from.text("tree.apt.origin"), from.text("tree.apt.label"));
+    let contents = from.flag("tree.apt.contents");
+    match signing_key {
+        None if command.is_empty() => None,
+        None => Some(Publisher::Command(command)),
+        Some(signing_key) => {
+            if !command.is_empty() {
+                from.refuse("tree.apt.signing_key", "must not be set beside tree.publisher");
+            }
+            Some(Publisher::Apt(AptConfig { signing_key, passphrase, origin, label, contents }))
+        }
+    }
 }
 
 fn seconds(from: &mut Reader<'_>, key: &'static str) -> Duration {

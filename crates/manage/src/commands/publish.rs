@@ -102,10 +102,10 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure>
         Some(Deed::Snapshots { tree, json }) => return show(named(&all, tree)?, *json),
     }
     let trees = wanted(&all, arguments)?;
-    if arguments.dry_run {
-        return look(&trees, arguments);
-    }
     let context = process::context("manage", common);
+    if arguments.dry_run {
+        return look(&trees, arguments, &context);
+    }
     let is_partial = !arguments.trees.is_empty() || !arguments.suites.is_empty() || arguments.security_only;
     let mut diary = Diary::begin_by("manage publish", is_partial, &common.config, &context);
     let ended = pass(trees, arguments, &context, &mut diary);
@@ -201,10 +201,10 @@ fn wish(tree: &TreeConfig, arguments: &Arguments) -> Wish {
     Wish { suites: suites.map(str::to_owned).collect(), security_only: arguments.security_only }
 }
 
-fn look(trees: &[&TreeConfig], arguments: &Arguments) -> Result<u8, Failure> {
+fn look(trees: &[&TreeConfig], arguments: &Arguments, context: &RunContext) -> Result<u8, Failure> {
     let mut plans: Vec<Plan> = Vec::new();
     for tree in trees {
-        plans.push(plan(tree, &wish(tree, arguments)).map_err(failure)?);
+        plans.push(plan(tree, &wish(tree, arguments), context.now()).map_err(failure)?);
     }
     if arguments.json {
         output::json(&plans)?;

@@ -148,12 +148,12 @@ impl Listed {
 }
 
 /// Returns whether a path leads below where it begins.
-pub(super) fn is_below(path: &str) -> bool {
+pub(crate) fn is_below(path: &str) -> bool {
     path.split('/').all(|name| !matches!(name, "" | "." | ".."))
 }
 
 /// Returns the text of an InRelease without its signature; `None` if it is none.
-pub(super) fn signed_text(inline: &str) -> Option<String> {
+pub(crate) fn signed_text(inline: &str) -> Option<String> {
     let (_, rest) = inline.strip_prefix("-----BEGIN PGP SIGNED MESSAGE-----\n")?.split_once("\n\n")?;
     let (text, _) = rest.split_once("\n-----BEGIN PGP SIGNATURE-----")?;
     let lines: Vec<&str> = text.lines().map(|line| line.strip_prefix("- ").unwrap_or(line)).collect();

@@ -88,7 +88,13 @@ impl Round {
             ("TUPKG_INCOMING".into(), self.incoming.clone().into()),
             ("TUPKG_PACKAGES".into(), OsString::from_vec(names.join(&b'\n'))),
         ];
-        let call = Call { arguments: Vec::new(), environment, current_dir: &self.incoming, time: self.time };
+        let call = Call {
+            arguments: Vec::new(),
+            environment,
+            current_dir: &self.incoming,
+            time: self.time,
+            output: None,
+        };
         let outcome = run(hook, &call);
         let (name, told) = (shown::path(hook), outcome.told(|said| shown::shown(said)));
         if outcome.is_success() {
