@@ -161,6 +161,14 @@ impl Scene {
         fs::write(self.path("root/.publish/dirty").join(suite), "").expect("a request");
     }
 
+    /// Runs another command than `publish`.
+    pub fn manage(&self, arguments: &[&str]) -> Run {
+        let mut command = Command::new(Program::Manage.path());
+        command.env_clear().current_dir(self.dir.path()).args(arguments);
+        command.arg("--config").arg(self.path("conf.toml"));
+        Running::start(command).wait()
+    }
+
     /// Returns the command line of `manage publish` with more arguments.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(Program::Manage.path());

@@ -61,6 +61,9 @@ pub(crate) struct Journal {
     /// The last passes that ended well, one of each priority.
     #[serde(default)]
     pub(crate) ended: Vec<Ended>,
+    /// The last passes that were given up, of each priority of which none has ended since.
+    #[serde(default)]
+    pub(crate) given_up: Vec<GivenUp>,
 }
 
 /// A pass that is under way.
@@ -108,6 +111,24 @@ pub struct Ended {
     pub started: Timestamp,
     /// When it ended.
     pub at: Timestamp,
+    /// What went wrong once its tree was in place.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<String>,
+}
+
+/// A pass that was given up: readers have what they had, and its suites are still due.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GivenUp {
+    /// Which pass.
+    pub priority: Priority,
+    /// The suites.
+    pub suites: Vec<String>,
+    /// When it began.
+    pub started: Timestamp,
+    /// When it was given up.
+    pub at: Timestamp,
+    /// Why.
+    pub why: String,
 }
 
 impl Journal {

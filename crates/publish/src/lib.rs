@@ -73,10 +73,12 @@ mod lists;
 mod pass;
 mod pipeline;
 mod plan;
+mod standing;
 mod upload;
 mod version;
 
 pub use error::PublishError;
-pub use journal::{Due, Ended, Priority};
+pub use journal::{Due, Ended, GivenUp, Priority};
 pub use pipeline::{Finished, Report, Snapshot, Wish, look_over, publish, roll_back, snapshots};
 pub use plan::{HookPlan, PassPlan, Plan, plan};
+pub use standing::{Standing, standing};

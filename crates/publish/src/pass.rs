@@ -5,12 +5,13 @@ use std::path::Path;
 
 use intraware_core::config::{Publisher, TreeCheck};
 use intraware_core::lock::Lock;
+use intraware_core::txlog::chain;
 
 use crate::apt;
 use crate::check;
 use crate::command::{Commands, hooks};
 use crate::error::PublishError;
-use crate::journal::{Due, Ended, Journal, Pass, Priority, Stage};
+use crate::journal::{Due, Ended, GivenUp, Journal, Pass, Priority, Stage};
 use crate::layout::Live;
 
 /// What a pass works with.
@@ -64,7 +65,7 @@ impl Passes<'_> {
             Err(error) if in_place => self.problems.push(error),
             Err(error) => {
                 // A signal is like a crash: what was begun comes anew.
-                self.throw_away(matches!(error, PublishError::Stopped(_)))?;
+                self.throw_away(matches!(error, PublishError::Stopped(_)), &chain(&error))?;
                 return Err(error);
             }
             Ok(()) => {}
@@ -86,7 +87,7 @@ impl Passes<'_> {
                     "pass {} was interrupted before its tree was in place; it comes anew",
                     pass.number
                 );
-                self.throw_away(true)?;
+                self.throw_away(true, "its run was interrupted")?;
                 Ok(None)
             }
             (Stage::Building, true) => {
@@ -107,13 +108,17 @@ impl Passes<'_> {
         self.journal.save(self.commands.layout)
     }
 
-    fn throw_away(&mut self, comes_anew: bool) -> Result<(), PublishError> {
+    fn throw_away(&mut self, comes_anew: bool, why: &str) -> Result<(), PublishError> {
         let Some(pass) = self.journal.pass.take() else { return Ok(()) };
         self.commands.layout.clear_work()?;
         self.commands.layout.remove_tree(pass.number)?;
         if comes_anew && !self.journal.lost.contains(&pass.priority) {
             self.journal.lost.push(pass.priority);
         }
+        let Pass { number: _, priority, suites, started, repeats: _, again: _, stage: _ } = pass;
+        let at = self.commands.context.now();
+        self.journal.given_up.retain(|other| other.priority != priority);
+        self.journal.given_up.push(GivenUp { priority, suites, started, at, why: why.to_owned() });
         self.save()
     }
 
@@ -222,6 +227,7 @@ impl Passes<'_> {
     /// Runs the hooks after publication that have not run, and ends the pass.
     fn finish(&mut self) -> Result<Ended, PublishError> {
         let Commands { tree, layout, context } = self.commands;
+        let before = self.problems.len();
         let found = hooks(tree.post_publication.as_ref()).unwrap_or_else(|error| {
             self.problems.push(error);
             Vec::new()
@@ -253,10 +259,11 @@ impl Passes<'_> {
             }
             self.save()?;
         }
-        self.end()
+        self.end(before)
     }
 
-    fn end(&mut self) -> Result<Ended, PublishError> {
+    /// Ends the pass, in which all went wrong that comes after the first problems.
+    fn end(&mut self, before: usize) -> Result<Ended, PublishError> {
         let at = self.commands.context.now();
         let pass = self
             .journal
@@ -264,8 +271,10 @@ impl Passes<'_> {
             .take()
             .ok_or_else(|| PublishError::Configuration("no pass is under way".into()))?;
         let Pass { number, priority, suites, started, repeats: _, again: _, stage: _ } = pass;
-        let ended = Ended { number, priority, suites, started, at };
+        let problems = self.problems[before..].iter().map(|problem| chain(problem)).collect();
+        let ended = Ended { number, priority, suites, started, at, problems };
         self.journal.ended.retain(|other| other.priority != priority);
+        self.journal.given_up.retain(|other| other.priority != priority);
         self.journal.ended.push(ended.clone());
         self.save()?;
         Ok(ended)

@@ -5,6 +5,7 @@ mod crash;
 mod hooks;
 mod passes;
 mod readers;
+mod tools;
 mod trees;
 mod uploads;
 

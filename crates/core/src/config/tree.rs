@@ -116,6 +116,15 @@ impl TreeConfig {
         Self::parse_all(&text(path)?, &foreign::path(path).to_string())
     }
 
+    /// Reads the trees of a host that does nothing but publish: its file has no table but `[[tree]]` and
+    /// `[activity]`. Of another file, none.
+    pub fn load_alone(path: &Path) -> Result<Option<Vec<Self>>, ConfigErrors> {
+        let (text, shown) = (text(path)?, foreign::path(path).to_string());
+        let is_alone = Written::parse(&text)
+            .is_ok_and(|written| written.count("tree") > 0 && written.names().all(|name| name == "activity"));
+        if is_alone { Self::parse_all(&text, &shown).map(Some) } else { Ok(None) }
+    }
+
     pub(super) fn parse_all(text: &str, shown: &str) -> Result<Vec<Self>, ConfigErrors> {
         let errors = |problems| ConfigErrors::new(shown, problems);
         let written = Written::parse(text).map_err(errors)?;

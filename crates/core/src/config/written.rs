@@ -80,6 +80,11 @@ impl<'i> Written<'i> {
         if tables.is_empty() { Err(problem(start, "with its keys below")) } else { Ok(tables) }
     }
 
+    /// Returns the names at the top but those of the arrays.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.root.keys().map(|name| name.get_ref().as_ref())
+    }
+
     /// Returns how many elements an array has.
     pub(super) fn count(&self, array: &str) -> usize {
         ARRAYS.iter().position(|name| *name == array).map_or(0, |array| self.arrays[array].len())

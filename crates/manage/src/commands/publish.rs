@@ -234,7 +234,7 @@ fn tell(
             tracing::info!("{told}");
         }
     }
-    for Finished { number, priority, suites, started, at } in &done.passes {
+    for Finished { number, priority, suites, started, at, problems: _ } in &done.passes {
         let took = at.duration_since(*started).as_secs_f64();
         let told = format!(
             "tree {name}: published {} as {number}, priority {priority}, in {took:.1} s",

@@ -1,16 +1,20 @@
-//! `manage status`: every build at a glance.
+//! `manage status`: every build and every tree at a glance.
 
 use clap::Args;
 use intraware_cli::common::Common;
 use intraware_cli::failure::Failure;
 use intraware_cli::parts::{self, Permission};
 use intraware_cli::{output, process, table};
+use intraware_core::config::TreeConfig;
 use intraware_core::exit::{self, Fault};
 use intraware_core::foreign::{escape, tame};
 use intraware_core::manage::overview::{Line, Overview, overview};
 use intraware_core::record::Status;
 use intraware_core::store::StoreError;
+use intraware_core::txlog::chain;
+use intraware_publish::{Standing, standing};
 use jiff::Timestamp;
+use serde::Serialize;
 
 /// How to show it.
 #[derive(Debug, Args)]
@@ -25,6 +29,9 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure> {
+    if let Some(trees) = TreeConfig::load_alone(&common.config)? {
+        return tell_trees(&trees, arguments);
+    }
     let config = common.load()?;
     let spool = parts::spool(&config, Permission::ReadOnly)?;
     let store = parts::store(&config, Permission::ReadOnly);
@@ -32,13 +39,55 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure>
         .map_err(|failure| StoreError::new(failure.fault.unwrap_or(Fault::Configuration), failure.message));
     let now = process::context("manage", common).now();
     let overview = overview(store, &spool, &parts::roles(&config), now)?;
+    let (trees, fault) = standings(&config.trees);
     if arguments.json {
-        output::object(&overview)?;
+        output::object(&Shown { overview: &overview, trees: &trees })?;
     } else {
         output::text(show(&overview, arguments.all, config.spool.keep_days, now))?;
+        trees.iter().try_for_each(output::text)?;
     }
     // What is shown is not all there is.
-    Ok(overview.fault.map_or(exit::OK, Fault::exit_status))
+    Ok(overview.fault.or(fault).map_or(exit::OK, Fault::exit_status))
+}
+
+/// All that JSON has.
+#[derive(Serialize)]
+struct Shown<'a> {
+    #[serde(flatten)]
+    overview: &'a Overview,
+    trees: &'a [Standing],
+}
+
+/// The same, of a host that only publishes.
+#[derive(Serialize)]
+struct Trees<'a> {
+    trees: &'a [Standing],
+}
+
+fn tell_trees(trees: &[TreeConfig], arguments: &Arguments) -> Result<u8, Failure> {
+    let (trees, fault) = standings(trees);
+    if arguments.json {
+        output::object(&Trees { trees: &trees })?;
+    } else {
+        trees.iter().try_for_each(output::text)?;
+    }
+    Ok(fault.map_or(exit::OK, Fault::exit_status))
+}
+
+/// Returns how the trees stand, and what hides one of them, which is said here.
+fn standings(trees: &[TreeConfig]) -> (Vec<Standing>, Option<Fault>) {
+    let mut found = Vec::new();
+    let mut fault = None;
+    for tree in trees {
+        match standing(tree) {
+            Ok(standing) => found.push(standing),
+            Err(error) => {
+                tracing::error!("tree {}: {}", tree.name, tame(chain(&error)));
+                fault = fault.or(Some(error.fault()));
+            }
+        }
+    }
+    (found, fault)
 }
 
 fn show(overview: &Overview, all: bool, keep_days: u32, now: Timestamp) -> String {

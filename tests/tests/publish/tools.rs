@@ -1,0 +1,46 @@
+//! What people look at trees with.
+
+use std::fs;
+
+use intraware_tests::scene::Scene;
+use serde_json::json;
+
+#[test]
+fn s1_05_the_status_of_a_tree_is_its_last_passes_and_how_they_ended() {
+    let scene = Scene::new();
+    assert_eq!(scene.manage(&["status"]).expect(0).stdout, "tree deb: nothing was published yet\n");
+    scene.accept("stable-security", "blast", "1.0");
+    scene.accept("testing", "blast", "2.0");
+    scene.publish(&[]).expect_silence();
+    let told = scene.manage(&["status"]).expect(0).stdout;
+    assert!(told.starts_with("tree deb: 2 is in place\n"), "{told}");
+    assert!(told.contains("Z  published stable-security as 1, priority 0, in "), "{told}");
+    assert!(told.contains("Z  published stable-security testing as 2, priority 1, in "), "{told}");
+    scene.accept("testing", "blast", "2.1");
+    fs::write(scene.path("root/broken-testing"), "").expect("a file");
+    scene.publish(&[]).expect(1);
+    let told = scene.manage(&["status"]).expect(0).stdout;
+    assert!(
+        told.contains("Z  gave up testing, priority 1: ") && told.contains("testing is broken"),
+        "{told}"
+    );
+    assert!(told.contains("\n  due: testing\n") && told.contains("as 2, priority 1"), "{told}");
+    let shown = scene.manage(&["status", "--json"]).expect(0).json();
+    let tree = &shown["trees"][0];
+    assert_eq!(
+        (&shown["format"], &tree["in_place"], &tree["due"]),
+        (&json!(1), &json!(2), &json!(["testing"]))
+    );
+    assert_eq!(tree["ended"][1]["suites"], json!(["stable-security", "testing"]));
+    assert_eq!(tree["given_up"][0]["priority"], json!("low"));
+    // One that ends well is the last there is, also if a hook fails behind it.
+    fs::remove_file(scene.path("root/broken-testing")).expect("a file");
+    scene.hook("post/10-a", "exit 3");
+    scene.publish(&[]).expect(1);
+    let told = scene.manage(&["status"]).expect(0).stdout;
+    assert!(told.starts_with("tree deb: 4 is in place\n") && !told.contains("gave up"), "{told}");
+    assert!(
+        told.contains("published testing as 4, priority 1, in ") && told.contains("10-a: ended with"),
+        "{told}"
+    );
+}
