@@ -186,3 +186,23 @@ fn s1_15_the_tree_that_readers_get_can_be_looked_at() {
     let run = scene.publish(&["fsck", "deb"]).expect(1);
     run.complains(&["suite stable: pool/stable/blast_1.0_amd64.deb has another SHA-256"]);
 }
+
+#[test]
+fn s1_13_indexes_that_are_there_as_xz_alone_are_looked_at_as_well() {
+    let scene = Scene::new();
+    scene.accept("stable", "blast", "1.0");
+    let text = fs::read_to_string(scene.path("bin/publisher")).expect("a script");
+    let xz = "find \"dists/$suite\" -name Packages -exec xz -kf {} +\n    find \"dists/$suite\" \\( -name Packages -o -name Packages.gz \\) -delete\n    rm -f";
+    let by_hash = text
+        .replacen("    rm -f", &format!("    {xz}"), 1)
+        .replace("-o APT::FTPArchive::Release::Acquire-By-Hash=yes", "");
+    assert_ne!(text, by_hash);
+    scene.program("bin/publisher", &by_hash);
+    scene.publish(&[]).expect_silence();
+    assert!(scene.path("root/dists/stable/main/binary-amd64/Packages.xz").exists());
+    let live = scene.live();
+    scene.program("bin/publisher", &by_hash.replace("    apt-ftparchive sources", "    sed -i 's/^SHA256: ./SHA256: 0/; s/^Version: .*/&+/' \"dists/$suite/main/binary-amd64/Packages\"\n    apt-ftparchive sources"));
+    scene.ask("stable");
+    scene.publish(&[]).expect(1).complains(&["suite stable: ", "another SHA-256"]);
+    assert_eq!(scene.live(), live);
+}

@@ -1,8 +1,9 @@
 //! Packages and Sources: what an index says is in the pool.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{self, BufRead, BufReader};
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use flate2::read::MultiGzDecoder;
 use intraware_core::foreign;
@@ -23,22 +24,47 @@ pub(super) fn is_index(stem: &str) -> bool {
     matches!(stem.rsplit('/').next(), Some("Packages" | "Sources"))
 }
 
-/// Returns what an index names. One that is there in no form that can be read here is wrong.
+/// Returns what an index names. Forms that we cannot read ourselves are read by the programs that make them.
 pub(super) fn members(dir: &Path, listed: &Listed) -> Result<Vec<Member>, Wrong> {
-    let failed = |error: std::io::Error| format!("{} cannot be read: {error}", foreign::escape(&listed.path));
-    let file = File::open(dir.join(&listed.path)).map_err(failed)?;
-    let reader: Box<dyn BufRead> = match listed.form() {
-        "" => Box::new(BufReader::new(file)),
-        ".gz" => Box::new(BufReader::new(MultiGzDecoder::new(file))),
-        other => {
-            let name = foreign::escape(&listed.path);
-            return Err(format!("{name} is there as {other} alone; have the publisher write .gz as well"));
-        }
+    let name = || foreign::escape(&listed.path);
+    let failed = |error: io::Error| format!("{} cannot be read: {error}", name());
+    let path = dir.join(&listed.path);
+    let file = File::open(&path).map_err(failed)?;
+    let program = match listed.form() {
+        ".xz" => "xz",
+        ".bz2" => "bzip2",
+        ".lz4" => "lz4",
+        ".zst" => "zstd",
+        ".gz" => return read(BufReader::new(MultiGzDecoder::new(file)), failed),
+        _ => return read(BufReader::new(file), failed),
     };
+    let mut command = Command::new(program);
+    command.args(["-d", "-c"]).env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin");
+    command.stdin(file).stdout(Stdio::piped()).stderr(Stdio::null());
+    let not_run = |error| {
+        let advice = "install that, or have the publisher write .gz as well";
+        format!("{} cannot be read: {program} cannot be run: {error}; {advice}", name())
+    };
+    let mut child = command.spawn().map_err(not_run)?;
+    let members = match child.stdout.take() {
+        Some(output) => read(BufReader::new(output), failed),
+        None => Ok(Vec::new()),
+    };
+    // One that is read no further ends by itself.
+    let status = child.wait().map_err(failed)?;
+    match members {
+        Ok(_) if !status.success() => {
+            Err(format!("{} cannot be read: {program} ended with {status}", name()))
+        }
+        members => members,
+    }
+}
+
+fn read(reader: impl BufRead, failed: impl Fn(io::Error) -> Wrong) -> Result<Vec<Member>, Wrong> {
     let mut members = Vec::new();
     let mut stanza = String::new();
     for line in reader.lines() {
-        let line = line.map_err(failed)?;
+        let line = line.map_err(&failed)?;
         if line.is_empty() {
             take(&stanza, &mut members)?;
             stanza.clear();
