@@ -111,6 +111,9 @@ impl Makers {
         gpg(&["--quick-random", "--gen-key", room.at("spec").to_str().expect("a path is text")]);
         let whole = if name == "subkey-alone" { "--export-secret-subkeys" } else { "--export-secret-keys" };
         room.write("secret", &gpg(&["--armor", whole]));
+        if whole == "--export-secret-subkeys" {
+            room.write("whole", &gpg(&["--armor", "--export-secret-keys"]));
+        }
         room.write("public", &gpg(&["--armor", "--export"]));
         let payload = room.at("payload");
         let payload = payload.to_str().expect("a path is text");

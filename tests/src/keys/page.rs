@@ -18,10 +18,11 @@ Each key was made by the program named. One that is *accepted* has signed a buil
 `gpgv` and `sqv` were given that signature and the public key as the key's maker exports it. One that is *refused* is so with status 77
 by `manage check-key` and by `manage run`, before any work: no record and nothing in the spool is changed. Then the three were given what the
 key's maker had signed with it; – means that it signs nothing either. *Stricter* means that all three would verify. The commands that a
-refusal names were typed, unless something has to be filled in, and the key was accepted then.
+refusal names were typed, unless something has to be filled in, and the key was accepted then. Where the secret of the primary key is not in
+the file, they were typed where it is kept.
 
-`tests/keys --write` tries all of them again and writes this page. `sq key expire`, which Debian 12's `sq` has not, is typed
-if `--new-sq FILE` names an `sq` that has it, and the row says so if it was not.
+`tests/keys --write` tries all of them again and writes this page. Commands for an `sq` newer than Debian 12's are typed
+if `--new-sq FILE` names one; where nothing else can be typed, the row says so if there was none.
 ";
 
 /// Returns the row of a kind for a terminal.

@@ -8,16 +8,25 @@ use intraware_tests::support::gpg::Gnupg;
 
 use crate::gpg::{self, Export, Recipe};
 use crate::maker::Makers;
-use crate::room::{Room, USER};
+use crate::room::{PASSPHRASE, Room, USER};
 
 /// What the programs are called that remedies use.
 const PROGRAMS: [&str; 4] = ["gpg --", "sq key ", "manage check-key ", "timedatectl"];
 
 /// Returns the command that a message names first: between backticks, as all that can be typed.
 pub(crate) fn command(message: &str) -> Option<String> {
+    commands(message).next()
+}
+
+/// Returns what a message names for a newer sq, beside the command for the one that Debian 12 has.
+pub(crate) fn for_new_sq(message: &str) -> Option<String> {
+    commands(message).skip(1).find(|command| needs_new_sq(command))
+}
+
+fn commands(message: &str) -> impl Iterator<Item = String> {
     let quoted = message.split('`').skip(1).step_by(2);
     let is_one = |text: &&str| PROGRAMS.iter().any(|program| text.starts_with(program));
-    quoted.filter(is_one).map(str::to_owned).next()
+    quoted.filter(is_one).map(str::to_owned)
 }
 
 /// Returns whether a command can be typed as it stands, and mends the key or makes another.
@@ -31,7 +40,7 @@ pub(crate) fn is_for_the_key(command: &str) -> bool {
 
 /// Returns whether Debian 12's sq cannot do it.
 pub(crate) fn needs_new_sq(command: &str) -> bool {
-    command.starts_with("sq key expire ")
+    command.starts_with("sq key ") && command.contains(" --cert-file ")
 }
 
 /// Returns whether a command makes another key, whatever is wrong with this one.
@@ -39,7 +48,8 @@ pub(crate) fn makes_another(command: &str) -> bool {
     command.starts_with("gpg --quick-generate-key ")
 }
 
-/// Types a command about the key in `room`, and returns a room with what the operator exports then.
+/// Types a command about the key in `room`, where the secret of its primary part is, and returns a room with what the operator
+/// exports then.
 pub(crate) fn type_it(
     command: &str,
     room: &Room,
@@ -62,19 +72,22 @@ pub(crate) fn type_it(
         gpg::export(&gnupg, &WHOLE, &mended);
         return Ok(mended);
     }
+    let is_elsewhere = room.at("whole").exists();
+    let passphrase = if is_elsewhere { PASSPHRASE } else { "" };
     let own;
     let gnupg = match home {
         Some(home) => home,
         None => {
             own = Gnupg::new();
             // The operator has the key in GnuPG, or imports it.
-            let file = room.at("secret");
+            let file = room.at(if is_elsewhere { "whole" } else { "secret" });
             gpg::output(&own, &["--import", file.to_str().expect("a path is text")], "", "");
             &own
         }
     };
     let before = gpg::keys(gnupg);
-    fs::write(gnupg.home().join("gpg.conf"), "pinentry-mode loopback\npassphrase \"\"\n").expect("a file");
+    let options = format!("pinentry-mode loopback\npassphrase \"{passphrase}\"\n");
+    fs::write(gnupg.home().join("gpg.conf"), options).expect("a file");
     let done = typed(command, Some(gnupg), makers);
     fs::remove_file(gnupg.home().join("gpg.conf")).expect("the file");
     done?;
@@ -82,7 +95,13 @@ pub(crate) fn type_it(
     let is_new = |key: &&Vec<String>| !before.iter().any(|known| known.first() == key.first());
     let key = after.iter().find(is_new).or(after.first()).and_then(|key| key.first());
     let key = key.ok_or("GnuPG has no key then")?;
-    mended.write("secret", &gnupg.export_secret(key, ""));
+    let whole = gnupg.export_secret(key, passphrase);
+    if is_elsewhere {
+        mended.write("whole", &whole);
+        mended.write("secret", &gnupg.export_secret_subkeys(key, passphrase));
+    } else {
+        mended.write("secret", &whole);
+    }
     mended.write("public", &gnupg.export_public(key));
     Ok(mended)
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::mem::discriminant;
 use std::sync::Mutex;
 
 use intraware_tests::{Bench, Run};
@@ -77,7 +78,7 @@ impl Trials {
             (failed, _) => failed,
         };
         if matches!(seen.verdict, Verdict::Refused | Verdict::Stricter(_)) {
-            match self.mend(&room, home.as_ref(), &seen.said) {
+            match self.mend(&room, home.as_ref(), &seen.said, kind.told) {
                 Ok((typed, untyped)) => (seen.typed, seen.untyped) = (typed, untyped),
                 Err(why) => seen.verdict = Verdict::Failed(format!("the remedy: {why}")),
             }
@@ -92,10 +93,12 @@ impl Trials {
         room: &Room,
         home: Option<&intraware_tests::support::gpg::Gnupg>,
         said: &str,
+        told: Told,
     ) -> Result<(usize, Option<String>), String> {
         let mut said = said.to_owned();
         let mut mended: Option<Room> = None;
-        for typed in 0..4 {
+        let mut typed = 0;
+        while typed < 4 {
             let command = remedy::command(&said).ok_or("the message names no command")?;
             if !remedy::is_for_the_key(&command) {
                 return Ok((typed, None));
@@ -109,10 +112,19 @@ impl Trials {
                     return Ok((typed, None));
                 }
             }
-            let next = remedy::type_it(&command, mended.as_ref().unwrap_or(room), home, &self.makers)?;
-            let seen = look(&next, Told::Nothing);
+            let at = mended.as_ref().unwrap_or(room);
+            let next = remedy::type_it(&command, at, home, &self.makers)?;
+            let seen = look(&next, told);
+            typed += 1;
+            if let Some(other) = remedy::for_new_sq(&said).filter(|_| self.makers.new_sq.is_some()) {
+                let by_other = look(&remedy::type_it(&other, at, home, &self.makers)?, told);
+                if discriminant(&by_other.verdict) != discriminant(&seen.verdict) {
+                    return Err(format!("after {other}: {}", by_other.said));
+                }
+                typed += 1;
+            }
             match seen.verdict {
-                Verdict::Accepted => return Ok((typed + 1, None)),
+                Verdict::Accepted => return Ok((typed, None)),
                 Verdict::Refused => said = seen.said,
                 Verdict::Failed(why) => return Err(format!("after {command}: {why}")),
                 Verdict::Stricter(_) => {}

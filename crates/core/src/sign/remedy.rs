@@ -45,7 +45,8 @@ pub(super) fn another_user(cert: &Cert) -> String {
 
 /// For a key that GnuPG does not take, so that it can add nothing to it.
 pub(super) fn first_user() -> String {
-    "add one with `sq key userid add --userid 'NAME <ADDRESS>' --output NEW-FILE FILE`, by sq 0.27 as in Debian 12"
+    "add one with `sq key userid add --userid 'NAME <ADDRESS>' --output NEW-FILE FILE` (sq 0.27, as in Debian 12) or `sq \
+     key userid add --cert-file FILE --userid 'NAME <ADDRESS>' --output NEW-FILE` (sq 1.3, as in Debian 13)"
         .to_owned()
 }
 

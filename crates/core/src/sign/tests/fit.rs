@@ -191,6 +191,7 @@ fn g_4_a_key_needs_a_user_id_that_gnupg_takes() {
         said.contains("has no user ID, and GnuPG takes no such key; add one with `sq key userid add"),
         "{error}"
     );
+    assert!(said.contains("or `sq key userid add --cert-file FILE"), "{error}");
     let long = with_user(ed25519(), &"x".repeat(2049), HashAlgorithm::SHA512);
     let error = refusal(&exported(&long), None);
     assert!(error.to_string().contains("a user ID of more than 2048 bytes"), "{error}");
