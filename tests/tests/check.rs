@@ -77,6 +77,55 @@ fn newcomer_m13_what_check_and_status_find_is_told_to_programs_with_the_number_o
 }
 
 #[test]
+fn newcomer_m13_all_that_is_told_to_programs_is_an_object_with_the_number_of_its_form() {
+    let bench = Bench::builder().build();
+    bench.add_build("p1", "p1", |dir| fs::write(dir.join("README"), "p1").expect("a file"));
+    bench.add_record("e1", "/elsewhere/e1");
+    let manage: [(&[&str], &str); 10] = [
+        (&["run", "--dry-run", "--json"], "builds"),
+        (&["run", "--json"], "builds"),
+        (&["status", "--json"], "builds"),
+        (&["why", "p1", "--json"], "builds"),
+        (&["verify", "--json"], "builds"),
+        (&["check", "--json"], "checks"),
+        (&["config", "--json"], "keys"),
+        (&["records", "list", "--json"], "records"),
+        (&["activity", "--json"], "runs"),
+        (&["records", "show", "p1"], "name"),
+    ];
+    let upload: [(&[&str], &str); 4] = [
+        (&["status", "--json"], "jobs"),
+        (&["run", "--dry-run", "--json"], "jobs"),
+        (&["run", "--json"], "builds"),
+        (&["check", "--json"], "checks"),
+    ];
+    let runs = manage.map(|(arguments, list)| (bench.manage(arguments), list));
+    for (run, list) in runs.into_iter().chain(upload.map(|(arguments, list)| (bench.upload(arguments), list)))
+    {
+        let told = run.json();
+        assert!(told["format"] == 1 && !told[list].is_null(), "{list}: {run:?}");
+    }
+}
+
+#[test]
+fn newcomer_m13_tables_begin_with_what_a_row_is_about_and_end_with_the_words() {
+    let bench = Bench::builder().build();
+    bench.add_build("p1", "p1", |dir| fs::write(dir.join("README"), "p1").expect("a file"));
+    bench.manage(&["run"]).expect_silence();
+    let tables = [
+        (bench.manage(&["status"]), "BUILD RECORD STATUS SPOOL DELIVERED NEXT TRY NOTE", "p1"),
+        (bench.manage(&["records", "list"]), "BUILD RECORD STATUS PRIORITY PATH NOTE", "p1"),
+        (bench.manage(&["activity"]), "RUN HOST EXIT ENDED TOOK NOTE", "manage run"),
+        (bench.upload(&["status"]), "BUILD JOB STATUS SIZE PREPARED NOTE", "p1"),
+    ];
+    for (run, header, first) in tables {
+        let lines: Vec<&str> = run.stdout.lines().collect();
+        assert_eq!(lines[0].split_whitespace().collect::<Vec<_>>().join(" "), header, "{run:?}");
+        assert!(lines[1].starts_with(first), "{run:?}");
+    }
+}
+
+#[test]
 fn what_a_directory_can_do_is_told_and_kept() {
     let bench = Bench::builder().build();
     bench.manage(&["check"]);

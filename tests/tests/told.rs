@@ -40,6 +40,38 @@ fn f_23_a_completed_build_shows_no_failure_of_before() {
 }
 
 #[test]
+fn newcomer_m13_programs_are_told_why_as_people_are() {
+    let mut bench = Bench::builder().sshd(Access::Shell).build();
+    let relay = bench.relay(Cut::None);
+    let id = bench.add_build("p1", "blast/p1", small);
+    bench.manage(&["run"]).expect_silence();
+    relay.set(Cut::CutAfter(0));
+    bench.upload(&["run"]).expect(75);
+    let why = |word: &str| bench.manage(&["why", word, "--json"]).expect(0).json()["builds"][0].clone();
+    let told = why("p1");
+    assert_eq!(
+        (&told["record"], &told["name"], &told["status"]),
+        (&json!(id), &json!("p1"), &json!("in-process"))
+    );
+    let job = &told["jobs"][0];
+    assert_eq!((&job["room"], &job["failure"]["count"]), (&json!("upload"), &json!(1)), "{told}");
+    assert!(job["failure"]["error"].as_str().is_some_and(|why| why.contains("connection broke")), "{told}");
+    assert!(told["unblock"].as_str().is_some_and(|what| what.contains("upload run --job ")), "{told}");
+    assert_eq!(told["log"].as_array().map(Vec::len), Some(8), "{told}");
+    bench.manage(&["hold", "p1", "--reason", "wrong licence"]).expect(0);
+    let told = why(&id);
+    assert!(told["hold"].as_str().is_some_and(|hold| hold.contains("wrong licence")), "{told}");
+    assert_eq!(told["unblock"], format!("manage release {id}"));
+    relay.set(Cut::None);
+    bench.manage(&["release", "p1"]).expect(0);
+    bench.deliver();
+    let told = why("p1");
+    assert_eq!(told["next"], json!(["nothing more, it is delivered and released"]), "{told}");
+    assert_eq!(told["unblock"], "nothing is to be done", "{told}");
+    assert_eq!(told["jobs"][0]["deliveries"][0]["verified_by"], "a hash computed by the site", "{told}");
+}
+
+#[test]
 fn f_23_while_salesforce_is_away_the_spool_s_side_is_shown() {
     let bench = Bench::builder().salesforce().build();
     let id = bench.add_build("p1", "blast/p1", small);
@@ -64,6 +96,8 @@ fn f_23_while_salesforce_is_away_the_spool_s_side_is_shown() {
             assert!(why.stdout.contains(part), "{part}: {why:?}");
         }
     }
+    let told = bench.manage(&["why", "p1", "--json"]).expect(75).json()["builds"][0].clone();
+    assert!(told["status"].is_null() && told["hold"].is_string() && told["unknown"].is_string(), "{told}");
     let none = bench.manage(&["why", "p9"]).expect(75).complains(&["status 503"]);
     assert_eq!(none.stdout, "");
 }

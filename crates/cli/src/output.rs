@@ -2,6 +2,7 @@
 //!
 //! Standard output is for results. Whoever reads it may go away early, as `head` does; that is no error.
 
+use std::collections::BTreeMap;
 use std::io::{self, IsTerminal as _, Write as _};
 
 use intraware_core::exit::Fault;
@@ -20,7 +21,7 @@ pub fn text(result: impl std::fmt::Display) -> Result<(), Failure> {
 }
 
 /// Writes a result to standard output as JSON.
-pub fn json<T: Serialize>(result: &T) -> Result<(), Failure> {
+fn json<T: Serialize>(result: &T) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(result).map_err(|e| failed(&e.into()))?;
     bytes((harmless(&text) + "\n").as_bytes())
 }
@@ -40,6 +41,11 @@ struct Numbered<'r, T> {
 /// Writes a result that is an object to standard output as JSON, with the number of its form.
 pub fn object<T: Serialize>(result: &T) -> Result<(), Failure> {
     json(&Numbered { format: FORMAT, result })
+}
+
+/// Writes results to standard output as JSON: an object with the number of its form and a list of this name.
+pub fn list<T: Serialize>(name: &str, results: &[T]) -> Result<(), Failure> {
+    object(&BTreeMap::from([(name, results)]))
 }
 
 /// Writes results to standard output as JSON, each on a line.

@@ -41,7 +41,7 @@ pub fn print(outcomes: &[Outcome], json: bool) -> Result<(), Failure> {
     }
     causes.iter().for_each(Cause::say);
     if json {
-        return output::json(&outcomes);
+        return output::list("builds", outcomes);
     }
     if !output::is_terminal() {
         return Ok(());
@@ -61,7 +61,7 @@ pub fn print(outcomes: &[Outcome], json: bool) -> Result<(), Failure> {
         };
         vec![escape(&outcome.name), outcome.record.to_string(), result.to_owned(), detail]
     };
-    let header = ["BUILD", "RECORD", "RESULT", "DETAIL"];
+    let header = ["BUILD", "RECORD", "RESULT", "NOTE"];
     let table = table::sparing(&header, outcomes.iter().map(row).collect(), &["RECORD"]);
     output::text(table + &total(outcomes, process::age()))
 }

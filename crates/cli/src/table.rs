@@ -1,5 +1,8 @@
 //! Tables for people.
 //!
+//! All have one form: first what a row is about, by the name that people know; then its id; how it is; numbers and times; and
+//! last the words. A dash stands where there is nothing.
+//!
 //! The last column is for words, and is the only one that is wrapped, between words: an id or a time that is broken in the
 //! middle is of no use. Where the terminal is narrow, columns that can be spared are left out.
 
@@ -15,6 +18,11 @@ const NARROW: u16 = 100;
 /// Returns whether a person looks at this on a narrow terminal.
 pub fn is_narrow() -> bool {
     Table::new().width().is_some_and(|width| (NARROWEST..NARROW).contains(&width))
+}
+
+/// Returns what stands in a cell.
+pub fn or_dash(text: Option<String>) -> String {
+    text.unwrap_or_else(|| "-".to_owned())
 }
 
 /// Returns rows under a header as aligned columns, wrapped to the terminal's width if there is one. The cells are

@@ -112,7 +112,8 @@ impl Ours {
     pub(crate) fn level(&self) -> Result<i32, Failure> {
         let entries = measure::output(&mut self.manage(&["config", "--json"]))?;
         let entries: Value = serde_json::from_str(&entries).doing(|| "manage prints no JSON".to_owned())?;
-        let entry = entries.as_array().into_iter().flatten().find(|entry| entry["key"] == "archive.level");
+        let entry =
+            entries["keys"].as_array().into_iter().flatten().find(|entry| entry["key"] == "archive.level");
         let level = entry.and_then(|entry| entry["value"].as_str()?.parse().ok());
         level.ok_or_else(|| Failure::new("manage config does not say archive.level"))
     }

@@ -203,7 +203,9 @@ impl Stand {
 fn session_s(said: &Path) -> Result<f64, Failure> {
     let text = fs::read_to_string(said).doing(|| format!("cannot read {}", said.display()))?;
     let said: Value = serde_json::from_str(&text).doing(|| "upload send prints no JSON".to_owned())?;
-    said[0]["session_s"].as_f64().ok_or_else(|| Failure::new(format!("there is no session_s in {said}")))
+    said["packages"][0]["session_s"]
+        .as_f64()
+        .ok_or_else(|| Failure::new(format!("there is no session_s in {said}")))
 }
 
 /// A tupkg server. Dropping it kills it.

@@ -14,7 +14,7 @@ fn s2_04_the_file_of_the_source_works_as_it_is() {
     for routes in [SOURCE.to_owned(), SOURCE.replace("  ", ""), SOURCE.replace('\n', "\r\n")] {
         let scene = Scene::new(&routes);
         let run = scene.run(&["route", "example-1.2.tar.gz", "--json"]).expect(0);
-        let row = &run.json()[0];
+        let row = &run.json()["routes"][0];
         assert_eq!((row["section"].as_str(), row["line"].as_u64()), (Some("example"), Some(1)));
         assert_eq!(row["machine"], "10.8.6.2");
         assert_eq!(row["login"], "ibpsusr", "without the quotes");
@@ -32,7 +32,7 @@ fn s2_04_the_file_of_the_source_works_as_it_is() {
 fn s2_04_the_file_that_comes_with_the_programs_has_the_section_of_the_source() {
     let scene = Scene::new(include_str!("../../../config/dispatch/general-dispatch-info.cfg"));
     let run = scene.run(&["route", "example-1.2.tar.gz", "--json"]).expect(0);
-    assert_eq!(run.json()[0]["login"], "ibpsusr");
+    assert_eq!(run.json()["routes"][0]["login"], "ibpsusr");
 }
 
 #[test]
@@ -67,7 +67,7 @@ dest_dir = '/srv/in/{date}'
     scene.keep("r.toml", toml);
     for file in ["general-dispatch-info.cfg", "r.toml"] {
         let run = scene.run(&["--routes", file, "route", "--json", "app-1.2.tar.gz", "db-7"]).expect(0);
-        let rows = run.json();
+        let rows = run.json()["routes"].clone();
         let machines: Vec<_> =
             rows.as_array().into_iter().flatten().map(|row| row["machine"].clone()).collect();
         assert_eq!(machines, ["a.example", "b.example:2222", "[::1]:22", "c.example"], "{file}");
@@ -160,7 +160,7 @@ fn s2_05_what_is_missing_for_logging_in_comes_from_netrc() {
                  machine 10.8.6.3 login other password canary-4711\n\nmachine 10.8.6.3 login www password canary-4711\n\
                  default login any password canary-4711\n";
     scene.keep(".netrc", netrc);
-    let rows = scene.run(&["route", "--json", "app", "web"]).expect(0).json();
+    let rows = scene.run(&["route", "--json", "app", "web"]).expect(0).json()["routes"].clone();
     assert_eq!(rows[0]["login"], "ibps");
     assert_eq!(rows[0]["account_from"]["netrc"], 1);
     assert_eq!(rows[1]["login_from"], "section");
@@ -205,8 +205,12 @@ host = e
 ";
     let scene = Scene::new(routes);
     let run = scene.run(&["check", "--json"]).expect(78);
-    let found: Vec<String> =
-        run.json().as_array().into_iter().flatten().map(|found| found["message"].to_string()).collect();
+    let found: Vec<String> = run.json()["findings"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|found| found["message"].to_string())
+        .collect();
     let has = |part: &str| assert!(found.iter().any(|found| found.contains(part)), "{part}: {found:?}");
     has("is never used: all it matches, such as app-1.0, is matched by [app-.*] on line 5");
     has("matches app-.tgz, as [app-.*] on line 5 does");

@@ -150,7 +150,7 @@ fn deeds(build: &Value) -> Vec<String> {
 
 /// Compares a real run's account with the plan that was printed before.
 fn check_deeds(plan: &Value, account: &Value) {
-    let outcomes: BTreeMap<&str, &Value> = account
+    let outcomes: BTreeMap<&str, &Value> = account["builds"]
         .as_array()
         .expect("outcomes")
         .iter()
@@ -248,7 +248,7 @@ fn check_uploads(plan: &Value, account: &Value) {
             )
         })
         .collect();
-    let outcomes = account.as_array().expect("outcomes");
+    let outcomes = account["builds"].as_array().expect("outcomes");
     assert_eq!(outcomes.len(), due.len());
     for (outcome, (name, deed)) in outcomes.iter().zip(due) {
         assert_eq!(

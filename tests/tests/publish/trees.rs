@@ -163,7 +163,7 @@ fn s1_15_a_former_tree_can_be_put_back_and_readers_of_the_present_one_can_finish
     assert_eq!(scene.notes(), ["post/10-z 1 stable again=no"]);
     let shown = scene.publish(&["snapshots", "deb", "--json"]).expect(0).json();
     let numbers: Vec<_> =
-        shown.as_array().expect("a list").iter().map(|one| one["number"].as_u64()).collect();
+        shown["snapshots"].as_array().expect("a list").iter().map(|one| one["number"].as_u64()).collect();
     assert_eq!(numbers, [Some(1), Some(2), Some(3)]);
     scene.publish(&["rollback", "deb", "--to", "9"]).expect(78).complains(&["there is no such former tree"]);
     // What was due still is.

@@ -187,7 +187,8 @@ fn one(scene: &Scene, server: &mut Server, harm: Harm, number: u64, dice: &mut D
     let further = Relay::start(server.address(), Fault::None);
     let account = scene.account("whole", further.addr(), round.tls, "");
     // The server may not have noticed yet, and says that the package is under way.
-    let ended = scene.send(&account, &[&round.name, "--json", "--tries", "50"]).expect(0).json();
+    let ended =
+        scene.send(&account, &[&round.name, "--json", "--tries", "50"]).expect(0).json()["packages"].clone();
     let (from, size) = (ended[0]["resumed_from"].as_u64().expect("a number"), round.size as u64);
     assert!(further.sent() <= size - from + WORDS, "{} were sent of {size} from {from} on", further.sent());
     let is_through = has_passed || from == size;

@@ -151,7 +151,8 @@ fn s4_13_s4_14_s4_19_a_connection_that_dies_keeps_what_has_arrived() {
     raw.finish();
     raw.rest();
     assert_eq!(scene.partial(), 600_000);
-    let run = scene.send(&account, &["p.pkg.tar.xz", "q.pkg.tar.xz", "--json"]).expect(0).json();
+    let run = scene.send(&account, &["p.pkg.tar.xz", "q.pkg.tar.xz", "--json"]).expect(0).json()["packages"]
+        .clone();
     let seen = |index: usize, key: &str| run[index][key].as_u64();
     assert_eq!((seen(0, "resumed_from"), seen(0, "sent")), (Some(600_000), Some(400_000)));
     assert_eq!((seen(1, "resumed_from"), seen(1, "sent")), (Some(0), Some(50_000)));
@@ -172,7 +173,7 @@ fn s4_16_s4_20_a_package_with_a_wrong_digest_is_removed_and_comes_anew() {
     raw.send(&content(50_000, 8));
     raw.finish();
     raw.rest();
-    let run = scene.send(&account, &["p.pkg.tar.xz", "--json"]).expect(0).json();
+    let run = scene.send(&account, &["p.pkg.tar.xz", "--json"]).expect(0).json()["packages"].clone();
     // The first session ends with FAIL, and the second begins at the first byte.
     assert_eq!((run[0]["sessions"].as_u64(), run[0]["sent"].as_u64()), (Some(2), Some(150_000)));
     assert!(server.log().contains("u1/p.pkg.tar.xz: its digest is not the one announced; removed"));
@@ -200,7 +201,7 @@ fn s4_07_s4_21_what_was_stored_is_not_stored_twice_and_never_replaced() {
     let account = scene.account("account", server.address(), Tls::Yes, "");
     scene.package("p.pkg.tar.xz", 1000, 1);
     scene.send(&account, &["p.pkg.tar.xz"]).expect(0);
-    let run = scene.send(&account, &["p.pkg.tar.xz", "--json"]).expect(0).json();
+    let run = scene.send(&account, &["p.pkg.tar.xz", "--json"]).expect(0).json()["packages"].clone();
     assert_eq!(run[0]["sent"].as_u64(), Some(0));
     // Another program has taken it on.
     fs::remove_file(scene.path("root/incoming/u1/p.pkg.tar.xz")).expect("a package");

@@ -5,12 +5,11 @@ use intraware_cli::common::Common;
 use intraware_cli::failure::Failure;
 use intraware_cli::parts::{self, Permission};
 use intraware_cli::{output, process, table};
-use intraware_core::activity::{Expected, Finding, Run, judge};
+use intraware_core::activity::{Expected, Run, judge};
 use intraware_core::exit::{self, Fault};
 use intraware_core::foreign::escape;
 use intraware_core::spool::Activity;
 use jiff::Timestamp;
-use serde::Serialize;
 
 /// What to show.
 #[derive(Debug, Args)]
@@ -55,27 +54,17 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure>
     let last = arguments.last.or(is_for_a_glance.then_some(GLANCE)).filter(|last| *last > 0);
     let runs = &runs[last.map_or(0, |last| runs.len().saturating_sub(last))..];
     match (arguments.json, runs.is_empty()) {
-        (true, _) => output::object(&Shown { runs })?,
+        (true, _) => output::list("runs", runs)?,
         (false, true) => output::text("no run is known")?,
         (false, false) => output::text(show(runs))?,
     }
     Ok(exit::OK)
 }
 
-#[derive(Serialize)]
-struct Shown<'a> {
-    runs: &'a [Run],
-}
-
-#[derive(Serialize)]
-struct Found<'a> {
-    findings: &'a [Finding],
-}
-
 fn check(expected: &[Expected], runs: &[Run], now: Timestamp, as_json: bool) -> Result<u8, Failure> {
     let findings = judge(expected, runs, now);
     if as_json {
-        output::object(&Found { findings: &findings })?;
+        output::list("findings", &findings)?;
     } else if findings.is_empty() {
         output::confirm("all runs that are expected were made")?;
     } else {
@@ -86,7 +75,7 @@ fn check(expected: &[Expected], runs: &[Run], now: Timestamp, as_json: bool) -> 
 
 fn show(runs: &[Run]) -> String {
     let rows = runs.iter().map(row).collect();
-    table::sparing(&["ENDED", "HOST", "RUN", "TOOK", "EXIT", "WHAT"], rows, &["TOOK"])
+    table::sparing(&["RUN", "HOST", "EXIT", "ENDED", "TOOK", "NOTE"], rows, &["TOOK"])
 }
 
 fn row(run: &Run) -> Vec<String> {
@@ -94,11 +83,11 @@ fn row(run: &Run) -> Vec<String> {
     what.extend(run.locked_by.iter().map(|holder| format!("found the lock taken by {}", escape(holder))));
     what.extend(run.is_partial.then(|| "only what was named".to_owned()));
     vec![
-        format!("{:.0}", run.ended),
-        escape(&run.host),
         escape(&run.name),
-        format!("{:.1} s", run.ended.duration_since(run.started).as_secs_f64()),
+        escape(&run.host),
         run.status.to_string(),
-        what.join(", "),
+        format!("{:.0}", run.ended),
+        format!("{:.1} s", run.ended.duration_since(run.started).as_secs_f64()),
+        table::or_dash((!what.is_empty()).then(|| what.join(", "))),
     ]
 }

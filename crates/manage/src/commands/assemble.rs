@@ -291,20 +291,20 @@ fn report(assembled: &Assembled, json: bool) -> Result<(), Failure> {
             tracing::debug!("{} from {}", foreign::escape(&entry.path), entry.machine);
         }
     }
-    if json { output::json(assembled) } else { Ok(()) }
+    if json { output::object(assembled) } else { Ok(()) }
 }
 
 /// Reports what the machines disagree on, all of it, and returns what the program ends with.
 fn failure(error: &AssembleError, json: bool) -> Result<Failure, Failure> {
     if let AssembleError::Refused(fragments) = error {
         if json {
-            output::json(&serde_json::json!({ "refused": fragments }))?;
+            output::list("refused", fragments)?;
         }
         fragments.iter().for_each(|fragment| output::complain(&fragment.to_string()));
     }
     if let AssembleError::Conflicts { conflicts, dead } = error {
         if json {
-            output::json(&serde_json::json!({ "conflicts": conflicts, "dead_links": dead }))?;
+            output::object(&serde_json::json!({ "conflicts": conflicts, "dead_links": dead }))?;
         }
         for line in conflicts.iter().flat_map(Conflict::lines).chain(dead.iter().map(ToString::to_string)) {
             output::complain(&line);

@@ -19,7 +19,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure> {
     let config = common.load()?;
     if arguments.json {
-        output::json(&config.entries())?;
+        output::list("keys", config.entries())?;
         return Ok(exit::OK);
     }
     let file = foreign::path(&common.config);

@@ -72,7 +72,7 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure>
         tracing::warn!("{list} is a list of another assembly and is left out");
     }
     if arguments.json {
-        output::json(&made)?;
+        output::object(&made)?;
     } else if !common.quiet {
         output::text(format!("made {}: {} files, {} bytes", made.path, made.files, made.bytes))?;
     }

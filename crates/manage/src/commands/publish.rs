@@ -134,7 +134,7 @@ fn pass(
     diary.faults(&faults);
     if arguments.json {
         let passes: Vec<_> = passes.iter().map(|(tree, pass)| Made { tree, pass }).collect();
-        output::json(&passes)?;
+        output::list("passes", &passes)?;
     }
     Ok(outcome::exit_status(&[], &faults))
 }
@@ -186,7 +186,7 @@ fn unknown(all: &[TreeConfig], name: &str) -> Failure {
 fn show(tree: &TreeConfig, as_json: bool) -> Result<u8, Failure> {
     let found = snapshots(tree).map_err(failure)?;
     if as_json {
-        output::json(&found)?;
+        output::list("snapshots", &found)?;
         return Ok(intraware_core::exit::OK);
     }
     for Snapshot { number, made, is_live, path } in found {
@@ -207,7 +207,7 @@ fn look(trees: &[&TreeConfig], arguments: &Arguments, context: &RunContext) -> R
         plans.push(plan(tree, &wish(tree, arguments), context.now()).map_err(failure)?);
     }
     if arguments.json {
-        output::json(&plans)?;
+        output::list("plans", &plans)?;
     } else {
         plans.iter().try_for_each(output::text)?;
     }

@@ -89,7 +89,7 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure>
         }
         Command::List { json } => list(&open(&config, Access::ReadOnly)?, *json)?,
         Command::Show { build } => {
-            output::json(&find::record(&mut open(&config, Access::ReadOnly)?, build)?)?;
+            output::object(&find::record(&mut open(&config, Access::ReadOnly)?, build)?)?;
         }
         Command::Set { build, status } => {
             Spool::check_user_at(&config.spool.root)?;
@@ -126,19 +126,19 @@ fn list(store: &SqliteStore, json: bool) -> Result<(), Failure> {
         }
     }
     if json {
-        return output::json(&records);
+        return output::list("records", &records);
     }
     let row = |record: &Record| {
-        let text = |text: &Option<String>| text.as_ref().map(escape).unwrap_or_default();
+        let text = |text: &Option<String>| table::or_dash(text.as_ref().map(escape));
         vec![
-            record.id.to_string(),
             escape(&record.name),
+            record.id.to_string(),
             record.status.to_string(),
-            record.priority.map(|p| p.to_string()).unwrap_or_default(),
+            table::or_dash(record.priority.map(|p| p.to_string())),
             text(&record.build_path),
             text(&record.detail),
         ]
     };
     let rows = records.iter().map(row).collect();
-    output::text(table::columns(&["ID", "NAME", "STATUS", "PRIORITY", "PATH", "DETAIL"], rows))
+    output::text(table::columns(&["BUILD", "RECORD", "STATUS", "PRIORITY", "PATH", "NOTE"], rows))
 }

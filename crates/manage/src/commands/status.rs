@@ -4,7 +4,8 @@ use clap::Args;
 use intraware_cli::common::Common;
 use intraware_cli::failure::Failure;
 use intraware_cli::parts::{self, Permission};
-use intraware_cli::{output, process, table};
+use intraware_cli::table::{self, or_dash};
+use intraware_cli::{output, process};
 use intraware_core::config::TreeConfig;
 use intraware_core::exit::{self, Fault};
 use intraware_core::foreign::{escape, tame};
@@ -177,7 +178,6 @@ fn next_try(at: Timestamp, now: Timestamp) -> String {
 
 fn row(line: &Line, overview: &Overview, now: Timestamp) -> Vec<String> {
     let no_record = if overview.incomplete.is_some() { "not read" } else { "no record" };
-    let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
     let held = line.hold.as_ref().map(|reason| format!("held: {}", tame(reason)));
     let holder = line.holder.as_ref().map(|holder| format!("in use by {holder}"));
     let lags = (!line.lagging.is_empty()).then(|| format!("{} lags", escape(line.lagging.to_string())));

@@ -14,7 +14,6 @@ use intraware_core::foreign::{escape, tame};
 use intraware_core::manage::gather::Lookout;
 use intraware_core::manage::verify::{Finding, Verified, verify};
 use intraware_core::outcome;
-use serde::Serialize;
 
 /// Which builds, and how closely.
 #[derive(Debug, Args)]
@@ -30,12 +29,6 @@ pub(crate) struct Arguments {
     /// Print JSON
     #[arg(long)]
     json: bool,
-}
-
-/// What is printed as JSON.
-#[derive(Serialize)]
-struct Shown<'a> {
-    builds: &'a [Verified],
 }
 
 pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure> {
@@ -61,7 +54,7 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure>
     let all = verify(&mut lookout, &arguments.builds, depth)?;
     let faults = tell(&all);
     if arguments.json {
-        output::object(&Shown { builds: &all })?;
+        output::list("builds", &all)?;
     } else if output::is_terminal() {
         let differ = all.iter().filter(|one| matches!(one.finding, Finding::Differs { .. })).count();
         output::text(format!("{} payloads compared, {differ} differ", all.len()))?;

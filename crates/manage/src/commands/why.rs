@@ -1,6 +1,9 @@
-//! `manage why`: one page on one build.
+//! `manage why`: one page on one build, from what the next run would do and what the spool has.
+
+mod page;
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use clap::{Args, ValueHint};
 use intraware_cli::common::Common;
@@ -8,16 +11,16 @@ use intraware_cli::failure::Failure;
 use intraware_cli::parts::{self, Permission};
 use intraware_cli::{output, process};
 use intraware_core::exit::{self, Fault};
-use intraware_core::foreign::{escape, tame};
 use intraware_core::manage::hindrance::Hindrance;
 use intraware_core::manage::{BuildPlan, Rest, Step};
 use intraware_core::record::{RecordId, Status};
 use intraware_core::spool::{Found, Job, NoteKey, Retry, Room, Spool};
-use intraware_core::txlog::{self, Filter};
+use intraware_core::txlog::{self, Event, Filter};
 use jiff::Timestamp;
 
+use self::page::{InSpool, Page};
+use super::run;
 use super::run::Pauses;
-use super::{log, run};
 
 /// Which build.
 #[derive(Debug, Args)]
@@ -25,6 +28,10 @@ pub(crate) struct Arguments {
     /// Record id or name
     #[arg(value_hint = ValueHint::Other)]
     build: String,
+
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
 }
 
 /// How many of the last lines of the log are shown.
@@ -36,78 +43,78 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure>
     let spool = parts::spool(&config, Permission::ReadOnly)?;
     // What the next run of cron will do, not what one for this build alone would.
     let builds = std::slice::from_ref(&arguments.build);
-    let plan = match run::look(&config, &context, &spool, builds, Pauses::Kept) {
-        Ok(plan) => plan,
-        // There is no such build, or the command line is wrong.
-        Err(failure) if matches!(failure.fault, None | Some(Fault::Build)) => return Err(failure),
-        Err(failure) => {
-            for page in half_pages(&arguments.build, &spool, &failure, context.now())? {
-                output::text(page)?;
-            }
-            return Err(failure);
+    match run::look(&config, &context, &spool, builds, Pauses::Kept) {
+        Ok(plan) => {
+            let pages = plan.builds.iter().map(|build| whole(build, &spool, context.now()));
+            show(&pages.collect::<Result<Vec<_>, _>>()?, arguments.json)?;
+            Ok(exit::OK)
         }
-    };
-    for build in &plan.builds {
-        output::text(page(build, &spool, context.now())?)?;
+        // There is no such build, or the command line is wrong.
+        Err(failure) if matches!(failure.fault, None | Some(Fault::Build)) => Err(failure),
+        Err(failure) => {
+            show(&half(&arguments.build, &spool, &failure, context.now())?, arguments.json)?;
+            Err(failure)
+        }
     }
-    Ok(exit::OK)
 }
 
-fn page(build: &BuildPlan, spool: &Spool, now: Timestamp) -> Result<String, Failure> {
+fn show(pages: &[Page], as_json: bool) -> Result<(), Failure> {
+    match as_json {
+        true => output::list("builds", pages),
+        false => pages.iter().try_for_each(|page| output::text(page.text())),
+    }
+}
+
+fn whole(build: &BuildPlan, spool: &Spool, now: Timestamp) -> Result<Page, Failure> {
     let record = &build.record;
-    let mut lines = vec![
-        format!("build     {}", escape(&record.name)),
-        format!("record    {}: {}{}", record.id, record.status, detail(record.detail.as_deref())),
-        format!("path      {}", escape(record.build_path.as_deref().unwrap_or("none"))),
-    ];
-    lines.extend(
-        jobs(spool)?.iter().filter(|job| job.id.record == record.id).flat_map(|job| in_spool(job, now)),
-    );
     let note: Option<Retry> = spool.note(&NoteKey::from(&record.id))?;
-    lines.extend(note.and_then(|note| note.passing_told()).map(|told| format!("failed    {}", tame(told))));
-    let next = build.next();
-    lines.push(format!("next      {}", if next.is_empty() { "nothing".to_owned() } else { next.join("; ") }));
-    lines.push(format!("unblock   {}", advice(build)));
-    lines.extend(logged(&record.id, spool));
-    Ok(once(lines, record.detail.as_deref()).join("\n"))
-}
-
-/// Says what a record says only where it says it. Short words stay: they may be part of others.
-fn once(mut lines: Vec<String>, detail: Option<&str>) -> Vec<String> {
-    let Some(detail) = detail.map(tame).filter(|detail| detail.len() >= 20) else { return lines };
-    let begin = lines.iter().position(|line| line.contains(&detail)).map_or(lines.len(), |first| first + 1);
-    for line in &mut lines[begin..] {
-        *line = line.replace(&detail, "(as above)");
-    }
-    lines
+    let jobs = jobs(spool)?;
+    Ok(Page {
+        record: record.id.clone(),
+        name: record.name.clone(),
+        status: Some(record.status.clone()),
+        detail: record.detail.clone(),
+        path: record.build_path.clone(),
+        jobs: jobs.iter().filter(|job| job.id.record == record.id).map(|job| InSpool::of(job, now)).collect(),
+        hold: spool.hold(&record.id)?.map(|hold| hold.to_string()),
+        failed: note.and_then(|note| note.passing_told()),
+        next: build.next(),
+        unknown: None,
+        unblock: advice(build),
+        log: logged(&record.id, spool),
+    })
 }
 
 /// Returns what the spool alone says of the builds with this id or name, because nothing could be planned: a page for
 /// each record that has a job.
-fn half_pages(word: &str, spool: &Spool, failure: &Failure, now: Timestamp) -> Result<Vec<String>, Failure> {
-    let mut pages: BTreeMap<RecordId, Vec<String>> = BTreeMap::new();
+fn half(word: &str, spool: &Spool, failure: &Failure, now: Timestamp) -> Result<Vec<Page>, Failure> {
+    let unread = spool.unread().filter(|unread| unread.lasting().is_some());
+    let mut pages: BTreeMap<RecordId, Page> = BTreeMap::new();
     for job in jobs(spool)? {
-        if job.id.record.as_str() != word && job.manifest.name != word {
+        let record = &job.id.record;
+        if record.as_str() != word && job.manifest.name != word {
             continue;
         }
-        let first = || {
-            vec![
-                format!("build     {}", escape(&job.manifest.name)),
-                format!("record    {}: not read", job.id.record),
-                format!("path      {}", escape(&job.manifest.build_path)),
-            ]
+        let page = match pages.entry(record.clone()) {
+            Entry::Occupied(page) => page.into_mut(),
+            Entry::Vacant(place) => place.insert(Page {
+                record: record.clone(),
+                name: job.manifest.name.clone(),
+                status: None,
+                detail: None,
+                path: Some(job.manifest.build_path.clone()),
+                jobs: Vec::new(),
+                hold: spool.hold(record)?.map(|hold| hold.to_string()),
+                failed: unread.as_ref().map(ToString::to_string),
+                next: Vec::new(),
+                unknown: Some(failure.message.clone()),
+                unblock: "see manage check".to_owned(),
+                log: logged(record, spool),
+            }),
         };
-        pages.entry(job.id.record.clone()).or_insert_with(first).extend(in_spool(&job, now));
+        page.jobs.push(InSpool::of(&job, now));
     }
-    let unread = spool.unread().filter(|unread| unread.lasting().is_some());
-    for (record, page) in &mut pages {
-        page.extend(spool.hold(record)?.map(|hold| format!("hold      {hold}")));
-        page.extend(unread.as_ref().map(|unread| format!("failed    {unread}")));
-        page.push(format!("next      unknown: {}", tame(&failure.message)));
-        page.push("unblock   see manage check".to_owned());
-        page.extend(logged(record, spool));
-    }
-    Ok(pages.into_values().map(|page| page.join("\n")).collect())
+    Ok(pages.into_values().collect())
 }
 
 fn jobs(spool: &Spool) -> Result<Vec<Job>, Failure> {
@@ -121,55 +128,11 @@ fn jobs(spool: &Spool) -> Result<Vec<Job>, Failure> {
     Ok(jobs)
 }
 
-/// Returns where a job is, and what its archive does not keep of the build or keeps in another way.
-fn in_spool(job: &Job, now: Timestamp) -> Vec<String> {
-    let warned = job.manifest.warnings.iter().map(|warning| format!("warned    {}", tame(warning)));
-    [format!("spool     {}", whereabouts(job, now))].into_iter().chain(warned).collect()
-}
-
 /// Returns the last lines of the log about a record.
-fn logged(record: &RecordId, spool: &Spool) -> Vec<String> {
+fn logged(record: &RecordId, spool: &Spool) -> Vec<Event> {
     let filter = Filter { build: Some(record.to_string()), ..Filter::default() };
-    let Ok(merged) = txlog::read(&spool.log_dir(), &filter) else { return Vec::new() };
-    let skip = merged.events.len().saturating_sub(LINES);
-    merged.events[skip..].iter().map(|event| format!("log       {}", log::line(event))).collect()
-}
-
-fn detail(detail: Option<&str>) -> String {
-    detail.map(|detail| format!(" ({})", tame(detail))).unwrap_or_default()
-}
-
-fn whereabouts(job: &Job, now: Timestamp) -> String {
-    let mut text = format!("job {} in {}", job.id, job.room);
-    for receipt in &job.receipts {
-        let (by, at) = (receipt.delivery.verified_by, receipt.delivered);
-        let to =
-            if job.receipts.len() > 1 { format!(" to {}", escape(&receipt.site)) } else { String::new() };
-        text.push_str(&format!(", delivered{to} {at:.0}, verified by {by}"));
-    }
-    // What failed before a delivery went well is over.
-    if let Some(attempts) = job.attempts.as_ref().filter(|_| job.room == Room::Upload) {
-        let (count, next) = (attempts.count, attempts.next_try);
-        text.push_str(&format!(
-            ", {} ({}), next not before {next:.0}",
-            failed_deliveries(count),
-            tame(attempts.told())
-        ));
-    }
-    for (site, failed) in &job.lags {
-        let (count, next) = (failed.count, failed.pause().end(now));
-        let (site, error) = (escape(site), tame(failed.told()));
-        let failed = failed_deliveries(count);
-        text.push_str(&format!(", {failed} to {site} ({error}), next not before {next:.0}"));
-    }
-    if let Some(parked) = &job.parked {
-        text.push_str(&format!(", parked {:.0}: {}", parked.at, tame(&parked.reason)));
-    }
-    text
-}
-
-fn failed_deliveries(count: u32) -> String {
-    if count == 1 { "1 failed delivery".to_owned() } else { format!("{count} failed deliveries") }
+    let Ok(mut merged) = txlog::read(&spool.log_dir(), &filter) else { return Vec::new() };
+    merged.events.split_off(merged.events.len().saturating_sub(LINES))
 }
 
 /// What to do when a site has something else than was released.

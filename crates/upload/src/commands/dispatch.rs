@@ -72,7 +72,7 @@ fn failure(error: RouteError) -> Failure {
 fn look(routes: &Routes, as_json: bool) -> Result<u8, Failure> {
     let found = check(routes, &mut Netrcs::default());
     if as_json {
-        output::json(&found)?;
+        output::list("findings", &found)?;
     } else {
         for Finding { fault, line, message } in &found {
             let grade = if fault.is_some() { "wrong" } else { "note" };

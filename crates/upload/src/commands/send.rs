@@ -67,7 +67,7 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure>
         }
     }
     if arguments.json {
-        output::json(&outcomes.iter().map(Row::of).collect::<Vec<_>>())?;
+        output::list("packages", &outcomes.iter().map(Row::of).collect::<Vec<_>>())?;
     } else if !common.quiet {
         let rows = outcomes.iter().map(|outcome| Row::of(outcome).cells()).collect();
         output::text(table::columns(&["PACKAGE", "SIZE", "SENT", "RESULT"], rows))?;

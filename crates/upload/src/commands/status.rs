@@ -35,7 +35,7 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure>
     Ok(exit::OK)
 }
 
-const HEADER: [&str; 6] = ["JOB", "BUILD", "SIZE", "PREPARED", "STATE", "LAST ERROR"];
+const HEADER: [&str; 6] = ["BUILD", "JOB", "STATUS", "SIZE", "PREPARED", "NOTE"];
 
 fn row(planned: &JobPlan) -> Vec<String> {
     let job = &planned.job;
@@ -53,11 +53,11 @@ fn row(planned: &JobPlan) -> Vec<String> {
         Verdict::InUse { holder } => format!("under way: {holder}"),
     };
     vec![
-        job.id.to_string(),
         escape(&job.manifest.name),
+        job.id.to_string(),
+        state,
         job.manifest.digests.size.to_string(),
         format!("{:.0}", job.manifest.created),
-        state,
-        job.attempts.as_ref().map_or_else(String::new, |attempts| tame(attempts.told())),
+        table::or_dash(job.attempts.as_ref().map(|attempts| tame(attempts.told()))),
     ]
 }

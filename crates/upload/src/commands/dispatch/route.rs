@@ -41,7 +41,7 @@ pub(super) fn run(routes: &Routes, arguments: &Arguments) -> Result<u8, Failure>
         }
     }
     if arguments.json {
-        output::json(&rows)?;
+        output::list("routes", &rows)?;
     } else if !rows.is_empty() {
         output::text(table::columns(&HEADER, rows.into_iter().map(Row::cells).collect()))?;
     }
