@@ -49,7 +49,7 @@ fn find(dir: &Path, ending: &str) -> Option<PathBuf> {
 fn stop(mut running: Running, signal: Signal) {
     running.signal(signal);
     let asked = Instant::now();
-    let run = running.wait().expect(75).complains(&["stopped by a signal; the next run goes on from here"]);
+    let run = running.wait().expect(75).complains(&["stopped by a signal"]);
     assert!(asked.elapsed() < SOON, "{:?}: {run:?}", asked.elapsed());
 }
 
@@ -122,4 +122,23 @@ fn newcomer_m12_a_delivery_that_is_stopped_says_how_far_it_came() {
         " of 28 MiB; the next run goes on from there",
     ]);
     assert!(!told.stderr.contains("not tried"), "{told:?}");
+}
+
+#[test]
+fn newcomer_m12_a_build_whose_archiving_is_stopped_says_how_far_it_came() {
+    let bench = Bench::builder().build();
+    for name in ["p1", "p2"] {
+        bench.add_build(name, name, fill);
+    }
+    let mut manage = bench.spawn_manage(&["run"]);
+    wait_for(&bench.path("spool/work"), ".tar.gz");
+    manage.signal(Signal::TERM);
+    let told = manage.wait().expect(75);
+    let lines: Vec<&str> = told.stderr.lines().collect();
+    let (stopped, rest): (Vec<&str>, Vec<&str>) = lines.iter().partition(|line| line.contains(" after "));
+    assert!(stopped.len() == 1 && stopped[0].contains("ERROR p1"), "{told:?}");
+    assert!(stopped[0].contains("MiB were archived; the next run archives it anew"), "{told:?}");
+    assert!(rest.len() == 1 && rest[0].contains("p2") && rest[0].contains("not tried"), "{told:?}");
+    bench.deliver();
+    bench.assert_delivered("p1");
 }

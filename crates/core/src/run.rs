@@ -65,6 +65,14 @@ impl RunContext {
 #[derive(Debug, Clone, Default)]
 pub struct Stop(Arc<AtomicBool>);
 
+/// Returns how much of a payload or a build was dealt with when its run was asked to stop, for people.
+pub(crate) fn how_far(done: u64, of: u64) -> String {
+    match of >> 20 {
+        0..10 => format!("{done} of {of} bytes"),
+        mib => format!("{} of {mib} MiB", done >> 20),
+    }
+}
+
 /// A run was asked to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("stopped by a signal; the next run goes on from here")]

@@ -24,7 +24,7 @@ use crate::lock::{Lock, LockError};
 use crate::outcome::{End, Outcome};
 use crate::record::{Change, Record, Status};
 use crate::retry;
-use crate::run::RunContext;
+use crate::run::{RunContext, Stopped};
 use crate::sign::SigningKey;
 use crate::sites::Contact;
 use crate::spool::{NoteKey, Retry, Spool};
@@ -298,6 +298,10 @@ impl Run<'_, '_> {
                 Trouble::Stopped(stopped) => {
                     self.closed = Some((Fault::TryLater, stopped.to_string()));
                     End::NotTried { fault: Fault::TryLater, reason: stopped.to_string() }
+                }
+                Trouble::StoppedAfter(_) => {
+                    self.closed = Some((Fault::TryLater, Stopped.to_string()));
+                    End::failed(Fault::TryLater, &trouble)
                 }
                 trouble => End::Yielded { reason: chain(&trouble) },
             };

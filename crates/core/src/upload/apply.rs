@@ -26,7 +26,7 @@ use super::plan::{JobPlan, Plan, Verdict};
 use crate::exit::Fault;
 use crate::lock::{Lock, LockError};
 use crate::outcome::{End, Outcome};
-use crate::run::{Amount, Progress, RunContext};
+use crate::run::{Amount, Progress, RunContext, how_far};
 use crate::site::SiteErrorKind;
 use crate::sites::{Destination, Names, Way};
 use crate::spool::{Found, Job, ParkKind, Parked, Room, Spool};
@@ -243,10 +243,7 @@ impl Worker<'_> {
             End::NotTried { fault, .. }
                 if self.arrived > 0 && self.run.uploader.context.stop.check().is_err() =>
             {
-                let how_far = match size >> 20 {
-                    0..10 => format!("{} of {size} bytes", self.arrived),
-                    of => format!("{} of {of} MiB", self.arrived >> 20),
-                };
+                let how_far = how_far(self.arrived, size);
                 let reason = format!("stopped by a signal after {how_far}; the next run goes on from there");
                 End::Failed { fault, reason }
             }

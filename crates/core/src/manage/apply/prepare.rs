@@ -10,7 +10,7 @@ use crate::exit::Fault;
 use crate::file_size;
 use crate::fingerprint::Survey;
 use crate::manage::gather::resolve;
-use crate::run::{Amount, Stop};
+use crate::run::{Amount, Stop, how_far};
 use crate::sidecar::Sidecars;
 use crate::site::Place;
 use crate::spool::{Found, Job, Manifest, Room};
@@ -38,8 +38,10 @@ impl Run<'_, '_> {
         context.progress.begin(place.payload_name(), "files", total);
         let effect = format!("archive {} entries, {} bytes", surveyed.entries, surveyed.bytes);
         let mut out = Stoppable { file, stop: &context.stop };
+        let mut read = 0;
         let archived = manager.log.record(subject, "M2", &effect, || {
             archive(&dir, surveyed, manager.effort, &mut out, &mut signer, &mut |done| {
+                read = done.bytes;
                 context.progress.advance(done)
             })
         });
@@ -47,7 +49,10 @@ impl Run<'_, '_> {
         let archived = match archived {
             // The writer fails to make the archive stop.
             Err(ArchiveError::Write(_)) if context.stop.check().is_err() => {
-                return Err(crate::run::Stopped.into());
+                return Err(match read {
+                    0 => crate::run::Stopped.into(),
+                    read => Trouble::StoppedAfter(how_far(read, surveyed.bytes)),
+                });
             }
             Err(error @ ArchiveError::Outdated { .. }) => return Err(Trouble::Moved(error.to_string())),
             Err(error) if error.fault() == Fault::Build => {

@@ -20,6 +20,9 @@ use crate::txlog::chain;
 pub(super) enum Trouble {
     #[error(transparent)]
     Stopped(#[from] Stopped),
+    /// In the middle of an archive: so much of the build was read.
+    #[error("stopped by a signal after {0} were archived; the next run archives it anew")]
+    StoppedAfter(String),
     #[error(transparent)]
     Lock(#[from] LockError),
     #[error(transparent)]
@@ -98,7 +101,7 @@ impl From<BuildError> for Trouble {
 /// Returns what has to happen after a trouble; `None` if nothing is wrong.
 pub(super) fn fault_of(trouble: &Trouble) -> Option<Fault> {
     match trouble {
-        Trouble::Stopped(_) | Trouble::Moved(_) => None,
+        Trouble::Stopped(_) | Trouble::StoppedAfter(_) | Trouble::Moved(_) => None,
         Trouble::Lock(error) => Some(error.fault()),
         Trouble::Spool(error) => Some(error.fault),
         Trouble::Site(error) if error.kind == SiteErrorKind::Resting => None,
