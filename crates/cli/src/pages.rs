@@ -25,19 +25,29 @@ pub fn completions(mut command: Command, shell: Shell) -> Result<(), Failure> {
     let name = command.get_name().to_owned();
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut command, name.clone(), &mut script);
-    script.extend(builds(shell, &name).into_bytes());
-    output::bytes(&script)
+    let script = String::from_utf8_lossy(&script);
+    output::bytes(with_builds(shell, &name, &script).as_bytes())
 }
 
-/// Returns what completes the names of builds, where a build is what comes next: those that have something in the spool.
-fn builds(shell: Shell, program: &str) -> String {
-    let template = match shell {
-        Shell::Bash => BASH,
-        Shell::Fish => FISH,
+/// Returns a script that completes the names of builds as well, where a build is what comes next: those that have something in
+/// the spool.
+fn with_builds(shell: Shell, program: &str, script: &str) -> String {
+    let made_for = |template: &str| template.replace("PROGRAM", program);
+    match shell {
+        Shell::Bash => format!("{script}{}", made_for(BASH)),
+        Shell::Fish => format!("{script}{}", made_for(FISH)),
+        // An argument that is a build has a hint that it is nothing that the shell knows, and nothing is offered for it. The
+        // file is run to its end when it is loaded, so what it calls there stands above.
+        Shell::Zsh => {
+            let script = script.replace(":' \\\n", &made_for(":_PROGRAM_builds' \\\n"));
+            match script.split_once('\n') {
+                Some((head, rest)) => format!("{head}\n{}{rest}", made_for(ZSH)),
+                None => script,
+            }
+        }
         // Theirs complete nothing there.
-        _ => "",
-    };
-    template.replace("PROGRAM", program)
+        _ => script.to_owned(),
+    }
 }
 
 const BASH: &str = r#"
@@ -45,7 +55,7 @@ _PROGRAM_builds() {
     local current=${COMP_WORDS[COMP_CWORD]} word
     if [[ $current != -* ]]; then
         for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
-            case $word in why|hold|release|retry|run|--build|--job) ;; *) continue ;; esac
+            case $word in why|hold|release|retry|run|verify|--build|--job) ;; *) continue ;; esac
             COMPREPLY=($(compgen -W "$(PROGRAM names 2>/dev/null)" -- "$current"))
             return
         done
@@ -55,8 +65,16 @@ _PROGRAM_builds() {
 complete -F _PROGRAM_builds -o nosort PROGRAM
 "#;
 
+const ZSH: &str = r#"
+_PROGRAM_builds() {
+    local -a builds
+    builds=(${(f)"$(PROGRAM names 2>/dev/null)"})
+    compadd -a builds
+}
+"#;
+
 const FISH: &str = r#"
-complete -c PROGRAM -n "__fish_seen_subcommand_from why hold release retry run" -f -a "(PROGRAM names 2>/dev/null)"
+complete -c PROGRAM -n "__fish_seen_subcommand_from why hold release retry run verify" -f -a "(PROGRAM names 2>/dev/null)"
 complete -c PROGRAM -l build -x -a "(PROGRAM names 2>/dev/null)"
 complete -c PROGRAM -l job -x -a "(PROGRAM names 2>/dev/null)"
 "#;
