@@ -7,6 +7,8 @@ use intraware_core::exit::Fault;
 use intraware_core::foreign;
 use intraware_core::lock::LockError;
 use intraware_core::run::Stopped;
+use rustix::io::Errno;
+use rustix::process::{Resource, getrlimit};
 
 use crate::merge::Conflict;
 use crate::merge::links::DeadLink;
@@ -121,6 +123,15 @@ pub enum AssembleError {
         /// By whom, or why not.
         source: Box<LockError>,
     },
+    /// All fragments are open at the same time.
+    #[error(
+        "too many fragments: this host lets the process have no more than {limit} files open, and each fragment takes two; raise \
+         that for the user of this program (`ulimit -n`, LimitNOFILE=, limits.conf)"
+    )]
+    OpenFiles {
+        /// How many it may have.
+        limit: u64,
+    },
     /// The file system failed.
     #[error("cannot {doing} {path}")]
     Io {
@@ -138,7 +149,12 @@ pub enum AssembleError {
 
 impl AssembleError {
     pub(crate) fn io(doing: &'static str, path: &Path, source: impl Into<io::Error>) -> Self {
-        Self::Io { doing, path: foreign::path(path).to_string(), source: source.into() }
+        let source = source.into();
+        if source.raw_os_error() == Some(Errno::MFILE.raw_os_error()) {
+            let limit = getrlimit(Resource::Nofile).current;
+            return Self::OpenFiles { limit: limit.unwrap_or(u64::MAX) };
+        }
+        Self::Io { doing, path: foreign::path(path).to_string(), source }
     }
 
     /// Returns what has to happen before it can succeed.
@@ -151,7 +167,7 @@ impl AssembleError {
             | Self::TargetExists(_) => Fault::Build,
             Self::NoDirectory { .. } => Fault::Configuration,
             Self::Locked { source, .. } => source.fault(),
-            Self::Io { .. } => Fault::Spool,
+            Self::Io { .. } | Self::OpenFiles { .. } => Fault::Spool,
             Self::Stopped => Fault::TryLater,
         }
     }

@@ -52,6 +52,14 @@ fn harden() {
     let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
 }
 
+/// Has this process open as many files at once as this host lets it. Not for what runs other programs: some of them cannot deal
+/// with more than what is usual.
+pub fn open_many_files() {
+    let limit = rustix::process::getrlimit(Resource::Nofile);
+    // Where it is forbidden, what is usual has to do.
+    let _ = rustix::process::setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+}
+
 static START: OnceLock<Instant> = OnceLock::new();
 
 /// Returns for how long this process has been at work.

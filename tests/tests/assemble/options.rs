@@ -1,8 +1,9 @@
 //! Options, environment, banner, and what is cleaned up.
 
 use std::fs;
+use std::process::Command;
 
-use intraware_tests::{Packages, Running};
+use intraware_tests::{Packages, Run, Running};
 
 use crate::{common, of};
 
@@ -197,4 +198,33 @@ fn a_second_assembly_of_the_package_does_not_wait() {
     drop(file);
     packages.assemble(&[]).expect(0);
     assert!(!lock.exists());
+}
+
+/// Assembles the fragments of a hundred machines in a process that may have so many files open.
+fn with_open_files(limit: &str) -> (Packages, Run) {
+    let packages = Packages::default();
+    for machine in 0..100 {
+        packages.put(&format!("m{machine:03}"), common());
+    }
+    let plain = packages.command(&["assemble", "foo", "1.0"]);
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", &format!("ulimit {limit}; exec \"$@\""), "sh"]);
+    command.arg(plain.get_program()).args(plain.get_args()).env_clear();
+    command.env("GBE_DPKG", packages.root()).current_dir(packages.path("home"));
+    let run = Running::start(command).wait();
+    (packages, run)
+}
+
+#[test]
+fn newcomer_more_fragments_than_the_usual_limit_on_open_files_are_assembled() {
+    let (packages, run) = with_open_files("-Sn 64");
+    run.expect(0);
+    assert_eq!(packages.read("include/a.h"), "int a;\n");
+}
+
+#[test]
+fn newcomer_more_fragments_than_files_may_be_open_name_the_limit_and_what_raises_it() {
+    let (packages, run) = with_open_files("-n 64");
+    run.expect(74).complains(&["no more than 64 files open, and each fragment takes two", "`ulimit -n`"]);
+    assert_eq!(packages.left().len(), 100);
 }

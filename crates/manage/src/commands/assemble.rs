@@ -147,6 +147,8 @@ pub(crate) fn run(common: &Common, arguments: &Arguments, page: clap::Command) -
         }
     };
     let context = process::context("manage", common);
+    // Each fragment keeps two.
+    process::open_many_files();
     let mut diary = Diary::begin_by("manage assemble", arguments.test_archive, &common.config, &context);
     let ended = match assemble(&request, &context, &tell) {
         Ok(assembled) => {
