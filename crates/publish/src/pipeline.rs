@@ -82,9 +82,10 @@ pub fn roll_back(tree: &TreeConfig, number: Option<u64>, context: &RunContext) -
             };
             let former = trees.into_iter().rfind(|other| is_former(other) && live != Live::Tree(*other));
             let former = former.ok_or_else(|| {
-                PublishError::Configuration(
-                    "there is no such former tree; see `manage publish snapshots`".into(),
-                )
+                PublishError::Configuration(format!(
+                    "there is no such former tree; see `manage publish snapshots {}`",
+                    tree.name
+                ))
             })?;
             done.push(passes.repeat(former)?);
             passes.prune();
