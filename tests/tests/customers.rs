@@ -116,6 +116,9 @@ fn newcomer_b9_a_payload_that_is_gone_or_changed_at_the_site_is_found_and_goes_o
         ]);
         assert!(!found.stderr.contains("well"), "{found:?}");
         assert_eq!(found.stderr.lines().count(), 3, "{found:?}");
+        let why = bench.manage(&["why", "gone"]).expect(0).stdout;
+        let id = bench.record("gone")["id"].as_str().expect("an id").to_owned();
+        assert!(why.contains(&format!("how it is put right says `manage verify {id}`")), "{why}");
         bench.manage(&["verify", "well"]).expect(0);
         bench.manage(&["verify", "cut", "well"]).expect(1);
         bench.manage(&["verify", "nobody"]).expect(1).complains(&["nobody"]);

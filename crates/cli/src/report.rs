@@ -12,6 +12,7 @@ use intraware_core::outcome::{End, Outcome};
 use intraware_core::txlog::TxLog;
 use jiff::Timestamp;
 
+use crate::common::OPERATIONS;
 use crate::failure::Failure;
 use crate::{output, process, said, table, told};
 
@@ -119,7 +120,7 @@ pub fn long_lock(what: &str, held: &Held, now: Timestamp) {
     if held.is_long(now) {
         tracing::warn!(
             "{what} is held by {held}, for more than six hours: look at that process; if its host is gone, its lock must be \
-             freed at the file server (docs/operations.md, \"A lock is held for hours\")"
+             freed at the file server ({OPERATIONS}, \"A lock is held for hours\")"
         );
     }
 }

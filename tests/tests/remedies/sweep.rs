@@ -204,6 +204,17 @@ fn newcomer_no_message_names_a_command_that_does_not_exist() {
 }
 
 #[test]
+fn newcomer_m5_messages_name_the_guide_where_it_is_installed() {
+    for krate in fs::read_dir(top().join("crates")).expect("crates") {
+        for file in files(&krate.expect("a crate").path().join("src"), ".rs") {
+            for text in literals(&fs::read_to_string(&file).expect("a source file")) {
+                assert!(!text.contains("docs/"), "{}: no host has that: {text}", file.display());
+            }
+        }
+    }
+}
+
+#[test]
 fn newcomer_no_document_names_a_command_that_does_not_exist() {
     let dir = tempfile::tempdir().expect("a directory");
     let mut documents =

@@ -238,7 +238,9 @@ impl fmt::Display for JobPlan {
             }
             Verdict::Lags { reasons } => write!(f, "nothing, {}", reasons.join("; ")),
             Verdict::NoSite { reason } => f.write_str(reason),
-            Verdict::Held(hold) => write!(f, "nothing, it is {hold}"),
+            Verdict::Held(hold) => {
+                write!(f, "nothing, it is {hold} (`manage release {}` lets it go)", hold.record)
+            }
             Verdict::NotDue { next_try, reason, .. } => {
                 write!(f, "nothing before {next_try:.0}, the last try failed: {}", tame(reason))
             }

@@ -5,7 +5,7 @@
 //! customers, and nobody must believe that it is held.
 
 use clap::{Args, ValueHint};
-use intraware_cli::common::Common;
+use intraware_cli::common::{Common, OPERATIONS};
 use intraware_cli::failure::Failure;
 use intraware_cli::parts::{self, Permission};
 use intraware_cli::{output, people, process};
@@ -72,7 +72,7 @@ fn is_with_customers(spool: &Spool, record: &RecordId, word: &str) -> Result<Fai
         releases.map(|release| release.at).min().map(|at| format!(" since {at:.0}")).unwrap_or_default();
     let message = format!(
         "{} is Completed{since}: it is with customers, and a hold does nothing; see \"A build is wrong and Completed\" in \
-         docs/operations.md",
+         {OPERATIONS}",
         escape(word)
     );
     Ok(Failure::new(Fault::Build, message))

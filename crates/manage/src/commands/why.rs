@@ -136,7 +136,9 @@ fn logged(record: &RecordId, spool: &Spool) -> Vec<Event> {
 }
 
 /// What to do when a site has something else than was released.
-const ALARM: &str = "find out who changed the site, and have what the record describes put back there";
+fn alarm(id: &RecordId) -> String {
+    format!("find out who changed the site; how it is put right says `manage verify {id}`")
+}
 
 /// What to do about a site that is away.
 const PUT_RIGHT_AT_SITE: &str = "put right what that says, then: upload check";
@@ -155,8 +157,8 @@ fn advice(build: &BuildPlan) -> String {
                 "look at the spool's disk, and who removes or changes files there; the next run goes on"
                     .to_owned()
             }
-            Step::Alarm { .. } => ALARM.to_owned(),
-            _ if build.steps.iter().any(|step| matches!(step, Step::Alarm { .. })) => ALARM.to_owned(),
+            Step::Alarm { .. } => alarm(id),
+            _ if build.steps.iter().any(|step| matches!(step, Step::Alarm { .. })) => alarm(id),
             _ => match build.hindrances.first() {
                 Some(hindrance) => put_right(hindrance),
                 None => {
