@@ -31,7 +31,8 @@ pub(super) fn signing_key(story: &mut Story<'_>) -> Result<(), String> {
     let export = command_in(rest, "gpg --").inspect(|export| {
         story.types_as_root(export);
     });
-    let recipe = OPERATIONS.blocks("The signing key").concat();
+    // What stands behind it is for a key that Sequoia has made.
+    let recipe = OPERATIONS.blocks("The signing key").remove(0);
     let lines = recipe.lines().filter(|line| !line.is_empty());
     for line in lines.skip(usize::from(export.is_some())) {
         match line {
