@@ -1,7 +1,7 @@
 //! The exit statuses of both programs, and the class of fault each one stands for.
 //!
 //! They follow `sysexits.h` where it has a fitting number. A status never changes its meaning; the
-//! table in `README.md` lists them for people, and this file is where code takes them from.
+//! table in `docs/operations.md` lists them for people, and this file is where code takes them from.
 
 /// All that was asked for is done, there was nothing to do, or another instance is doing it.
 pub const OK: u8 = 0;

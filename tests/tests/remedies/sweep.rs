@@ -217,8 +217,12 @@ fn newcomer_m5_messages_name_the_guide_where_it_is_installed() {
 #[test]
 fn newcomer_no_document_names_a_command_that_does_not_exist() {
     let dir = tempfile::tempdir().expect("a directory");
-    let mut documents =
-        vec![top().join("README.md"), top().join("CHANGELOG.md"), top().join("quickstart.sh")];
+    let mut documents = vec![
+        top().join("README.md"),
+        top().join("CONTRIBUTING.md"),
+        top().join("CHANGELOG.md"),
+        top().join("quickstart.sh"),
+    ];
     for (below, endings) in [("docs", ".md"), ("config", ".md"), ("config", ".toml"), ("cron", ".md")] {
         documents.extend(files(&top().join(below), endings));
     }
