@@ -66,6 +66,11 @@ impl Answer {
         self.response.status().as_u16()
     }
 
+    /// Returns whether what comes is not what was sent, which was called an encoding of it.
+    pub fn is_decoded(&self) -> bool {
+        self.response.headers().get("content-encoding").is_some_and(|encoding| encoding == "gzip")
+    }
+
     /// Returns what was sent. It ends with an error when the time is over.
     pub fn body(&mut self) -> impl Read + '_ {
         self.response.body_mut().as_reader()

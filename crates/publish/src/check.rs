@@ -5,6 +5,7 @@
 //! new.
 
 mod index;
+mod public;
 mod release;
 
 use std::collections::BTreeSet;
@@ -18,6 +19,7 @@ use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
 use self::index::Member;
+pub(crate) use self::public::Public;
 use self::release::{Listed, Release};
 pub(crate) use self::release::{is_below, signed_text};
 use crate::command::Commands;

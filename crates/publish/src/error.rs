@@ -59,6 +59,16 @@ pub enum PublishError {
     /// The key that signs cannot sign.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// The new tree is in place, and readers do not get it yet.
+    #[error(
+        "suite {suite} is in place, but not for readers of public_url: {wrong}; the next run looks again"
+    )]
+    Unseen {
+        /// The suite.
+        suite: String,
+        /// What they get.
+        wrong: String,
+    },
     /// A signal came.
     #[error(transparent)]
     Stopped(#[from] Stopped),
@@ -71,7 +81,9 @@ impl PublishError {
             Self::Io { .. } => Fault::Spool,
             Self::Configuration(_) => Fault::Configuration,
             Self::Lock(error) => error.fault(),
-            Self::Command { .. } | Self::Tree { .. } | Self::Refused { .. } => Fault::Build,
+            Self::Command { .. } | Self::Tree { .. } | Self::Refused { .. } | Self::Unseen { .. } => {
+                Fault::Build
+            }
             Self::Secret(error) => error.fault(),
             Self::Key(error) => error.fault(),
             Self::Stopped(_) => Fault::TryLater,

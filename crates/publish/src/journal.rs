@@ -61,6 +61,9 @@ pub(crate) struct Journal {
     /// The last passes that ended well, one of each priority.
     #[serde(default)]
     pub(crate) ended: Vec<Ended>,
+    /// The pass whose tree is in place, and which readers did not get when that was looked at last.
+    #[serde(default)]
+    pub(crate) unseen: Option<Ended>,
     /// The last passes that were given up, of each priority of which none has ended since.
     #[serde(default)]
     pub(crate) given_up: Vec<GivenUp>,

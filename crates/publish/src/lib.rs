@@ -23,7 +23,8 @@
 //!
 //! A pass: `rsync` copies the tree; the `publisher`, a command or the one built in ([`apt`]), renews the suites in the copy; the hooks before
 //! publication; the copy is looked at ([`check`]); it is flushed to the disk; it is put in place; the hooks
-//! after publication.
+//! after publication; it is read as readers get it, if `public_url` says where. What is wrong there undoes
+//! nothing: the tree is in place, and the next run looks again.
 //!
 //! [`roll_back`] is a pass that copies a former tree instead, and leaves what is due as it is.
 //!
@@ -65,6 +66,7 @@ mod apt;
 mod check;
 mod command;
 mod control;
+mod dates;
 mod error;
 mod journal;
 mod layout;

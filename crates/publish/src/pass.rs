@@ -8,8 +8,9 @@ use intraware_core::lock::Lock;
 use intraware_core::txlog::chain;
 
 use crate::apt;
-use crate::check;
+use crate::check::{self, Public};
 use crate::command::{Commands, hooks};
+use crate::dates;
 use crate::error::PublishError;
 use crate::journal::{Due, Ended, GivenUp, Journal, Pass, Priority, Stage};
 use crate::layout::Live;
@@ -27,7 +28,11 @@ impl Passes<'_> {
     /// Makes a tree with these suites renewed, and puts it in place.
     ///
     /// If that fails, readers have the tree that they had, and the suites are due as before.
-    pub(crate) fn run(&mut self, priority: Priority, suites: Vec<String>) -> Result<Ended, PublishError> {
+    pub(crate) fn run(
+        &mut self,
+        priority: Priority,
+        suites: Vec<String>,
+    ) -> Result<Option<Ended>, PublishError> {
         self.begin(priority, suites, None)
     }
 
@@ -36,7 +41,7 @@ impl Passes<'_> {
     ///
     /// A copy, because what is fetched by its digest by readers who began with the present tree must still be
     /// there.
-    pub(crate) fn repeat(&mut self, number: u64) -> Result<Ended, PublishError> {
+    pub(crate) fn repeat(&mut self, number: u64) -> Result<Option<Ended>, PublishError> {
         let Commands { tree, layout, .. } = self.commands;
         let dists = layout.dists_in(&layout.tree(number));
         let suites =
@@ -49,7 +54,7 @@ impl Passes<'_> {
         priority: Priority,
         suites: Vec<String>,
         repeats: Option<u64>,
-    ) -> Result<Ended, PublishError> {
+    ) -> Result<Option<Ended>, PublishError> {
         let again = self.journal.lost.contains(&priority);
         let number = self.next_number()?;
         let started = self.commands.context.now();
@@ -92,10 +97,10 @@ impl Passes<'_> {
             }
             (Stage::Building, true) => {
                 self.note_in_place()?;
-                self.finish().map(Some)
+                self.finish()
             }
             // Somebody may have put another one in place since; its hooks have to run all the same.
-            (Stage::InPlace { .. }, _) => self.finish().map(Some),
+            (Stage::InPlace { .. }, _) => self.finish(),
         }
     }
 
@@ -149,6 +154,10 @@ impl Passes<'_> {
                 ];
                 self.copy(&digests, &layout.live_path(), &new)?;
             }
+        }
+        if live != Live::Nothing {
+            dates::renew(&new, &layout.live_path(), &pass.suites, context.now())
+                .map_err(PublishError::io("set the times of", &new))?;
         }
         self.look_at(pass, live, &stage)?;
         context.stop.check()?;
@@ -225,7 +234,7 @@ impl Passes<'_> {
     }
 
     /// Runs the hooks after publication that have not run, and ends the pass.
-    fn finish(&mut self) -> Result<Ended, PublishError> {
+    fn finish(&mut self) -> Result<Option<Ended>, PublishError> {
         let Commands { tree, layout, context } = self.commands;
         let before = self.problems.len();
         let found = hooks(tree.post_publication.as_ref()).unwrap_or_else(|error| {
@@ -262,22 +271,56 @@ impl Passes<'_> {
         self.end(before)
     }
 
-    /// Ends the pass, in which all went wrong that comes after the first problems.
-    fn end(&mut self, before: usize) -> Result<Ended, PublishError> {
+    /// Ends the pass, in which all went wrong that comes after the first problems. Where readers are asked for,
+    /// it has ended when they get its tree.
+    fn end(&mut self, before: usize) -> Result<Option<Ended>, PublishError> {
         let at = self.commands.context.now();
         let pass = self
             .journal
             .pass
             .take()
             .ok_or_else(|| PublishError::Configuration("no pass is under way".into()))?;
-        let Pass { number, priority, suites, started, repeats: _, again: _, stage: _ } = pass;
+        let Pass { number, priority, mut suites, started, repeats: _, again: _, stage: _ } = pass;
         let problems = self.problems[before..].iter().map(|problem| chain(problem)).collect();
-        let ended = Ended { number, priority, suites, started, at, problems };
-        self.journal.ended.retain(|other| other.priority != priority);
-        self.journal.given_up.retain(|other| other.priority != priority);
+        // What an earlier one has left unseen is seen in this tree.
+        for suite in self.journal.unseen.take().into_iter().flat_map(|unseen| unseen.suites) {
+            if !suites.contains(&suite) {
+                suites.push(suite);
+            }
+        }
+        self.journal.unseen = Some(Ended { number, priority, suites, started, at, problems });
+        if self.commands.tree.public_url.is_some() {
+            self.save()?;
+        }
+        self.look_through_public()
+    }
+
+    /// Looks whether readers get the tree in place, if that was not seen yet; returns the pass that has ended
+    /// with that.
+    pub(crate) fn look_through_public(&mut self) -> Result<Option<Ended>, PublishError> {
+        let Commands { tree, layout, context } = self.commands;
+        let Some(mut ended) = self.journal.unseen.clone() else { return Ok(None) };
+        if let Some(url) = &tree.public_url {
+            let former = layout.trees()?.into_iter().rfind(|number| *number < ended.number);
+            let old = former.map(|number| layout.dists_in(&layout.tree(number)));
+            let (new, time) = (layout.dists_in(&layout.tree(ended.number)), tree.public_time);
+            let public =
+                Public { url, dists: &tree.dists, new: &new, old: old.as_deref(), time, stop: &context.stop };
+            match public.look(&ended.suites) {
+                Ok(()) => ended.at = context.now(),
+                Err(error @ PublishError::Unseen { .. }) => {
+                    self.problems.push(error);
+                    return Ok(None);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        self.journal.unseen = None;
+        self.journal.ended.retain(|other| other.priority != ended.priority);
+        self.journal.given_up.retain(|other| other.priority != ended.priority);
         self.journal.ended.push(ended.clone());
         self.save()?;
-        Ok(ended)
+        Ok(Some(ended))
     }
 
     /// Removes the oldest trees, but the newest few and the one in place. A fault here is no fault of the

@@ -87,7 +87,7 @@ pub fn roll_back(tree: &TreeConfig, number: Option<u64>, context: &RunContext) -
                     tree.name
                 ))
             })?;
-            done.push(passes.repeat(former)?);
+            done.extend(passes.repeat(former)?);
             passes.prune();
             Ok(())
         })
@@ -224,7 +224,7 @@ fn rounds(passes: &mut Passes<'_>, wish: &Wish, done: &mut Vec<Ended>) -> Result
         let before = obstacles(passes.problems);
         let count = done.len();
         round(passes, wish, done)?;
-        if done.len() > count {
+        if done.len() > count || passes.journal.unseen.is_some() {
             passes.prune();
         }
         let more = layout.again().exists() || !requests(passes.commands.tree, layout)?.is_empty();
@@ -232,6 +232,10 @@ fn rounds(passes: &mut Passes<'_>, wish: &Wish, done: &mut Vec<Ended>) -> Result
         if !more || obstacles(passes.problems) > before {
             break;
         }
+    }
+    // Nothing was published, which would have been looked at.
+    if !passes.problems.iter().any(|problem| matches!(problem, PublishError::Unseen { .. })) {
+        done.extend(passes.look_through_public()?);
     }
     Ok(())
 }
@@ -254,7 +258,7 @@ fn round(passes: &mut Passes<'_>, wish: &Wish, done: &mut Vec<Ended>) -> Result<
             continue;
         }
         match passes.run(priority, suites) {
-            Ok(ended) => done.push(ended),
+            Ok(ended) => done.extend(ended),
             Err(error @ (PublishError::Command { .. } | PublishError::Tree { .. })) => {
                 passes.problems.push(error)
             }

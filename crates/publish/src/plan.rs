@@ -131,7 +131,10 @@ pub fn plan(tree: &TreeConfig, wish: &Wish, now: Timestamp) -> Result<Plan, Publ
 }
 
 fn recovery(layout: &Layout, journal: &Journal) -> Result<Option<String>, PublishError> {
-    let Some(pass) = &journal.pass else { return Ok(None) };
+    let unseen = journal.unseen.as_ref().map(|ended| {
+        format!("pass {} is in place, and readers did not get it by public_url: look again", ended.number)
+    });
+    let Some(pass) = &journal.pass else { return Ok(unseen) };
     let number = pass.number;
     Ok(Some(match &pass.stage {
         Stage::Building if layout.live()? != Live::Tree(number) => {

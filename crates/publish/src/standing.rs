@@ -23,6 +23,8 @@ pub struct Standing {
     pub due: Vec<String>,
     /// The last pass that ended, of each priority, oldest first.
     pub ended: Vec<Ended>,
+    /// The pass whose tree is in place, and which readers did not get by public_url.
+    pub unseen: Option<Ended>,
     /// The last pass that was given up, of each priority of which none has ended since.
     pub given_up: Vec<GivenUp>,
     /// The number of the pass that is under way, or was when its run was killed.
@@ -49,6 +51,7 @@ pub fn standing(tree: &TreeConfig) -> Result<Standing, PublishError> {
         },
         due,
         ended: journal.ended,
+        unseen: journal.unseen,
         given_up: journal.given_up,
         under_way: journal.pass.map(|pass| pass.number),
         lock,
@@ -71,6 +74,13 @@ impl fmt::Display for Standing {
         for GivenUp { priority, suites, started: _, at, why } in &self.given_up {
             let (suites, why) = (suites.join(" "), foreign::tame(why));
             writeln!(f, "  {at:.0}  gave up {suites}, priority {priority}: {why}")?;
+        }
+        if let Some(Ended { number, suites, at, .. }) = &self.unseen {
+            let suites = suites.join(" ");
+            writeln!(
+                f,
+                "  {at:.0}  put {suites} in place as {number}, and readers do not get it by public_url"
+            )?;
         }
         if !self.due.is_empty() {
             writeln!(f, "  due: {}", self.due.join(" "))?;

@@ -5,6 +5,7 @@ mod crash;
 mod hooks;
 mod newcomer;
 mod passes;
+mod public;
 mod readers;
 mod tools;
 mod trees;

@@ -201,6 +201,14 @@ pub(super) fn textfile(text: &str) -> Result<PathBuf, &'static str> {
     path.ok_or("must be an absolute path that ends in .prom")
 }
 
+/// Takes the address of a directory that others read.
+pub(super) fn web_address(text: &str) -> Result<String, &'static str> {
+    // The same as such an address, but for what stands for something else.
+    let is_one = PingUrl::parse(text).is_some() && !text.contains('{');
+    let address = is_one.then(|| text.trim_end_matches('/').to_owned());
+    address.ok_or("must be https://HOST/PATH, or http://, without a user, ? and #")
+}
+
 /// Takes the address of a service that watches runs.
 pub(super) fn ping_url(text: &str) -> Result<PingUrl, &'static str> {
     PingUrl::parse(text).ok_or(

@@ -45,6 +45,10 @@ pub struct TreeConfig {
     pub publisher_time: Duration,
     /// How long each hook may take.
     pub hook_time: Duration,
+    /// The address by which readers get the root, if a pass is done only when they get its tree.
+    pub public_url: Option<String>,
+    /// How long it may take until they do.
+    pub public_time: Duration,
     /// How many trees are kept besides the one in place.
     pub keep: usize,
 }
@@ -185,10 +189,15 @@ fn tree(from: &mut Reader<'_>) -> Option<TreeConfig> {
         copy_time: seconds(from, "tree.copy_s"),
         publisher_time: seconds(from, "tree.publisher_s"),
         hook_time: seconds(from, "tree.hook_s"),
+        public_url: from.optional("tree.public_url", rules::web_address),
+        public_time: seconds(from, "tree.public_s"),
         keep: from.number("tree.keep", 1..=1000) as usize,
     };
     if !is_meant {
         return None;
+    }
+    if tree.public_url.is_some() && tree.check == TreeCheck::None {
+        from.refuse("tree.public_url", "works with check = \"apt\" only");
     }
     if tree.name.is_empty() {
         from.demand("tree.name", "must be set");

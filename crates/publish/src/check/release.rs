@@ -138,7 +138,7 @@ impl Listed {
     }
 
     /// Returns the path without the ending of its form.
-    fn stem(&self) -> &str {
+    pub(super) fn stem(&self) -> &str {
         self.path.strip_suffix(self.form()).unwrap_or(&self.path)
     }
 
