@@ -8,7 +8,7 @@ use std::time::Duration;
 use intraware_core::config::TreeConfig;
 use intraware_core::foreign;
 use intraware_core::run::RunContext;
-use intraware_run_parts::{Call, Hook, Listing, Said, look, run};
+use intraware_run_parts::{Call, Hook, Said, look, run};
 
 use crate::error::PublishError;
 use crate::journal::Pass;
@@ -121,15 +121,22 @@ impl Commands<'_> {
 /// Returns the hooks of a directory, if one is configured. One that was meant to be run and cannot be is an
 /// error: what it does, a signature perhaps, would be missing.
 pub(crate) fn hooks(dir: Option<&PathBuf>) -> Result<Vec<Hook>, PublishError> {
-    let Some(dir) = dir else { return Ok(Vec::new()) };
+    let (hooks, faults) = hooks_and_faults(dir);
+    faults.into_iter().next().map_or(Ok(hooks), Err)
+}
+
+/// Returns the hooks of a directory that can be run, and what is wrong with the others.
+pub(crate) fn hooks_and_faults(dir: Option<&PathBuf>) -> (Vec<Hook>, Vec<PublishError>) {
+    let Some(dir) = dir else { return (Vec::new(), Vec::new()) };
     let not_run = |path: &Path, why: String| PublishError::Command {
         what: foreign::path(path).to_string(),
         told: format!("not run: {why}"),
     };
-    let Listing { hooks, left } =
-        look(dir).map_err(|error| not_run(dir, intraware_core::txlog::chain(&error)))?;
-    match left.iter().find(|left| left.why.is_fault()) {
-        Some(left) => Err(not_run(&left.path, left.why.to_string())),
-        None => Ok(hooks),
+    match look(dir) {
+        Ok(listing) => {
+            let faults = listing.faults().map(|left| not_run(&left.path, left.why.to_string())).collect();
+            (listing.hooks, faults)
+        }
+        Err(error) => (Vec::new(), vec![not_run(dir, intraware_core::txlog::chain(&error))]),
     }
 }

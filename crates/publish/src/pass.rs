@@ -9,7 +9,7 @@ use intraware_core::txlog::chain;
 
 use crate::apt;
 use crate::check::{self, Public};
-use crate::command::{Commands, hooks};
+use crate::command::{Commands, hooks, hooks_and_faults};
 use crate::dates;
 use crate::error::PublishError;
 use crate::journal::{Due, Ended, GivenUp, Journal, Pass, Priority, Stage};
@@ -237,10 +237,9 @@ impl Passes<'_> {
     fn finish(&mut self) -> Result<Option<Ended>, PublishError> {
         let Commands { tree, layout, context } = self.commands;
         let before = self.problems.len();
-        let found = hooks(tree.post_publication.as_ref()).unwrap_or_else(|error| {
-            self.problems.push(error);
-            Vec::new()
-        });
+        // One that cannot be run keeps no other from it, as one that fails.
+        let (found, faults) = hooks_and_faults(tree.post_publication.as_ref());
+        self.problems.extend(faults);
         for hook in found {
             let name = hook.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             let Some(pass) = &mut self.journal.pass else { break };
