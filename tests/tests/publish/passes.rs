@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use intraware_tests::trace;
+
 use crate::scene::{Scene, listing};
 
 #[test]
@@ -37,6 +39,22 @@ fn s1_09_nothing_dirty_runs_nothing_and_changes_nothing() {
     assert_eq!((scene.notes(), scene.live()), (vec![], "1".to_owned()));
     assert_eq!(listing(&scene.path("root/dists/")), before);
     assert_eq!(fs::read(scene.path("root/.publish/journal.json")).expect("a journal"), journal);
+}
+
+#[test]
+fn s1_09_to_find_nothing_dirty_no_index_is_read_and_no_program_started() {
+    let scene = Scene::new();
+    scene.accept("stable", "blast", "1.0");
+    scene.publish(&[]).expect_silence();
+    let (run, calls) = trace::calls(scene.command(&[]), "execve,openat,fsync,syncfs");
+    run.expect_silence();
+    let root = scene.path("root");
+    let (root, state) = (root.display().to_string(), root.join(".publish").display().to_string());
+    let of_tree: Vec<&String> = calls.iter().filter(|call| call.contains(&root)).collect();
+    let is_ours = |call: &&&String| call.contains(&state) && !call.contains("/trees/");
+    assert!(!of_tree.is_empty() && of_tree.iter().all(|call| is_ours(&call)), "{of_tree:#?}");
+    let count = |name: &str| calls.iter().filter(|call| call.contains(name)).count();
+    assert_eq!((count("execve("), count("sync")), (1, 0), "{calls:#?}");
 }
 
 #[test]
