@@ -10,8 +10,7 @@ use intraware_tests::scene::Scene;
 use intraware_tests::web::Web;
 
 use crate::reader::{self, Fault};
-
-const SUITES: [&str; 3] = ["stable", "testing", "stable-security"];
+use crate::world::SUITES;
 
 /// The readers, and the server that they read from.
 pub(crate) struct Crowd {

@@ -56,6 +56,8 @@ enum Bar {
     Readers,
     /// The same where the file system cannot exchange two names
     WithoutExchange,
+    /// The same with what is built in
+    BuiltIn,
     /// Kills at each durable call, and by each hook
     Crashes,
 }
@@ -81,6 +83,7 @@ fn main() -> ExitCode {
             Bar::Apt => apt(),
             Bar::Readers => readers(World::Plain, &options, &mut Dice(seed)),
             Bar::WithoutExchange => readers(World::WithoutExchange, &options, &mut Dice(seed)),
+            Bar::BuiltIn => readers(World::BuiltIn, &options, &mut Dice(seed)),
             Bar::Crashes => crashes(),
         };
         let verdict = if faults.is_empty() { "ok" } else { "NOT OK" };
@@ -97,14 +100,14 @@ fn apt() -> (String, Vec<String>) {
         "apt: apt-get update, download and source before and after {APART} publications, and security while \
          the normal pass runs"
     );
-    (told, fetch::faults(&place.scene, APART))
+    (told, fetch::faults(place.tree.scene(), APART))
 }
 
 /// Publishes and kills while readers read.
 fn readers(world: World, options: &Options, dice: &mut Dice) -> (String, Vec<String>) {
     let place = world.place();
-    let crowd = Crowd::start(&place.scene, &place.served, options.readers);
-    let mut rounds = Rounds::new(&place.scene);
+    let crowd = Crowd::start(place.tree.scene(), &place.served, options.readers);
+    let mut rounds = Rounds::new(&place.tree);
     rounds.make(options.rounds, options.kills, dice);
     let seen = crowd.end();
     let told = format!(
@@ -112,7 +115,7 @@ fn readers(world: World, options: &Options, dice: &mut Dice) -> (String, Vec<Str
          {} missing, {} mismatches, {} other faults; {} human repairs",
         rounds.publications,
         rounds.kills,
-        place.scene.live(),
+        place.tree.scene().live(),
         options.readers,
         seen.reads,
         seen.files,

@@ -3,9 +3,10 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
-use intraware_tests::scene::Scene;
 use intraware_tests::support::dice::Dice;
 use rustix::process::Signal;
+
+use crate::world::Tree;
 
 /// How a run ends that was killed.
 const KILLED: i32 = -9;
@@ -16,7 +17,7 @@ const LOOK: usize = 25;
 
 /// What was done, and how it went.
 pub(crate) struct Rounds<'a> {
-    scene: &'a Scene,
+    tree: &'a Tree,
     pub(crate) publications: usize,
     pub(crate) kills: usize,
     /// How long a run takes that nobody kills.
@@ -28,7 +29,8 @@ pub(crate) struct Rounds<'a> {
 }
 
 impl<'a> Rounds<'a> {
-    pub(crate) fn new(scene: &'a Scene) -> Self {
+    pub(crate) fn new(tree: &'a Tree) -> Self {
+        let scene = tree.scene();
         for name in ["pre/10-a", "post/10-y", "post/20-z"] {
             scene.program(
                 name,
@@ -39,7 +41,7 @@ impl<'a> Rounds<'a> {
             );
         }
         let (usual, begun) = (Duration::from_secs(1), HashSet::new());
-        Self { scene, publications: 0, kills: 0, usual, repairs: Vec::new(), begun }
+        Self { tree, publications: 0, kills: 0, usual, repairs: Vec::new(), begun }
     }
 
     /// Publishes so often, and kills so many runs before that.
@@ -51,23 +53,23 @@ impl<'a> Rounds<'a> {
             version += 1;
             let suite = SUITES[version % SUITES.len()];
             let text = version.to_string();
-            self.scene.accept(suite, "blast", &text);
+            self.tree.accept(suite, "blast", &text);
             if self.kills < kills && dice.below(3) > 0 {
                 self.kill(dice);
             }
             let began = Instant::now();
-            let run = self.scene.publish(&[]);
+            let run = self.tree.scene().publish(&[]);
             self.usual = (self.usual + began.elapsed()) / 2;
             if run.status != 0 {
                 self.repairs.push(format!("{version}: the next run fails: {run:?}"));
-            } else if !self.scene.has(suite, "blast", &text) {
+            } else if !self.tree.has(suite, "blast", &text) {
                 self.repairs.push(format!("{version}: is not published in {suite}: {run:?}"));
             } else {
                 self.publications += 1;
             }
             self.look_at_hooks();
             if version % LOOK == 0 {
-                let run = self.scene.publish(&["fsck", "deb"]);
+                let run = self.tree.scene().publish(&["fsck", "deb"]);
                 if run.status != 0 {
                     self.repairs.push(format!("{version}: the tree is not whole: {run:?}"));
                 }
@@ -83,7 +85,7 @@ impl<'a> Rounds<'a> {
 
     /// Starts a run, and kills it after a random part of the time that one takes.
     fn kill(&mut self, dice: &mut Dice) {
-        let mut running = self.scene.start(&[]);
+        let mut running = self.tree.scene().start(&[]);
         let moment = self.usual.mul_f64(dice.below(1000) as f64 / 1000.0);
         if !running.ends_within(moment) {
             running.signal(Signal::KILL);
@@ -98,7 +100,7 @@ impl<'a> Rounds<'a> {
 
     /// A hook runs once for a pass, unless it is told.
     fn look_at_hooks(&mut self) {
-        for note in self.scene.notes() {
+        for note in self.tree.scene().notes() {
             let (what, again) = note.split_once(" again=").unwrap_or((&note, "?"));
             if !self.begun.insert(what.to_owned()) && again != "yes" {
                 self.repairs.push(format!("{what} was run twice"));
