@@ -201,10 +201,11 @@ impl Passes<'_> {
         let old = (live != Live::Nothing).then(|| layout.live_path());
         let new = layout.dists_in(stage);
         for suite in &pass.suites {
-            let kind = match (pass.repeats, self.journal.due.get(suite)) {
-                (Some(_), _) => check::Kind::Former,
-                (None, Some(Due::Rest)) => check::Kind::Renewed,
-                (None, Some(Due::Both | Due::Normal) | None) => check::Kind::Changed,
+            let kind = match (pass.repeats, self.journal.due.get(suite), &tree.publisher) {
+                (Some(_), _, _) => check::Kind::Former,
+                // The one built in counts what it has written, and writes the same twice within a second.
+                (None, Some(Due::Rest), _) | (None, _, Publisher::Apt(_)) => check::Kind::Renewed,
+                (None, Some(Due::Both | Due::Normal) | None, Publisher::Command(_)) => check::Kind::Changed,
             };
             let suite = check::Suite { name: suite, stage, new: &new, old: old.as_deref(), kind };
             suite.check(keyring.as_deref(), &self.commands, context.now())?;

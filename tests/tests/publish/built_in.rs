@@ -101,3 +101,14 @@ fn s1_13_without_a_key_that_can_sign_nothing_is_published() {
     archive.publish(&[]).expect(78).complains(&["archive.asc"]);
     assert_eq!(archive.live(), "");
 }
+
+#[test]
+fn s1_13_a_suite_may_be_asked_for_twice_within_a_second() {
+    let archive = Archive::new();
+    archive.upload("stable", "blast", "1.0");
+    archive.publish(&[]).expect_silence();
+    for _ in 0..6 {
+        archive.publish(&["--suite", "stable"]).expect_silence();
+    }
+    assert_eq!(archive.live(), "7");
+}

@@ -5,10 +5,11 @@ use std::path::Path;
 
 use intraware_core::config::{AptConfig, TreeConfig};
 use intraware_core::foreign;
+use sha2::{Digest as _, Sha256};
 
 use crate::error::PublishError;
 use crate::layout::make_dir;
-use crate::lists::SuiteList;
+use crate::lists::{Item, SuiteList};
 
 /// Returns what holds for all suites.
 ///
@@ -41,6 +42,10 @@ pub(super) fn tree(tree: &TreeConfig, dir: &Path, suite: &str, contents: bool) -
 }
 
 /// Returns the lists of files of a suite, by the names that they have there: one for each component and architecture.
+///
+/// They are in an order that is always the same and has nothing to do with that of names: for Contents, apt-ftparchive puts the
+/// files of packages into a tree of which it takes no care, and in the order of names that is as slow as a list. Apt reads
+/// indexes in any order.
 pub(super) fn file_lists(
     tree: &TreeConfig,
     suite: &str,
@@ -59,9 +64,11 @@ pub(super) fn file_lists(
             return Err(wrong("architecture", architecture));
         }
     }
+    let mut items: Vec<&Item> = list.items().iter().collect();
+    items.sort_by_cached_key(|item| Sha256::digest(&item.package));
     Ok(indexes(tree)
         .map(|(component, architecture)| {
-            let of_index = list.items().iter().filter(|item| {
+            let of_index = items.iter().filter(|item| {
                 let is_for_all = item.architecture == "all" && architecture != "source";
                 item.component == component && (item.architecture == architecture || is_for_all)
             });
