@@ -1,6 +1,7 @@
 //! Signed uploads, and what is refused of them.
 
 use std::fs;
+use std::path::PathBuf;
 use std::process::Command;
 
 use intraware_tests::apt::Apt;
@@ -244,4 +245,38 @@ fn s1_08_after_a_crash_the_same_upload_comes_anew() {
         assert_eq!(archive.waiting(), [""; 0], "{name}");
     }
     assert_ne!(archive.live(), live);
+}
+
+#[test]
+fn s1_08_an_upload_for_which_there_is_no_room_stays_where_it_is() {
+    let archive = Archive::new();
+    let root = archive.path("root");
+    let mount =
+        |options: &str| ok(Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(&root));
+    mount("size=3m,mode=755");
+    let _mounted = Mounted(root.clone());
+    archive.upload("stable", "blast", "1.0");
+    archive.publish(&[]).expect_silence();
+    let (live, pool) = (archive.live(), archive.pool());
+    let deb = archive.package(&archive.path("incoming"), "blast", "1.1", "amd64");
+    let big = archive.path("package/usr/share/big");
+    ok(Command::new("dd").args(["if=/dev/urandom", "bs=1M", "count=4"]).arg(format!("of={}", big.display())));
+    ok(Command::new("dpkg-deb").arg("--build").arg(archive.path("package")).arg(archive.incoming(&deb)));
+    archive.sign_as(&archive.uploader, "blast.changes", &archive.changes("stable", &[&deb]));
+    archive.publish(&[]).expect(74).complains(&["cannot copy", "No space left on device"]);
+    assert_eq!((archive.live(), archive.pool()), (live, pool));
+    assert_eq!(archive.waiting(), ["blast.changes", "blast_1.1_amd64.deb"]);
+    mount("remount,size=30m");
+    archive.publish(&[]).expect_silence();
+    assert!(archive.has("stable", "blast", "1.1"));
+}
+
+/// A mounted directory. Dropping it ends that.
+struct Mounted(PathBuf);
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        // The directory is thrown away as a whole; nothing else can be done here.
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
 }
