@@ -199,3 +199,15 @@ pub(crate) fn named_by_release(dir: &Path) -> Result<Vec<(String, String)>, Wron
     let listed = Release::parse(&text)?.listed.into_iter();
     Ok(listed.map(|listed| (listed.path, listed.sha256)).collect())
 }
+
+/// Returns the packages and sources that a suite has, by its indexes.
+pub(crate) fn packages(dir: &Path) -> Result<Vec<index::Package>, Wrong> {
+    let text = fs::read_to_string(dir.join("Release"))
+        .map_err(|error| format!("its Release cannot be read: {error}"))?;
+    let release = Release::parse(&text)?;
+    let mut found = Vec::new();
+    for listed in release.indexes(dir) {
+        found.extend(index::packages(dir, listed)?);
+    }
+    Ok(found)
+}

@@ -234,7 +234,12 @@ impl Layout {
         let dir = self.state().join("trees");
         let read = || -> io::Result<Vec<u64>> {
             let mut numbers = Vec::new();
-            for entry in fs::read_dir(&dir)? {
+            let entries = match fs::read_dir(&dir) {
+                // Nothing was published yet.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(numbers),
+                entries => entries?,
+            };
+            for entry in entries {
                 numbers.extend(entry?.file_name().to_str().and_then(|name| name.parse::<u64>().ok()));
             }
             numbers.sort_unstable();

@@ -67,6 +67,7 @@ mod check;
 mod command;
 mod control;
 mod dates;
+mod diff;
 mod error;
 mod journal;
 mod layout;
@@ -79,6 +80,7 @@ mod standing;
 mod upload;
 mod version;
 
+pub use diff::{Change, Difference, difference};
 pub use error::PublishError;
 pub use journal::{Due, Ended, GivenUp, Priority};
 pub use pipeline::{Finished, Report, Snapshot, Wish, look_over, publish, roll_back, snapshots};

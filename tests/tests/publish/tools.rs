@@ -44,3 +44,28 @@ fn s1_05_the_status_of_a_tree_is_its_last_passes_and_how_they_ended() {
         "{told}"
     );
 }
+
+#[test]
+fn s1_15_two_trees_are_compared_by_packages_and_versions() {
+    let scene = Scene::new();
+    scene.publish(&["diff", "deb"]).expect(78).complains(&["there are no such two trees"]);
+    scene.accept("stable", "blast", "1.0");
+    scene.accept("testing", "crane", "2.0");
+    scene.publish(&[]).expect_silence();
+    fs::remove_file(scene.path("root/pool/stable/blast_1.0_amd64.deb")).expect("a package");
+    scene.accept("stable", "blast", "1.1");
+    scene.publish(&[]).expect_silence();
+    scene.accept_source("stable", "blast", "1.1");
+    scene.publish(&[]).expect_silence();
+    let diff = |numbers: &[&str]| scene.publish(&[&["diff", "deb"], numbers].concat()).expect(0).stdout;
+    assert_eq!(diff(&[]), "stable  blast  source  - -> 1.1\n");
+    assert_eq!(diff(&["1"]), "stable  blast  amd64  1.0 -> 1.1\nstable  blast  source  - -> 1.1\n");
+    assert_eq!(diff(&["2", "1"]), "stable  blast  amd64  1.1 -> 1.0\n");
+    assert_eq!(diff(&["2", "2"]), "");
+    let shown = scene.publish(&["diff", "deb", "--json"]).expect(0).json();
+    assert_eq!(
+        (&shown["from"], &shown["to"], &shown["changes"][0]["new"]),
+        (&json!(2), &json!(3), &json!(["1.1"]))
+    );
+    scene.publish(&["diff", "deb", "9"]).expect(78).complains(&["see `manage publish snapshots deb`"]);
+}

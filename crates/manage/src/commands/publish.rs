@@ -12,7 +12,8 @@ use intraware_core::outcome;
 use intraware_core::run::RunContext;
 use intraware_core::txlog::chain;
 use intraware_publish::{
-    Finished, Plan, PublishError, Report, Snapshot, Wish, look_over, plan, publish, roll_back, snapshots,
+    Finished, Plan, PublishError, Report, Snapshot, Wish, difference, look_over, plan, publish, roll_back,
+    snapshots,
 };
 
 /// Which trees and suites.
@@ -62,6 +63,24 @@ enum Deed {
         /// The tree
         tree: String,
     },
+    /// Show of which packages two kept trees have other versions
+    #[command(after_long_help = EXIT_STATUS)]
+    Diff {
+        /// The tree
+        tree: String,
+
+        /// The number of the one; without it, the last before the other
+        #[arg(value_name = "A")]
+        from: Option<u64>,
+
+        /// The number of the other; without it, the one in place
+        #[arg(value_name = "B")]
+        to: Option<u64>,
+
+        /// Print it as JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Show the trees that are kept
     #[command(after_long_help = EXIT_STATUS)]
     Snapshots {
@@ -98,6 +117,14 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure>
                 tracing::error!("tree {}: {}", tree.name, foreign::tame(chain(problem)));
             }
             return Ok(outcome::exit_status(&[], &faults));
+        }
+        Some(Deed::Diff { tree, from, to, json }) => {
+            let found = difference(named(&all, tree)?, *from, *to).map_err(failure)?;
+            match json {
+                true => output::object(&found)?,
+                false => found.changes.iter().try_for_each(output::text)?,
+            }
+            return Ok(intraware_core::exit::OK);
         }
         Some(Deed::Snapshots { tree, json }) => return show(named(&all, tree)?, *json),
     }

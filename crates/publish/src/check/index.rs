@@ -24,8 +24,33 @@ pub(super) fn is_index(stem: &str) -> bool {
     matches!(stem.rsplit('/').next(), Some("Packages" | "Sources"))
 }
 
-/// Returns what an index names. Forms that we cannot read ourselves are read by the programs that make them.
+/// A package or source as an index has it: name, version, and architecture, of a source `source`.
+pub(super) type Package = (String, String, String);
+
+/// Returns what an index names.
 pub(super) fn members(dir: &Path, listed: &Listed) -> Result<Vec<Member>, Wrong> {
+    of_index(dir, listed, take)
+}
+
+/// Returns the packages that an index has.
+pub(super) fn packages(dir: &Path, listed: &Listed) -> Result<Vec<Package>, Wrong> {
+    of_index(dir, listed, |stanza, packages| {
+        let field = |name| field(stanza, name);
+        if let (Some(package), Some(version)) = (field("Package"), field("Version")) {
+            let is_source = listed.stem().ends_with("Sources");
+            let architecture = if is_source { None } else { field("Architecture") };
+            packages.push((package, version, architecture.unwrap_or_else(|| "source".to_owned())));
+        }
+        Ok(())
+    })
+}
+
+/// Takes something out of each stanza of an index. Forms that we cannot read ourselves are read by the programs that make them.
+fn of_index<T>(
+    dir: &Path,
+    listed: &Listed,
+    take: impl Fn(&str, &mut Vec<T>) -> Result<(), Wrong>,
+) -> Result<Vec<T>, Wrong> {
     let name = || foreign::escape(&listed.path);
     let failed = |error: io::Error| format!("{} cannot be read: {error}", name());
     let path = dir.join(&listed.path);
@@ -35,8 +60,8 @@ pub(super) fn members(dir: &Path, listed: &Listed) -> Result<Vec<Member>, Wrong>
         ".bz2" => "bzip2",
         ".lz4" => "lz4",
         ".zst" => "zstd",
-        ".gz" => return read(BufReader::new(MultiGzDecoder::new(file)), failed),
-        _ => return read(BufReader::new(file), failed),
+        ".gz" => return read(BufReader::new(MultiGzDecoder::new(file)), failed, take),
+        _ => return read(BufReader::new(file), failed, take),
     };
     let mut command = Command::new(program);
     command.args(["-d", "-c"]).env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin");
@@ -47,7 +72,7 @@ pub(super) fn members(dir: &Path, listed: &Listed) -> Result<Vec<Member>, Wrong>
     };
     let mut child = command.spawn().map_err(not_run)?;
     let members = match child.stdout.take() {
-        Some(output) => read(BufReader::new(output), failed),
+        Some(output) => read(BufReader::new(output), failed, take),
         None => Ok(Vec::new()),
     };
     // One that is read no further ends by itself.
@@ -60,30 +85,36 @@ pub(super) fn members(dir: &Path, listed: &Listed) -> Result<Vec<Member>, Wrong>
     }
 }
 
-fn read(reader: impl BufRead, failed: impl Fn(io::Error) -> Wrong) -> Result<Vec<Member>, Wrong> {
-    let mut members = Vec::new();
+fn read<T>(
+    reader: impl BufRead,
+    failed: impl Fn(io::Error) -> Wrong,
+    take: impl Fn(&str, &mut Vec<T>) -> Result<(), Wrong>,
+) -> Result<Vec<T>, Wrong> {
+    let mut found = Vec::new();
     let mut stanza = String::new();
     for line in reader.lines() {
         let line = line.map_err(&failed)?;
         if line.is_empty() {
-            take(&stanza, &mut members)?;
+            take(&stanza, &mut found)?;
             stanza.clear();
         } else {
             stanza.push_str(&line);
             stanza.push('\n');
         }
     }
-    take(&stanza, &mut members)?;
-    Ok(members)
+    take(&stanza, &mut found)?;
+    Ok(found)
+}
+
+fn field(stanza: &str, name: &str) -> Option<String> {
+    stanza.lines().find_map(|line| Some(line.strip_prefix(name)?.strip_prefix(':')?.trim().to_owned()))
 }
 
 fn take(stanza: &str, members: &mut Vec<Member>) -> Result<(), Wrong> {
     if stanza.is_empty() {
         return Ok(());
     }
-    let field = |name: &str| {
-        stanza.lines().find_map(|line| Some(line.strip_prefix(name)?.strip_prefix(':')?.trim().to_owned()))
-    };
+    let field = |name| field(stanza, name);
     let package = field("Package").unwrap_or_default();
     let unclear = || format!("what an index says of {} cannot be understood", foreign::escape(&package));
     let count = members.len();
