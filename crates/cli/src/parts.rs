@@ -238,6 +238,7 @@ fn shelf(site: &SiteConfig, known: &Known) -> Result<Box<dyn Site>, Failure> {
                 name: site.name.clone(),
                 user,
                 password,
+                account: None,
                 host: host.clone(),
                 port: port.unwrap_or(protection.port()),
                 base: base.clone(),

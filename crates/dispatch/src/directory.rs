@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use intraware_core::site::{BasePath, RemotePath};
+use intraware_core::site::{BasePath, PathError, RemotePath};
 use jiff::civil::Date;
 
 /// Stands for the day, as in `20261201`.
@@ -60,6 +60,25 @@ pub struct Dated {
 }
 
 impl Dated {
+    /// Takes it back from what [`Dated`] displays as.
+    pub(crate) fn noted(text: &str) -> Self {
+        let (is_home, below) = match text.strip_prefix("~/") {
+            Some(below) => (true, below),
+            None => (false, text.trim_start_matches('/')),
+        };
+        Self { is_home, below: below.trim_end_matches('/').to_owned() }
+    }
+
+    /// Returns whether it is below the directory that a login begins in.
+    pub(crate) fn is_home(&self) -> bool {
+        self.is_home
+    }
+
+    /// Returns the path below the directory that a session begins in.
+    pub(crate) fn below(&self) -> Result<RemotePath, PathError> {
+        RemotePath::try_from(self.below.clone())
+    }
+
     /// Returns the directory that a session begins in.
     pub fn base(&self) -> BasePath {
         if self.is_home { BasePath::Home(String::new()) } else { BasePath::Absolute("/".to_owned()) }
@@ -90,7 +109,9 @@ mod tests {
             ("/", "/"),
             ("~/a b/{date}-x", "~/a b/20160725-x/"),
         ] {
-            assert_eq!(Directory::parse(written).unwrap().on(day).to_string(), shown, "{written}");
+            let dated = Directory::parse(written).unwrap().on(day);
+            assert_eq!(dated.to_string(), shown, "{written}");
+            assert_eq!(Dated::noted(shown), dated, "{written}");
         }
         for wrong in ["../x", "/a/../b", "~root/x", "/a//b", "/a/{day}", "a\nb", "/a/}"] {
             assert!(Directory::parse(wrong).is_err(), "{wrong:?}");

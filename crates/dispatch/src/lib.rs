@@ -13,35 +13,57 @@
 //!
 //! # A dispatch
 //!
-//! Of one content of one package at one machine these are the states. `planned` to `verified` are about the file,
-//! the others about the upgrade that is run for it there. **Of this, routes are built; what follows is what is built on them.**
+//! A run plans ([`plan_files`], [`plan_rest`]) and carries the plan out ([`Sender::send`]); a dry run shows the plan. Of one
+//! content of one package at one machine these are the states, each a row in a database that is on the disk before the
+//! next step:
 //!
 //! | state | what is certain | a crash right after it: the next run |
 //! |---|---|---|
-//! | `planned` | directory, login and digest are noted, and stay as they are whatever day it is by then | goes on with what is there under a temporary name |
-//! | `sent` | the machine has acknowledged every byte under the temporary name | proves it |
-//! | `verified` | the content is proven, and has its name | begins the upgrade |
-//! | `running` | noted and flushed here before anything is begun there; the machine has a marker that the first to make it owns | asks the marker: not there, begins; ended, takes its status; begun and not ended, `unknown` |
-//! | `done` | the upgrade has ended with 0, and its check too | nothing |
-//! | `failed` | it has ended otherwise; nothing is tried again before a person asks for it | nothing |
-//! | `unknown` | it was begun, and how it ended is not known | waits for the marker, a check or a person, and never begins it again |
+//! | `planned` | digest, machine and directory are noted; the directory stays, whatever day it is by then | goes on with what is there under the temporary name |
+//! | `sent` | all of it is there under the temporary name, and proven | proves it again, and gives it its name |
+//! | `verified` | it has its name there | nothing |
+//! | `failed` | it was refused, or the file is not what it was; nothing is tried before a person asks | nothing |
+//! | `superseded` | another content of the package was to go to the machine later | nothing |
 //!
-//! A row is written before the step that cannot be repeated (`running`) and after each that can. Two runs, or a run that
-//! comes back to life, meet at the marker, which is made by one call that only one of them can succeed in.
+//! A crash between a step and its note costs a look: the next run finds the content under its name, and notes that. What
+//! was planned is in the database before the first byte goes out, all of it or nothing. A failure that passes leaves the
+//! state as it is, with a pause ([`intraware_core::retry`]).
+//!
+//! Of several contents of one package the one that was named last counts, at each machine; the former ones are known by
+//! their digests, so one that stands at the name gives way, and what is not from here does not.
+//!
+//! How bytes get there is the delivery of core ([`intraware_core::deliver`]): temporary names, resuming, proof, renaming
+//! that never overwrites.
+//!
+//! # The upgrade
+//!
+//! Nothing is run at a machine yet. The design: after `verified` come `running`, which is on the disk here before anything
+//! is begun there, `done`, and `unknown`. A marker at the machine, made by one call that only one can succeed in, keeps a
+//! second dispatcher, or one that comes back to life, from running it again; it has the status once there is one. A row
+//! that is `running` after a crash or a lost connection asks the marker: not there, begins; with a status, takes it; else
+//! `unknown`, until a check or a person says how it ended.
 
 mod check;
+mod contact;
 mod directory;
 mod error;
 mod expression;
 mod host;
+mod plan;
 mod reader;
 mod route;
 mod routes;
+mod send;
+mod state;
 mod written;
 
 pub use check::{Finding, check};
+pub use contact::{ContactError, Environment};
 pub use directory::{Dated, Directory};
 pub use error::{Problem, Problems, RouteError};
 pub use host::Host;
+pub use plan::{Action, Item, Plan, PlanError, plan_files, plan_rest};
 pub use route::{Machine, Netrcs, Origin, Route, package_name, route};
 pub use routes::{Password, Protocol, Routes, Section};
+pub use send::{Sender, Sent};
+pub use state::{Row, State, StateError, States};

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use intraware_core::foreign;
 use intraware_core::secret::{Secret, SecretSource};
+use intraware_core::site::Trust;
 use regex::Regex;
 use serde::Serialize;
 
@@ -46,6 +47,10 @@ pub struct Section {
     pub private_key: Option<PathBuf>,
     /// What some FTP servers ask for besides.
     pub account: Option<Secret>,
+    /// The port of FTP, where SSH comes first or no other is named.
+    pub ftp_port: Option<u16>,
+    /// How an FTP server with TLS proves who it is.
+    pub trust: Trust,
     /// The directory there.
     pub dest_dir: Directory,
     /// How it gets there.
@@ -163,7 +168,7 @@ fn read(
     let AsWritten { name, line, .. } = written;
     let mut from = Reader::new(written, defaults, home, problems);
     let expression = Regex::new(name).map_err(|error| from.note(*line, expression_problem(&error))).ok();
-    let port = from.number("port", 1..=u32::from(u16::MAX)).and_then(|port| u16::try_from(port).ok());
+    let port = port(&mut from, "port");
     let mut hosts = from.list("host", Host::parse);
     if hosts.is_empty() && from.is_unset("host") {
         from.note(*line, "host must be set: the machine, or several of them".to_owned());
@@ -183,6 +188,8 @@ fn read(
         password: from.password("password"),
         private_key: from.path("private_key"),
         account: from.secret("account"),
+        ftp_port: self::port(&mut from, "ftp_port"),
+        trust: trust(&mut from),
         dest_dir: from.parsed("dest_dir", Directory::parse).unwrap_or_default(),
         protocol: from.choice("protocol", &Protocol::ALL, Protocol::Auto),
         allow_plaintext: from.flag("allow_plaintext"),
@@ -194,6 +201,25 @@ fn read(
     }
     from.finish();
     (problems.len() == before).then_some(read)
+}
+
+fn port(from: &mut Reader<'_>, key: &'static str) -> Option<u16> {
+    from.number(key, 1..=u32::from(u16::MAX)).and_then(|port| u16::try_from(port).ok())
+}
+
+/// Reads how a server with TLS proves who it is: by an authority, or by its own certificate.
+fn trust(from: &mut Reader<'_>) -> Trust {
+    const ALLOWED: &str = "must be the SHA-256 of the server's certificate, as 64 hexadecimal digits";
+    let authority = from.path("ca_file");
+    let pinned = from.parsed("certificate_sha256", |text| text.replace(':', "").parse().map_err(|_| ALLOWED));
+    match pinned {
+        Some(_) if authority.is_some() => {
+            from.refuse("certificate_sha256", "needs no ca_file beside it; remove one of them");
+            Trust::Authorities(authority)
+        }
+        Some(pinned) => Trust::Certificate(pinned),
+        None => Trust::Authorities(authority),
+    }
 }
 
 /// Says what is wrong with an expression, in one line.

@@ -43,7 +43,7 @@ enum Command {
     /// Try configuration, spool, locks and site for real, and find out what the site can do
     #[command(after_long_help = with_examples(examples::CHECK))]
     Check(intraware_cli::check::Arguments),
-    /// Show where packages go by their names, and whether the routes and the machines' keys are right
+    /// Send packages to the machines that their names say, and show what has come of it
     #[command(after_long_help = with_examples(examples::DISPATCH))]
     Dispatch(commands::dispatch::Arguments),
     /// Send packages to a tupkg server, as the file ~/.tupkg says

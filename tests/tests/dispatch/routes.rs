@@ -94,6 +94,7 @@ fn s2_10_what_has_no_route_is_named_with_file_line_section_and_package() {
         scene.run(&["route", "--", name]).expect(1).complains(&["package ", "rename it"]);
     }
     scene.run(&["route", "app-1", "other.tgz"]).expect(78).complains(&["other.tgz"]);
+    scene.run(&["--dry-run", "route", "app"]).expect(2).complains(&["./NAME"]);
     scene.run(&["route", "--", "-app.tgz"]).expect(78).complains(&["no section", "-app.tgz"]);
 }
 

@@ -203,7 +203,9 @@ impl<'a> Transfer<'a> {
         if Hex(Sha256::digest(&bytes).into()) != digests.sha256 {
             return Ok(None);
         }
-        self.session.begin_peek(&place.sidecar(SidecarKind::Sha256));
+        if place.has_sidecars() {
+            self.session.begin_peek(&place.sidecar(SidecarKind::Sha256));
+        }
         let put = self.session.put_new(&self.part, &mut &bytes[..], progress);
         let peeked = self.session.end_peek();
         if peeked.is_some_and(|content| names_sha256(&content, &digests.sha256)) {

@@ -66,7 +66,11 @@ fn move_aside(session: &mut dyn Session, place: &Place, by: Generation) -> Resul
         }
         renamed => renamed?,
     }
-    tracing::warn!("{}", moved_aside(place, &aside));
+    // Of a package that is what whoever names another content asks for.
+    match place.has_sidecars() {
+        true => tracing::warn!("{}", moved_aside(place, &aside)),
+        false => tracing::info!("{}", moved_aside(place, &aside)),
+    }
     Ok(aside)
 }
 
@@ -111,12 +115,16 @@ pub(super) enum Beside {
     Untold,
 }
 
-/// Looks whose payload the `.SHA256` at a site is of.
+/// Looks whose payload the `.SHA256` at a site is of; where there is none by design, whoever delivers is right.
 pub(super) fn beside(
     session: &mut dyn Session,
     place: &Place,
     sha256: &Sha256Hex,
 ) -> Result<Beside, SiteError> {
+    // Which content comes last is then known to whoever delivers it.
+    if !place.has_sidecars() {
+        return Ok(Beside::This);
+    }
     Ok(match named_in_sha256(session, place)? {
         None => Beside::Untold,
         Some(named) if named == sha256.to_string() => Beside::This,

@@ -43,6 +43,8 @@ pub struct FtpSettings {
     pub user: String,
     /// Its password.
     pub password: Secret,
+    /// What it asks for besides, if it asks for more.
+    pub account: Option<Secret>,
     /// The directory below which everything is delivered; it must exist.
     pub base: BasePath,
     /// How connections are protected.

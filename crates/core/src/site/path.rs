@@ -124,12 +124,13 @@ impl From<RemotePath> for String {
 /// Where one build's payload and sidecars stand at a site.
 ///
 /// The build directory's path below its root is mirrored: `blast/5.1/p7` is delivered as
-/// `blast/5.1/p7/p7.tar.gz` and its sidecars.
+/// `blast/5.1/p7/p7.tar.gz` and its sidecars. A package stands in a directory by its own name, and has no sidecars.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "RemotePath", into = "RemotePath")]
 pub struct Place {
     dir: RemotePath,
     payload: String,
+    has_sidecars: bool,
 }
 
 /// Room that the names derived from a payload's need: a leading dot, `.superseded.` or `.part` and a generation.
@@ -140,6 +141,27 @@ impl Place {
     pub fn of_build(dir: &[u8]) -> Result<Self, PathError> {
         let text = std::str::from_utf8(dir).map_err(|_| PathError::Encoding(foreign::escape(dir)))?;
         RemotePath::new(text)?.try_into()
+    }
+
+    /// Returns the place of a package in the directory `dir`.
+    pub fn of_package(dir: RemotePath, name: &str) -> Result<Self, PathError> {
+        if name.starts_with('.') {
+            return Err(PathError::Hidden(foreign::escape(name)));
+        }
+        if name.len() + DECORATION > NAME_MAX {
+            return Err(PathError::TooLong(foreign::escape(name)));
+        }
+        if name.contains('/') {
+            return Err(PathError::Component(foreign::escape(name)));
+        }
+        let payload = RemotePath::new(name)?.0;
+        RemotePath::new(dir.join(name).as_str())?;
+        Ok(Self { dir, payload, has_sidecars: false })
+    }
+
+    /// Returns whether there are files beside the payload that belong to it.
+    pub fn has_sidecars(&self) -> bool {
+        self.has_sidecars
     }
 
     /// Returns the directory that is made at the site.
@@ -198,7 +220,7 @@ impl TryFrom<RemotePath> for Place {
         if payload.len() + DECORATION > NAME_MAX {
             return Err(PathError::TooLong(foreign::escape(dir.as_str())));
         }
-        Ok(Self { payload, dir })
+        Ok(Self { payload, dir, has_sidecars: true })
     }
 }
 
@@ -227,6 +249,16 @@ mod tests {
         assert_eq!(place.part(generation).as_str(), "blast/5.1/p7/.p7.tar.gz.0123456789ab.part");
         let dirs: Vec<_> = place.dir().with_parents().map(String::from).collect();
         assert_eq!(dirs, ["blast", "blast/5.1", "blast/5.1/p7"]);
+    }
+
+    #[test]
+    fn s2_11_a_package_stands_in_its_directory_by_its_own_name() {
+        let place = |dir: &str, name| Place::of_package(RemotePath::try_from(dir.to_owned()).unwrap(), name);
+        assert_eq!(place("in/20261201", "a b.tgz").unwrap().payload().as_str(), "in/20261201/a b.tgz");
+        assert_eq!(place("", "-a'$(x)").unwrap().payload().as_str(), "-a'$(x)");
+        for wrong in ["", ".a", "a/b", "a\nb", "..", &"x".repeat(240)] {
+            assert!(place("in", wrong).is_err(), "{wrong:?}");
+        }
     }
 
     #[test]

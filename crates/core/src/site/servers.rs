@@ -79,6 +79,7 @@ pub(crate) fn ftp_settings(ftpd: &Ftpd) -> FtpSettings {
         port: ftpd.addr().port(),
         user: ftpd.user().into(),
         password: Secret::new(ftpd.password()),
+        account: None,
         base: BasePath::Absolute(ftpd.base()),
         protection: match ftpd.security() {
             Security::Plain => Protection::None,
@@ -102,6 +103,7 @@ pub(crate) fn odd_settings(ftpd: &OddFtpd) -> FtpSettings {
         port: ftpd.addr().port(),
         user: "upload".into(),
         password: Secret::new("any"),
+        account: None,
         base: BasePath::Absolute("/".into()),
         protection: match ftpd.tls() {
             Tls::None => Protection::None,

@@ -2,6 +2,8 @@
 
 mod pin;
 mod route;
+mod send;
+mod states;
 
 use std::path::PathBuf;
 
@@ -20,18 +22,20 @@ const ROUTES: &str = "general-dispatch-info.cfg";
 
 /// What to do.
 #[derive(Debug, Args)]
-#[command(subcommand_required = true, arg_required_else_help = true)]
 pub(crate) struct Arguments {
     /// The file that says which packages go where; as TOML if its name ends with .toml [default: general-dispatch-info.cfg
     /// beside the configuration file]
     #[arg(long, global = true, value_name = "FILE")]
     routes: Option<PathBuf>,
 
+    #[command(flatten)]
+    send: send::Arguments,
+
     #[command(subcommand)]
-    deed: Deed,
+    deed: Option<Deed>,
 }
 
-/// What can be done.
+/// What can be done besides.
 #[derive(Debug, Subcommand)]
 enum Deed {
     /// Show where packages of these names go, without asking any machine
@@ -52,11 +56,16 @@ enum Deed {
 pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure> {
     let file = arguments.routes.clone().unwrap_or_else(|| common.config.with_file_name(ROUTES));
     let home = variable("HOME").map(PathBuf::from);
-    let routes = Routes::read(&file, home.as_deref()).map_err(failure)?;
+    let routes = || Routes::read(&file, home.as_deref()).map_err(failure);
+    if arguments.deed.is_some() && arguments.send.is_given() {
+        let text = "files and options to send them go with no subcommand; a package of such a name is written ./NAME";
+        return Err(Failure::usage(text));
+    }
     match &arguments.deed {
-        Deed::Route(arguments) => route::run(&routes, arguments),
-        Deed::Check { json } => look(&routes, *json),
-        Deed::Pin(arguments) => pin::run(&routes, arguments),
+        None => send::run(common, &routes, home.as_deref(), &arguments.send),
+        Some(Deed::Route(arguments)) => route::run(&routes()?, arguments),
+        Some(Deed::Check { json }) => look(&routes()?, *json),
+        Some(Deed::Pin(arguments)) => pin::run(&routes()?, arguments),
     }
 }
 

@@ -197,7 +197,7 @@ fn ask_for_tls(control: &mut Control, patience: Patience) -> Result<(), SiteErro
                 control.peer
             );
             let said = format!("it answered {} {}", reply.code, foreign::escape(reply.text()));
-            Err(SiteError::caused(SiteErrorKind::Configuration, text, said))
+            Err(SiteError::caused(SiteErrorKind::Unsupported, text, said))
         }
         Err(failure) => Err(control.error(doing, failure)),
     }
@@ -246,6 +246,17 @@ fn authenticate(control: &mut Control, settings: &FtpSettings, patience: Patienc
         if matches!(outcome, Err(Failure::Unsendable)) {
             return Err(unusable("password"));
         }
+    }
+    if let Some(account) = settings.account.as_ref()
+        && outcome.as_ref().is_ok_and(|reply| reply.code == code::NEEDS_ACCOUNT)
+    {
+        let account = account.expose_str().ok_or_else(|| unusable("account besides"))?;
+        outcome = match control.ask_within("ACCT", account, patience) {
+            Ok(reply) => Ok(reply.without(account)),
+            Err(Failure::Refused(reply)) => Err(Failure::Refused(reply.without(account))),
+            Err(Failure::Unsendable) => return Err(unusable("account besides")),
+            other => other,
+        };
     }
     match outcome {
         Ok(reply) if reply.is_done() => Ok(()),

@@ -17,6 +17,7 @@ pub(super) struct Reply {
 /// The numbers that are told apart; RFC 959, 2228, 3659 and 4217.
 pub(super) mod code {
     pub(in super::super) const SERVICE_READY: u16 = 220;
+    pub(in super::super) const NEEDS_ACCOUNT: u16 = 332;
     pub(in super::super) const CLOSING: u16 = 421;
     pub(in super::super) const NO_DATA_CONNECTION: u16 = 425;
     pub(in super::super) const ABORTED: u16 = 426;

@@ -27,9 +27,10 @@ use crate::site::{Arrival, SiteError, SiteErrorKind};
 /// Connects, checks the peer, and logs in; tells `arrival` how far it is.
 pub(super) fn log_in(settings: &SftpSettings, arrival: &mut dyn Arrival) -> Result<Link, SiteError> {
     let deadline = Instant::now() + settings.connect_timeout;
-    let known = known_keys(settings)?;
     let peer = format!("{} ({}:{})", settings.name, foreign::escape(&settings.host), settings.port);
     let socket = reach(&settings.host, settings.port, &peer, deadline)?;
+    // Where nobody answers no key is asked for.
+    let known = known_keys(settings)?;
     let mut link = Link::new(socket, peer, settings.io_timeout, settings.min_rate, deadline)?;
     check_peer(&mut link, &known, settings, deadline)?;
     arrival.met(link.distance()).inspect_err(|_| link.give_up())?;

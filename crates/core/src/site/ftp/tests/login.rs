@@ -43,7 +43,7 @@ fn a_server_without_tls_gets_no_password() {
     let trust = Trust::Authorities(None);
     let protection = Protection::Explicit(trust.clone());
     let err = fails(FtpSettings { protection, ..through(&ftpd, relay.addr().port()) });
-    assert_eq!(err.kind, SiteErrorKind::Configuration, "{err:?}");
+    assert_eq!(err.kind, SiteErrorKind::Unsupported, "{err:?}");
     assert_eq!(relay.commands(), ["AUTH TLS"]);
     let protection = Protection::Implicit(trust);
     let err = fails(FtpSettings { protection, ..through(&ftpd, relay.addr().port()) });
@@ -141,4 +141,19 @@ fn a_base_may_be_relative_to_the_login_directory_and_must_exist() {
     let base = BasePath::Home(String::new());
     let err = fails(FtpSettings { base, ..through(&ftpd, relay.addr().port()) });
     assert_eq!(err.kind, SiteErrorKind::Unsupported, "{err:?}");
+}
+
+#[test]
+fn s2_09_a_server_that_asks_for_an_account_besides_gets_it() {
+    let ftpd = Ftpd::start(Kind::Vsftpd, Security::Plain);
+    let relay = FtpRelay::start(ftpd.addr(), Fault::None);
+    relay.answer("PASS", "332 which account?");
+    relay.answer("ACCT", "530 not this one, canary-acct");
+    let account = Some(Secret::new("canary-acct"));
+    let err = fails(FtpSettings { account, ..through(&ftpd, relay.addr().port()) });
+    assert_eq!(err.kind, SiteErrorKind::Auth, "{err:?}");
+    assert!(!format!("{err:?} {err}").contains("canary"), "{err:?}");
+    assert!(relay.commands().contains(&"ACCT canary-acct".to_owned()), "{:?}", relay.commands());
+    let err = fails(through(&ftpd, relay.addr().port()));
+    assert_eq!(err.kind, SiteErrorKind::Auth, "{err:?}");
 }

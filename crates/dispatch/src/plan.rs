@@ -1,0 +1,208 @@
+//! What a run would do with each package at each machine, and why: from the routes, and from what is known already.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use intraware_core::digest::Digester;
+use intraware_core::foreign;
+use intraware_core::retry::Pause;
+use jiff::Timestamp;
+use jiff::civil::Date;
+use serde::Serialize;
+
+use crate::error::RouteError;
+use crate::route::{Machine, Netrcs, package_name, route};
+use crate::routes::{Routes, Section};
+use crate::state::{Row, State};
+
+/// All that a run does, in its order.
+#[derive(Debug)]
+pub struct Plan<'r> {
+    /// One for each package and machine.
+    pub items: Vec<Item<'r>>,
+}
+
+/// What is done with one package at one machine.
+#[derive(Debug)]
+pub struct Item<'r> {
+    /// The package, and how far it has come.
+    pub row: Row,
+    /// The section that is for it.
+    pub section: &'r Section,
+    /// The machine, and what logging in there needs.
+    pub machine: Machine,
+    /// What is done.
+    pub action: Action,
+}
+
+/// What is done with a package at a machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    /// It is sent.
+    Send,
+    /// Nothing: it is there.
+    Nothing,
+    /// Nothing: a person holds it.
+    Hold,
+    /// Nothing before the pause after a failure is over.
+    Wait(Timestamp),
+    /// Nothing before a person asks for it.
+    Leave,
+}
+
+/// Something that was planned before has no route any more, or a file cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// The package has no route.
+    #[error(transparent)]
+    Route(#[from] RouteError),
+    /// The file cannot be read.
+    #[error("cannot read the package {path}")]
+    Read {
+        /// The file.
+        path: String,
+        /// The cause.
+        source: io::Error,
+    },
+    /// Two files that are named have one name of a package.
+    #[error("package {0} is named twice, with different contents; dispatch one after the other")]
+    Twice(String),
+    /// The routes have the machine no more.
+    #[error("{0} was planned, and no section sends it there any more; hold it, or put the section back")]
+    Gone(String),
+}
+
+impl PlanError {
+    /// Returns what has to happen before it can be sent.
+    pub fn fault(&self) -> intraware_core::exit::Fault {
+        use intraware_core::exit::Fault;
+        match self {
+            Self::Route(error) => error.fault(),
+            Self::Read { .. } | Self::Twice(_) => Fault::Build,
+            Self::Gone(_) => Fault::Configuration,
+        }
+    }
+}
+
+/// Plans to send these files, whatever has failed before. If one has no route, nothing is sent.
+pub fn plan_files<'r>(
+    routes: &'r Routes,
+    netrcs: &mut Netrcs,
+    known: &[Row],
+    files: &[PathBuf],
+    (day, now): (Date, Timestamp),
+) -> Result<Plan<'r>, Vec<PlanError>> {
+    let (mut items, mut errors): (Vec<Item<'r>>, _) = (Vec::new(), Vec::new());
+    for file in files {
+        match of_file(routes, netrcs, known, file, (day, now)) {
+            Ok(more) => items.extend(more),
+            Err(error) => errors.push(error),
+        }
+    }
+    items.sort_by(|a, b| (&a.row.package, &a.row.machine).cmp(&(&b.row.package, &b.row.machine)));
+    items.dedup_by(|a, b| a.row == b.row);
+    let is_twice = |pair: &[Item<'_>]| {
+        (&pair[0].row.package, &pair[0].row.machine) == (&pair[1].row.package, &pair[1].row.machine)
+    };
+    if let Some(pair) = items.windows(2).find(|pair| is_twice(pair)) {
+        errors.push(PlanError::Twice(foreign::escape(&pair[0].row.package)));
+    }
+    if errors.is_empty() { Ok(Plan { items }) } else { Err(errors) }
+}
+
+fn of_file<'r>(
+    routes: &'r Routes,
+    netrcs: &mut Netrcs,
+    known: &[Row],
+    file: &Path,
+    (day, now): (Date, Timestamp),
+) -> Result<Vec<Item<'r>>, PlanError> {
+    let package = package_name(file)?;
+    let route = route(routes, netrcs, &package, day)?;
+    let failed = |source| PlanError::Read { path: foreign::path(file).to_string(), source };
+    let path = std::path::absolute(file).map_err(failed)?;
+    let digests = digest(&path).map_err(failed)?;
+    let item = |machine: Machine| {
+        let new = Row {
+            package: package.clone(),
+            sha256: digests.sha256,
+            size: digests.size,
+            machine: machine.host.to_string(),
+            directory: route.directory.to_string(),
+            file: path.clone(),
+            state: State::Planned,
+            since: now,
+            is_held: false,
+            failures: 0,
+            again: None,
+            error: None,
+            proof: None,
+        };
+        let is_same = |row: &&Row| {
+            (&row.package, &row.sha256, &row.machine) == (&new.package, &new.sha256, &new.machine)
+        };
+        let is_current = |row: &&Row| is_same(row) && row.state != State::Superseded;
+        let row = match known.iter().find(is_current) {
+            Some(row) => Row { file: new.file, ..row.clone() },
+            None => new,
+        };
+        let action = match row.state {
+            State::Verified => Action::Nothing,
+            _ if row.is_held => Action::Hold,
+            State::Planned | State::Sent | State::Failed | State::Superseded => Action::Send,
+        };
+        Item { row, section: route.section, machine, action }
+    };
+    Ok(route.machines.into_iter().map(item).collect())
+}
+
+/// Plans to go on with what is known and not finished.
+pub fn plan_rest<'r>(
+    routes: &'r Routes,
+    netrcs: &mut Netrcs,
+    known: Vec<Row>,
+    (day, now): (Date, Timestamp),
+) -> (Plan<'r>, Vec<PlanError>) {
+    let (mut items, mut errors) = (Vec::new(), Vec::new());
+    for row in known {
+        let action = match row.state {
+            State::Verified | State::Superseded => continue,
+            _ if row.is_held => Action::Hold,
+            State::Failed => Action::Leave,
+            State::Planned | State::Sent => match row.again {
+                Some(until) if (Pause { begun: row.since, until }).is_on(now) => Action::Wait(until),
+                Some(_) | None => Action::Send,
+            },
+        };
+        let found = route(routes, netrcs, &row.package, day);
+        match found {
+            Ok(route) => {
+                let section = route.section;
+                let machine = route.machines.into_iter().find(|m| m.host.to_string() == row.machine);
+                match machine {
+                    Some(machine) => items.push(Item { row, section, machine, action }),
+                    None => errors.push(PlanError::Gone(row.label())),
+                }
+            }
+            Err(error) => errors.push(error.into()),
+        }
+    }
+    (Plan { items }, errors)
+}
+
+fn digest(path: &Path) -> io::Result<intraware_core::digest::Digests> {
+    let mut file = File::open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    let mut digester = Digester::default();
+    let mut buffer = vec![0; 1 << 18];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(digester.finish()),
+            n => digester.update(&buffer[..n]),
+        }
+    }
+}

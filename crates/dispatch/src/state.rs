@@ -1,0 +1,326 @@
+//! What is known of each package at each machine, over restarts: a database with a row for each content of a package and
+//! each machine that it goes to.
+//!
+//! A row is on the disk when the call that writes it returns. Rows are never removed: they say what was sent, and which
+//! content of ours may stand at a name.
+
+use std::fmt;
+use std::fs::DirBuilder;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use intraware_core::digest::{Digests, Hex, Sha256Hex};
+use intraware_core::foreign;
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension as _, Row as SqlRow, TransactionBehavior, params};
+use serde::Serialize;
+
+/// How long to wait for another process's transaction.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The version of the database's shape.
+const VERSION: i64 = 1;
+
+const SHAPE: &str = "
+CREATE TABLE dispatches (
+    id        INTEGER PRIMARY KEY,
+    package   TEXT NOT NULL,
+    sha256    TEXT NOT NULL CHECK (length(sha256) = 64),
+    size      INTEGER NOT NULL CHECK (size >= 0),
+    machine   TEXT NOT NULL,
+    directory TEXT NOT NULL,
+    file      BLOB NOT NULL,
+    state     TEXT NOT NULL CHECK (state IN ('planned', 'sent', 'verified', 'failed', 'superseded')),
+    since     TEXT NOT NULL,
+    held      INTEGER NOT NULL DEFAULT 0 CHECK (held IN (0, 1)),
+    failures  INTEGER NOT NULL DEFAULT 0 CHECK (failures >= 0),
+    again     TEXT,
+    error     TEXT,
+    proof     TEXT,
+    UNIQUE (package, sha256, machine)
+) STRICT;
+CREATE INDEX dispatches_open ON dispatches (state, machine);
+";
+
+/// How far a package has come at a machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// It shall go there.
+    Planned,
+    /// All of it is there and proven, under a temporary name.
+    Sent,
+    /// It has its name there.
+    Verified,
+    /// It cannot be sent before a person does something.
+    Failed,
+    /// Another content of the package was to go there after it.
+    Superseded,
+}
+
+impl State {
+    const ALL: [(&str, Self); 5] = [
+        ("planned", Self::Planned),
+        ("sent", Self::Sent),
+        ("verified", Self::Verified),
+        ("failed", Self::Failed),
+        ("superseded", Self::Superseded),
+    ];
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(Self::ALL.iter().find(|(_, state)| state == self).map_or("", |(name, _)| name))
+    }
+}
+
+/// One content of a package at a machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Row {
+    /// The package's name.
+    pub package: String,
+    /// Its content.
+    pub sha256: Sha256Hex,
+    /// Its length in bytes.
+    pub size: u64,
+    /// The machine, as the routes name it.
+    pub machine: String,
+    /// The directory there, which stays the same from one try to the next.
+    pub directory: String,
+    /// The file here.
+    #[serde(serialize_with = "as_shown")]
+    pub file: PathBuf,
+    /// How far it has come.
+    pub state: State,
+    /// Since when.
+    pub since: Timestamp,
+    /// Whether a person holds it.
+    pub is_held: bool,
+    /// How often it has failed in a row.
+    pub failures: u32,
+    /// When it is tried again, if it has failed for now.
+    pub again: Option<Timestamp>,
+    /// Why it has failed the last time.
+    pub error: Option<String>,
+    /// How its content was proven there.
+    pub proof: Option<String>,
+}
+
+/// Writes a path as messages show it: it need not be UTF-8.
+fn as_shown<S: serde::Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&foreign::path(path))
+}
+
+impl Row {
+    /// Returns how people call it.
+    pub fn label(&self) -> String {
+        format!("{}@{}", foreign::escape(&self.package), self.machine)
+    }
+
+    /// Returns whether somebody who says `PACKAGE`, `PACKAGE@HOST` or `@HOST` means it.
+    pub fn is_meant(&self, said: &str) -> bool {
+        match said.rsplit_once('@') {
+            Some(("", machine)) => machine == self.machine,
+            Some((package, machine)) if machine == self.machine => package == self.package,
+            Some(_) | None => said == self.package,
+        }
+    }
+}
+
+/// The database cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// The directory cannot be made.
+    #[error("cannot make the directory {path} for what is known of packages")]
+    Directory {
+        /// Which one.
+        path: String,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// SQLite has failed.
+    #[error("cannot {doing} {path}; look at the file and its disk")]
+    Database {
+        /// What was being done.
+        doing: &'static str,
+        /// The database.
+        path: String,
+        /// The cause.
+        source: rusqlite::Error,
+    },
+    /// A newer version of this program has made it.
+    #[error("{0} was made by a newer version of this program; use that one")]
+    Newer(String),
+}
+
+/// The open database.
+pub struct States {
+    path: PathBuf,
+    connection: Mutex<Connection>,
+}
+
+impl States {
+    /// Opens the database in a directory; both are made if they are missing.
+    pub fn open(dir: &Path) -> Result<Self, StateError> {
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(dir.join("locks"));
+        let made = made.and_then(|()| DirBuilder::new().recursive(true).mode(0o700).create(dir.join("log")));
+        made.map_err(|source| StateError::Directory { path: foreign::path(dir).to_string(), source })?;
+        let path = dir.join("state.sqlite");
+        let failed = |source| failure("open", &path, source);
+        let mut connection = Connection::open(&path).map_err(failed)?;
+        connection.busy_timeout(PATIENCE).map_err(failed)?;
+        connection.pragma_update(None, "synchronous", "EXTRA").map_err(failed)?;
+        let begun = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+        let version: i64 =
+            begun.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(failed)?;
+        match version {
+            0 => {
+                begun.execute_batch(SHAPE).map_err(failed)?;
+                begun.pragma_update(None, "user_version", VERSION).map_err(failed)?;
+            }
+            VERSION => {}
+            _ => return Err(StateError::Newer(foreign::path(&path).to_string())),
+        }
+        begun.commit().map_err(failed)?;
+        Ok(Self { path, connection: Mutex::new(connection) })
+    }
+
+    /// Returns all rows, by package and machine, the latest content first.
+    pub fn rows(&self) -> Result<Vec<Row>, StateError> {
+        let failed = |source| failure("read", &self.path, source);
+        let connection = self.lock();
+        let sql = "SELECT * FROM dispatches ORDER BY package, machine, since DESC, id DESC";
+        let mut statement = connection.prepare(sql).map_err(failed)?;
+        let rows = statement.query_map([], read).map_err(failed)?;
+        rows.collect::<Result<_, _>>().map_err(failed)
+    }
+
+    /// Takes in what shall be sent, all of it or nothing. What is under way already keeps its directory, and its failures
+    /// are forgotten. It takes the place of every other content of the package at the machine.
+    pub fn plan(&self, rows: &[Row], now: Timestamp) -> Result<(), StateError> {
+        let failed = |source| failure("write", &self.path, source);
+        let mut connection = self.lock();
+        let begun = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+        for row in rows {
+            let sql = "INSERT INTO dispatches (package, sha256, size, machine, directory, file, state, since)
+                VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'planned', ?7)
+                ON CONFLICT (package, sha256, machine) DO UPDATE
+                SET file = excluded.file, state = 'planned', since = excluded.since, failures = 0, again = NULL,
+                    directory = CASE WHEN state = 'superseded' THEN excluded.directory ELSE directory END
+                WHERE state IN ('failed', 'planned', 'superseded')";
+            let others = "UPDATE dispatches SET state = 'superseded', since = ?4
+                WHERE package = ?1 AND sha256 <> ?2 AND machine = ?3 AND state <> 'superseded'";
+            let sha256 = row.sha256.to_string();
+            let values = params![row.package, sha256, row.machine, now.to_string()];
+            begun.execute(others, values).map_err(failed)?;
+            let (size, file) = (row.size.cast_signed(), row.file.as_os_str().as_bytes());
+            let values =
+                params![row.package, sha256, size, row.machine, row.directory, file, now.to_string()];
+            begun.execute(sql, values).map_err(failed)?;
+        }
+        begun.commit().map_err(failed)
+    }
+
+    /// Notes how far a package has come.
+    pub fn advance(
+        &self,
+        row: &Row,
+        state: State,
+        proof: Option<&str>,
+        now: Timestamp,
+    ) -> Result<(), StateError> {
+        let sql = "UPDATE dispatches SET state = ?4, since = ?5, proof = coalesce(?6, proof), failures = 0,
+            again = NULL, error = NULL WHERE package = ?1 AND sha256 = ?2 AND machine = ?3";
+        let values = params![
+            row.package,
+            row.sha256.to_string(),
+            row.machine,
+            state.to_string(),
+            now.to_string(),
+            proof
+        ];
+        self.change(sql, values)
+    }
+
+    /// Notes that a package has failed: until a person acts, or for now, to be tried again at a time.
+    pub fn fail(
+        &self,
+        row: &Row,
+        again: Option<Timestamp>,
+        error: &str,
+        now: Timestamp,
+    ) -> Result<(), StateError> {
+        let sql = "UPDATE dispatches SET state = CASE WHEN ?4 IS NULL THEN 'failed' ELSE state END,
+            since = CASE WHEN ?4 IS NULL THEN ?5 ELSE since END, failures = failures + 1, again = ?4, error = ?6
+            WHERE package = ?1 AND sha256 = ?2 AND machine = ?3";
+        let again = again.map(|again| again.to_string());
+        let values = params![row.package, row.sha256.to_string(), row.machine, again, now.to_string(), error];
+        self.change(sql, values)
+    }
+
+    /// Holds a package, or has it go on whatever has failed before.
+    pub fn hold(&self, row: &Row, is_held: bool, now: Timestamp) -> Result<(), StateError> {
+        let sql = "UPDATE dispatches SET held = ?4, failures = 0, again = NULL,
+            since = CASE WHEN state = 'failed' AND NOT ?4 THEN ?5 ELSE since END,
+            state = CASE WHEN state = 'failed' AND NOT ?4 THEN 'planned' ELSE state END
+            WHERE package = ?1 AND sha256 = ?2 AND machine = ?3";
+        self.change(sql, params![row.package, row.sha256.to_string(), row.machine, is_held, now.to_string()])
+    }
+
+    /// Returns whether a person holds a package, as it is known now.
+    pub fn is_held(&self, row: &Row) -> Result<bool, StateError> {
+        let failed = |source| failure("read", &self.path, source);
+        let sql = "SELECT held FROM dispatches WHERE package = ?1 AND sha256 = ?2 AND machine = ?3";
+        let values = params![row.package, row.sha256.to_string(), row.machine];
+        let held = self.lock().query_row(sql, values, |row| row.get(0)).optional().map_err(failed)?;
+        Ok(held.unwrap_or(false))
+    }
+
+    fn change(&self, sql: &str, values: &[&dyn rusqlite::ToSql]) -> Result<(), StateError> {
+        let changed = self.lock().execute(sql, values);
+        changed.map(drop).map_err(|source| failure("write", &self.path, source))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Connection> {
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn failure(doing: &'static str, path: &Path, source: rusqlite::Error) -> StateError {
+    StateError::Database { doing, path: foreign::path(path).to_string(), source }
+}
+
+/// Reads a row. What the database does not let in is not expected here either.
+fn read(row: &SqlRow<'_>) -> rusqlite::Result<Row> {
+    let wrong = |column: &str| {
+        let kind = rusqlite::types::Type::Text;
+        rusqlite::Error::FromSqlConversionFailure(0, kind, format!("{column} makes no sense").into())
+    };
+    let time = |text: String, column: &str| text.parse::<Timestamp>().map_err(|_| wrong(column));
+    let state: String = row.get("state")?;
+    let state = State::ALL.iter().find(|(name, _)| *name == state).ok_or_else(|| wrong("state"))?.1;
+    let again: Option<String> = row.get("again")?;
+    Ok(Row {
+        package: row.get("package")?,
+        sha256: row.get::<_, String>("sha256")?.parse().map_err(|_| wrong("sha256"))?,
+        size: row.get::<_, i64>("size")?.cast_unsigned(),
+        machine: row.get("machine")?,
+        directory: row.get("directory")?,
+        file: std::ffi::OsString::from_vec(row.get("file")?).into(),
+        state,
+        since: time(row.get("since")?, "since")?,
+        is_held: row.get("held")?,
+        failures: row.get("failures")?,
+        again: again.map(|again| time(again, "again")).transpose()?,
+        error: row.get("error")?,
+        proof: row.get("proof")?,
+    })
+}
+
+/// Returns digests of which only size and SHA-256 are known, which is all that is compared.
+pub(crate) fn digests(row: &Row) -> Digests {
+    Digests { size: row.size, md5: Hex([0; 16]), sha1: Hex([0; 20]), sha256: row.sha256 }
+}

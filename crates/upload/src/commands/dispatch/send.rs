@@ -1,0 +1,196 @@
+//! `upload dispatch FILE…`: packages to the machines that their names say; and without a file, what has not got there.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use intraware_cli::common::Common;
+use intraware_cli::environment::{time_zone, variable};
+use intraware_cli::failure::Failure;
+use intraware_cli::{output, process, table};
+use intraware_core::exit::{self, Fault};
+use intraware_core::foreign;
+use intraware_core::outcome::gravest;
+use intraware_core::run::RunContext;
+use intraware_core::txlog::{TxLog, chain};
+use intraware_dispatch::{
+    Action, Netrcs, Plan, PlanError, Routes, Row, Sender, Sent, StateError, States, plan_files, plan_rest,
+};
+
+use super::states;
+
+/// Where what is known of packages is kept, below the home directory.
+const STATE: &str = ".local/state/intraware/dispatch";
+
+/// What to send.
+#[derive(Debug, Args)]
+#[group(id = "send")]
+pub(super) struct Arguments {
+    /// The packages; without one, those that have not got everywhere yet
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
+
+    /// Directory for what is known of packages, over restarts [default: ~/.local/state/intraware/dispatch]
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+
+    /// Show what would be done and why, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+
+    /// Print the plan, or what became of the packages, as JSON
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    ask: states::Arguments,
+}
+
+impl Arguments {
+    /// Returns whether any of them is given.
+    pub(super) fn is_given(&self) -> bool {
+        let Self { files, state, dry_run, json, ask } = self;
+        !files.is_empty() || state.is_some() || *dry_run || *json || ask.is_given()
+    }
+}
+
+pub(super) fn run(
+    common: &Common,
+    routes: &dyn Fn() -> Result<Routes, Failure>,
+    home: Option<&Path>,
+    arguments: &Arguments,
+) -> Result<u8, Failure> {
+    let context = process::context("upload", common);
+    let dir = arguments.state.clone().or_else(|| home.map(|home| home.join(STATE)));
+    let dir = dir.ok_or_else(|| Failure::usage("HOME is not set; name a directory by --state"))?;
+    let states = States::open(&dir).map_err(|error| state_failure(&error))?;
+    if arguments.ask.is_given() {
+        if !arguments.files.is_empty() || arguments.dry_run {
+            let text = "--status, --why, --hold and --retry go with neither files nor --dry-run";
+            return Err(Failure::usage(text));
+        }
+        return states::run(&states, &arguments.ask, arguments.json, context.now());
+    }
+    let routes = routes()?;
+    let known = states.rows().map_err(|error| state_failure(&error))?;
+    let (plan, mut faults) = plan(&routes, &known, arguments, &context)?;
+    if arguments.dry_run {
+        show(&plan, arguments.json)?;
+        return Ok(gravest(&faults).map_or(exit::OK, Fault::exit_status));
+    }
+    let log = TxLog::open(&dir.join("log"), &context);
+    let environment = |name: &str| variable(name);
+    let sender = Sender {
+        states: &states,
+        dir: &dir,
+        known: &known,
+        log: &log,
+        context: &context,
+        environment: &environment,
+    };
+    let sent = sender.send(&plan).map_err(|error| state_failure(&error))?;
+    if let Err(error) = log.finish() {
+        faults.push(Fault::Spool);
+        tracing::error!("the transaction log cannot be written: {error}");
+    }
+    tell(&sent, arguments)?;
+    faults.extend(sent.iter().filter_map(|sent| sent.fault));
+    let is_something_done = sent.iter().any(|sent| sent.is_there && sent.action == Action::Send);
+    Ok(match gravest(&faults) {
+        None => exit::OK,
+        Some(Fault::Unreachable) if is_something_done => exit::TRY_LATER,
+        Some(fault) => fault.exit_status(),
+    })
+}
+
+pub(super) fn state_failure(error: &StateError) -> Failure {
+    let fault = match error {
+        StateError::Directory { .. } | StateError::Database { .. } => Fault::Spool,
+        StateError::Newer(_) => Fault::Configuration,
+    };
+    Failure::new(fault, chain(error))
+}
+
+/// Plans, and says what has no route. If that is a file that was named, nothing is done.
+fn plan<'r>(
+    routes: &'r Routes,
+    known: &[Row],
+    arguments: &Arguments,
+    context: &RunContext,
+) -> Result<(Plan<'r>, Vec<Fault>), Failure> {
+    let now = context.now();
+    let today = (now.to_zoned(time_zone()).date(), now);
+    let mut netrcs = Netrcs::default();
+    let say = |errors: &[PlanError]| {
+        errors.iter().for_each(|error| tracing::error!("{}", chain(error)));
+        errors.iter().map(PlanError::fault).collect::<Vec<_>>()
+    };
+    if arguments.files.is_empty() {
+        let (plan, errors) = plan_rest(routes, &mut netrcs, known.to_vec(), today);
+        return Ok((plan, say(&errors)));
+    }
+    plan_files(routes, &mut netrcs, known, &arguments.files, today).map(|plan| (plan, Vec::new())).map_err(
+        |errors| {
+            let status = gravest(&say(&errors)).map_or(exit::OK, Fault::exit_status);
+            Failure::said(status)
+        },
+    )
+}
+
+fn show(plan: &Plan<'_>, as_json: bool) -> Result<(), Failure> {
+    if as_json {
+        let rows: Vec<_> = plan
+            .items
+            .iter()
+            .map(|item| {
+                let (row, action) = (&item.row, item.action);
+                serde_json::json!({ "row": row, "action": action, "login": item.machine.login, "protocol": item.section.protocol })
+            })
+            .collect();
+        return output::list("packages", &rows);
+    }
+    let rows: Vec<Vec<String>> = plan
+        .items
+        .iter()
+        .map(|item| {
+            let (row, login) = (&item.row, foreign::escape(&item.machine.login));
+            let protocol = item.section.protocol.to_string();
+            let directory = foreign::escape(&row.directory);
+            let package = foreign::escape(&row.package);
+            vec![package, row.machine.clone(), login, protocol, directory, states::action(item.action)]
+        })
+        .collect();
+    if rows.is_empty() {
+        return output::text("nothing to send");
+    }
+    output::text(table::columns(&["PACKAGE", "MACHINE", "LOGIN", "PROTOCOL", "DIRECTORY", "ACTION"], rows))
+}
+
+/// Says what became of the packages: what failed to everybody, the rest to who looks.
+fn tell(sent: &[Sent], arguments: &Arguments) -> Result<(), Failure> {
+    let mut told: Vec<(&str, &str)> = Vec::new();
+    for sent in sent {
+        let Sent { package, machine, directory, .. } = sent;
+        let label = format!("{}@{machine}", foreign::escape(package));
+        if let Some(error) = &sent.error {
+            // A machine that is away is told once, and not for each package.
+            if told.contains(&(machine, error)) {
+                continue;
+            }
+            told.push((machine, error));
+            tracing::error!("{label}: {}", foreign::tame(error));
+        } else if sent.is_there && sent.action == Action::Send {
+            tracing::info!("{label}: is in {}", foreign::escape(directory));
+        }
+    }
+    if arguments.json {
+        return output::list("packages", sent);
+    }
+    if !output::is_terminal() {
+        return Ok(());
+    }
+    for sent in sent.iter().filter(|sent| sent.is_there) {
+        let (package, directory) = (foreign::escape(&sent.package), foreign::escape(&sent.directory));
+        output::text(format!("{package}@{}: in {directory}", sent.machine))?;
+    }
+    Ok(())
+}

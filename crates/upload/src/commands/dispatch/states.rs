@@ -1,0 +1,179 @@
+//! What is known of packages: `--status`, `--why`; and what people say of them: `--hold`, `--retry`.
+
+use clap::Args;
+use intraware_cli::failure::Failure;
+use intraware_cli::{output, table};
+use intraware_core::exit;
+use intraware_core::foreign;
+use intraware_core::retry::Pause;
+use intraware_dispatch::{Action, Row, State, States};
+use jiff::Timestamp;
+
+use super::send::state_failure;
+
+/// What to show or to change.
+#[derive(Debug, Args)]
+#[group(id = "ask", multiple = false)]
+pub(super) struct Arguments {
+    /// Show how far each package is at each machine
+    #[arg(long)]
+    status: bool,
+
+    /// Show all that is known of a package at its machines
+    #[arg(long, value_name = "PACKAGE@HOST")]
+    why: Option<String>,
+
+    /// Do not send a package before --retry says so; PACKAGE is for all machines, @HOST for all packages
+    #[arg(long, value_name = "PACKAGE@HOST")]
+    hold: Option<String>,
+
+    /// Have the next run send a package, whatever has failed before, and end a hold
+    #[arg(long, value_name = "PACKAGE@HOST")]
+    retry: Option<String>,
+}
+
+impl Arguments {
+    /// Returns whether any of them is given.
+    pub(super) fn is_given(&self) -> bool {
+        self.status || self.why.is_some() || self.hold.is_some() || self.retry.is_some()
+    }
+}
+
+pub(super) fn run(
+    states: &States,
+    arguments: &Arguments,
+    as_json: bool,
+    now: Timestamp,
+) -> Result<u8, Failure> {
+    let rows = states.rows().map_err(|error| state_failure(&error))?;
+    let Arguments { status: _, why, hold, retry } = arguments;
+    if let Some(said) = why {
+        let rows: Vec<Row> = meant(rows, said)?;
+        match as_json {
+            true => output::list("packages", &rows)?,
+            false => rows.iter().try_for_each(|row| output::text(explanation(row, now)))?,
+        }
+        return Ok(exit::OK);
+    }
+    if let Some((said, is_held)) =
+        hold.as_ref().map(|said| (said, true)).or(retry.as_ref().map(|said| (said, false)))
+    {
+        let unfinished = |row: &Row| match row.state {
+            State::Planned | State::Sent | State::Failed => true,
+            State::Verified | State::Superseded => false,
+        };
+        let mut rows = meant(rows, said)?;
+        rows.retain(unfinished);
+        for row in &rows {
+            states.hold(row, is_held, now).map_err(|error| state_failure(&error))?;
+        }
+        let word = if is_held { "held" } else { "sent by the next run" };
+        output::confirm(&format!("{} at machines: {word}", rows.len()))?;
+        return Ok(exit::OK);
+    }
+    let rows: Vec<Row> = rows.into_iter().filter(|row| row.state != State::Superseded).collect();
+    if as_json {
+        output::list("packages", &rows)?;
+    } else if rows.is_empty() {
+        output::text("nothing was dispatched yet")?;
+    } else {
+        let rows = rows.iter().map(|row| cells(row, now)).collect();
+        output::text(table::columns(
+            &["PACKAGE", "MACHINE", "STATE", "SINCE", "CONTENT", "LAST ERROR"],
+            rows,
+        ))?;
+    }
+    Ok(exit::OK)
+}
+
+/// Returns the rows that somebody means.
+fn meant(rows: Vec<Row>, said: &str) -> Result<Vec<Row>, Failure> {
+    let rows: Vec<Row> = rows.into_iter().filter(|row| row.is_meant(said)).collect();
+    if rows.is_empty() {
+        let text =
+            format!("nothing is known of {}; `upload dispatch --status` shows all", foreign::escape(said));
+        return Err(Failure::usage(text));
+    }
+    Ok(rows)
+}
+
+fn cells(row: &Row, now: Timestamp) -> Vec<String> {
+    let content = row.sha256.to_string()[..12].to_owned();
+    let error = foreign::tame(row.error.as_deref().unwrap_or_default());
+    vec![
+        foreign::escape(&row.package),
+        row.machine.clone(),
+        state(row, now),
+        format!("{:.0}", row.since),
+        content,
+        error,
+    ]
+}
+
+/// Returns how far a package is, and what it waits for.
+fn state(row: &Row, now: Timestamp) -> String {
+    match (row.state, waits(row, now)) {
+        (State::Planned | State::Sent | State::Failed, _) if row.is_held => format!("{}, held", row.state),
+        (State::Planned | State::Sent, Some(until)) => format!("{}, again at {until:.0}", row.state),
+        (state, _) => state.to_string(),
+    }
+}
+
+fn waits(row: &Row, now: Timestamp) -> Option<Timestamp> {
+    row.again.filter(|until| (Pause { begun: row.since, until: *until }).is_on(now))
+}
+
+/// Returns what is done with a package, for people.
+pub(super) fn action(action: Action) -> String {
+    match action {
+        Action::Send => "send".to_owned(),
+        Action::Nothing => "nothing, it is there".to_owned(),
+        Action::Hold => "nothing, it is held".to_owned(),
+        Action::Wait(until) => format!("nothing before {until:.0}"),
+        Action::Leave => "nothing before it is asked for".to_owned(),
+    }
+}
+
+/// Returns all that is known of a package at a machine.
+fn explanation(row: &Row, now: Timestamp) -> String {
+    let label = row.label();
+    let next = match row.state {
+        _ if row.is_held => {
+            format!("nothing; a person holds it; `upload dispatch --retry {label}` ends that")
+        }
+        State::Planned | State::Sent => match waits(row, now) {
+            Some(until) => {
+                format!("the first run after {until:.0} sends it; `upload dispatch --retry {label}` for now")
+            }
+            None => "the next run sends it: `upload dispatch`".to_owned(),
+        },
+        State::Verified => "nothing; it is there".to_owned(),
+        State::Failed => {
+            format!(
+                "nothing; mend what has failed, then `upload dispatch --retry {label}` and `upload dispatch`"
+            )
+        }
+        State::Superseded => "nothing; another content of the package came after it".to_owned(),
+    };
+    let mut text = format!(
+        "{label}\n  state      {} since {:.0}\n  content    {} bytes, SHA-256 {}\n  file       {}\n  directory  {}\n",
+        row.state,
+        row.since,
+        row.size,
+        row.sha256,
+        foreign::path(&row.file),
+        foreign::escape(&row.directory)
+    );
+    if let Some(proof) = &row.proof {
+        text.push_str(&format!("  proven by  {proof}\n"));
+    }
+    if let Some(error) = &row.error {
+        let times = row.failures;
+        text.push_str(&format!(
+            "  failed     {times} times in a row, the last time: {}\n",
+            foreign::tame(error)
+        ));
+    }
+    text.push_str(&format!("  next       {next}"));
+    text
+}
