@@ -40,6 +40,9 @@ fn s1_01_what_is_wrong_with_a_tree_is_said_with_its_line() {
     let twice = refused(&format!("{TREE}{TREE}"));
     assert!(twice[0].contains("tree[2].name") && twice[0].contains("name of another tree"), "{twice:#?}");
     assert!(twice[1].contains("tree[2].root"), "{twice:#?}");
+    // What is missing has no line of its own, and its table begins on the first.
+    let missing = refused(&format!("{TREE}accepted.incoming = \"/i\"\n"));
+    assert!(missing.len() == 1 && missing[0].contains("c.toml:1: tree.accepted.keyring"), "{missing:#?}");
     for (line, says) in [
         ("security_suites = [\"stable\"]", "tree.security_suites"),
         ("security_suites = [\"../x\"]", "tree.security_suites"),
@@ -52,7 +55,6 @@ fn s1_01_what_is_wrong_with_a_tree_is_said_with_its_line() {
         ("components = []", "tree.components"),
         ("apt.signing_key = \"/k\"", "tree.apt.signing_key"),
         ("apt.passphrase = { env = \"P\" }", "tree.apt.passphrase"),
-        ("accepted.incoming = \"/i\"", "tree.accepted.keyring"),
         ("accepted.wait = 3", "tree.accepted.wait"),
     ] {
         let found = refused(&format!("{TREE}{line}\n"));
