@@ -201,7 +201,11 @@ fn s1_13_indexes_that_are_there_as_xz_alone_are_looked_at_as_well() {
     scene.publish(&[]).expect_silence();
     assert!(scene.path("root/dists/stable/main/binary-amd64/Packages.xz").exists());
     let live = scene.live();
-    scene.program("bin/publisher", &by_hash.replace("    apt-ftparchive sources", "    sed -i 's/^SHA256: ./SHA256: 0/; s/^Version: .*/&+/' \"dists/$suite/main/binary-amd64/Packages\"\n    apt-ftparchive sources"));
+    let spoil = format!("s/^SHA256: .*/SHA256: {}/; s/^Version: .*/&+/", "0".repeat(64));
+    let spoil = format!(
+        "    sed -i '{spoil}' \"dists/$suite/main/binary-amd64/Packages\"\n    apt-ftparchive sources"
+    );
+    scene.program("bin/publisher", &by_hash.replace("    apt-ftparchive sources", &spoil));
     scene.ask("stable");
     scene.publish(&[]).expect(1).complains(&["suite stable: ", "another SHA-256"]);
     assert_eq!(scene.live(), live);
