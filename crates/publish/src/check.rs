@@ -10,13 +10,11 @@ mod release;
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::{self, Read as _};
 use std::path::Path;
 use std::time::Duration;
 
 use intraware_core::foreign;
 use jiff::Timestamp;
-use sha2::{Digest as _, Sha256};
 
 use self::index::Member;
 pub(crate) use self::public::Public;
@@ -24,6 +22,7 @@ use self::release::{Listed, Release};
 pub(crate) use self::release::{is_below, signed_text};
 use crate::command::Commands;
 use crate::error::PublishError;
+use crate::sum::sum;
 
 /// How long gpgv may take.
 const GPGV: Duration = Duration::from_secs(60);
@@ -169,27 +168,11 @@ pub(crate) fn same_file(path: &Path, size: u64, sha256: Option<&str>) -> Result<
     }
     match sha256 {
         Some(expected) => {
-            let found = digest(file).map_err(|error| format!("cannot be read: {error}"))?;
+            let (_, found) = sum(file, |_| Ok(())).map_err(|error| format!("cannot be read: {error}"))?;
             if found == expected { Ok(()) } else { Err("has another SHA-256".into()) }
         }
         None => Ok(()),
     }
-}
-
-fn digest(mut file: File) -> io::Result<String> {
-    let mut sha256 = Sha256::new();
-    let mut buffer = vec![0; 256 << 10];
-    loop {
-        match file.read(&mut buffer)? {
-            0 => break,
-            count => sha256.update(&buffer[..count]),
-        }
-    }
-    Ok(hexadecimal(&sha256.finalize()))
-}
-
-pub(crate) fn hexadecimal(digest: &[u8]) -> String {
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Returns path and SHA-256 of each file that the Release of a suite names.

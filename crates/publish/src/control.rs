@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::sum::is_digest;
+
 /// The fields of the first paragraph, by their names in lower case.
 #[derive(Debug, Default)]
 pub(crate) struct Fields(BTreeMap<String, String>);
@@ -78,9 +80,8 @@ fn lines(value: &str) -> impl Iterator<Item = &str> {
 fn summed(line: &str) -> Option<Summed> {
     let words: Vec<&str> = line.split_whitespace().collect();
     let [sha256, size, name] = words[..] else { return None };
-    let is_digest = sha256.len() == 64 && sha256.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let (sha256, size) = (sha256.to_ascii_lowercase(), size.parse().ok()?);
-    is_digest.then(|| Summed { name: name.to_owned(), size, sha256 })
+    let size = size.parse().ok()?;
+    is_digest(sha256, 64).then(|| Summed { name: name.to_owned(), size, sha256: sha256.to_ascii_lowercase() })
 }
 
 /// Returns whether a text may be the name of a package or a source, and so of a directory.

@@ -77,6 +77,7 @@ mod pass;
 mod pipeline;
 mod plan;
 mod standing;
+mod sum;
 mod upload;
 mod version;
 

@@ -8,7 +8,7 @@ const SINK: &str = "/var/mail-sink";
 
 /// Takes a message as sendmail does. It runs as the user whose cron job has printed something.
 const SENDMAIL: &str = "#!/bin/sh
-new=$(mktemp /var/mail-sink/.XXXXXX) && cat > \"$new\" && mv \"$new\" \"/var/mail-sink/$(date +%s.%N).$$\"
+new=/var/mail-sink/.$$ && cat > \"$new\" && mv \"$new\" \"/var/mail-sink/$(date +%s.%N).$$\"
 ";
 
 /// A message.

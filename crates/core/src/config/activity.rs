@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use super::load::load_section;
 use super::reader::Reader;
-use super::{ConfigErrors, load_section, rules};
+use super::{ConfigErrors, rules};
 use crate::activity::{Expected, PingUrl};
 
 /// The runs of cron, and who is told of them.

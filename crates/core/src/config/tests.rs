@@ -1,7 +1,11 @@
 use std::collections::BTreeSet;
 
 use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 
+use super::reader::Reader;
+use super::written::Written;
 use super::*;
 
 mod sites;

@@ -3,9 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::load::{load_section, parse_section, text};
 use super::reader::Reader;
 use super::written::Written;
-use super::{ConfigErrors, REFERENCE, foreign, rules, text};
+use super::{ConfigErrors, rules};
+use crate::foreign;
 use crate::secret::SecretSource;
 
 /// A distribution tree: what readers see below `root`, and how it is renewed.
@@ -117,7 +119,7 @@ impl TreeConfig {
     /// Reads the tables `[[tree]]` alone: a host that publishes needs none of the rest, which is neither read
     /// nor checked here.
     pub fn load_all(path: &Path) -> Result<Vec<Self>, ConfigErrors> {
-        Self::parse_all(&text(path)?, &foreign::path(path).to_string())
+        load_section(path, "tree", trees)
     }
 
     /// Reads the trees of a host that does nothing but publish: its file has no table but `[[tree]]` and
@@ -130,13 +132,7 @@ impl TreeConfig {
     }
 
     pub(super) fn parse_all(text: &str, shown: &str) -> Result<Vec<Self>, ConfigErrors> {
-        let errors = |problems| ConfigErrors::new(shown, problems);
-        let written = Written::parse(text).map_err(errors)?;
-        let defaults = Written::parse(REFERENCE).map_err(errors)?;
-        let mut reader = Reader::new(&written, &defaults);
-        let trees = trees(&mut reader);
-        reader.finish_below("tree").map_err(errors)?;
-        Ok(trees)
+        parse_section(text, shown, "tree", trees)
     }
 
     /// Returns all suites, those of security first.

@@ -125,7 +125,7 @@ pub(super) fn read_file(path: &Path) -> io::Result<Option<Vec<u8>>> {
     read_listed(path)
 }
 
-/// Returns whether something has this name, and is no link to something else that has gone.
+/// Returns whether something has this name, be it a link that leads nowhere.
 ///
 /// It is asked for below its directory, opened anew: that makes an NFS client ask the server whether the directory has
 /// changed, and forget what it remembers of names there. The cost does not grow with the directory, as that of a listing

@@ -9,7 +9,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -20,11 +20,11 @@ use intraware_core::run::Stop;
 use intraware_core::txlog::chain;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimePrinter;
-use sha2::{Digest as _, Sha256};
 
+use super::Wrong;
 use super::release::{Listed, Release};
-use super::{Wrong, hexadecimal};
 use crate::error::PublishError;
+use crate::sum::sum;
 
 /// How long is waited before each further try.
 const PAUSES: [u64; 9] = [1, 2, 4, 8, 15, 30, 60, 120, 240];
@@ -171,28 +171,16 @@ impl Public<'_> {
             },
             false => listed,
         };
-        let mut sha256 = Sha256::new();
-        let mut size = 0;
-        let mut body = answer.body().take(listed.size + 1);
-        let mut buffer = vec![0; 256 << 10];
-        loop {
-            self.stop.check().map_err(|stopped| stopped.to_string())?;
-            match body.read(&mut buffer).map_err(|error| format!("{shown}: {error}"))? {
-                0 => break,
-                count => {
-                    size += count as u64;
-                    sha256.update(&buffer[..count]);
-                }
-            }
-        }
+        let go_on = |_: &[u8]| self.stop.check().map_err(io::Error::other);
+        let (size, sha256) =
+            sum(answer.body().take(listed.size + 1), go_on).map_err(|error| match self.stop.check() {
+                Err(stopped) => stopped.to_string(),
+                Ok(()) => format!("{shown}: {error}"),
+            })?;
         if size != listed.size {
             return Err(format!("{shown} has {size} bytes or more, and not {}", listed.size));
         }
-        if hexadecimal(&sha256.finalize()) == listed.sha256 {
-            Ok(())
-        } else {
-            Err(format!("{shown} has another SHA-256"))
-        }
+        if sha256 == listed.sha256 { Ok(()) } else { Err(format!("{shown} has another SHA-256")) }
     }
 }
 

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 
 use super::{Wrong, index};
+use crate::sum::is_digest;
 
 /// A Release file.
 pub(super) struct Release {
@@ -117,8 +118,7 @@ fn section(text: &str, (name, digits): Kind) -> Result<Vec<(String, u64, String)
     let parse = |line: &str| {
         let mut words = line.split_whitespace();
         let (digest, size, path) = (words.next()?, words.next()?.parse().ok()?, words.next()?);
-        let is_digest = digest.len() == digits && digest.bytes().all(|byte| byte.is_ascii_hexdigit());
-        (is_digest && is_below(path)).then(|| (path.to_owned(), size, digest.to_lowercase()))
+        (is_digest(digest, digits) && is_below(path)).then(|| (path.to_owned(), size, digest.to_lowercase()))
     };
     let unclear =
         |line: &str| format!("its Release has a line that is none of a file: {}", foreign::escape(line));

@@ -6,17 +6,17 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use intraware_core::config::UploadsConfig;
-use sha2::{Digest as _, Sha256};
 
 use super::changes::{Changes, Kind, Uploaded, quoted};
 use super::look::{is_no_file, open};
 use super::{Failure, Why};
-use crate::check::{hexadecimal, same_file, signed_text};
+use crate::check::{same_file, signed_text};
 use crate::command::Commands;
 use crate::control::{Fields, is_file_name, is_package};
 use crate::error::PublishError;
 use crate::layout::{make_dir, sync_dir};
 use crate::lists::{Item, SuiteList};
+use crate::sum::sum;
 use crate::version::Version;
 
 /// A file of an upload, whose digest is known to be right.
@@ -110,23 +110,11 @@ fn copy<'u>(
 
 /// Copies a file that should have this size, and returns its size, which may be one too large, and its SHA-256.
 fn copied(source: File, to: &Path, size: u64) -> io::Result<(u64, String)> {
-    let mut source = source.take(size.saturating_add(1));
     let mut target = OpenOptions::new().write(true).create_new(true).mode(0o644).open(to)?;
-    let mut sha256 = Sha256::new();
-    let mut buffer = vec![0; 256 << 10];
-    let mut copied = 0;
-    loop {
-        let count = source.read(&mut buffer)?;
-        if count == 0 {
-            break;
-        }
-        sha256.update(&buffer[..count]);
-        target.write_all(&buffer[..count])?;
-        copied += count as u64;
-    }
+    let copied = sum(source.take(size.saturating_add(1)), |bytes| target.write_all(bytes))?;
     rustix::fs::fchmod(&target, 0o644.into())?;
     target.sync_all()?;
-    Ok((copied, hexadecimal(&sha256.finalize())))
+    Ok(copied)
 }
 
 /// Gives a copy its name in the pool.
