@@ -21,8 +21,11 @@
 //! |---|---|---|
 //! | `planned` | digest, machine and directory are noted; the directory stays, whatever day it is by then | goes on with what is there under the temporary name |
 //! | `sent` | all of it is there under the temporary name, and proven | proves it again, and gives it its name |
-//! | `verified` | it has its name there | nothing |
-//! | `failed` | it was refused, or the file is not what it was; nothing is tried before a person asks | nothing |
+//! | `verified` | it has its name there | runs its upgrade, if it has one |
+//! | `running` | its upgrade may have been begun there | asks the marker there, and begins it if there is none |
+//! | `done` | its upgrade has ended there, and well | nothing |
+//! | `unknown` | its upgrade was begun there; how it ended is not known | asks the marker there, and begins nothing |
+//! | `failed` | it was refused, the file is not what it was, or its upgrade has failed; nothing is tried before a person asks | nothing |
 //! | `superseded` | another content of the package was to go to the machine later | nothing |
 //!
 //! A crash between a step and its note costs a look: the next run finds the content under its name, and notes that. What
@@ -66,4 +69,4 @@ pub use plan::{Action, Item, Plan, PlanError, plan_files, plan_rest};
 pub use route::{Machine, Netrcs, Origin, Route, package_name, route};
 pub use routes::{Password, Protocol, Routes, Section};
 pub use send::{Sender, Sent};
-pub use state::{Row, State, StateError, States};
+pub use state::{End, Row, State, StateError, States};

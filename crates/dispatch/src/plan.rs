@@ -40,9 +40,13 @@ pub struct Item<'r> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Action {
-    /// It is sent.
+    /// It is sent, and its upgrade is run if it has one.
     Send,
-    /// Nothing: it is there.
+    /// It is there; its upgrade is run.
+    Upgrade,
+    /// It is found out how its upgrade has ended.
+    Settle,
+    /// Nothing: it is there, and its upgrade has ended well if it has one.
     Nothing,
     /// Nothing: a person holds it.
     Hold,
@@ -139,6 +143,9 @@ fn of_file<'r>(
             again: None,
             error: None,
             proof: None,
+            is_upgraded: false,
+            attempt: 1,
+            outcome: None,
         };
         let is_same = |row: &&Row| {
             (&row.package, &row.sha256, &row.machine) == (&new.package, &new.sha256, &new.machine)
@@ -149,8 +156,12 @@ fn of_file<'r>(
             None => new,
         };
         let action = match row.state {
-            State::Verified => Action::Nothing,
+            State::Done => Action::Nothing,
+            State::Verified if !row.is_upgraded => Action::Nothing,
             _ if row.is_held => Action::Hold,
+            State::Verified => Action::Upgrade,
+            State::Running | State::Unknown => Action::Settle,
+            State::Failed if row.outcome.is_some() => Action::Leave,
             State::Planned | State::Sent | State::Failed | State::Superseded => Action::Send,
         };
         Item { row, section: route.section, machine, action }
@@ -167,14 +178,17 @@ pub fn plan_rest<'r>(
 ) -> (Plan<'r>, Vec<PlanError>) {
     let (mut items, mut errors) = (Vec::new(), Vec::new());
     for row in known {
-        let action = match row.state {
-            State::Verified | State::Superseded => continue,
+        let pause = row.again.filter(|until| (Pause { begun: row.since, until: *until }).is_on(now));
+        let action = match (row.state, pause) {
+            (State::Done | State::Superseded, _) => continue,
+            (State::Verified, _) if !row.is_upgraded => continue,
             _ if row.is_held => Action::Hold,
-            State::Failed => Action::Leave,
-            State::Planned | State::Sent => match row.again {
-                Some(until) if (Pause { begun: row.since, until }).is_on(now) => Action::Wait(until),
-                Some(_) | None => Action::Send,
-            },
+            (State::Failed, _) => Action::Leave,
+            (State::Unknown, _) if row.again.is_none() => Action::Leave,
+            (_, Some(until)) => Action::Wait(until),
+            (State::Planned | State::Sent, None) => Action::Send,
+            (State::Verified, None) => Action::Upgrade,
+            (State::Running | State::Unknown, None) => Action::Settle,
         };
         let found = route(routes, netrcs, &row.package, day);
         match found {

@@ -4,6 +4,8 @@
 //! A row is on the disk when the call that writes it returns. Rows are never removed: they say what was sent, and which
 //! content of ours may stand at a name.
 
+mod shape;
+
 use std::fmt;
 use std::fs::DirBuilder;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
@@ -21,30 +23,6 @@ use serde::Serialize;
 /// How long to wait for another process's transaction.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The version of the database's shape.
-const VERSION: i64 = 1;
-
-const SHAPE: &str = "
-CREATE TABLE dispatches (
-    id        INTEGER PRIMARY KEY,
-    package   TEXT NOT NULL,
-    sha256    TEXT NOT NULL CHECK (length(sha256) = 64),
-    size      INTEGER NOT NULL CHECK (size >= 0),
-    machine   TEXT NOT NULL,
-    directory TEXT NOT NULL,
-    file      BLOB NOT NULL,
-    state     TEXT NOT NULL CHECK (state IN ('planned', 'sent', 'verified', 'failed', 'superseded')),
-    since     TEXT NOT NULL,
-    held      INTEGER NOT NULL DEFAULT 0 CHECK (held IN (0, 1)),
-    failures  INTEGER NOT NULL DEFAULT 0 CHECK (failures >= 0),
-    again     TEXT,
-    error     TEXT,
-    proof     TEXT,
-    UNIQUE (package, sha256, machine)
-) STRICT;
-CREATE INDEX dispatches_open ON dispatches (state, machine);
-";
-
 /// How far a package has come at a machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -55,18 +33,27 @@ pub enum State {
     Sent,
     /// It has its name there.
     Verified,
-    /// It cannot be sent before a person does something.
+    /// Its upgrade may have been begun there.
+    Running,
+    /// Its upgrade has ended there, and well.
+    Done,
+    /// It cannot be sent before a person does something; or its upgrade has failed there.
     Failed,
+    /// How its upgrade has ended there is not known.
+    Unknown,
     /// Another content of the package was to go there after it.
     Superseded,
 }
 
 impl State {
-    const ALL: [(&str, Self); 5] = [
+    const ALL: [(&str, Self); 8] = [
         ("planned", Self::Planned),
         ("sent", Self::Sent),
         ("verified", Self::Verified),
+        ("running", Self::Running),
+        ("done", Self::Done),
         ("failed", Self::Failed),
+        ("unknown", Self::Unknown),
         ("superseded", Self::Superseded),
     ];
 }
@@ -107,6 +94,12 @@ pub struct Row {
     pub error: Option<String>,
     /// How its content was proven there.
     pub proof: Option<String>,
+    /// Whether its upgrade is run there.
+    pub is_upgraded: bool,
+    /// Which try of its upgrade is the current one, from 1 on. Another one needs a person's word.
+    pub attempt: u32,
+    /// What came of that try, once something has.
+    pub outcome: Option<String>,
 }
 
 /// Writes a path as messages show it: it need not be UTF-8.
@@ -128,6 +121,21 @@ impl Row {
             Some(_) | None => said == self.package,
         }
     }
+}
+
+/// What came of an upgrade.
+#[derive(Debug, Clone, Copy)]
+pub struct End<'a> {
+    /// Done, failed or unknown; or as it was before it, if it could not be begun.
+    pub state: State,
+    /// When to ask again, if it is not known.
+    pub again: Option<Timestamp>,
+    /// What a person has to know of a failure.
+    pub error: Option<&'a str>,
+    /// The number of the try.
+    pub attempt: u32,
+    /// What came of it, as far as it is known.
+    pub outcome: Option<&'a str>,
 }
 
 /// The database cannot be used.
@@ -174,15 +182,8 @@ impl States {
         connection.busy_timeout(PATIENCE).map_err(failed)?;
         connection.pragma_update(None, "synchronous", "EXTRA").map_err(failed)?;
         let begun = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
-        let version: i64 =
-            begun.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(failed)?;
-        match version {
-            0 => {
-                begun.execute_batch(SHAPE).map_err(failed)?;
-                begun.pragma_update(None, "user_version", VERSION).map_err(failed)?;
-            }
-            VERSION => {}
-            _ => return Err(StateError::Newer(foreign::path(&path).to_string())),
+        if !shape::bring(&begun).map_err(failed)? {
+            return Err(StateError::Newer(foreign::path(&path).to_string()));
         }
         begun.commit().map_err(failed)?;
         Ok(Self { path, connection: Mutex::new(connection) })
@@ -199,32 +200,44 @@ impl States {
     }
 
     /// Takes in what shall be sent, all of it or nothing. What is under way already keeps its directory, and its failures
-    /// are forgotten. It takes the place of every other content of the package at the machine.
+    /// are forgotten. It takes the place of every other content of the package at the machine. One that comes back after
+    /// another is upgraded to once more.
     pub fn plan(&self, rows: &[Row], now: Timestamp) -> Result<(), StateError> {
         let failed = |source| failure("write", &self.path, source);
         let mut connection = self.lock();
         let begun = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
         for row in rows {
-            let sql = "INSERT INTO dispatches (package, sha256, size, machine, directory, file, state, since)
-                VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'planned', ?7)
+            let sql = "INSERT INTO dispatches (package, sha256, size, machine, directory, file, state, since, upgraded)
+                VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'planned', ?7, ?8)
                 ON CONFLICT (package, sha256, machine) DO UPDATE
-                SET file = excluded.file, state = 'planned', since = excluded.since, failures = 0, again = NULL,
-                    directory = CASE WHEN state = 'superseded' THEN excluded.directory ELSE directory END
-                WHERE state IN ('failed', 'planned', 'superseded')";
+                SET file = excluded.file, since = excluded.since, failures = 0, again = NULL,
+                    state = CASE WHEN state = 'verified' THEN state ELSE 'planned' END,
+                    directory = CASE WHEN state = 'superseded' THEN excluded.directory ELSE directory END,
+                    upgraded = excluded.upgraded,
+                    attempt = attempt + (outcome IS NOT NULL), outcome = NULL
+                WHERE state IN ('planned', 'verified', 'superseded') OR state = 'failed' AND outcome IS NULL";
             let others = "UPDATE dispatches SET state = 'superseded', since = ?4
                 WHERE package = ?1 AND sha256 <> ?2 AND machine = ?3 AND state <> 'superseded'";
             let sha256 = row.sha256.to_string();
             let values = params![row.package, sha256, row.machine, now.to_string()];
             begun.execute(others, values).map_err(failed)?;
             let (size, file) = (row.size.cast_signed(), row.file.as_os_str().as_bytes());
-            let values =
-                params![row.package, sha256, size, row.machine, row.directory, file, now.to_string()];
+            let values = params![
+                row.package,
+                sha256,
+                size,
+                row.machine,
+                row.directory,
+                file,
+                now.to_string(),
+                row.is_upgraded
+            ];
             begun.execute(sql, values).map_err(failed)?;
         }
         begun.commit().map_err(failed)
     }
 
-    /// Notes how far a package has come.
+    /// Notes how far a package has come. One whose place another has taken stays as it is, here and below.
     pub fn advance(
         &self,
         row: &Row,
@@ -233,7 +246,7 @@ impl States {
         now: Timestamp,
     ) -> Result<(), StateError> {
         let sql = "UPDATE dispatches SET state = ?4, since = ?5, proof = coalesce(?6, proof), failures = 0,
-            again = NULL, error = NULL WHERE package = ?1 AND sha256 = ?2 AND machine = ?3";
+            again = NULL, error = NULL WHERE package = ?1 AND sha256 = ?2 AND machine = ?3 AND state <> 'superseded'";
         let values = params![
             row.package,
             row.sha256.to_string(),
@@ -242,10 +255,41 @@ impl States {
             now.to_string(),
             proof
         ];
-        self.change(sql, values)
+        self.change(sql, values).map(drop)
     }
 
-    /// Notes that a package has failed: until a person acts, or for now, to be tried again at a time.
+    /// Notes that a package's upgrade is begun next. `false` if it must not be: a person holds the package by now, or
+    /// another content has taken its place.
+    pub fn begin(&self, row: &Row, now: Timestamp) -> Result<bool, StateError> {
+        let sql = "UPDATE dispatches SET state = 'running', since = ?4, failures = 0, again = NULL, error = NULL
+            WHERE package = ?1 AND sha256 = ?2 AND machine = ?3 AND held = 0 AND state IN ('verified', 'running')";
+        let values = params![row.package, row.sha256.to_string(), row.machine, now.to_string()];
+        self.change(sql, values).map(|changed| changed == 1)
+    }
+
+    /// Notes what came of an upgrade, in its try of this number; and when to ask again, if that is not known.
+    pub fn end(&self, row: &Row, end: &End<'_>, now: Timestamp) -> Result<(), StateError> {
+        let sql = "UPDATE dispatches SET state = ?4, since = CASE WHEN state = ?4 THEN since ELSE ?5 END,
+            failures = CASE WHEN ?4 = 'unknown' THEN failures + 1 ELSE 0 END, again = ?6, error = ?7,
+            attempt = ?8, outcome = ?9
+            WHERE package = ?1 AND sha256 = ?2 AND machine = ?3 AND state <> 'superseded'";
+        let End { state, again, error, attempt, outcome } = end;
+        let values = params![
+            row.package,
+            row.sha256.to_string(),
+            row.machine,
+            state.to_string(),
+            now.to_string(),
+            again.map(|again| again.to_string()),
+            error,
+            attempt,
+            outcome
+        ];
+        self.change(sql, values).map(drop)
+    }
+
+    /// Notes that a package has failed: until a person acts, or for now, to be tried again at a time. If its upgrade may be
+    /// running, it has not failed, but what can be known of it.
     pub fn fail(
         &self,
         row: &Row,
@@ -253,21 +297,37 @@ impl States {
         error: &str,
         now: Timestamp,
     ) -> Result<(), StateError> {
-        let sql = "UPDATE dispatches SET state = CASE WHEN ?4 IS NULL THEN 'failed' ELSE state END,
-            since = CASE WHEN ?4 IS NULL THEN ?5 ELSE since END, failures = failures + 1, again = ?4, error = ?6
-            WHERE package = ?1 AND sha256 = ?2 AND machine = ?3";
+        let sql = "UPDATE dispatches SET since = CASE WHEN ?4 IS NULL THEN ?5 ELSE since END,
+            state = CASE WHEN ?4 IS NOT NULL THEN state WHEN state IN ('running', 'unknown') THEN 'unknown'
+                ELSE 'failed' END,
+            failures = failures + 1, again = ?4, error = ?6
+            WHERE package = ?1 AND sha256 = ?2 AND machine = ?3 AND state <> 'superseded'";
         let again = again.map(|again| again.to_string());
         let values = params![row.package, row.sha256.to_string(), row.machine, again, now.to_string(), error];
-        self.change(sql, values)
+        self.change(sql, values).map(drop)
     }
 
-    /// Holds a package, or has it go on whatever has failed before.
+    /// Holds a package, or has it go on whatever has failed before: an upgrade that has failed is tried once more; how one
+    /// ended of which that is not known is only asked again.
     pub fn hold(&self, row: &Row, is_held: bool, now: Timestamp) -> Result<(), StateError> {
-        let sql = "UPDATE dispatches SET held = ?4, failures = 0, again = NULL,
+        let sql = "UPDATE dispatches SET held = ?4, failures = 0,
+            again = CASE WHEN state <> 'unknown' THEN NULL WHEN ?4 THEN again ELSE ?5 END,
             since = CASE WHEN state = 'failed' AND NOT ?4 THEN ?5 ELSE since END,
-            state = CASE WHEN state = 'failed' AND NOT ?4 THEN 'planned' ELSE state END
+            state = CASE WHEN state = 'failed' AND NOT ?4 THEN 'planned' ELSE state END,
+            attempt = attempt + (state = 'failed' AND NOT ?4 AND outcome IS NOT NULL),
+            outcome = CASE WHEN state = 'failed' AND NOT ?4 THEN NULL ELSE outcome END
             WHERE package = ?1 AND sha256 = ?2 AND machine = ?3";
-        self.change(sql, params![row.package, row.sha256.to_string(), row.machine, is_held, now.to_string()])
+        let values = params![row.package, row.sha256.to_string(), row.machine, is_held, now.to_string()];
+        self.change(sql, values).map(drop)
+    }
+
+    /// Notes what a person says of how an upgrade has ended; `false` if that is known.
+    pub fn settle(&self, row: &Row, is_done: bool, now: Timestamp) -> Result<bool, StateError> {
+        let sql = "UPDATE dispatches SET state = CASE WHEN ?4 THEN 'done' ELSE 'failed' END, since = ?5, failures = 0,
+            again = NULL, outcome = 'a person has said so'
+            WHERE package = ?1 AND sha256 = ?2 AND machine = ?3 AND state IN ('running', 'unknown')";
+        let values = params![row.package, row.sha256.to_string(), row.machine, is_done, now.to_string()];
+        self.change(sql, values).map(|changed| changed == 1)
     }
 
     /// Returns whether a person holds a package, as it is known now.
@@ -279,9 +339,8 @@ impl States {
         Ok(held.unwrap_or(false))
     }
 
-    fn change(&self, sql: &str, values: &[&dyn rusqlite::ToSql]) -> Result<(), StateError> {
-        let changed = self.lock().execute(sql, values);
-        changed.map(drop).map_err(|source| failure("write", &self.path, source))
+    fn change(&self, sql: &str, values: &[&dyn rusqlite::ToSql]) -> Result<usize, StateError> {
+        self.lock().execute(sql, values).map_err(|source| failure("write", &self.path, source))
     }
 
     fn lock(&self) -> MutexGuard<'_, Connection> {
@@ -317,6 +376,9 @@ fn read(row: &SqlRow<'_>) -> rusqlite::Result<Row> {
         again: again.map(|again| time(again, "again")).transpose()?,
         error: row.get("error")?,
         proof: row.get("proof")?,
+        is_upgraded: row.get("upgraded")?,
+        attempt: row.get("attempt")?,
+        outcome: row.get("outcome")?,
     })
 }
 

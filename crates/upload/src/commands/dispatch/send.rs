@@ -65,7 +65,7 @@ pub(super) fn run(
     let states = States::open(&dir).map_err(|error| state_failure(&error))?;
     if arguments.ask.is_given() {
         if !arguments.files.is_empty() || arguments.dry_run {
-            let text = "--status, --why, --hold and --retry go with neither files nor --dry-run";
+            let text = "--status, --why, --hold, --retry and --settle go with neither files nor --dry-run";
             return Err(Failure::usage(text));
         }
         return states::run(&states, &arguments.ask, arguments.json, context.now());

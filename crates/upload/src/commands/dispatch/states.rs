@@ -27,15 +27,23 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "PACKAGE@HOST")]
     hold: Option<String>,
 
-    /// Have the next run send a package, whatever has failed before, and end a hold
+    /// Have the next run send a package, whatever has failed before, and end a hold; an upgrade that has failed is run again
     #[arg(long, value_name = "PACKAGE@HOST")]
     retry: Option<String>,
+
+    /// Say how an upgrade of state unknown has ended, once you have looked at the machine: done or failed
+    #[arg(long, num_args = 2, value_names = ["PACKAGE@HOST", "done|failed"])]
+    settle: Option<Vec<String>>,
 }
 
 impl Arguments {
     /// Returns whether any of them is given.
     pub(super) fn is_given(&self) -> bool {
-        self.status || self.why.is_some() || self.hold.is_some() || self.retry.is_some()
+        self.status
+            || self.why.is_some()
+            || self.hold.is_some()
+            || self.retry.is_some()
+            || self.settle.is_some()
     }
 }
 
@@ -46,7 +54,10 @@ pub(super) fn run(
     now: Timestamp,
 ) -> Result<u8, Failure> {
     let rows = states.rows().map_err(|error| state_failure(&error))?;
-    let Arguments { status: _, why, hold, retry } = arguments;
+    let Arguments { status: _, why, hold, retry, settle } = arguments;
+    if let Some([said, verdict]) = settle.as_deref() {
+        return settled(states, meant(rows, said)?, verdict, now);
+    }
     if let Some(said) = why {
         let rows: Vec<Row> = meant(rows, said)?;
         match as_json {
@@ -59,8 +70,9 @@ pub(super) fn run(
         hold.as_ref().map(|said| (said, true)).or(retry.as_ref().map(|said| (said, false)))
     {
         let unfinished = |row: &Row| match row.state {
-            State::Planned | State::Sent | State::Failed => true,
-            State::Verified | State::Superseded => false,
+            State::Planned | State::Sent | State::Running | State::Failed | State::Unknown => true,
+            State::Verified => row.is_upgraded,
+            State::Done | State::Superseded => false,
         };
         let mut rows = meant(rows, said)?;
         rows.retain(unfinished);
@@ -83,6 +95,24 @@ pub(super) fn run(
             rows,
         ))?;
     }
+    Ok(exit::OK)
+}
+
+/// Notes how upgrades have ended of which that was not known.
+fn settled(states: &States, rows: Vec<Row>, verdict: &str, now: Timestamp) -> Result<u8, Failure> {
+    let is_done = match verdict {
+        "done" => true,
+        "failed" => false,
+        _ => return Err(Failure::usage("--settle takes PACKAGE@HOST and then done or failed")),
+    };
+    let mut settled = 0;
+    for row in &rows {
+        settled += usize::from(states.settle(row, is_done, now).map_err(|error| state_failure(&error))?);
+    }
+    if settled == 0 {
+        return Err(Failure::usage("its upgrade is not unknown; `upload dispatch --status` shows what is"));
+    }
+    output::confirm(&format!("{settled} at machines: {verdict}"))?;
     Ok(exit::OK)
 }
 
@@ -113,9 +143,11 @@ fn cells(row: &Row, now: Timestamp) -> Vec<String> {
 /// Returns how far a package is, and what it waits for.
 fn state(row: &Row, now: Timestamp) -> String {
     match (row.state, waits(row, now)) {
-        (State::Planned | State::Sent | State::Failed, _) if row.is_held => format!("{}, held", row.state),
-        (State::Planned | State::Sent, Some(until)) => format!("{}, again at {until:.0}", row.state),
-        (state, _) => state.to_string(),
+        (State::Done | State::Superseded, _) => row.state.to_string(),
+        (state, _) if row.is_held => format!("{state}, held"),
+        (state, Some(until)) => format!("{state}, again at {until:.0}"),
+        (State::Unknown, None) if row.again.is_none() => "unknown, a person must say".to_owned(),
+        (state, None) => state.to_string(),
     }
 }
 
@@ -127,6 +159,8 @@ fn waits(row: &Row, now: Timestamp) -> Option<Timestamp> {
 pub(super) fn action(action: Action) -> String {
     match action {
         Action::Send => "send".to_owned(),
+        Action::Upgrade => "upgrade, it is there".to_owned(),
+        Action::Settle => "ask how its upgrade has ended".to_owned(),
         Action::Nothing => "nothing, it is there".to_owned(),
         Action::Hold => "nothing, it is held".to_owned(),
         Action::Wait(until) => format!("nothing before {until:.0}"),
@@ -147,7 +181,23 @@ fn explanation(row: &Row, now: Timestamp) -> String {
             }
             None => "the next run sends it: `upload dispatch`".to_owned(),
         },
+        State::Verified if row.is_upgraded => match waits(row, now) {
+            Some(until) => format!("the first run after {until:.0} runs its upgrade"),
+            None => "the next run runs its upgrade: `upload dispatch`".to_owned(),
+        },
         State::Verified => "nothing; it is there".to_owned(),
+        State::Running => {
+            "the next run asks the machine for its upgrade, and begins it if nothing was begun: `upload dispatch`"
+                .to_owned()
+        }
+        State::Done => "nothing; its upgrade has ended well".to_owned(),
+        State::Unknown if row.again.is_none() => format!(
+            "nothing; look at the machine, then `upload dispatch --settle {label} done` or `… failed`"
+        ),
+        State::Unknown => "the next run asks the machine how it has ended, and begins nothing: `upload dispatch`".to_owned(),
+        State::Failed if row.outcome.is_some() => format!(
+            "nothing; its upgrade was run and is not repeated before you say so: `upload dispatch --retry {label}`"
+        ),
         State::Failed => {
             format!(
                 "nothing; mend what has failed, then `upload dispatch --retry {label}` and `upload dispatch`"
@@ -166,6 +216,9 @@ fn explanation(row: &Row, now: Timestamp) -> String {
     );
     if let Some(proof) = &row.proof {
         text.push_str(&format!("  proven by  {proof}\n"));
+    }
+    if let Some(outcome) = &row.outcome {
+        text.push_str(&format!("  upgrade    try {}: {}\n", row.attempt, foreign::tame(outcome)));
     }
     if let Some(error) = &row.error {
         let times = row.failures;
