@@ -1,7 +1,7 @@
 //! The runs of cron, and whether those that are expected were made.
 //!
-//! A run that fails sends mail; one that never begins sends none. So each run of `manage run`, `upload run`, `manage publish`
-//! and `manage assemble` leaves a [`Run`] in the spool when it ends ([`crate::spool::Spool::note_run`]), and whoever looks
+//! A run that fails sends mail; one that never begins sends none. So each run of `manage run`, `upload run`, `manage publish`,
+//! `manage assemble` and `upload dispatch` leaves a [`Run`] in the spool when it ends ([`crate::spool::Spool::note_run`]), and whoever looks
 //! compares them with what the configuration expects ([`judge`]): a host whose cron is dead is noticed by the others.
 //!
 //! The rule is one: within the time that is expected, a run must have ended well. Ended well is exit status 0 of a run that did its
@@ -27,7 +27,8 @@ pub use self::ping::{PingUrl, Signal};
 use crate::foreign::escape;
 
 /// What leaves a run, by the names that people type.
-pub const NAMES: [&str; 4] = ["manage run", "upload run", "manage publish", "manage assemble"];
+pub const NAMES: [&str; 5] =
+    ["manage run", "upload run", "manage publish", "manage assemble", "upload dispatch"];
 
 /// The longest time that can be expected.
 const LONGEST: SignedDuration = SignedDuration::from_hours(24 * 366);

@@ -9,6 +9,7 @@
 //! `manage check` to find out. Secrets are named, not read ([`SecretSource`]).
 
 mod activity;
+mod dispatch;
 mod load;
 mod problem;
 mod reader;
@@ -23,6 +24,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use self::activity::ActivityConfig;
+pub use self::dispatch::DispatchConfig;
 pub use self::problem::{ConfigErrors, Problem};
 pub use self::tree::{Accepted, AptConfig, Publisher, TreeCheck, TreeConfig, UploadsConfig};
 use crate::bandwidth::Timetable;
@@ -52,6 +54,8 @@ pub struct Config {
     pub assemble: AssembleConfig,
     /// The distribution trees that are published.
     pub trees: Vec<TreeConfig>,
+    /// Where packages that are to be dispatched are dropped.
+    pub dispatch: DispatchConfig,
     /// The runs of cron, and who is told of them.
     pub activity: ActivityConfig,
     entries: Vec<Entry>,

@@ -128,6 +128,26 @@ pub fn unmounted(path: &Path) -> Option<PathBuf> {
     find_unmounted(&String::from_utf8_lossy(&fstab), &String::from_utf8_lossy(&table), path)
 }
 
+/// Returns the number of the kind of file system on which a path is.
+pub fn kind_of_disk(place: &Path) -> std::io::Result<i64> {
+    Ok(rustix::fs::statfs(place)?.f_type as i64)
+}
+
+/// Returns the name of a network file system by its magic number (statfs(2)). On one of them SQLite's locks do not hold, and
+/// its clock is another host's.
+pub fn network_name(magic: i64) -> Option<&'static str> {
+    // The kernel's numbers are 32 bits wide; a signed word would show some of them as negative.
+    match magic as u32 {
+        0x6969 => Some("NFS"),
+        0x517b | 0xff53_4d42 | 0xfe53_4d42 => Some("SMB"),
+        0x5346_414f | 0x6b41_4653 => Some("AFS"),
+        0x00c3_6400 => Some("Ceph"),
+        0x0bd0_0bd0 => Some("Lustre"),
+        0x4750_4653 => Some("GPFS"),
+        _ => None,
+    }
+}
+
 /// Returns what can be told of a mount that the table does not list: in a chroot, the one that its root lies on.
 fn unlisted(path: &Path) -> std::io::Result<Mount> {
     let is_nfs = rustix::fs::statfs(path)?.f_type as u64 == nix::libc::NFS_SUPER_MAGIC as u64;
@@ -159,6 +179,16 @@ mod tests {
         assert_eq!(scope("/mnt/old/spool"), LockScope::HostLocal("mounted with nolock".into()));
         assert_eq!(scope("/mnt/half"), LockScope::HostLocal("mounted with local_lock=flock".into()));
         assert_eq!(scope("/mnt/oldish"), LockScope::HostLocal("its file system is ext4, not nfs".into()));
+    }
+
+    #[test]
+    fn network_file_systems_are_known_by_their_numbers() {
+        assert_eq!(network_name(0x6969), Some("NFS"));
+        assert_eq!(network_name(0xff53_4d42), Some("SMB"));
+        assert_eq!(network_name(-11_317_950), Some("SMB"), "0xff534d42 as a signed 32-bit word");
+        for local in [0xef53, 0x5846_5342, 0x0102_1994, 0x9123_683e, 0x794c_7630] {
+            assert_eq!(network_name(local), None, "{local:x}");
+        }
     }
 
     #[test]

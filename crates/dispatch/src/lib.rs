@@ -11,6 +11,11 @@
 //!
 //! The file holds passwords and says which machines are logged in to, so it is refused if others can read it.
 //!
+//! # New packages
+//!
+//! They are named, or found in trees ([`mod@scan`]). Those that are named go all or none; of those that are found each goes by
+//! itself, since nobody is there to mend one for the sake of the others.
+//!
 //! # A dispatch
 //!
 //! A run plans ([`plan_files`], [`plan_rest`]) and carries the plan out ([`Sender::send`]); a dry run shows the plan. Of one
@@ -56,6 +61,7 @@ mod plan;
 mod reader;
 mod route;
 mod routes;
+mod scan;
 mod send;
 mod state;
 mod written;
@@ -65,8 +71,9 @@ pub use contact::{ContactError, Environment};
 pub use directory::{Dated, Directory};
 pub use error::{Problem, Problems, RouteError};
 pub use host::Host;
-pub use plan::{Action, Item, Plan, PlanError, plan_files, plan_rest};
+pub use plan::{Action, Content, Item, Plan, PlanError, plan_files, plan_found, plan_rest};
 pub use route::{Machine, Netrcs, Origin, Route, package_name, route};
 pub use routes::{Password, Protocol, Routes, Section};
+pub use scan::{Noted, Refused, Scan, ScanError, Seen, Wish};
 pub use send::{Sender, Sent};
 pub use state::{End, Row, State, StateError, States};

@@ -1,10 +1,11 @@
 //! What a run would do with each package at each machine, and why: from the routes, and from what is known already.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use intraware_core::digest::Digester;
+use intraware_core::digest::{Digester, Sha256Hex};
 use intraware_core::foreign;
 use intraware_core::retry::Pause;
 use jiff::Timestamp;
@@ -12,7 +13,7 @@ use jiff::civil::Date;
 use serde::Serialize;
 
 use crate::error::RouteError;
-use crate::route::{Machine, Netrcs, package_name, route};
+use crate::route::{Machine, Netrcs, Route, package_name, route};
 use crate::routes::{Routes, Section};
 use crate::state::{Row, State};
 
@@ -54,6 +55,17 @@ pub enum Action {
     Wait(Timestamp),
     /// Nothing before a person asks for it.
     Leave,
+}
+
+/// The content of a file that is a package.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Content {
+    /// The file, by an absolute path.
+    pub file: PathBuf,
+    /// What is in it.
+    pub sha256: Sha256Hex,
+    /// Its length in bytes.
+    pub size: u64,
 }
 
 /// Something that was planned before has no route any more, or a file cannot be read.
@@ -128,14 +140,53 @@ fn of_file<'r>(
     let failed = |source| PlanError::Read { path: foreign::path(file).to_string(), source };
     let path = std::path::absolute(file).map_err(failed)?;
     let digests = digest(&path).map_err(failed)?;
+    let content = Content { file: path, sha256: digests.sha256, size: digests.size };
+    Ok(items(route, known, &content, now))
+}
+
+/// Plans to send these contents, each as if it had been named, and says what of them cannot be sent: one that has no route, and
+/// several of one package.
+pub fn plan_found<'r>(
+    routes: &'r Routes,
+    netrcs: &mut Netrcs,
+    known: &[Row],
+    found: &[Content],
+    (day, now): (Date, Timestamp),
+) -> (Plan<'r>, Vec<(PathBuf, PlanError)>) {
+    let (mut planned, mut errors) = (Vec::new(), Vec::new());
+    for content in found {
+        let file = &content.file;
+        match package_name(file).and_then(|name| route(routes, netrcs, &name, day)) {
+            Ok(route) => planned.push((content, route)),
+            Err(error) => errors.push((file.clone(), error.into())),
+        }
+    }
+    let mut contents: BTreeMap<String, BTreeSet<Sha256Hex>> = BTreeMap::new();
+    for (content, route) in &planned {
+        contents.entry(route.package.clone()).or_default().insert(content.sha256);
+    }
+    let (mut plan, mut done) = (Plan { items: Vec::new() }, BTreeSet::new());
+    for (content, route) in planned {
+        let package = route.package.clone();
+        if contents.get(&package).is_some_and(|contents| contents.len() > 1) {
+            errors.push((content.file.clone(), PlanError::Twice(foreign::escape(&package))));
+        } else if done.insert(package) {
+            plan.items.extend(items(route, known, content, now));
+        }
+    }
+    (plan, errors)
+}
+
+/// Plans to send a content where it is routed.
+fn items<'r>(route: Route<'r>, known: &[Row], content: &Content, now: Timestamp) -> Vec<Item<'r>> {
     let item = |machine: Machine| {
         let new = Row {
-            package: package.clone(),
-            sha256: digests.sha256,
-            size: digests.size,
+            package: route.package.clone(),
+            sha256: content.sha256,
+            size: content.size,
             machine: machine.host.to_string(),
             directory: route.directory.to_string(),
-            file: path.clone(),
+            file: content.file.clone(),
             state: State::Planned,
             since: now,
             is_held: false,
@@ -166,7 +217,7 @@ fn of_file<'r>(
         };
         Item { row, section: route.section, machine, action }
     };
-    Ok(route.machines.into_iter().map(item).collect())
+    route.machines.into_iter().map(item).collect()
 }
 
 /// Plans to go on with what is known and not finished.

@@ -8,6 +8,7 @@ mod shape;
 
 use std::fmt;
 use std::fs::DirBuilder;
+use std::io;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 use intraware_core::digest::{Digests, Hex, Sha256Hex};
 use intraware_core::foreign;
+use intraware_core::mount;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row as SqlRow, TransactionBehavior, params};
 use serde::Serialize;
@@ -159,6 +161,16 @@ pub enum StateError {
         /// The cause.
         source: rusqlite::Error,
     },
+    /// It is on a disk that several hosts share.
+    #[error(
+        "{path} is on {name}, where SQLite's locks do not hold; name a directory on a local disk by --state"
+    )]
+    Network {
+        /// The directory.
+        path: String,
+        /// The kind of disk.
+        name: &'static str,
+    },
     /// A newer version of this program has made it.
     #[error("{0} was made by a newer version of this program; use that one")]
     Newer(String),
@@ -171,21 +183,16 @@ pub struct States {
 }
 
 impl States {
-    /// Opens the database in a directory; both are made if they are missing.
+    /// Opens the database in a directory; both are made if they are missing. A disk that several hosts share is refused.
     pub fn open(dir: &Path) -> Result<Self, StateError> {
+        refuse_network(dir, mount::kind_of_disk)?;
         let made = DirBuilder::new().recursive(true).mode(0o700).create(dir.join("locks"));
         let made = made.and_then(|()| DirBuilder::new().recursive(true).mode(0o700).create(dir.join("log")));
         made.map_err(|source| StateError::Directory { path: foreign::path(dir).to_string(), source })?;
         let path = dir.join("state.sqlite");
         let failed = |source| failure("open", &path, source);
-        let mut connection = Connection::open(&path).map_err(failed)?;
-        connection.busy_timeout(PATIENCE).map_err(failed)?;
-        connection.pragma_update(None, "synchronous", "EXTRA").map_err(failed)?;
-        let begun = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
-        if !shape::bring(&begun).map_err(failed)? {
-            return Err(StateError::Newer(foreign::path(&path).to_string()));
-        }
-        begun.commit().map_err(failed)?;
+        let connection = Connection::open(&path).map_err(failed)?;
+        let connection = prepare(connection, &path, &shape::STEPS)?;
         Ok(Self { path, connection: Mutex::new(connection) })
     }
 
@@ -348,7 +355,37 @@ impl States {
     }
 }
 
-fn failure(doing: &'static str, path: &Path, source: rusqlite::Error) -> StateError {
+/// Refuses a directory, or a place for one, where SQLite's locks do not hold.
+fn refuse_network(dir: &Path, kind_of_disk: impl Fn(&Path) -> io::Result<i64>) -> Result<(), StateError> {
+    let path = || foreign::path(dir).to_string();
+    let place = std::path::absolute(dir);
+    let place = place.map_err(|source| StateError::Directory { path: path(), source })?;
+    let there = place.ancestors().find(|place| place.exists()).unwrap_or(&place);
+    let kind = kind_of_disk(there).map_err(|source| StateError::Directory { path: path(), source })?;
+    match mount::network_name(kind) {
+        Some(name) => Err(StateError::Network { path: path(), name }),
+        None => Ok(()),
+    }
+}
+
+/// Makes a database that was opened ready for use, of the shape that these steps lead to.
+pub(crate) fn prepare(
+    mut connection: Connection,
+    path: &Path,
+    steps: &[&str],
+) -> Result<Connection, StateError> {
+    let failed = |source| failure("open", path, source);
+    connection.busy_timeout(PATIENCE).map_err(failed)?;
+    connection.pragma_update(None, "synchronous", "EXTRA").map_err(failed)?;
+    let begun = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+    if !shape::bring(&begun, steps).map_err(failed)? {
+        return Err(StateError::Newer(foreign::path(path).to_string()));
+    }
+    begun.commit().map_err(failed)?;
+    Ok(connection)
+}
+
+pub(crate) fn failure(doing: &'static str, path: &Path, source: rusqlite::Error) -> StateError {
     StateError::Database { doing, path: foreign::path(path).to_string(), source }
 }
 
@@ -385,4 +422,19 @@ fn read(row: &SqlRow<'_>) -> rusqlite::Result<Row> {
 /// Returns digests of which only size and SHA-256 are known, which is all that is compared.
 pub(crate) fn digests(row: &Row) -> Digests {
     Digests { size: row.size, md5: Hex([0; 16]), sha1: Hex([0; 20]), sha256: row.sha256 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn s2_03_a_disk_that_several_hosts_share_is_refused_before_anything_is_made_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = dir.path().join("deep/down");
+        let refused = refuse_network(&state, |_| Ok(0x6969)).unwrap_err().to_string();
+        assert!(refused.contains("deep/down is on NFS, where SQLite's locks do not hold"), "{refused}");
+        refuse_network(&state, mount::kind_of_disk).unwrap();
+        assert!(!dir.path().join("deep").exists());
+    }
 }

@@ -23,6 +23,7 @@ pub(crate) const STATUS: &str = "\
 pub(crate) const DISPATCH: &str = "\
   upload dispatch app-1.2.tar.gz      send it where its name says
   upload dispatch                     go on with what has not got there, as cron does
+  upload dispatch --scan              find what is new in the trees of the configuration, and go on, as cron does
   upload dispatch --status            how far each package is at each machine
   upload dispatch --why app-1.2.tar.gz@10.8.6.2
   upload dispatch route app-1.2.tar.gz

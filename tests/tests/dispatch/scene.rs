@@ -41,10 +41,32 @@ impl Scene {
     /// Runs `upload dispatch` with these arguments; whatever it says has no password in it.
     #[track_caller]
     pub(crate) fn run(&self, arguments: &[&str]) -> Run {
-        let mut command = Command::new(Program::Upload.path());
+        self.ended(Running::start(self.within(Command::new(Program::Upload.path()), arguments)))
+    }
+
+    /// The same as another user, to whom the scene belongs.
+    #[track_caller]
+    pub(crate) fn run_as(&self, user: &str, arguments: &[&str]) -> Run {
+        let mut command = Command::new("/usr/bin/setpriv");
+        command.args(["--reuid", user, "--regid", "nogroup", "--clear-groups"]).arg(Program::Upload.path());
+        self.ended(Running::start(self.within(command, arguments)))
+    }
+
+    /// Begins to run `upload dispatch`.
+    pub(crate) fn start(&self, arguments: &[&str]) -> Running {
+        Running::start(self.within(Command::new(Program::Upload.path()), arguments))
+    }
+
+    /// Gives a command that starts the program its arguments and its place.
+    pub(crate) fn within(&self, mut command: Command, arguments: &[&str]) -> Command {
         command.args(["--config", "intraware.toml", "dispatch"]).args(arguments);
         command.env_clear().env("HOME", self.home.path()).env("TZ", "UTC").current_dir(self.home.path());
-        let run = Running::start(command).wait();
+        command
+    }
+
+    #[track_caller]
+    fn ended(&self, running: Running) -> Run {
+        let run = running.wait();
         assert!(!run.stdout.contains(CANARY) && !run.stderr.contains(CANARY), "{run:?}");
         run
     }

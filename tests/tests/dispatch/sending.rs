@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::scene::{CANARY, Scene};
 
 /// A section for a server, by its key.
-fn section(expression: &str, sshd: &Sshd, more: &str) -> String {
+pub(crate) fn section(expression: &str, sshd: &Sshd, more: &str) -> String {
     let (addr, user) = (sshd.addr(), sshd.user());
     let (key, known) = (sshd.client_key(), sshd.known_hosts());
     format!(
@@ -22,7 +22,7 @@ fn section(expression: &str, sshd: &Sshd, more: &str) -> String {
 }
 
 /// Returns the one directory of a day below a server's root.
-fn day(sshd: &Sshd) -> std::path::PathBuf {
+pub(crate) fn day(sshd: &Sshd) -> std::path::PathBuf {
     let mut days =
         fs::read_dir(sshd.root()).expect("a directory").map(|entry| entry.expect("an entry").path());
     let day = days.next().expect("a directory of the day");
@@ -30,7 +30,7 @@ fn day(sshd: &Sshd) -> std::path::PathBuf {
     day
 }
 
-fn names(dir: &std::path::Path) -> Vec<String> {
+pub(crate) fn names(dir: &std::path::Path) -> Vec<String> {
     let entries = fs::read_dir(dir).expect("a directory").map(|entry| entry.expect("an entry").file_name());
     let mut names: Vec<String> = entries.map(|name| name.into_string().expect("UTF-8")).collect();
     names.sort();

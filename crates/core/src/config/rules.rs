@@ -182,7 +182,8 @@ pub(super) fn expected_run(text: &str) -> Result<String, &'static str> {
     match Expected::parse(text, "1h") {
         Some(_) => Ok(text.to_owned()),
         None => Err(
-            "must be `manage run`, `upload run`, `manage publish` or `manage assemble`, and may be followed by on HOST",
+            "must be `manage run`, `upload run`, `manage publish`, `manage assemble` or `upload dispatch`, and may be \
+             followed by on HOST",
         ),
     }
 }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::activity;
+use super::dispatch;
 use super::reader::Reader;
 use super::rules;
 use super::tree;
@@ -33,6 +34,7 @@ pub(super) fn read(from: &mut Reader<'_>) -> Config {
         sites: sites(from),
         assemble: assemble(from),
         trees: tree::trees(from),
+        dispatch: dispatch::read(from),
         activity: activity::read(from),
         entries: Vec::new(),
     }

@@ -3,7 +3,7 @@
 use rusqlite::Transaction;
 
 /// What each version changed, the first one first. A step that was in a release stays as it is; new ones come behind it.
-const STEPS: [&str; 2] = [FIRST, UPGRADES];
+pub(super) const STEPS: [&str; 2] = [FIRST, UPGRADES];
 
 const FIRST: &str = "
 CREATE TABLE dispatches (
@@ -60,10 +60,10 @@ DROP TABLE dispatches_before;
 CREATE INDEX dispatches_open ON dispatches (state, machine);
 ";
 
-/// Brings a database to the shape of today; `false` if a newer version of this program has made it.
-pub(super) fn bring(begun: &Transaction<'_>) -> rusqlite::Result<bool> {
+/// Brings a database to the shape that steps lead to; `false` if a newer version of this program has made it.
+pub(super) fn bring(begun: &Transaction<'_>, steps: &[&str]) -> rusqlite::Result<bool> {
     let version: u32 = begun.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    let Some(missing) = STEPS.get(version as usize..) else { return Ok(false) };
+    let Some(missing) = steps.get(version as usize..) else { return Ok(false) };
     for (step, version) in missing.iter().zip(version + 1..) {
         begun.execute_batch(step)?;
         begun.pragma_update(None, "user_version", version)?;
@@ -87,13 +87,13 @@ mod tests {
         database.execute(row, []).unwrap();
         for _ in 0..2 {
             let begun = database.transaction().unwrap();
-            assert!(bring(&begun).unwrap());
+            assert!(bring(&begun, &STEPS).unwrap());
             begun.commit().unwrap();
         }
         let sql = "SELECT state, upgraded, attempt FROM dispatches";
         let read = database.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
         assert_eq!(read, ("verified".to_owned(), 0, 1));
         database.pragma_update(None, "user_version", 99).unwrap();
-        assert!(!bring(&database.transaction().unwrap()).unwrap());
+        assert!(!bring(&database.transaction().unwrap(), &STEPS).unwrap());
     }
 }

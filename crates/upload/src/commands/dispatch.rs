@@ -2,6 +2,7 @@
 
 mod pin;
 mod route;
+mod scan;
 mod send;
 mod states;
 

@@ -16,6 +16,7 @@ use super::schema::{self, Unfit};
 use super::{Access, failed};
 use crate::exit::Fault;
 use crate::foreign;
+use crate::mount::{kind_of_disk, network_name};
 use crate::store::StoreError;
 
 /// How long to wait for another process's transaction.
@@ -138,11 +139,6 @@ fn refuse_network(place: &Path) -> Result<(), StoreError> {
     refuse_network_by(place, place, kind_of_disk)
 }
 
-/// Returns the number of the kind of file system on which a path is.
-fn kind_of_disk(place: &Path) -> std::io::Result<i64> {
-    Ok(rustix::fs::statfs(place)?.f_type as i64)
-}
-
 /// Refuses what is, or will be, called `path` if `there`, where that is, is shared by several hosts.
 fn refuse_network_by(
     there: &Path,
@@ -164,20 +160,6 @@ fn refuse_network_by(
     }
 }
 
-/// Returns the name of a network file system by its magic number (statfs(2)).
-fn network_name(magic: i64) -> Option<&'static str> {
-    // The kernel's numbers are 32 bits wide; a signed word would show some of them as negative.
-    match magic as u32 {
-        0x6969 => Some("NFS"),
-        0x517b | 0xff53_4d42 | 0xfe53_4d42 => Some("SMB"),
-        0x5346_414f | 0x6b41_4653 => Some("AFS"),
-        0x00c3_6400 => Some("Ceph"),
-        0x0bd0_0bd0 => Some("Lustre"),
-        0x4750_4653 => Some("GPFS"),
-        _ => None,
-    }
-}
-
 fn fault_of(error: &std::io::Error) -> Fault {
     match error.kind() {
         ErrorKind::NotFound | ErrorKind::NotADirectory => Fault::Configuration,
@@ -190,16 +172,6 @@ fn fault_of(error: &std::io::Error) -> Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn network_file_systems_are_known_by_their_numbers() {
-        assert_eq!(network_name(0x6969), Some("NFS"));
-        assert_eq!(network_name(0xff53_4d42), Some("SMB"));
-        assert_eq!(network_name(-11_317_950), Some("SMB"), "0xff534d42 as a signed 32-bit word");
-        for local in [0xef53, 0x5846_5342, 0x0102_1994, 0x9123_683e, 0x794c_7630] {
-            assert_eq!(network_name(local), None, "{local:x}");
-        }
-    }
 
     #[test]
     fn h_9_a_database_that_is_not_there_yet_is_refused_for_its_place_first() {

@@ -1,8 +1,10 @@
 //! `upload dispatch FILE…`: packages to the machines that their names say; and without a file, what has not got there.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use clap::Args;
+use intraware_cli::activity::Diary;
 use intraware_cli::common::Common;
 use intraware_cli::environment::{time_zone, variable};
 use intraware_cli::failure::Failure;
@@ -13,10 +15,17 @@ use intraware_core::outcome::gravest;
 use intraware_core::run::RunContext;
 use intraware_core::txlog::{TxLog, chain};
 use intraware_dispatch::{
-    Action, Netrcs, Plan, PlanError, Routes, Row, Sender, Sent, StateError, States, plan_files, plan_rest,
+    Action, Item, Netrcs, Plan, PlanError, Routes, Row, Sender, Sent, StateError, States, plan_files,
+    plan_rest,
 };
 
-use super::states;
+use super::{scan, states};
+
+/// Of runs that follow one another, one so often leaves a record.
+const NOTED: Duration = Duration::from_mins(1);
+
+/// How often between two runs it is looked whether a signal has come.
+const HEARD: Duration = Duration::from_millis(200);
 
 /// Where what is known of packages is kept, below the home directory.
 const STATE: &str = ".local/state/intraware/dispatch";
@@ -33,6 +42,9 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
 
+    #[command(flatten)]
+    scan: scan::Arguments,
+
     /// Show what would be done and why, and do nothing
     #[arg(long)]
     dry_run: bool,
@@ -48,8 +60,8 @@ pub(super) struct Arguments {
 impl Arguments {
     /// Returns whether any of them is given.
     pub(super) fn is_given(&self) -> bool {
-        let Self { files, state, dry_run, json, ask } = self;
-        !files.is_empty() || state.is_some() || *dry_run || *json || ask.is_given()
+        let Self { files, state, scan, dry_run, json, ask } = self;
+        !files.is_empty() || state.is_some() || scan.is_given() || *dry_run || *json || ask.is_given()
     }
 }
 
@@ -64,50 +76,140 @@ pub(super) fn run(
     let dir = dir.ok_or_else(|| Failure::usage("HOME is not set; name a directory by --state"))?;
     let states = States::open(&dir).map_err(|error| state_failure(&error))?;
     if arguments.ask.is_given() {
-        if !arguments.files.is_empty() || arguments.dry_run {
-            let text = "--status, --why, --hold, --retry and --settle go with neither files nor --dry-run";
+        if !arguments.files.is_empty() || arguments.dry_run || arguments.scan.is_given() {
+            let text = "--status, --why, --hold, --retry and --settle go with neither files nor --scan, --watch and --dry-run";
             return Err(Failure::usage(text));
         }
         return states::run(&states, &arguments.ask, arguments.json, context.now());
     }
-    let routes = routes()?;
-    let known = states.rows().map_err(|error| state_failure(&error))?;
-    let (plan, mut faults) = plan(&routes, &known, arguments, &context)?;
+    let run = Run { common, arguments, routes, states: &states, dir: &dir, context: &context };
     if arguments.dry_run {
-        show(&plan, arguments.json)?;
-        return Ok(gravest(&faults).map_or(exit::OK, Fault::exit_status));
+        return run.look();
     }
-    let log = TxLog::open(&dir.join("log"), &context);
-    let environment = |name: &str| variable(name);
-    let sender = Sender {
-        states: &states,
-        dir: &dir,
-        known: &known,
-        log: &log,
-        context: &context,
-        environment: &environment,
-    };
-    let sent = sender.send(&plan).map_err(|error| state_failure(&error))?;
-    if let Err(error) = log.finish() {
-        faults.push(Fault::Spool);
-        tracing::error!("the transaction log cannot be written: {error}");
+    match arguments.scan.pause(common)? {
+        None => run.noted(),
+        Some(pause) => run.watch(pause),
     }
-    tell(&sent, arguments)?;
-    faults.extend(sent.iter().filter_map(|sent| sent.fault));
-    let is_something_done = sent.iter().any(|sent| sent.is_there && sent.action == Action::Send);
-    Ok(match gravest(&faults) {
-        None => exit::OK,
-        Some(Fault::Unreachable) if is_something_done => exit::TRY_LATER,
-        Some(fault) => fault.exit_status(),
-    })
+}
+
+/// What a run works with.
+pub(super) struct Run<'a> {
+    pub(super) common: &'a Common,
+    arguments: &'a Arguments,
+    routes: &'a dyn Fn() -> Result<Routes, Failure>,
+    pub(super) states: &'a States,
+    pub(super) dir: &'a Path,
+    pub(super) context: &'a RunContext,
+}
+
+impl Run<'_> {
+    /// Shows what a run would do.
+    fn look(&self) -> Result<u8, Failure> {
+        let routes = (self.routes)()?;
+        let known = self.states.rows().map_err(|error| state_failure(&error))?;
+        let (mut found, mut faults) = match self.arguments.scan.is_given() {
+            true => scan::look(self, &self.arguments.scan, &routes, &known)?,
+            false => (Plan { items: Vec::new() }, Vec::new()),
+        };
+        let (rest, more) = plan(&routes, &known, self.arguments, self.context)?;
+        faults.extend(more);
+        // What was found anew is not shown a second time.
+        let is_found = |item: &Item<'_>| {
+            found.items.iter().any(|found| {
+                (&found.row.package, &found.row.machine) == (&item.row.package, &item.row.machine)
+            })
+        };
+        let rest: Vec<Item<'_>> = rest.items.into_iter().filter(|item| !is_found(item)).collect();
+        found.items.extend(rest);
+        show(&found, self.arguments.json)?;
+        Ok(gravest(&faults).map_or(exit::OK, Fault::exit_status))
+    }
+
+    /// Makes a run, and leaves a record of it.
+    fn noted(&self) -> Result<u8, Failure> {
+        let is_partial = !self.arguments.files.is_empty();
+        let mut diary = Diary::begin_by("upload dispatch", is_partial, &self.common.config, self.context);
+        let ended = self.once(&mut diary);
+        diary.keep_where_spooled(&ended, &self.common.config, self.context);
+        ended
+    }
+
+    /// Makes runs until a signal comes. What fails is told, and tried again.
+    fn watch(&self, pause: Duration) -> Result<u8, Failure> {
+        let mut last_noted: Option<Instant> = None;
+        while self.context.stop.check().is_ok() {
+            let begun = Instant::now();
+            let ended = match last_noted.is_none_or(|last| last.elapsed() >= NOTED) {
+                true => {
+                    last_noted = Some(begun);
+                    self.noted()
+                }
+                false => {
+                    let mut diary =
+                        Diary::begin_by("upload dispatch", true, &self.common.config, self.context);
+                    self.once(&mut diary)
+                }
+            };
+            if let Err(failure) = ended
+                && !failure.message.is_empty()
+                && self.context.stop.check().is_ok()
+            {
+                failure.message.lines().for_each(|line| tracing::error!("{line}"));
+            }
+            while begun.elapsed() < pause && self.context.stop.check().is_ok() {
+                std::thread::sleep(HEARD.min(pause));
+            }
+        }
+        Ok(exit::OK)
+    }
+
+    /// Makes a run: scans if that is asked for, plans and sends.
+    fn once(&self, diary: &mut Diary) -> Result<u8, Failure> {
+        let Self { arguments, states, dir, context, .. } = self;
+        let routes = (self.routes)()?;
+        let mut faults = match arguments.scan.is_given() {
+            true => scan::run(self, &arguments.scan, &routes)?,
+            false => Vec::new(),
+        };
+        let known = states.rows().map_err(|error| state_failure(&error))?;
+        let (plan, more) = plan(&routes, &known, arguments, context)?;
+        faults.extend(more);
+        let log = TxLog::open(&dir.join("log"), context);
+        let environment = |name: &str| variable(name);
+        let sender = Sender { states, dir, known: &known, log: &log, context, environment: &environment };
+        let sent = sender.send(&plan).map_err(|error| state_failure(&error))?;
+        if let Err(error) = log.finish() {
+            faults.push(Fault::Spool);
+            tracing::error!("the transaction log cannot be written: {error}");
+        }
+        tell(&sent, arguments)?;
+        faults.extend(sent.iter().filter_map(|sent| sent.fault));
+        diary.faults(&faults);
+        let is_done = |sent: &&Sent| sent.is_there && sent.action == Action::Send;
+        let done = sent.iter().filter(is_done).count();
+        diary.count("sent", done as u64);
+        diary.count("failed", sent.iter().filter(|sent| sent.fault.is_some()).count() as u64);
+        diary.count("bytes", sent.iter().map(|sent| sent.sent).sum());
+        Ok(match gravest(&faults) {
+            None => exit::OK,
+            Some(Fault::Unreachable) if done > 0 => exit::TRY_LATER,
+            Some(fault) => fault.exit_status(),
+        })
+    }
 }
 
 pub(super) fn state_failure(error: &StateError) -> Failure {
     let fault = match error {
         StateError::Directory { .. } | StateError::Database { .. } => Fault::Spool,
-        StateError::Newer(_) => Fault::Configuration,
+        StateError::Network { .. } | StateError::Newer(_) => Fault::Configuration,
     };
     Failure::new(fault, chain(error))
+}
+
+/// Returns the day, for directories that are named after it, and the time.
+pub(super) fn today(context: &RunContext) -> (jiff::civil::Date, jiff::Timestamp) {
+    let now = context.now();
+    (now.to_zoned(time_zone()).date(), now)
 }
 
 /// Plans, and says what has no route. If that is a file that was named, nothing is done.
@@ -117,8 +219,7 @@ fn plan<'r>(
     arguments: &Arguments,
     context: &RunContext,
 ) -> Result<(Plan<'r>, Vec<Fault>), Failure> {
-    let now = context.now();
-    let today = (now.to_zoned(time_zone()).date(), now);
+    let today = today(context);
     let mut netrcs = Netrcs::default();
     let say = |errors: &[PlanError]| {
         errors.iter().for_each(|error| tracing::error!("{}", chain(error)));
