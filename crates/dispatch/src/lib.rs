@@ -53,6 +53,7 @@
 
 mod check;
 mod contact;
+mod copies;
 mod directory;
 mod error;
 mod expression;
@@ -68,10 +69,11 @@ mod written;
 
 pub use check::{Finding, check};
 pub use contact::{ContactError, Environment};
+pub use copies::Copies;
 pub use directory::{Dated, Directory};
 pub use error::{Problem, Problems, RouteError};
 pub use host::Host;
-pub use plan::{Action, Content, Item, Plan, PlanError, plan_files, plan_found, plan_rest};
+pub use plan::{Action, Content, Item, Plan, PlanError, plan_each, plan_files, plan_found, plan_rest};
 pub use route::{Machine, Netrcs, Origin, Route, package_name, route};
 pub use routes::{Password, Protocol, Routes, Section};
 pub use scan::{Noted, Refused, Scan, ScanError, Seen, Wish};

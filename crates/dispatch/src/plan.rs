@@ -82,6 +82,14 @@ pub enum PlanError {
         /// The cause.
         source: io::Error,
     },
+    /// The file cannot be copied.
+    #[error("cannot copy the package {path} to where it is kept")]
+    Copy {
+        /// The file.
+        path: String,
+        /// The cause.
+        source: io::Error,
+    },
     /// Two files that are named have one name of a package.
     #[error("package {0} is named twice, with different contents; dispatch one after the other")]
     Twice(String),
@@ -97,6 +105,7 @@ impl PlanError {
         match self {
             Self::Route(error) => error.fault(),
             Self::Read { .. } | Self::Twice(_) => Fault::Build,
+            Self::Copy { .. } => Fault::Spool,
             Self::Gone(_) => Fault::Configuration,
         }
     }
@@ -137,11 +146,43 @@ fn of_file<'r>(
 ) -> Result<Vec<Item<'r>>, PlanError> {
     let package = package_name(file)?;
     let route = route(routes, netrcs, &package, day)?;
+    Ok(items(route, known, &content(file)?, now))
+}
+
+/// Reads a package.
+fn content(file: &Path) -> Result<Content, PlanError> {
     let failed = |source| PlanError::Read { path: foreign::path(file).to_string(), source };
-    let path = std::path::absolute(file).map_err(failed)?;
-    let digests = digest(&path).map_err(failed)?;
-    let content = Content { file: path, sha256: digests.sha256, size: digests.size };
-    Ok(items(route, known, &content, now))
+    let file = std::path::absolute(file).map_err(failed)?;
+    let digests = digest(&file).map_err(failed)?;
+    Ok(Content { file, sha256: digests.sha256, size: digests.size })
+}
+
+/// Plans to send these files, whatever has failed before, each by itself, and says what of them cannot be sent.
+pub fn plan_each<'r>(
+    routes: &'r Routes,
+    netrcs: &mut Netrcs,
+    known: &[Row],
+    files: &[PathBuf],
+    today: (Date, Timestamp),
+) -> (Plan<'r>, Vec<PlanError>) {
+    let (mut contents, mut errors) = (Vec::new(), Vec::new());
+    for file in files {
+        // What has no route is not read.
+        let routed = package_name(file).and_then(|name| routes.section_for(&name).map(drop));
+        match routed.map_err(PlanError::from).and_then(|()| content(file)) {
+            Ok(content) => contents.push(content),
+            Err(error) => errors.push(error),
+        }
+    }
+    let (plan, more) = plan_found(routes, netrcs, known, &contents, today);
+    errors.extend(more.into_iter().map(|(_, error)| error));
+    // Of several files of one package each is refused, and it is told once.
+    let mut twice = BTreeSet::new();
+    errors.retain(|error| match error {
+        PlanError::Twice(package) => twice.insert(package.clone()),
+        _ => true,
+    });
+    (plan, errors)
 }
 
 /// Plans to send these contents, each as if it had been named, and says what of them cannot be sent: one that has no route, and

@@ -1,5 +1,6 @@
 //! `upload dispatch` between real processes: routes as their owners write them, and real servers.
 
+mod hooks;
 mod routes;
 mod scanning;
 mod scene;

@@ -174,7 +174,7 @@ fn is_of_one(error: &PlanError) -> bool {
         ) => true,
         PlanError::Route(RouteError::File(_) | RouteError::Wrong(_) | RouteError::Missing { .. }) => false,
         PlanError::Read { .. } | PlanError::Twice(_) => true,
-        PlanError::Gone(_) => false,
+        PlanError::Gone(_) | PlanError::Copy { .. } => false,
     }
 }
 

@@ -15,8 +15,8 @@ use intraware_core::outcome::gravest;
 use intraware_core::run::RunContext;
 use intraware_core::txlog::{TxLog, chain};
 use intraware_dispatch::{
-    Action, Item, Netrcs, Plan, PlanError, Routes, Row, Sender, Sent, StateError, States, plan_files,
-    plan_rest,
+    Action, Copies, Item, Netrcs, Plan, PlanError, Routes, Row, Sender, Sent, StateError, States, plan_each,
+    plan_files, plan_rest,
 };
 
 use super::{scan, states};
@@ -42,6 +42,14 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
 
+    /// Send each file by itself: one that has no route holds up no other
+    #[arg(long, requires = "files")]
+    each: bool,
+
+    /// Keep a copy of each file until it has got everywhere, for files that will not stay, as those of a hook
+    #[arg(long, requires = "files")]
+    copy: bool,
+
     #[command(flatten)]
     scan: scan::Arguments,
 
@@ -60,8 +68,9 @@ pub(super) struct Arguments {
 impl Arguments {
     /// Returns whether any of them is given.
     pub(super) fn is_given(&self) -> bool {
-        let Self { files, state, scan, dry_run, json, ask } = self;
-        !files.is_empty() || state.is_some() || scan.is_given() || *dry_run || *json || ask.is_given()
+        let Self { files, state, each, copy, scan, dry_run, json, ask } = self;
+        let is_one = *each || *copy || *dry_run || *json;
+        is_one || !files.is_empty() || state.is_some() || scan.is_given() || ask.is_given()
     }
 }
 
@@ -172,8 +181,13 @@ impl Run<'_> {
             false => Vec::new(),
         };
         let known = states.rows().map_err(|error| state_failure(&error))?;
-        let (plan, more) = plan(&routes, &known, arguments, context)?;
+        let (mut plan, more) = plan(&routes, &known, arguments, context)?;
         faults.extend(more);
+        let copies = Copies::of(dir);
+        if arguments.copy {
+            let kept = copies.keep(&mut plan, context);
+            kept.map_err(|error| Failure::new(error.fault(), chain(&error)))?;
+        }
         let log = TxLog::open(&dir.join("log"), context);
         let environment = |name: &str| variable(name);
         let sender = Sender { states, dir, known: &known, log: &log, context, environment: &environment };
@@ -183,6 +197,10 @@ impl Run<'_> {
             tracing::error!("the transaction log cannot be written: {error}");
         }
         tell(&sent, arguments)?;
+        let rows = states.rows().map_err(|error| state_failure(&error))?;
+        if let Err(error) = copies.sweep(&rows, context) {
+            tracing::warn!("a copy that nothing needs stays: {}", chain(&error));
+        }
         faults.extend(sent.iter().filter_map(|sent| sent.fault));
         diary.faults(&faults);
         let is_done = |sent: &&Sent| sent.is_there && sent.action == Action::Send;
@@ -212,7 +230,7 @@ pub(super) fn today(context: &RunContext) -> (jiff::civil::Date, jiff::Timestamp
     (now.to_zoned(time_zone()).date(), now)
 }
 
-/// Plans, and says what has no route. If that is a file that was named, nothing is done.
+/// Plans, and says what has no route. If that is a file that was named, nothing is done, unless each goes by itself.
 fn plan<'r>(
     routes: &'r Routes,
     known: &[Row],
@@ -227,6 +245,10 @@ fn plan<'r>(
     };
     if arguments.files.is_empty() {
         let (plan, errors) = plan_rest(routes, &mut netrcs, known.to_vec(), today);
+        return Ok((plan, say(&errors)));
+    }
+    if arguments.each {
+        let (plan, errors) = plan_each(routes, &mut netrcs, known, &arguments.files, today);
         return Ok((plan, say(&errors)));
     }
     plan_files(routes, &mut netrcs, known, &arguments.files, today).map(|plan| (plan, Vec::new())).map_err(
