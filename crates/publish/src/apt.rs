@@ -2,8 +2,9 @@
 //!
 //! 1. Of each suite's list ([`crate::lists`]) one list of files is made for each component and architecture.
 //! 2. `apt-ftparchive generate` writes Packages, Sources and Contents for all of them. What it has read of packages it keeps in a
-//!    database, and an index that stays the same it does not compress anew.
-//! 3. What it has written is counted: it ends with 0 although it has left out a package that it could not read.
+//!    database.
+//! 3. What it has written is counted: it ends with 0 although it has left out a package that it could not read. It is put in order,
+//!    and compressed, where that was not done for the former tree ([`forms`]).
 //! 4. For each suite `apt-ftparchive release` writes Release; each index gets its name by its digest, and Release is signed.
 //!
 //! The database is used as a copy, which takes the place of the former one when all went well. So whatever a crash does to it,
@@ -14,6 +15,9 @@
 mod by_hash;
 mod conf;
 mod count;
+mod forms;
+mod pieces;
+mod xz;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -26,10 +30,11 @@ use intraware_core::foreign;
 use intraware_core::secret::read_private_file;
 use intraware_core::sign::{KeyPolicy, SigningKey};
 
+use self::forms::Index;
 use crate::command::Commands;
 use crate::error::PublishError;
 use crate::journal::Pass;
-use crate::layout::make_dir;
+use crate::layout::{make_dir, put_file};
 use crate::lists::SuiteList;
 
 /// The name of the program.
@@ -64,7 +69,7 @@ pub(crate) fn renew(
     }
     apt.generate(&lists)?;
     for (suite, list) in &lists {
-        apt.count(suite, list)?;
+        apt.write(suite, list)?;
         commands.context.stop.check()?;
         apt.release(suite)?;
         by_hash::renew(commands.layout, stage, suite)?;
@@ -105,13 +110,14 @@ impl Apt<'_> {
         let layout = self.commands.layout;
         let mut text = conf::head(layout.root(), &self.work);
         for (suite, list) in lists {
-            let dir = layout.dists_in(self.stage).join(suite);
+            let dir = self.out(suite);
             let files = conf::file_lists(self.commands.tree, suite, list)?;
             for (name, paths) in files {
                 let path = self.work.join(name);
                 fs::write(&path, paths).map_err(PublishError::io("write", &path))?;
             }
-            let made = conf::make_dirs(self.commands.tree, &dir);
+            let made =
+                make_dir(&self.work.join("out")).and_then(|()| conf::make_dirs(self.commands.tree, &dir));
             made.map_err(PublishError::io("make directories in", &dir))?;
             // The names in indexes begin at the root, and so do those of indexes in the configuration.
             let tree = dir.strip_prefix(layout.root()).unwrap_or(&dir);
@@ -119,7 +125,9 @@ impl Apt<'_> {
         }
         let path = self.work.join("conf");
         fs::write(&path, text).map_err(PublishError::io("write", &path))?;
-        let arguments = vec!["-q".into(), "generate".into(), path.into()];
+        let mut arguments: Vec<OsString> = vec!["-q".into()];
+        arguments.extend(conf::digests().into_iter().flat_map(|option| ["-o".into(), option.into()]));
+        arguments.extend(["generate".into(), path.into()]);
         let said = self.commands.system(PROGRAM, arguments, self.commands.tree.publisher_time)?.kept();
         let said = String::from_utf8_lossy(&said);
         // It ends with 0 all the same.
@@ -160,11 +168,32 @@ impl Apt<'_> {
         CACHES.iter().try_for_each(|name| keep(name)).map_err(PublishError::io("renew", &cache))
     }
 
-    /// Fails if an index has not as many packages as the suite.
-    fn count(&self, suite: &str, list: &SuiteList) -> Result<(), PublishError> {
+    /// Returns where `apt-ftparchive` writes what it makes of a suite.
+    fn out(&self, suite: &str) -> PathBuf {
+        self.work.join("out").join(suite)
+    }
+
+    /// Writes the indexes of a suite into the tree that is made; fails if one has not as many packages as the suite.
+    fn write(&self, suite: &str, list: &SuiteList) -> Result<(), PublishError> {
+        let tree = self.commands.tree;
         let dir = self.commands.layout.dists_in(self.stage).join(suite);
-        count::fits(self.commands.tree, &dir, list)
-            .map_err(|wrong| PublishError::Tree { suite: suite.to_owned(), wrong })
+        conf::make_dirs(tree, &dir).map_err(PublishError::io("make directories in", &dir))?;
+        let read = |name: String, sort: fn(Vec<u8>) -> Vec<u8>| {
+            let path = self.out(suite).join(&name);
+            let text = fs::read(&path).map(sort).map_err(PublishError::io("read", &path))?;
+            Ok::<_, PublishError>(Index { name, text })
+        };
+        let indexes = conf::indexes(tree).map(|(component, architecture)| {
+            read(conf::index(component, architecture), |text| pieces::in_order(&text).concat())
+        });
+        let indexes = indexes.collect::<Result<Vec<_>, _>>()?;
+        count::fits(tree, list, &indexes)
+            .map_err(|wrong| PublishError::Tree { suite: suite.to_owned(), wrong })?;
+        let with_contents = conf::indexes(tree).filter(|(_, kind)| self.config.contents && *kind != "source");
+        let contents =
+            with_contents.map(|(component, kind)| read(conf::contents(component, kind), |text| text));
+        let contents = contents.collect::<Result<Vec<_>, _>>()?;
+        forms::Suite::new(&dir, self.commands, &self.work).write(&indexes, &contents)
     }
 
     fn release(&self, suite: &str) -> Result<(), PublishError> {
@@ -186,8 +215,9 @@ impl Apt<'_> {
         arguments.extend(["release".into(), dir.clone().into()]);
         let time = self.commands.tree.publisher_time;
         self.commands.system_into(PROGRAM, arguments, time, Some(&file))?;
+        let text = fs::read(&path).map_err(PublishError::io("read", &path))?;
         let release = dir.join("Release");
-        fs::rename(&path, &release).map_err(PublishError::io("write", &release))
+        put_file(&release, &text).map_err(PublishError::io("write", &release))
     }
 
     fn sign(&self, suite: &str, key: &SigningKey) -> Result<(), PublishError> {
@@ -197,7 +227,7 @@ impl Apt<'_> {
         let text = fs::read(&release).map_err(PublishError::io("read", &release))?;
         let put = |name: &str, bytes: &[u8]| {
             let path = dir.join(name);
-            fs::write(&path, bytes).map_err(PublishError::io("write", &path))
+            put_file(&path, bytes).map_err(PublishError::io("write", &path))
         };
         let mut signer = key.signer(now)?;
         io::Write::write_all(&mut signer, &text).map_err(PublishError::io("sign", &release))?;

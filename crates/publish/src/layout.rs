@@ -1,7 +1,7 @@
 //! Where everything of a tree lies, and which of its numbered trees is in place.
 
 use std::fs::{self, DirBuilder, File, Permissions};
-use std::io;
+use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
@@ -311,6 +311,17 @@ pub(crate) fn make_dir(dir: &Path) -> io::Result<()> {
         made => made?,
     }
     fs::set_permissions(dir, Permissions::from_mode(0o755))
+}
+
+/// Writes a file that everybody may read in the place of one that may have other names, which stays what it is under these.
+pub(crate) fn put_file(path: &Path, content: &[u8]) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        removed => removed?,
+    }
+    let mut file = File::create_new(path)?;
+    file.set_permissions(Permissions::from_mode(0o644))?;
+    file.write_all(content)
 }
 
 pub(crate) fn sync_dir(dir: &Path) -> Result<(), PublishError> {

@@ -139,7 +139,11 @@ impl Passes<'_> {
         match pass.repeats {
             None => {
                 if live != Live::Nothing {
-                    self.copy(&["--delete"], &layout.live_path(), &new)?;
+                    let live = layout.live_path();
+                    let linked = format!("--link-dest={}", live.display());
+                    let options =
+                        if self.replaces_files() { vec!["--delete", &linked] } else { vec!["--delete"] };
+                    self.copy(&options, &live, &new)?;
                 }
                 self.renew(pass, &stage)?;
             }
@@ -167,6 +171,13 @@ impl Passes<'_> {
             Live::Nothing | Live::Tree(_) => layout.switch(pass.number),
             Live::Directory => layout.take_over(pass.number),
         }
+    }
+
+    /// Returns whether whoever works on the copy puts new files in the place of old ones, as ours does, so that one file may be in both
+    /// trees. Commands and hooks may write over it, and readers would see that.
+    fn replaces_files(&self) -> bool {
+        let tree = self.commands.tree;
+        matches!(tree.publisher, Publisher::Apt(_)) && tree.pre_publication.is_none()
     }
 
     fn copy(&self, options: &[&str], from: &Path, to: &Path) -> Result<(), PublishError> {

@@ -112,3 +112,19 @@ fn s1_13_a_suite_may_be_asked_for_twice_within_a_second() {
     }
     assert_eq!(archive.live(), "7");
 }
+
+#[test]
+fn s1_13_everybody_may_read_all_that_is_published() {
+    let archive = Archive::new();
+    archive.upload("stable", "blast", "1.0");
+    archive.publish(&[]).expect_silence();
+    for kind in ["f", "d"] {
+        let closed = Command::new("find")
+            .arg("-H")
+            .args([&archive.path("root/dists"), &archive.path("root/pool")])
+            .args(["-type", kind, "!", "-perm", if kind == "f" { "644" } else { "755" }])
+            .output();
+        let closed = closed.expect("find starts");
+        assert_eq!(String::from_utf8_lossy(&closed.stdout), "", "{closed:?}");
+    }
+}

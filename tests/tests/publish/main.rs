@@ -3,6 +3,7 @@
 mod built_in;
 mod crash;
 mod hooks;
+mod indexes;
 mod newcomer;
 mod passes;
 mod public;

@@ -19,8 +19,8 @@ pub(super) fn head(root: &Path, work: &Path) -> String {
     let (root, work) = (root.display(), work.display());
     format!(
         "Dir {{ ArchiveDir \"{root}\"; CacheDir \"{work}\"; FileListDir \"{work}\"; OverrideDir \"{work}\"; }};\n\
-         Default {{ Packages::Compress \". gzip xz\"; Sources::Compress \". gzip xz\"; \
-         Contents::Compress \"gzip\"; LongDescription \"true\"; }};\n\
+         Default {{ Packages::Compress \".\"; Sources::Compress \".\"; \
+         Contents::Compress \".\"; LongDescription \"true\"; }};\n\
          TreeDefault {{ BinCacheDB \"packages.db\"; SrcCacheDB \"sources.db\"; }};\n"
     )
 }
@@ -44,8 +44,8 @@ pub(super) fn tree(tree: &TreeConfig, dir: &Path, suite: &str, contents: bool) -
 /// Returns the lists of files of a suite, by the names that they have there: one for each component and architecture.
 ///
 /// They are in an order that is always the same and has nothing to do with that of names: for Contents, apt-ftparchive puts the
-/// files of packages into a tree of which it takes no care, and in the order of names that is as slow as a list. Apt reads
-/// indexes in any order.
+/// files of packages into a tree of which it takes no care, and in the order of names that is as slow as a list. What it has written
+/// is put in order afterwards ([`super::pieces`]).
 pub(super) fn file_lists(
     tree: &TreeConfig,
     suite: &str,
@@ -94,6 +94,12 @@ pub(super) fn index(component: &str, architecture: &str) -> String {
     }
 }
 
+/// Returns where Contents is, below its suite, without an ending.
+pub(super) fn contents(component: &str, architecture: &str) -> String {
+    format!("{component}/Contents-{architecture}")
+}
+
+/// Makes the directories of indexes.
 pub(super) fn make_dirs(tree: &TreeConfig, dir: &Path) -> io::Result<()> {
     make_dir(dir)?;
     for (component, architecture) in indexes(tree) {
@@ -122,4 +128,10 @@ pub(super) fn release(tree: &TreeConfig, config: &AptConfig, suite: &str) -> Vec
     // Readers want SHA-256, and each more takes as long again.
     ["MD5", "SHA1", "SHA512"].into_iter().for_each(|digest| say(digest, "false"));
     options
+}
+
+/// Returns the options for Packages and Sources: of digests, those that Debian's own have. They are most of a compressed index.
+pub(super) fn digests() -> Vec<String> {
+    let off = |kind| ["SHA1", "SHA512"].map(|digest| format!("APT::FTPArchive::{kind}::{digest}=false"));
+    ["Packages", "Sources"].into_iter().flat_map(off).collect()
 }
