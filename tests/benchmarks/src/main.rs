@@ -19,6 +19,7 @@ mod measure;
 mod options;
 mod ours;
 mod process;
+mod publish;
 mod say;
 mod staging;
 mod stalls;
@@ -53,6 +54,8 @@ enum Part {
     Assemble(assemble::Arguments),
     /// Send a package over the tupkg protocol, against scp
     Tupkg(tupkg::Arguments),
+    /// Publish a tree of 20,000 packages of which one has changed, against reprepro and apt-ftparchive alone
+    Publish(publish::Arguments),
     /// Deliver at several distances over several connections, and see that nothing stalls (tests/stalls)
     Stalls(stalls::Arguments),
     /// Measure one command
@@ -67,6 +70,7 @@ fn main() -> ExitCode {
         Some(Part::Trials(arguments)) => trials::run(&arguments),
         Some(Part::Assemble(arguments)) => assemble::run(&arguments),
         Some(Part::Tupkg(arguments)) => tupkg::run(&arguments),
+        Some(Part::Publish(arguments)) => publish::run(&arguments),
         Some(Part::Stalls(arguments)) => stalls::run(&arguments),
         Some(Part::Measure(arguments)) => apart::run(&arguments),
         None => everything(),
@@ -86,5 +90,7 @@ fn everything() -> Result<bool, failure::Failure> {
     let delivery = delivery::run(&delivery::Arguments::default())?;
     let assemble = assemble::run(&assemble::Arguments::default())?;
     let trials = trials::run(&trials::Arguments::default())?;
-    Ok(tupkg::run(&tupkg::Arguments::default())? && staging && delivery && trials && assemble)
+    let tupkg = tupkg::run(&tupkg::Arguments::default())?;
+    let publish = publish::run(&publish::Arguments::default())?;
+    Ok(staging && delivery && assemble && trials && tupkg && publish)
 }

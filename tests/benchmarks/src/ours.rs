@@ -140,6 +140,11 @@ impl Key {
         let secret = gnupg.export_secret(&fingerprint, "");
         Self { gnupg, secret }
     }
+
+    /// Returns the secret key, as it is exported.
+    pub(crate) fn secret(&self) -> &[u8] {
+        &self.secret
+    }
 }
 
 /// Returns a text as TOML writes it: a JSON text is a TOML text too.

@@ -27,6 +27,12 @@ pub(crate) fn has_children() -> bool {
     !children(getpid().as_raw_nonzero().get()).iter().map(stat).all(has_ended)
 }
 
+/// Returns how many processes have wanted to run of late: over one minute, as the kernel says it.
+pub(crate) fn load() -> String {
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    load.split(' ').next().unwrap_or_default().to_owned()
+}
+
 /// Kills a process and all below it, those first.
 pub(crate) fn kill(pid: i32) {
     children(pid).into_iter().for_each(kill);
