@@ -38,7 +38,7 @@ pub use inspect::{Expected, Inspect, PayloadView, SidecarView, SiteView, inspect
 pub use lines::prepare;
 pub use payload::{Staged, stage};
 pub use sidecars::put_sidecars;
-pub use standing::{Final, clear_final, moved_aside};
+pub use standing::{Final, clear_final, moved_aside, sweep_superseded};
 pub use stuck::Stuck;
 
 use crate::digest::{Digests, Generation, Sha256Hex};

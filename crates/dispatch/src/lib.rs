@@ -38,7 +38,8 @@
 //! state as it is, with a pause ([`intraware_core::retry`]).
 //!
 //! Of several contents of one package the one that was named last counts, at each machine; the former ones are known by
-//! their digests, so one that stands at the name gives way, and what is not from here does not.
+//! their digests, so one that stands at the name gives way, and what is not from here does not. Of a name the one that gave
+//! way last is kept beside it, for whoever has to go back.
 //!
 //! How bytes get there is the delivery of core ([`intraware_core::deliver`]): temporary names, resuming, proof, renaming
 //! that never overwrites.

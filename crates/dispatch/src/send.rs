@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use intraware_core::deliver::{
-    DeliverError, Delivered, Delivery, Ours, Released, Stop, Verify, commit, stage,
+    DeliverError, Delivered, Delivery, Ours, Released, Stop, Verify, commit, stage, sweep_superseded,
 };
 use intraware_core::exit::Fault;
 use intraware_core::foreign;
@@ -237,7 +237,14 @@ impl Sender<'_> {
         };
         let delivered = self.deliver(row, session.as_mut(), &delivery, &file, hold);
         // What failed at the machine may have ended the connection; a new one is made if it is needed.
-        if delivered.is_ok() {
+        let is_sound = match &delivered {
+            Ok(Delivered { moved_aside: Some(_), .. }) => {
+                sweep_superseded(session.as_mut(), &place, digests.generation()).is_ok()
+            }
+            Ok(_) => true,
+            Err(_) => false,
+        };
+        if is_sound {
             line.session = Some(session);
         }
         delivered.map(Some).map_err(|trouble| match trouble {

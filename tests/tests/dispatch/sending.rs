@@ -218,3 +218,22 @@ fn s2_11_a_name_is_never_a_command() {
     assert_eq!(names(&day(&sshd)), wanted);
     assert!(!scene.path("x").exists());
 }
+
+#[test]
+fn s2_11_of_a_name_one_former_content_is_kept() {
+    let sshd = Sshd::start(Access::Shell);
+    for dir in ["{date}", ""] {
+        let routes = section("a", &sshd, "").replace("{date}", dir);
+        let scene = Scene::new(&routes);
+        for content in ["first", "second", "third", "fourth"] {
+            scene.keep("a", content);
+            scene.run(&["a"]).expect_silence();
+        }
+        let there = if dir.is_empty() { sshd.root() } else { day(&sshd) };
+        let files: Vec<_> =
+            names(&there).into_iter().map(|name| there.join(name)).filter(|path| path.is_file()).collect();
+        let [former, present] = &files[..] else { panic!("{files:?}") };
+        assert_eq!(fs::read_to_string(present).expect("a file"), "fourth");
+        assert_eq!(fs::read_to_string(former).expect("a file"), "third");
+    }
+}

@@ -188,6 +188,26 @@ pub(super) fn sweep(
     Ok(Some(names))
 }
 
+/// Removes what once stood at a payload's final name and gave way, but what gave way to this generation. What cannot be
+/// removed is left, unless it is the connection that has failed.
+pub fn sweep_superseded(session: &mut dyn Session, place: &Place, keep: Generation) -> Result<(), SiteError> {
+    let is_former = |name: &&String| {
+        let bare = name.strip_prefix('.').unwrap_or(name);
+        let rest = bare.strip_prefix(place.payload_name()).and_then(|rest| rest.strip_prefix(".superseded."));
+        rest.and_then(|rest| rest.parse::<Generation>().ok()).is_some_and(|generation| generation != keep)
+    };
+    let Some(names) = unless_dead(session.list(place.dir()))? else { return Ok(()) };
+    for name in names.iter().filter(is_former) {
+        let path = if place.dir().is_base() { name.clone() } else { format!("{}/{name}", place.dir()) };
+        let Ok(path) = RemotePath::new(&path) else { continue };
+        let entry = unless_dead(session.stat(&path))?.flatten();
+        if entry.is_some_and(|entry| entry.kind == EntryKind::File) {
+            unless_dead(session.remove(&path))?;
+        }
+    }
+    Ok(())
+}
+
 /// Returns those of `names` that a file may have got which was to get the name `wanted`: some servers carry out a command
 /// whose line was cut, and then it has only the beginning of its name.
 pub(super) fn cut_short<'n>(names: &'n [String], wanted: &str) -> impl Iterator<Item = &'n String> {
