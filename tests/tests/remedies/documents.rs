@@ -94,7 +94,7 @@ fn newcomer_m6_units_are_installed_with_all_they_need_and_have_the_same_sandbox(
     }
     let manage = read("cron/systemd/intraware-manage.service");
     let sandbox = manage.split_once("# All else it can do without.\n").expect("its sandbox").1;
-    for name in ["upload", "logrotate", "activity"] {
+    for name in ["upload", "logrotate", "activity", "dispatch", "dispatch-watch"] {
         let unit = read(&format!("cron/systemd/intraware-{name}.service"));
         for line in sandbox.lines().filter(|line| !line.starts_with("RestrictAddressFamilies=")) {
             assert!(unit.lines().any(|found| found == line), "intraware-{name}.service lacks {line}");
