@@ -1,5 +1,6 @@
 //! A distribution tree, its configuration and its hooks, in a directory of their own.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -32,6 +33,9 @@ for suite; do
     echo "Suite: $suite" >"$INTRAWARE_DISTS/$suite/Release"
 done
 "#;
+
+/// A user without any rights.
+const NOBODY: u32 = 65534;
 
 /// A tree that can be published.
 pub struct Scene {
@@ -177,6 +181,23 @@ impl Scene {
         command
     }
 
+    /// Runs it as a user who owns all but the programs and hooks, and is not root.
+    pub fn publish_as_nobody(&self, arguments: &[&str]) -> Run {
+        let own = |path: &Path| std::os::unix::fs::lchown(path, Some(NOBODY), Some(NOBODY)).expect("root");
+        own(self.dir.path());
+        let mut left = vec![self.path("root")];
+        while let Some(path) = left.pop() {
+            own(&path);
+            let entries = fs::read_dir(&path).into_iter().flatten().filter(|_| !path.is_symlink());
+            left.extend(entries.map(|entry| entry.expect("an entry").path()));
+        }
+        let plain = self.command(arguments);
+        let mut command = Command::new("/usr/bin/setpriv");
+        command.args(["--reuid", &NOBODY.to_string(), "--regid", &NOBODY.to_string(), "--clear-groups"]);
+        command.arg(plain.get_program()).args(plain.get_args()).env_clear().current_dir(self.dir.path());
+        Running::start(command).wait()
+    }
+
     /// Starts it.
     pub fn start(&self, arguments: &[&str]) -> Running {
         Running::start(self.command(arguments))
@@ -224,6 +245,23 @@ impl Scene {
         let lines = "[tree.environment]\nGNUPGHOME = ";
         self.configure(&format!("keyring = {:?}\n{lines}{home:?}", self.path("archive.gpg")));
     }
+}
+
+/// Returns what readers get of a directory: the SHA-256 of each file by its path, links followed.
+pub fn contents(dir: &Path) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    let mut left = vec![dir.to_owned()];
+    while let Some(path) = left.pop() {
+        if path.is_dir() {
+            let entries = fs::read_dir(&path).expect("a directory");
+            left.extend(entries.map(|entry| entry.expect("an entry").path()));
+        } else {
+            let bytes = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            let sha256 = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+            found.insert(path.strip_prefix(dir).expect("below it").display().to_string(), sha256);
+        }
+    }
+    found
 }
 
 /// Returns all below a directory, with what files hold and where links lead, but not what is ours to keep.

@@ -51,6 +51,13 @@ pub fn kill_alone_at(command: Command, name: &str, nth: usize) -> Run {
     Running::start(under_strace(command, &["-qq", "-o", "/dev/null", "-e", &only, "-e", &inject])).wait()
 }
 
+/// Runs a program of which the `nth` call of `name` alone fails with this error, and is not made. What it starts is not
+/// seen.
+pub fn fail_alone_at(command: Command, name: &str, nth: usize, error: &str) -> Run {
+    let (only, inject) = (format!("trace={name}"), format!("inject={name}:error={error}:when={nth}"));
+    Running::start(under_strace(command, &["-qq", "-o", "/dev/null", "-e", &only, "-e", &inject])).wait()
+}
+
 /// Runs a program whose every call of `names` (as `strace -e` takes them) fails with this error, and is not made.
 pub fn refuse(command: Command, names: &str, error: &str) -> Run {
     let (only, inject) = (format!("trace={names}"), format!("inject={names}:error={error}"));

@@ -53,7 +53,8 @@ impl Diary {
             counts: BTreeMap::new(),
             errors: BTreeMap::new(),
             config: config.clone(),
-            watcher: url.map(|url| Watcher::begin(url.clone(), name, &context.identity.host)),
+            watcher: url
+                .map(|url| Watcher::begin(url.clone(), config.ca_file.clone(), name, &context.identity.host)),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal as _;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use intraware_core::foreign;
@@ -28,11 +29,20 @@ impl Bars {
 }
 
 const TEMPLATE: &str = "{prefix} {wide_bar} {bytes}/{total_bytes}{msg} {bytes_per_sec} {eta}";
+/// Of what has no known end: that it goes on, and since when.
+const ENDLESS: &str = "{prefix} {spinner} {elapsed}";
+/// How often that is shown.
+const TICK: Duration = Duration::from_millis(250);
 
 impl Bar {
     fn new(what: &str, things: &str, total: Amount) -> Self {
-        let style = ProgressStyle::with_template(TEMPLATE).unwrap_or_else(|_| ProgressStyle::default_bar());
+        let is_endless = total == Amount::default();
+        let template = if is_endless { ENDLESS } else { TEMPLATE };
+        let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
         let bar = ProgressBar::new(total.bytes).with_style(style).with_prefix(foreign::escape(what));
+        if is_endless {
+            bar.enable_steady_tick(TICK);
+        }
         Self { bar, things: things.to_owned(), total }
     }
 

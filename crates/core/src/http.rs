@@ -4,15 +4,45 @@
 //! An error says what went wrong without the URL, which may be a secret; who calls says what was asked for.
 
 use std::io::{self, Read};
+use std::path::Path;
 use std::time::Duration;
 
 use ureq::http::Response;
+use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig};
 use ureq::{Agent, Body};
 
 /// Makes requests.
 #[derive(Debug, Clone)]
 pub struct Http {
     agent: Agent,
+}
+
+/// Whose certificates are good: those of the usual public authorities, and perhaps of some of our own.
+#[derive(Debug, Clone, Default)]
+pub struct Authorities(Option<RootCerts>);
+
+impl Authorities {
+    /// Adds those in a file, in PEM, to the public ones.
+    pub fn load(ca_file: Option<&Path>) -> Result<Self, NoAnswer> {
+        let Some(path) = ca_file else { return Ok(Self::default()) };
+        let wrong =
+            |source| NoAnswer { what: "the ca_file cannot be used; it must be PEM", source: Some(source) };
+        let pem = std::fs::read(path).map_err(wrong)?;
+        let public = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter();
+        let mut all: Vec<_> = public.map(|root| Certificate::from_der(root.as_ref()).to_owned()).collect();
+        let count = all.len();
+        for item in ureq::tls::parse_pem(&pem) {
+            match item {
+                Ok(PemItem::Certificate(certificate)) => all.push(certificate),
+                Ok(_) => {}
+                Err(error) => return Err(wrong(io::Error::other(error))),
+            }
+        }
+        match all.len() > count {
+            true => Ok(Self(Some(RootCerts::new_with_certs(&all)))),
+            false => Err(wrong(io::Error::other("it holds no certificate"))),
+        }
+    }
 }
 
 /// An answer of any status.
@@ -31,7 +61,11 @@ pub struct NoAnswer {
 
 impl Http {
     /// Prepares requests, each of which takes at most so long and follows at most so many redirects.
-    pub fn new(time: Duration, redirects: u32) -> Self {
+    pub fn new(time: Duration, redirects: u32, authorities: &Authorities) -> Self {
+        let mut tls = TlsConfig::builder();
+        if let Some(roots) = &authorities.0 {
+            tls = tls.root_certs(roots.clone());
+        }
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(redirects)
@@ -39,6 +73,7 @@ impl Http {
             .proxy(None)
             .user_agent(concat!("intraware/", env!("CARGO_PKG_VERSION")))
             .accept_encoding("identity")
+            .tls_config(tls.build())
             .timeout_resolve(Some(time))
             .timeout_connect(Some(time))
             .timeout_global(Some(time));

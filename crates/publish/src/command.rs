@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use intraware_core::config::TreeConfig;
 use intraware_core::foreign;
-use intraware_core::run::RunContext;
+use intraware_core::run::{Amount, RunContext};
 use intraware_run_parts::{Call, Hook, Said, look, run};
 
 use crate::error::PublishError;
@@ -83,13 +83,23 @@ impl Commands<'_> {
 
     fn one(&self, program: &Path, call: Call<'_>) -> Result<Said, PublishError> {
         self.context.stop.check()?;
-        let outcome = run(program, &call);
+        let name = program.file_name().unwrap_or_default().to_string_lossy();
+        let outcome = self.shown(&name, || run(program, &call));
         let (what, told) = (foreign::path(program).to_string(), outcome.told(|said| foreign::escape(said)));
         if outcome.is_success() {
             tracing::info!("{what}: {told}");
             return Ok(outcome.said);
         }
         Err(PublishError::Command { what, told })
+    }
+
+    /// Shows what is done while it is done. How much of it there is nobody knows.
+    pub(crate) fn shown<T>(&self, what: &str, work: impl FnOnce() -> T) -> T {
+        let progress = &self.context.progress;
+        progress.begin(&format!("tree {}: {what}", self.tree.name), "", Amount::default());
+        let done = work();
+        progress.end();
+        done
     }
 
     /// Returns what every command finds in its environment.

@@ -22,7 +22,7 @@
 //!    spoils nothing here.
 //!
 //! A pass: `rsync` copies the tree; the `publisher`, a command or the one built in ([`apt`]), renews the suites in the copy; the hooks before
-//! publication; the copy is looked at ([`check`]); it is flushed to the disk; it is put in place; the hooks
+//! publication; old indexes by digest go ([`outdated`]); the copy is looked at ([`check`]); it is flushed to the disk; it is put in place; the hooks
 //! after publication; it is read as readers get it, if `public_url` says where. What is wrong there undoes
 //! nothing: the tree is in place, and the next run looks again.
 //!
@@ -73,6 +73,7 @@ mod journal;
 mod layout;
 mod leftover;
 mod lists;
+mod outdated;
 mod pass;
 mod pipeline;
 mod plan;

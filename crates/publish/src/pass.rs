@@ -1,9 +1,11 @@
 //! One pass: a new tree from the one in place, with some suites renewed.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::Path;
 
 use intraware_core::config::{Publisher, TreeCheck};
+use intraware_core::http::Authorities;
 use intraware_core::lock::Lock;
 use intraware_core::txlog::chain;
 
@@ -14,6 +16,7 @@ use crate::dates;
 use crate::error::PublishError;
 use crate::journal::{Due, Ended, GivenUp, Journal, Pass, Priority, Stage};
 use crate::layout::Live;
+use crate::outdated;
 
 /// What a pass works with.
 pub(crate) struct Passes<'a> {
@@ -22,6 +25,8 @@ pub(crate) struct Passes<'a> {
     pub(crate) lock: &'a mut Lock,
     /// What went wrong without ending a pass.
     pub(crate) problems: &'a mut Vec<PublishError>,
+    /// The suites of passes that have failed in this run.
+    pub(crate) failed: &'a mut BTreeSet<String>,
 }
 
 impl Passes<'_> {
@@ -70,7 +75,12 @@ impl Passes<'_> {
             Err(error) if in_place => self.problems.push(error),
             Err(error) => {
                 // A signal is like a crash: what was begun comes anew.
-                self.throw_away(matches!(error, PublishError::Stopped(_)), &chain(&error))?;
+                let thrown_away = self.throw_away(matches!(error, PublishError::Stopped(_)), &chain(&error));
+                if let Err(other) = thrown_away {
+                    // What came first says more.
+                    self.problems.push(error);
+                    return Err(other);
+                }
                 return Err(error);
             }
             Ok(()) => {}
@@ -163,9 +173,9 @@ impl Passes<'_> {
             dates::renew(&new, &layout.live_path(), &pass.suites, context.now())
                 .map_err(PublishError::io("set the times of", &new))?;
         }
-        self.look_at(pass, live, &stage)?;
+        self.commands.shown("looking at the new tree", || self.look_at(pass, live, &stage))?;
         context.stop.check()?;
-        layout.keep_stage(pass.number)?;
+        self.commands.shown("flushing it to the disk", || layout.keep_stage(pass.number))?;
         self.lock.confirm()?;
         match live {
             Live::Nothing | Live::Tree(_) => layout.switch(pass.number),
@@ -203,7 +213,13 @@ impl Passes<'_> {
         for hook in hooks(tree.pre_publication.as_ref())? {
             self.commands.hook(&hook, pass, stage, pass.again)?;
         }
-        Ok(())
+        match (&tree.publisher, &tree.check) {
+            (Publisher::Command(_), TreeCheck::Apt { .. }) => {
+                pass.suites.iter().try_for_each(|suite| outdated::remove(self.commands.layout, stage, suite))
+            }
+            // The one does it itself; of the other's suites nothing is known.
+            (Publisher::Apt(_), _) | (_, TreeCheck::None) => Ok(()),
+        }
     }
 
     fn look_at(&self, pass: &Pass, live: Live, stage: &Path) -> Result<(), PublishError> {
@@ -315,9 +331,11 @@ impl Passes<'_> {
             let former = layout.trees()?.into_iter().rfind(|number| *number < ended.number);
             let old = former.map(|number| layout.dists_in(&layout.tree(number)));
             let (new, time) = (layout.dists_in(&layout.tree(ended.number)), tree.public_time);
-            let public =
-                Public { url, dists: &tree.dists, new: &new, old: old.as_deref(), time, stop: &context.stop };
-            match public.look(&ended.suites) {
+            let authorities = Authorities::load(tree.ca_file.as_deref())
+                .map_err(|error| PublishError::Configuration(format!("tree.ca_file: {}", chain(&error))))?;
+            let (dists, old, stop) = (&tree.dists, old.as_deref(), &context.stop);
+            let public = Public { url, dists, new: &new, old, time, authorities, stop };
+            match self.commands.shown("waiting for public_url", || public.look(&ended.suites)) {
                 Ok(()) => ended.at = context.now(),
                 Err(error @ PublishError::Unseen { .. }) => {
                     self.problems.push(error);

@@ -1,5 +1,6 @@
 //! All that is done with one tree in one run.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -40,6 +41,8 @@ pub struct Report {
     pub problems: Vec<PublishError>,
     /// Another run has the lock; it goes round once more for this one.
     pub busy: Option<Held>,
+    /// The suites of passes that have failed, which this run does not try again.
+    failed: BTreeSet<String>,
 }
 
 /// How often a run goes round for requests that came meanwhile, before it leaves them to the next one.
@@ -57,7 +60,7 @@ pub fn publish(tree: &TreeConfig, wish: &Wish, context: &RunContext) -> Report {
         for _ in 0..ROUNDS {
             with_lock(tree, &layout, context, &mut report, |passes, done| rounds(passes, wish, done))?;
             // A run may have found the lock taken after the last look.
-            if report.busy.is_some() || !layout.again().exists() || obstacles(&report.problems) > 0 {
+            if report.busy.is_some() || !layout.again().exists() {
                 break;
             }
         }
@@ -170,8 +173,13 @@ fn with_lock(
     }
     let commands = Commands { tree, layout, context };
     let mut journal = Journal::load(layout)?;
-    let mut passes =
-        Passes { commands, journal: &mut journal, lock: &mut lock, problems: &mut report.problems };
+    let mut passes = Passes {
+        commands,
+        journal: &mut journal,
+        lock: &mut lock,
+        problems: &mut report.problems,
+        failed: &mut report.failed,
+    };
     work(&mut passes, &mut report.passes)
 }
 
@@ -218,18 +226,18 @@ fn end_leftovers(run: &str) -> Result<(), PublishError> {
 
 fn rounds(passes: &mut Passes<'_>, wish: &Wish, done: &mut Vec<Ended>) -> Result<(), PublishError> {
     done.extend(passes.recover()?);
+    // Who has lowered `keep` since may need the room now.
+    passes.prune();
     let layout = passes.commands.layout;
     for _ in 0..ROUNDS {
         forget(&layout.again())?;
-        let before = obstacles(passes.problems);
         let count = done.len();
         round(passes, wish, done)?;
         if done.len() > count || passes.journal.unseen.is_some() {
             passes.prune();
         }
-        let more = layout.again().exists() || !requests(passes.commands.tree, layout)?.is_empty();
-        // What has failed is not tried again at once.
-        if !more || obstacles(passes.problems) > before {
+        // What has failed keeps nothing else that has come meanwhile waiting; it is not tried again at once.
+        if !layout.again().exists() && requests(passes.commands.tree, layout)?.is_empty() {
             break;
         }
     }
@@ -253,14 +261,16 @@ fn round(passes: &mut Passes<'_>, wish: &Wish, done: &mut Vec<Ended>) -> Result<
         if priority == Priority::Low && wish.security_only {
             break;
         }
-        let suites = due_in(tree, passes.journal, wish, priority);
+        let mut suites = due_in(tree, passes.journal, wish, priority);
+        suites.retain(|suite| !passes.failed.contains(suite));
         if suites.is_empty() {
             continue;
         }
-        match passes.run(priority, suites) {
+        match passes.run(priority, suites.clone()) {
             Ok(ended) => done.extend(ended),
             Err(error @ (PublishError::Command { .. } | PublishError::Tree { .. })) => {
-                passes.problems.push(error)
+                passes.problems.push(error);
+                passes.failed.extend(suites);
             }
             Err(error) => return Err(error),
         }
@@ -279,11 +289,6 @@ fn process_accepted(passes: &mut Passes<'_>) -> Result<(), PublishError> {
         }
         Accepted::Uploads(config) => upload::take_all(config, &passes.commands, passes.problems),
     }
-}
-
-/// Returns how many problems there are after which a run does not go round again. An upload that was refused is none.
-fn obstacles(problems: &[PublishError]) -> usize {
-    problems.iter().filter(|problem| !matches!(problem, PublishError::Refused { .. })).count()
 }
 
 /// Returns the suites of a pass, those of security first.

@@ -11,7 +11,8 @@
 //!
 //! # Taking in
 //!
-//! Uploads of one source are taken in by their versions. For each:
+//! Those for suites of security come first, and uploads of one source by their versions. One for which something of ours is wrong,
+//! room on the disk for instance, stays where it is, and keeps no other from coming in. For each:
 //!
 //! 1. Its files are copied to `.publish/work/upload`, and their digests taken on the way: who may write where they arrive can
 //!    write to what he has put there at any time, and would own it in the pool.
@@ -58,7 +59,8 @@ impl From<Why> for Failure {
     }
 }
 
-/// Takes in what waits and can be; what is refused becomes a problem, and the others go on.
+/// Takes in what waits and can be; what is refused becomes a problem, and so does what there is no room for, and the
+/// others go on.
 pub(crate) fn take_all(
     config: &UploadsConfig,
     commands: &Commands<'_>,
@@ -70,29 +72,45 @@ pub(crate) fn take_all(
         |upload: &Upload| upload.files.iter().map(|file| (upload.name.clone(), file.clone())).collect();
     let needed: Vec<(String, String)> =
         uploads.iter().flat_map(|upload| -> Vec<_> { named(upload) }).collect();
-    for Upload { name, files, verdict } in uploads {
+    for upload in uploads {
         commands.context.stop.check()?;
-        let shown = foreign::escape(&name);
-        let why = match verdict {
-            Verdict::Waits(reason) => {
-                tracing::info!("the upload {shown} waits: {reason}");
-                continue;
-            }
-            Verdict::Refused(why) => why,
-            Verdict::Complete(changes) => match take_in::take_in(config, commands, &name, &changes) {
-                Ok(()) => {
-                    let (suite, signer) = (&changes.suite, &changes.signer);
-                    tracing::info!("took in {shown} for {suite}, signed by {signer}");
-                    continue;
-                }
-                Err(Failure::Fault(error)) => return Err(error),
-                Err(Failure::Refused(why)) => why,
-            },
-        };
+        let name = upload.name.clone();
         let is_shared = |file: &str| needed.iter().any(|(other, needed)| *other != name && needed == file);
-        let files: Vec<&str> = files.iter().map(String::as_str).filter(|file| !is_shared(file)).collect();
-        reject::reject(config, &name, &files, &why)?;
-        problems.push(PublishError::Refused { upload: shown, why });
+        match take_one(config, commands, upload, is_shared) {
+            Ok(()) => {}
+            Err(error @ PublishError::Stopped(_)) => return Err(error),
+            Err(error) => problems.push(error),
+        }
     }
     Ok(())
+}
+
+/// Takes an upload in, leaves it, or moves it aside but for the files that others share with it.
+fn take_one(
+    config: &UploadsConfig,
+    commands: &Commands<'_>,
+    upload: Upload,
+    is_shared: impl Fn(&str) -> bool,
+) -> Result<(), PublishError> {
+    let Upload { name, files, verdict } = upload;
+    let shown = foreign::escape(&name);
+    let why = match verdict {
+        Verdict::Waits(reason) => {
+            tracing::info!("the upload {shown} waits: {reason}");
+            return Ok(());
+        }
+        Verdict::Refused(why) => why,
+        Verdict::Complete(changes) => match take_in::take_in(config, commands, &name, &changes) {
+            Ok(()) => {
+                let (suite, signer) = (&changes.suite, &changes.signer);
+                tracing::info!("took in {shown} for {suite}, signed by {signer}");
+                return Ok(());
+            }
+            Err(Failure::Fault(error)) => return Err(error),
+            Err(Failure::Refused(why)) => why,
+        },
+    };
+    let files: Vec<&str> = files.iter().map(String::as_str).filter(|file| !is_shared(file)).collect();
+    reject::reject(config, &name, &files, &why)?;
+    Err(PublishError::Refused { upload: shown, why })
 }

@@ -56,6 +56,9 @@ pub enum Why {
     /// It is a link, and what it names is not there or cannot be reached.
     #[error("what it names cannot be reached; mend the link, or remove it")]
     Broken,
+    /// Nothing of it can be seen: whether it should be run is not known.
+    #[error("it cannot be looked at by this user; use chmod on the directory that it is in")]
+    Unseen,
     /// Others than its owner can change it, or put another file in its place.
     #[error("others can write it, or the directory that it is in; use chmod go-w")]
     Writable,
@@ -69,7 +72,7 @@ impl Why {
     pub fn is_fault(self) -> bool {
         match self {
             Self::Name | Self::NoFile | Self::NotExecutable => false,
-            Self::Broken | Self::Writable | Self::Owner => true,
+            Self::Broken | Self::Unseen | Self::Writable | Self::Owner => true,
         }
     }
 }
@@ -123,7 +126,11 @@ fn judge(name: &OsStr, path: &Path) -> Result<Verdict, Why> {
     if !name.as_bytes().iter().all(is_word) {
         return Err(Why::Name);
     }
-    let Ok(entry) = fs::symlink_metadata(path) else { return Ok(Verdict::Gone) };
+    let entry = match fs::symlink_metadata(path) {
+        Ok(entry) => entry,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Verdict::Gone),
+        Err(_) => return Err(Why::Unseen),
+    };
     let file = if entry.is_symlink() { fs::metadata(path).map_err(|_| Why::Broken)? } else { entry.clone() };
     if !file.is_file() {
         return Err(Why::NoFile);

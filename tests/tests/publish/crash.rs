@@ -1,10 +1,7 @@
 //! Runs that are killed, and the next run.
 
 use std::fs;
-use std::io::Write as _;
-use std::path::Path;
 
-use intraware_tests::support::disk::SmallDisk;
 use intraware_tests::trace;
 
 use crate::scene::Scene;
@@ -83,41 +80,4 @@ fn s1_12_a_run_killed_at_any_of_its_calls_leaves_a_tree_and_the_next_one_ends_th
         }
     }
     assert!(killed > 20, "{killed}");
-}
-
-#[test]
-fn s1_12_a_full_disk_at_any_step_leaves_a_whole_tree_and_the_next_run_goes_on() {
-    let scene = Scene::new();
-    scene.hurry("keep = 1");
-    let root = scene.path("root");
-    let _disk = SmallDisk::mount(&root, 1 << 20);
-    let filler = root.join("filler");
-    let accept = |version: &str| scene.accept_quickly("stable", "blast", version);
-    accept("0");
-    scene.publish(&[]).expect_silence();
-    let mut failed = 0;
-    for left in 0..10 {
-        let (before, after) = (left.to_string(), (left + 1).to_string());
-        accept(&after);
-        // All but so many pages of the disk.
-        fill(&filler, left * 4096);
-        let run = scene.publish(&[]);
-        assert!([0, 1, 74].contains(&run.status), "{run:?}");
-        failed += i32::from(run.status != 0);
-        assert_eq!(scene.read("stable/Release"), "Suite: stable\n", "{left}: {run:?}");
-        let is_new = scene.has("stable", "blast", &after);
-        assert!(is_new || scene.has("stable", "blast", &before), "{left}: {run:?}");
-        fs::remove_file(&filler).expect("a file");
-        scene.publish(&[]).expect(0);
-        assert!(scene.has("stable", "blast", &after), "{left}");
-    }
-    assert!((3..10).contains(&failed), "{failed}");
-}
-
-/// Fills a disk with a file, but for so many bytes.
-fn fill(path: &Path, left: u64) {
-    let mut file = fs::File::create(path).expect("a file");
-    while file.write_all(&[1; 4096]).is_ok() {}
-    let size = file.metadata().expect("a size").len();
-    file.set_len(size.saturating_sub(left)).expect("a size");
 }

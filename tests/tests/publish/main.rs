@@ -2,9 +2,11 @@
 
 mod built_in;
 mod crash;
+mod full;
 mod hooks;
 mod indexes;
 mod newcomer;
+mod outcomes;
 mod passes;
 mod public;
 mod readers;

@@ -93,6 +93,38 @@ fn s1_10_a_broken_normal_suite_does_not_delay_security_and_is_tried_again() {
 }
 
 #[test]
+fn s1_10_security_that_comes_while_a_normal_suite_breaks_goes_out_in_the_same_run() {
+    let scene = Scene::new();
+    let (began, go) = (scene.path("began"), scene.path("go"));
+    let breaks = format!(
+        "case \"$*\" in *testing*) : >{}; while [ ! -e {} ]; do sleep 0.05; done; exit 7;; esac",
+        began.display(),
+        go.display()
+    );
+    let text = fs::read_to_string(scene.path("bin/publisher")).expect("a script");
+    scene.program("bin/publisher", &text.replacen('\n', &format!("\n{breaks}\n"), 1));
+    scene.hook("post/10-z", "");
+    scene.accept("testing", "blast", "2.0");
+    let first = scene.start(&[]);
+    wait_for(&began);
+    scene.accept("stable-security", "forge", "1.1");
+    scene.accept("stable", "blast", "1.0");
+    scene.publish(&[]).expect_silence();
+    fs::write(&go, "").expect("a file");
+    let run = first.wait().expect(1);
+    assert_eq!(run.stderr.matches("ended with exit status: 7").count(), 1, "it is not tried again: {run:?}");
+    assert!(scene.has("stable-security", "forge", "1.1") && scene.has("stable", "blast", "1.0"));
+    assert_eq!(
+        scene.notes(),
+        ["post/10-z 0 stable-security again=no", "post/10-z 1 stable-security stable again=no"]
+    );
+    // It is due as before.
+    scene.program("bin/publisher", &text);
+    scene.publish(&[]).expect_silence();
+    assert!(scene.has("testing", "blast", "2.0"));
+}
+
+#[test]
 fn s1_10_a_broken_security_suite_does_not_spoil_the_normal_pass() {
     let scene = Scene::new();
     fs::write(scene.path("root/broken-stable-security"), "").expect("a file");

@@ -172,6 +172,23 @@ fn s1_15_a_former_tree_can_be_put_back_and_readers_of_the_present_one_can_finish
 }
 
 #[test]
+fn s1_15_indexes_by_digest_of_a_command_stay_as_long_as_a_kept_tree_names_them() {
+    let scene = Scene::new();
+    let mut digests = Vec::new();
+    for version in 1..7 {
+        scene.accept("stable", "blast", &version.to_string());
+        scene.publish(&[]).expect_silence();
+        let release = scene.read("stable/Release");
+        let line = release.lines().find(|line| line.ends_with("main/binary-amd64/Packages.gz"));
+        digests.push(line.expect("a line").split_whitespace().next().expect("a digest").to_owned());
+    }
+    let by_hash = scene.path("root/dists/stable/main/binary-amd64/by-hash/SHA256");
+    let is_there: Vec<bool> = digests.iter().map(|digest| by_hash.join(digest).exists()).collect();
+    // As with what is built in: the last one, the three that are kept, and the one that was kept while it was made.
+    assert_eq!(is_there, [false, true, true, true, true, true]);
+}
+
+#[test]
 fn s1_15_the_tree_that_readers_get_can_be_looked_at() {
     let scene = Scene::new();
     scene.sign();

@@ -8,7 +8,7 @@ use intraware_tests::apt::Apt;
 use intraware_tests::archive::{Archive, names, ok};
 use intraware_tests::web::Web;
 
-use crate::scene::listing;
+use crate::scene::{contents, listing};
 
 #[test]
 fn s1_08_an_upload_goes_into_the_pool_and_its_suite_is_published() {
@@ -47,11 +47,12 @@ fn s1_08_uploads_of_one_source_come_in_by_their_versions() {
 }
 
 #[test]
-fn s1_08_what_is_wrong_is_refused_with_the_reason_beside_it_and_the_others_go_on() {
+fn p5_s1_08_what_is_wrong_is_refused_with_the_reason_beside_it_and_the_others_go_on() {
     let archive = Archive::new();
     archive.upload("stable", "forge", "2.0");
     archive.publish(&[]).expect_silence();
-    let before = listing(&archive.path("root/dists/"));
+    let (before, packages) = (listing(&archive.path("root/dists/")), contents(&archive.path("root/pool")));
+    let indexes = contents(&archive.path("root/dists"));
     let live = archive.live();
     let text = |package: &str, version: &str| {
         let deb = archive.package(&archive.path("incoming"), package, version, "amd64");
@@ -108,6 +109,8 @@ fn s1_08_what_is_wrong_is_refused_with_the_reason_beside_it_and_the_others_go_on
         assert!(run.stderr.contains(&format!("refused the upload {name}.changes: ")), "{}", run.stderr);
     }
     assert_eq!(listing(&archive.path("root/dists/")), before);
+    assert_eq!(contents(&archive.path("root/dists")), indexes);
+    assert_eq!(contents(&archive.path("root/pool")), packages);
     assert_eq!((archive.live(), archive.pool().len()), (live, 1));
     // What a stranger names may be somebody else's.
     assert!(archive.incoming("stranger_1_amd64.deb").exists());
@@ -248,7 +251,7 @@ fn s1_08_after_a_crash_the_same_upload_comes_anew() {
 }
 
 #[test]
-fn s1_08_an_upload_for_which_there_is_no_room_stays_where_it_is() {
+fn p5_s1_08_an_upload_for_which_there_is_no_room_stays_where_it_is_and_keeps_no_other_out() {
     let archive = Archive::new();
     let root = archive.path("root");
     let mount =
@@ -265,6 +268,11 @@ fn s1_08_an_upload_for_which_there_is_no_room_stays_where_it_is() {
     archive.sign_as(&archive.uploader, "blast.changes", &archive.changes("stable", &[&deb]));
     archive.publish(&[]).expect(74).complains(&["cannot copy", "No space left on device"]);
     assert_eq!((archive.live(), archive.pool()), (live, pool));
+    assert_eq!(archive.waiting(), ["blast.changes", "blast_1.1_amd64.deb"]);
+    // It keeps no other from coming in, least of all one for security.
+    archive.upload("stable-security", "forge", "1.1");
+    archive.publish(&[]).expect(74).complains(&["cannot copy", "No space left on device"]);
+    assert!(archive.has("stable-security", "forge", "1.1") && archive.has("stable", "blast", "1.0"));
     assert_eq!(archive.waiting(), ["blast.changes", "blast_1.1_amd64.deb"]);
     mount("remount,size=30m");
     archive.publish(&[]).expect_silence();

@@ -1,10 +1,11 @@
 //! Telling a service that watches jobs, without waiting for it.
 
+use std::path::{Path, PathBuf};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use intraware_core::activity::{PingUrl, Run, Signal};
-use intraware_core::http::Http;
+use intraware_core::http::{Authorities, Http};
 use intraware_core::txlog::chain;
 
 /// How long the service may take each time.
@@ -16,20 +17,22 @@ const ANSWER: u64 = 64 << 10;
 /// Tells of one run.
 pub(super) struct Watcher {
     url: PingUrl,
+    ca_file: Option<PathBuf>,
     begun: Option<JoinHandle<()>>,
 }
 
 impl Watcher {
     /// Has it told, beside the run, that the run begins.
-    pub(super) fn begin(url: PingUrl, run: &str, host: &str) -> Self {
-        let (shown, to) = (url.clone(), url.of(run, host, Signal::Start));
+    pub(super) fn begin(url: PingUrl, ca_file: Option<PathBuf>, run: &str, host: &str) -> Self {
+        let (shown, to, ca) = (url.clone(), url.of(run, host, Signal::Start), ca_file.clone());
         // That it ends is told again, and then a person hears of it.
         let tell = move || {
-            tell(&to).unwrap_or_else(|why| tracing::info!("{shown} was not told of the start: {why}"))
+            tell(&to, ca.as_deref())
+                .unwrap_or_else(|why| tracing::info!("{shown} was not told of the start: {why}"))
         };
         // Without a thread it hears of the end alone.
         let begun = thread::Builder::new().name("ping".to_owned()).spawn(tell).ok();
-        Self { url, begun }
+        Self { url, ca_file, begun }
     }
 
     /// Tells how the run has ended, after that it had begun.
@@ -41,14 +44,15 @@ impl Watcher {
             (0, Some(_)) => Signal::Idle,
             (status, _) => Signal::Failure(status),
         };
-        if let Err(why) = tell(&self.url.of(&run.name, &run.host, signal)) {
+        if let Err(why) = tell(&self.url.of(&run.name, &run.host, signal), self.ca_file.as_deref()) {
             tracing::warn!("{} was not told of this run: {why}", self.url);
         }
     }
 }
 
-fn tell(to: &str) -> Result<(), String> {
-    let mut answer = Http::new(PATIENCE, 0).get(to, &[]).map_err(|error| chain(&error))?;
+fn tell(to: &str, ca_file: Option<&Path>) -> Result<(), String> {
+    let authorities = Authorities::load(ca_file).map_err(|error| chain(&error))?;
+    let mut answer = Http::new(PATIENCE, 0, &authorities).get(to, &[]).map_err(|error| chain(&error))?;
     if !(200..300).contains(&answer.status()) {
         return Err(format!("it answers with status {}", answer.status()));
     }

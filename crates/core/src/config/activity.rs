@@ -16,6 +16,8 @@ pub struct ActivityConfig {
     pub textfile: Option<PathBuf>,
     /// The service that is told of each run's start and end.
     pub ping: Option<PingUrl>,
+    /// Authorities of our own, which may have signed its certificate.
+    pub ca_file: Option<PathBuf>,
 }
 
 impl ActivityConfig {
@@ -32,5 +34,6 @@ pub(super) fn read(from: &mut Reader<'_>) -> ActivityConfig {
         expected: pairs.iter().filter_map(|(what, every)| Expected::parse(what, every)).collect(),
         textfile: from.optional("activity.textfile", rules::textfile),
         ping: from.hidden("activity.ping_url", rules::ping_url),
+        ca_file: from.optional("activity.ca_file", rules::absolute),
     }
 }

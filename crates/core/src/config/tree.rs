@@ -49,6 +49,8 @@ pub struct TreeConfig {
     pub hook_time: Duration,
     /// The address by which readers get the root, if a pass is done only when they get its tree.
     pub public_url: Option<String>,
+    /// Authorities of our own, which may have signed the certificate there.
+    pub ca_file: Option<PathBuf>,
     /// How long it may take until they do.
     pub public_time: Duration,
     /// How many trees are kept besides the one in place.
@@ -186,6 +188,7 @@ fn tree(from: &mut Reader<'_>) -> Option<TreeConfig> {
         publisher_time: seconds(from, "tree.publisher_s"),
         hook_time: seconds(from, "tree.hook_s"),
         public_url: from.optional("tree.public_url", rules::web_address),
+        ca_file: from.optional("tree.ca_file", rules::absolute),
         public_time: seconds(from, "tree.public_s"),
         keep: from.number("tree.keep", 1..=1000) as usize,
     };
@@ -194,6 +197,9 @@ fn tree(from: &mut Reader<'_>) -> Option<TreeConfig> {
     }
     if tree.public_url.is_some() && tree.check == TreeCheck::None {
         from.refuse("tree.public_url", "works with check = \"apt\" only");
+    }
+    if tree.ca_file.is_some() && tree.public_url.is_none() {
+        from.refuse("tree.ca_file", "has no meaning without tree.public_url");
     }
     if tree.name.is_empty() {
         from.demand("tree.name", "must be set");

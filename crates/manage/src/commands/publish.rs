@@ -229,16 +229,23 @@ fn wish(tree: &TreeConfig, arguments: &Arguments) -> Wish {
 }
 
 fn look(trees: &[&TreeConfig], arguments: &Arguments, context: &RunContext) -> Result<u8, Failure> {
-    let mut plans: Vec<Plan> = Vec::new();
+    let (mut plans, mut faults): (Vec<Plan>, Vec<Fault>) = Default::default();
     for tree in trees {
-        plans.push(plan(tree, &wish(tree, arguments), context.now()).map_err(failure)?);
+        match plan(tree, &wish(tree, arguments), context.now()) {
+            Ok(plan) => plans.push(plan),
+            // The others can be looked at all the same.
+            Err(error) => {
+                tracing::error!("tree {}: {}", tree.name, foreign::tame(chain(&error)));
+                faults.push(error.fault());
+            }
+        }
     }
     if arguments.json {
         output::list("plans", &plans)?;
     } else {
         plans.iter().try_for_each(output::text)?;
     }
-    Ok(intraware_core::exit::OK)
+    Ok(outcome::exit_status(&[], &faults))
 }
 
 fn tell(

@@ -15,7 +15,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use intraware_core::foreign;
-use intraware_core::http::{Answer, Http};
+use intraware_core::http::{Answer, Authorities, Http};
 use intraware_core::run::Stop;
 use intraware_core::txlog::chain;
 use jiff::Timestamp;
@@ -44,6 +44,8 @@ pub(crate) struct Public<'a> {
     pub(crate) old: Option<&'a Path>,
     /// How long all of it may take.
     pub(crate) time: Duration,
+    /// Whose certificates are good.
+    pub(crate) authorities: Authorities,
     pub(crate) stop: &'a Stop,
 }
 
@@ -120,7 +122,9 @@ impl Public<'_> {
     fn get(&self, suite: &str, name: &str, headers: &[(&str, &str)], end: Instant) -> Result<Answer, Wrong> {
         let left = end.saturating_duration_since(Instant::now()).max(Duration::from_secs(1));
         let url = format!("{}/{}/{suite}/{name}", self.url, self.dists);
-        Http::new(left, REDIRECTS).get(&url, headers).map_err(|error| format!("{url}: {}", chain(&error)))
+        Http::new(left, REDIRECTS, &self.authorities)
+            .get(&url, headers)
+            .map_err(|error| format!("{url}: {}", chain(&error)))
     }
 
     fn release(&self, suite: &str, name: &str, expected: &[u8], way: Way, end: Instant) -> Result<(), Wrong> {

@@ -56,7 +56,7 @@ impl Upload {
     }
 }
 
-/// Returns all uploads, those of one source by their versions.
+/// Returns all uploads: those for suites of security first, those of one source by their versions.
 pub(crate) fn look(
     config: &UploadsConfig,
     tree: &TreeConfig,
@@ -87,7 +87,10 @@ pub(crate) fn look(
         uploads.extend(looker.judge(name)?);
     }
     uploads.sort_by_key(|upload| match &upload.verdict {
-        Verdict::Complete(changes) => Some((changes.source.clone(), changes.version.clone())),
+        Verdict::Complete(changes) => {
+            let waits = !tree.security_suites.contains(&changes.suite);
+            Some((waits, changes.source.clone(), changes.version.clone()))
+        }
         Verdict::Waits(_) | Verdict::Refused(_) => None,
     });
     Ok(uploads)

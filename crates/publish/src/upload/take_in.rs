@@ -1,11 +1,13 @@
 //! From where an upload arrived into the pool.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use intraware_core::config::UploadsConfig;
+use rustix::fs::{MemfdFlags, memfd_create};
+use rustix::io::Errno;
 
 use super::changes::{Changes, Kind, Uploaded, quoted};
 use super::look::{is_no_file, open};
@@ -34,13 +36,27 @@ pub(super) fn take_in(
     name: &str,
     changes: &Changes,
 ) -> Result<(), Failure> {
-    let layout = commands.layout;
-    let work = layout.upload_work();
+    let work = commands.layout.upload_work();
     empty(&work).map_err(PublishError::io("clear", &work))?;
+    let done = take_in_by(&work, config, commands, name, changes);
+    // Half a copy would take the room that the passes need.
+    let removed = fs::remove_dir_all(&work).map_err(PublishError::io("remove", &work));
+    done.and(removed.map_err(Failure::from))
+}
+
+/// The same, with a directory for the copies.
+fn take_in_by(
+    work: &Path,
+    config: &UploadsConfig,
+    commands: &Commands<'_>,
+    name: &str,
+    changes: &Changes,
+) -> Result<(), Failure> {
+    let layout = commands.layout;
     let mut sound = Vec::new();
     for file in &changes.files {
         commands.context.stop.check().map_err(PublishError::from)?;
-        sound.push(copy(config, commands, &work, file)?);
+        sound.push(copy(config, commands, work, file)?);
     }
     let mut list = SuiteList::load(layout, &changes.suite)?;
     for item in items(commands, changes, &sound)? {
@@ -63,7 +79,7 @@ pub(super) fn take_in(
             removed => removed.map_err(PublishError::io("remove", &path))?,
         }
     }
-    Ok(fs::remove_dir_all(&work).map_err(PublishError::io("remove", &work))?)
+    Ok(())
 }
 
 fn empty(work: &Path) -> io::Result<()> {
@@ -196,24 +212,36 @@ fn item(file: &Uploaded, architecture: &str, package: &str, version: Version) ->
     }
 }
 
+/// How programs say that this host lacks something, whatever they were given to read.
+const OURS: [Errno; 6] = [Errno::NOSPC, Errno::DQUOT, Errno::ROFS, Errno::NOMEM, Errno::MFILE, Errno::IO];
+
 /// Asks dpkg-deb what a package says of itself; what it complains of, if it is none.
 fn fields_of(commands: &Commands<'_>, deb: &Path) -> Result<Result<Fields, String>, PublishError> {
-    let path = commands.layout.upload_work().join(".fields");
-    let failed = || PublishError::io("write", &path);
-    let output = File::create(&path).map_err(failed())?;
+    // In memory, where there is room when there is none on the disk: that is not the fault of the package.
+    let failed = || PublishError::io("keep in memory the fields of", deb);
+    let output = memfd_create("fields", MemfdFlags::CLOEXEC).map_err(|error| failed()(error.into()))?;
+    let mut output = File::from(output);
     let arguments = ["--field".into(), deb.into()];
     let fields = ["Package", "Source", "Version", "Architecture"];
     let arguments = arguments.into_iter().chain(fields.map(Into::into)).collect();
     match commands.system_into("dpkg-deb", arguments, commands.tree.accepted_time, Some(&output)) {
         Ok(_) => {}
-        Err(PublishError::Command { told, .. }) => return Ok(Err(told)),
+        Err(PublishError::Command { told, .. }) if !is_ours(&told) => return Ok(Err(told)),
         Err(error) => return Err(error),
     }
     let mut text = Vec::new();
-    let file = File::open(&path).map_err(PublishError::io("read", &path))?;
-    file.take(64 << 10).read_to_end(&mut text).map_err(PublishError::io("read", &path))?;
+    output.rewind().map_err(failed())?;
+    output.take(64 << 10).read_to_end(&mut text).map_err(failed())?;
     let fields = Fields::parse(&String::from_utf8_lossy(&text));
     Ok(fields.ok_or_else(|| "says nothing that can be understood".to_owned()))
+}
+
+/// Returns whether a program has failed because of this host. It unpacks what it looks at in /tmp, which may be full.
+fn is_ours(told: &str) -> bool {
+    OURS.iter().any(|errno| {
+        let text = io::Error::from(*errno).to_string();
+        told.contains(text.split(" (os error").next().unwrap_or(&text))
+    })
 }
 
 /// Returns a source, and the names of its parts, each of which is in the upload or in the pool.
