@@ -44,7 +44,8 @@ pub fn check(routes: &Routes, netrcs: &mut Netrcs) -> Vec<Finding> {
 fn expressions(routes: &Routes) -> Vec<Finding> {
     let mut findings = Vec::new();
     let everything = Names::of("");
-    let names: Vec<Option<Names>> = routes.sections.iter().map(|section| Names::of(&section.name)).collect();
+    let names: Vec<Option<Names>> =
+        routes.sections.iter().map(|section| Names::of(section.expression.as_str())).collect();
     for (i, section) in routes.sections.iter().enumerate() {
         let (Some(these), Some(everything)) = (&names[i], &everything) else {
             let what = "is too large to be compared with others";
@@ -61,6 +62,10 @@ fn expressions(routes: &Routes) -> Vec<Finding> {
         }
         for (other, those) in routes.sections.iter().zip(&names).take(i) {
             let Some(those) = those else { continue };
+            // Of two groups one goes after the other, or both go.
+            if other.rollout.group != section.rollout.group {
+                continue;
+            }
             let Example::Name(name) = these.example(those, true) else { continue };
             let (name, other) = (foreign::escape(name), other.shown());
             let what = match these.example(those, false) {
@@ -80,7 +85,8 @@ fn expressions(routes: &Routes) -> Vec<Finding> {
 /// Says what else an expression matches that does not say where a name ends.
 fn open_end(section: &Section, name: &str) -> Option<Finding> {
     let longer = format!("{name}-other");
-    let is_meant = section.name.ends_with(".*") || section.name.ends_with(".+");
+    let written = section.expression.as_str();
+    let is_meant = written.ends_with(".*") || written.ends_with(".+");
     (!is_meant && section.matches(&longer)).then(|| {
         let longer = foreign::escape(longer);
         let what = format!("matches beginnings, so {longer} as well; end it with $ if it should not");

@@ -16,9 +16,6 @@ use intraware_core::site::{
 use crate::route::Machine;
 use crate::routes::{Password, Protocol, Section};
 
-/// How long connecting may take.
-const CONNECT: Duration = Duration::from_secs(20);
-
 /// How long nothing may happen.
 const IDLE: Duration = Duration::from_secs(60);
 
@@ -44,6 +41,14 @@ pub enum ContactError {
 }
 
 impl ContactError {
+    /// Returns whether nobody has answered; the machine may be up again any time.
+    pub(crate) fn is_away(&self) -> bool {
+        match self {
+            Self::Secret(_) => false,
+            Self::Site(error) => is_away(error.kind),
+        }
+    }
+
     /// Returns what has to happen before it can be connected to.
     pub fn fault(&self) -> intraware_core::exit::Fault {
         match self {
@@ -86,7 +91,7 @@ impl Way<'_> {
     fn any(&self) -> Result<Box<dyn Session>, ContactError> {
         let mut arrival = Met(false);
         let away = match self.sftp()?.connect_and_tell(&mut arrival) {
-            Err(error) if !arrival.0 && is_away(error.kind) => error,
+            Err(error) if !arrival.0 && is_silent(error.kind) => error,
             tried => return Ok(tried?),
         };
         // FTP knows no keys.
@@ -95,7 +100,7 @@ impl Way<'_> {
         }
         let error = match self.ftp(self.tls())?.connect() {
             // What was tried first is what is told.
-            Err(error) if is_away(error.kind) => return Err(away.into()),
+            Err(error) if is_silent(error.kind) => return Err(away.into()),
             Err(error) if error.kind == SiteErrorKind::Unsupported => error,
             tried => return Ok(tried?),
         };
@@ -122,7 +127,7 @@ impl Way<'_> {
             base: (*base).clone(),
             known_hosts: section.known_hosts.clone(),
             credentials,
-            connect_timeout: CONNECT,
+            connect_timeout: section.connect_timeout,
             io_timeout: IDLE,
             min_rate: SLOWEST,
             file_mode: FILE,
@@ -155,7 +160,7 @@ impl Way<'_> {
             account: machine.account.as_ref().map(|(account, _)| account.clone()),
             base: (*base).clone(),
             protection,
-            connect_timeout: CONNECT,
+            connect_timeout: section.connect_timeout,
             io_timeout: IDLE,
             min_rate: SLOWEST,
             file_mode: FILE,
@@ -165,8 +170,13 @@ impl Way<'_> {
 }
 
 /// Returns whether nobody has answered.
-fn is_away(kind: SiteErrorKind) -> bool {
+fn is_silent(kind: SiteErrorKind) -> bool {
     matches!(kind, SiteErrorKind::Unreachable | SiteErrorKind::Timeout)
+}
+
+/// Returns whether nobody has answered, or not any more.
+pub(crate) fn is_away(kind: SiteErrorKind) -> bool {
+    is_silent(kind) || kind == SiteErrorKind::Disconnected
 }
 
 /// Whether a server has proven who it is.

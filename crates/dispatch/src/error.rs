@@ -88,6 +88,34 @@ pub enum RouteError {
         /// Each with its line.
         sections: String,
     },
+    /// Two sections send the package to one machine.
+    #[error(
+        "{file}: the package {package} goes to {machine} twice, the second time by {section}; take it out of one of them"
+    )]
+    Twice {
+        /// The file of routes.
+        file: String,
+        /// The package.
+        package: String,
+        /// The second section, with its line.
+        section: String,
+        /// The machine.
+        machine: String,
+    },
+    /// A group has to have the package first, and does not get it.
+    #[error(
+        "{file}: {section} sends the package {package} after the group {group}, and no section of that group matches it; widen one"
+    )]
+    NoGroup {
+        /// The file of routes.
+        file: String,
+        /// The package.
+        package: String,
+        /// The section that waits, with its line.
+        section: String,
+        /// The group.
+        group: String,
+    },
     /// Something that logging in needs is neither in the section nor in the netrc file.
     #[error("{file}:{line}: [{section}] {}{what}", package.as_ref().map_or_else(String::new, |name| format!("package {name}: ")))]
     Missing {
@@ -118,9 +146,12 @@ impl RouteError {
         match self {
             Self::File(error) => error.fault(),
             Self::Name { .. } => Fault::Build,
-            Self::Wrong(_) | Self::Nowhere { .. } | Self::Unclear { .. } | Self::Missing { .. } => {
-                Fault::Configuration
-            }
+            Self::Wrong(_)
+            | Self::Nowhere { .. }
+            | Self::Unclear { .. }
+            | Self::Twice { .. }
+            | Self::NoGroup { .. }
+            | Self::Missing { .. } => Fault::Configuration,
         }
     }
 }

@@ -41,6 +41,21 @@
 //! their digests, so one that stands at the name gives way, and what is not from here does not. Of a name the one that gave
 //! way last is kept beside it, for whoever has to go back.
 //!
+//! # Turns
+//!
+//! A section says in which order its machines get a package ([`Rollout`]): canaries first, then batches with a pause between
+//! them, up to a share of failures; not in times of freezing ([`Freeze`]); and not before all machines of another group have
+//! the same content. Which machines may go now is a pure function of how far the package is at each of them, of the section
+//! and of the clock, so a run that was killed, and one that cron starts a day later, go on where the last one stopped. What
+//! may not go yet stays `planned`, and [`Wait`] says why and until when, in the dry run as well.
+//!
+//! | what happens at a machine | for the other machines of the section |
+//! |---|---|
+//! | it is done | it counts as a canary; the next batch begins when the whole one before it has ended |
+//! | it fails, for now or for good, or how its upgrade has ended is not known | it counts towards `stop_at`; of a canary, no further machine gets the package |
+//! | nobody answers ([`Outage`]) | nothing: the next machine takes its place. It is connected to once a run, for all packages |
+//! | a person holds the package there | nothing: the next machine takes its place; a group that goes after waits for it |
+//!
 //! How bytes get there is the delivery of core ([`intraware_core::deliver`]): temporary names, resuming, proof, renaming
 //! that never overwrites.
 //!
@@ -52,20 +67,26 @@
 //! that is `running` after a crash or a lost connection asks the marker: not there, begins; with a status, takes it; else
 //! `unknown`, until a check or a person says how it ended.
 
+mod board;
 mod check;
 mod contact;
 mod copies;
 mod directory;
 mod error;
 mod expression;
+mod freeze;
 mod host;
+mod jobs;
+mod outage;
 mod plan;
 mod reader;
+mod rollout;
 mod route;
 mod routes;
 mod scan;
 mod send;
 mod state;
+mod turns;
 mod written;
 
 pub use check::{Finding, check};
@@ -73,10 +94,14 @@ pub use contact::{ContactError, Environment};
 pub use copies::Copies;
 pub use directory::{Dated, Directory};
 pub use error::{Problem, Problems, RouteError};
+pub use freeze::{Freeze, Window};
 pub use host::Host;
+pub use outage::Outage;
 pub use plan::{Action, Content, Item, Plan, PlanError, plan_each, plan_files, plan_found, plan_rest};
+pub use rollout::{Rollout, Share};
 pub use route::{Machine, Netrcs, Origin, Route, package_name, route};
 pub use routes::{Password, Protocol, Routes, Section};
 pub use scan::{Noted, Refused, Scan, ScanError, Seen, Wish};
 pub use send::{Sender, Sent};
 pub use state::{End, Row, State, StateError, States};
+pub use turns::Wait;

@@ -8,20 +8,25 @@ use std::path::{Path, PathBuf};
 use intraware_core::digest::{Digester, Sha256Hex};
 use intraware_core::foreign;
 use intraware_core::retry::Pause;
-use jiff::Timestamp;
 use jiff::civil::Date;
+use jiff::{Timestamp, Zoned};
 use serde::Serialize;
 
+use crate::board::Board;
 use crate::error::RouteError;
+use crate::outage::Outage;
 use crate::route::{Machine, Netrcs, Route, package_name, route};
 use crate::routes::{Routes, Section};
 use crate::state::{Row, State};
+use crate::turns::Wait;
 
 /// All that a run does, in its order.
 #[derive(Debug)]
 pub struct Plan<'r> {
     /// One for each package and machine.
     pub items: Vec<Item<'r>>,
+    /// Whether somebody has named the packages: they are planned anew whatever has failed, and no machine is left alone.
+    pub is_named: bool,
 }
 
 /// What is done with one package at one machine.
@@ -55,6 +60,29 @@ pub enum Action {
     Wait(Timestamp),
     /// Nothing before a person asks for it.
     Leave,
+}
+
+impl Action {
+    /// Returns whether something is done at the machine.
+    pub fn is_work(self) -> bool {
+        match self {
+            Self::Send | Self::Upgrade | Self::Settle => true,
+            Self::Nothing | Self::Hold | Self::Wait(_) | Self::Leave => false,
+        }
+    }
+}
+
+impl Plan<'_> {
+    /// Says what each item waits for, if it is to be done and cannot be begun yet: machines take turns.
+    pub fn waits(
+        &self,
+        routes: &Routes,
+        known: &[Row],
+        outages: &BTreeMap<String, Outage>,
+        now: &Zoned,
+    ) -> Vec<Option<Wait>> {
+        Board::new(routes, self, known, outages, now.timestamp()).waits(now)
+    }
 }
 
 /// The content of a file that is a package.
@@ -134,7 +162,7 @@ pub fn plan_files<'r>(
     if let Some(pair) = items.windows(2).find(|pair| is_twice(pair)) {
         errors.push(PlanError::Twice(foreign::escape(&pair[0].row.package)));
     }
-    if errors.is_empty() { Ok(Plan { items }) } else { Err(errors) }
+    if errors.is_empty() { Ok(Plan { items, is_named: true }) } else { Err(errors) }
 }
 
 fn of_file<'r>(
@@ -145,8 +173,8 @@ fn of_file<'r>(
     (day, now): (Date, Timestamp),
 ) -> Result<Vec<Item<'r>>, PlanError> {
     let package = package_name(file)?;
-    let route = route(routes, netrcs, &package, day)?;
-    Ok(items(route, known, &content(file)?, now))
+    let found = route(routes, netrcs, &package, day)?;
+    Ok(items(&package, found, known, &content(file)?, now))
 }
 
 /// Reads a package.
@@ -168,7 +196,7 @@ pub fn plan_each<'r>(
     let (mut contents, mut errors) = (Vec::new(), Vec::new());
     for file in files {
         // What has no route is not read.
-        let routed = package_name(file).and_then(|name| routes.section_for(&name).map(drop));
+        let routed = package_name(file).and_then(|name| routes.sections_for(&name).map(drop));
         match routed.map_err(PlanError::from).and_then(|()| content(file)) {
             Ok(content) => contents.push(content),
             Err(error) => errors.push(error),
@@ -197,36 +225,42 @@ pub fn plan_found<'r>(
     let (mut planned, mut errors) = (Vec::new(), Vec::new());
     for content in found {
         let file = &content.file;
-        match package_name(file).and_then(|name| route(routes, netrcs, &name, day)) {
-            Ok(route) => planned.push((content, route)),
+        let routed = package_name(file).and_then(|name| Ok((route(routes, netrcs, &name, day)?, name)));
+        match routed {
+            Ok((found, name)) => planned.push((content, name, found)),
             Err(error) => errors.push((file.clone(), error.into())),
         }
     }
     let mut contents: BTreeMap<String, BTreeSet<Sha256Hex>> = BTreeMap::new();
-    for (content, route) in &planned {
-        contents.entry(route.package.clone()).or_default().insert(content.sha256);
+    for (content, package, _) in &planned {
+        contents.entry(package.clone()).or_default().insert(content.sha256);
     }
-    let (mut plan, mut done) = (Plan { items: Vec::new() }, BTreeSet::new());
-    for (content, route) in planned {
-        let package = route.package.clone();
+    let (mut plan, mut done) = (Plan { items: Vec::new(), is_named: true }, BTreeSet::new());
+    for (content, package, found) in planned {
         if contents.get(&package).is_some_and(|contents| contents.len() > 1) {
             errors.push((content.file.clone(), PlanError::Twice(foreign::escape(&package))));
-        } else if done.insert(package) {
-            plan.items.extend(items(route, known, content, now));
+        } else if done.insert(package.clone()) {
+            plan.items.extend(items(&package, found, known, content, now));
         }
     }
     (plan, errors)
 }
 
 /// Plans to send a content where it is routed.
-fn items<'r>(route: Route<'r>, known: &[Row], content: &Content, now: Timestamp) -> Vec<Item<'r>> {
-    let item = |machine: Machine| {
+fn items<'r>(
+    package: &str,
+    found: Vec<Route<'r>>,
+    known: &[Row],
+    content: &Content,
+    now: Timestamp,
+) -> Vec<Item<'r>> {
+    let item = |section: &'r Section, directory: &str, machine: Machine| {
         let new = Row {
-            package: route.package.clone(),
+            package: package.to_owned(),
             sha256: content.sha256,
             size: content.size,
             machine: machine.host.to_string(),
-            directory: route.directory.to_string(),
+            directory: directory.to_owned(),
             file: content.file.clone(),
             state: State::Planned,
             since: now,
@@ -256,9 +290,18 @@ fn items<'r>(route: Route<'r>, known: &[Row], content: &Content, now: Timestamp)
             State::Failed if row.outcome.is_some() => Action::Leave,
             State::Planned | State::Sent | State::Failed | State::Superseded => Action::Send,
         };
-        Item { row, section: route.section, machine, action }
+        let row = match action {
+            // What has failed before does not count any more.
+            Action::Send | Action::Upgrade => Row { failures: 0, again: None, ..row },
+            Action::Settle | Action::Nothing | Action::Hold | Action::Wait(_) | Action::Leave => row,
+        };
+        Item { row, section, machine, action }
     };
-    route.machines.into_iter().map(item).collect()
+    let machines = found.into_iter().flat_map(|Route { section, machines, directory, .. }| {
+        let directory = directory.to_string();
+        machines.into_iter().map(move |machine| (section, directory.clone(), machine))
+    });
+    machines.map(|(section, directory, machine)| item(section, &directory, machine)).collect()
 }
 
 /// Plans to go on with what is known and not finished.
@@ -284,18 +327,19 @@ pub fn plan_rest<'r>(
         };
         let found = route(routes, netrcs, &row.package, day);
         match found {
-            Ok(route) => {
-                let section = route.section;
-                let machine = route.machines.into_iter().find(|m| m.host.to_string() == row.machine);
-                match machine {
-                    Some(machine) => items.push(Item { row, section, machine, action }),
+            Ok(found) => {
+                let machines = found.into_iter().flat_map(|Route { section, machines, .. }| {
+                    machines.into_iter().map(move |machine| (section, machine))
+                });
+                match machines.into_iter().find(|(_, machine)| machine.host.to_string() == row.machine) {
+                    Some((section, machine)) => items.push(Item { row, section, machine, action }),
                     None => errors.push(PlanError::Gone(row.label())),
                 }
             }
             Err(error) => errors.push(error.into()),
         }
     }
-    (Plan { items }, errors)
+    (Plan { items, is_named: false }, errors)
 }
 
 fn digest(path: &Path) -> io::Result<intraware_core::digest::Digests> {

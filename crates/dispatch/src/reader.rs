@@ -81,6 +81,10 @@ impl<'a> Reader<'a> {
         rule: impl Fn(&str) -> Result<T, &'static str>,
     ) -> Option<T> {
         match self.ask(key)? {
+            // As it would be written without quotes.
+            Value::Number(number) => {
+                rule(&number.to_string()).map_err(|allowed| self.refuse(key, allowed)).ok()
+            }
             Value::Text(text) => {
                 let text = text.expose_str().unwrap_or_default();
                 let read = if text.contains('\n') {
@@ -92,7 +96,7 @@ impl<'a> Reader<'a> {
                 };
                 read.map_err(|allowed| self.refuse(key, allowed)).ok()
             }
-            Value::List(_) | Value::Flag(_) | Value::Number(_) | Value::Table(..) => {
+            Value::List(_) | Value::Flag(_) | Value::Table(..) => {
                 self.refuse(key, "must be a text");
                 None
             }
@@ -166,6 +170,28 @@ impl<'a> Reader<'a> {
             }
         };
         let read: Result<Vec<T>, &'static str> = words.iter().map(|word| rule(word)).collect();
+        read.map_err(|allowed| self.refuse(key, allowed)).unwrap_or_default()
+    }
+
+    /// Reads one or more values, with commas or ends of lines between them.
+    pub(crate) fn lines<T>(
+        &mut self,
+        key: &'static str,
+        rule: impl Fn(&str) -> Result<T, &'static str>,
+    ) -> Vec<T> {
+        let lines: Vec<String> = match self.ask(key) {
+            None => return Vec::new(),
+            Some(Value::List(list)) => list.clone(),
+            Some(Value::Text(text)) => {
+                let lines = text.expose_str().unwrap_or_default().split(['\n', ',']);
+                lines.map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect()
+            }
+            Some(Value::Flag(_) | Value::Number(_) | Value::Table(..)) => {
+                self.refuse(key, "must be a text or a list of texts");
+                return Vec::new();
+            }
+        };
+        let read: Result<Vec<T>, &'static str> = lines.iter().map(|line| rule(line)).collect();
         read.map_err(|allowed| self.refuse(key, allowed)).unwrap_or_default()
     }
 

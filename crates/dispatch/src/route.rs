@@ -110,18 +110,21 @@ pub fn package_name(file: &Path) -> Result<String, RouteError> {
     }
 }
 
-/// Returns where a package goes on a day. Nothing is asked of any machine.
+/// Returns where a package goes on a day, by each section that is for it. Nothing is asked of any machine.
 pub fn route<'r>(
     routes: &'r Routes,
     netrcs: &mut Netrcs,
     package: &str,
     day: Date,
-) -> Result<Route<'r>, RouteError> {
-    let section = routes.section_for(package)?;
-    let machine = |host: &Host| machine(routes, section, netrcs, host);
-    let machines: Result<_, RouteError> = section.hosts.iter().map(machine).collect();
-    let machines = machines.map_err(|error| error.of_package(package))?;
-    Ok(Route { package: package.to_owned(), section, machines, directory: section.dest_dir.on(day) })
+) -> Result<Vec<Route<'r>>, RouteError> {
+    let sections = routes.sections_for(package)?.into_iter();
+    let mut of_section = |section: &'r Section| {
+        let machine = |host: &Host| machine(routes, section, netrcs, host);
+        let machines: Result<_, RouteError> = section.hosts.iter().map(machine).collect();
+        let machines = machines.map_err(|error| error.of_package(package))?;
+        Ok(Route { package: package.to_owned(), section, machines, directory: section.dest_dir.on(day) })
+    };
+    sections.map(&mut of_section).collect()
 }
 
 /// Returns what logging in at a machine of a section needs.

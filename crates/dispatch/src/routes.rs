@@ -3,18 +3,28 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use intraware_core::foreign;
 use intraware_core::secret::{Secret, SecretSource};
 use intraware_core::site::Trust;
+use jiff::SignedDuration;
+use jiff::tz::TimeZone;
 use regex::Regex;
 use serde::Serialize;
 
 use crate::directory::Directory;
 use crate::error::{Problem, Problems, RouteError};
+use crate::freeze::{Freeze, Window};
 use crate::host::Host;
 use crate::reader::Reader;
+use crate::rollout::{PARALLEL, Rollout, Share};
 use crate::written::{Section as AsWritten, Written};
+
+mod order;
+
+/// How long connecting may take, in seconds.
+const CONNECT_S: u32 = 20;
 
 /// The port of SSH.
 const SSH: u16 = 22;
@@ -31,7 +41,7 @@ pub struct Routes {
 /// Where the packages go whose names an expression matches.
 #[derive(Debug)]
 pub struct Section {
-    /// The expression as it is written.
+    /// Its name: the expression as it is written, unless that stands in `packages`.
     pub name: String,
     /// The line it is on.
     pub line: usize,
@@ -61,6 +71,10 @@ pub struct Section {
     pub netrc: PathBuf,
     /// The file with the machines' SSH keys.
     pub known_hosts: PathBuf,
+    /// How long connecting may take.
+    pub connect_timeout: Duration,
+    /// In which order its machines get a package.
+    pub rollout: Rollout,
 }
 
 /// Where a password is.
@@ -119,6 +133,7 @@ impl Routes {
         if written.sections.is_empty() && problems.is_empty() {
             problems.push(Problem::at(1, "has no section; put `[EXPRESSION]` and `host = …` in it"));
         }
+        order::check(sections.iter().flatten(), &mut problems);
         // What is wrong in the section for all is found anew in each.
         problems.sort_by(|a, b| (a.line, &a.message).cmp(&(b.line, &b.message)));
         problems.dedup();
@@ -128,19 +143,34 @@ impl Routes {
         Ok(Self { file: file.to_owned(), sections: sections.into_iter().flatten().collect() })
     }
 
-    /// Returns the one section that is for a package.
-    pub fn section_for(&self, package: &str) -> Result<&Section, RouteError> {
+    /// Returns the sections that are for a package: the one of each group, and of the machines that are in none.
+    pub fn sections_for(&self, package: &str) -> Result<Vec<&Section>, RouteError> {
         let found: Vec<&Section> = self.sections.iter().filter(|section| section.matches(package)).collect();
         let file = foreign::path(&self.file).to_string();
         let package = foreign::escape(package);
-        match found[..] {
-            [section] => Ok(section),
-            [] => Err(RouteError::Nowhere { file, package }),
-            _ => {
-                let shown: Vec<String> = found.iter().map(|section| section.shown()).collect();
-                Err(RouteError::Unclear { file, package, sections: shown.join(", ") })
+        if found.is_empty() {
+            return Err(RouteError::Nowhere { file, package });
+        }
+        for (i, section) in found.iter().enumerate() {
+            let group = &section.rollout.group;
+            let same: Vec<_> = found.iter().filter(|other| other.rollout.group == *group).collect();
+            if same.len() > 1 {
+                let shown: Vec<String> = same.iter().map(|section| section.shown()).collect();
+                return Err(RouteError::Unclear { file, package, sections: shown.join(", ") });
+            }
+            let shared = |host: &&Host| found[..i].iter().any(|other| other.hosts.contains(host));
+            if let Some(host) = section.hosts.iter().find(shared) {
+                let (section, machine) = (section.shown(), host.to_string());
+                return Err(RouteError::Twice { file, package, section, machine });
+            }
+            let is_there =
+                |group: &&String| found.iter().any(|other| other.rollout.group.as_ref() == Some(group));
+            if let Some(group) = section.rollout.after.iter().find(|group| !is_there(group)) {
+                let (section, group) = (section.shown(), group.clone());
+                return Err(RouteError::NoGroup { file, package, section, group });
             }
         }
+        Ok(found)
     }
 }
 
@@ -167,7 +197,9 @@ fn read(
     let before = problems.len();
     let AsWritten { name, line, .. } = written;
     let mut from = Reader::new(written, defaults, home, problems);
-    let expression = Regex::new(name).map_err(|error| from.note(*line, expression_problem(&error))).ok();
+    let expression = from.text("packages").unwrap_or_else(|| name.clone());
+    let expression =
+        Regex::new(&expression).map_err(|error| from.note(*line, expression_problem(&error))).ok();
     let port = port(&mut from, "port");
     let mut hosts = from.list("host", Host::parse);
     if hosts.is_empty() && from.is_unset("host") {
@@ -195,6 +227,10 @@ fn read(
         allow_plaintext: from.flag("allow_plaintext"),
         netrc: from.file("netrc", ".netrc"),
         known_hosts: from.file("known_hosts", ".ssh/known_hosts"),
+        connect_timeout: Duration::from_secs(
+            from.number("connect_timeout_s", 1..=600).unwrap_or(CONNECT_S).into(),
+        ),
+        rollout: rollout(&mut from),
     };
     if read.protocol == Protocol::Ftp && !read.allow_plaintext {
         from.refuse("protocol", "ftp sends the password and the package in the clear: set allow_plaintext");
@@ -205,6 +241,45 @@ fn read(
 
 fn port(from: &mut Reader<'_>, key: &'static str) -> Option<u16> {
     from.number(key, 1..=u32::from(u16::MAX)).and_then(|port| u16::try_from(port).ok())
+}
+
+/// Reads in which order machines get a package.
+fn rollout(from: &mut Reader<'_>) -> Rollout {
+    let group = from.parsed("group", group_name);
+    let after = from.list("after", group_name);
+    let canary = from.number("canary", 0..=1_000_000).unwrap_or(0);
+    let batch = from.parsed("batch", Share::parse);
+    let pause = from.parsed("pause", |text| {
+        const ALLOWED: &str = "must be a time up to a day, such as \"10 min\" or \"1h\"";
+        let pause: SignedDuration = text.parse().map_err(|_| ALLOWED)?;
+        let is_allowed = !pause.is_negative() && pause <= SignedDuration::from_hours(24);
+        if is_allowed { Ok(pause) } else { Err(ALLOWED) }
+    });
+    // Whoever sends to some machines first does not want the others to fail as they did.
+    let default = (canary > 0 || batch.is_some()).then_some(Share::Count(1));
+    let stop_at = from.parsed("stop_at", Share::parse);
+    let zone = from.parsed("time_zone", |text| {
+        TimeZone::get(text).map_err(|_| "must be a time zone that this host knows, such as Europe/Berlin")
+    });
+    if pause.is_some() && !(canary > 0 || batch.is_some()) {
+        from.refuse("pause", "needs batch or canary beside it: without them all machines are one batch");
+    }
+    Rollout {
+        group,
+        after,
+        parallel: from.number("parallel", 1..=1000).unwrap_or(PARALLEL),
+        canary,
+        batch,
+        pause: pause.unwrap_or_default(),
+        stop_at: stop_at.or(default),
+        freeze: Freeze { windows: from.lines("freeze", Window::parse), zone },
+    }
+}
+
+fn group_name(text: &str) -> Result<String, &'static str> {
+    let is_name = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+    let allowed = "must be names of groups, of letters, digits, \"-\", \"_\" and \".\"";
+    if is_name && !text.is_empty() { Ok(text.to_owned()) } else { Err(allowed) }
 }
 
 /// Reads how a server with TLS proves who it is: by an authority, or by its own certificate.

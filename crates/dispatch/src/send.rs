@@ -1,13 +1,7 @@
-//! Carrying out a plan: all machines at the same time, and the packages of each one after the other.
-//!
-//! One lock a machine keeps two runs from sending there at once; who finds it taken leaves the packages planned. A machine
-//! that cannot be connected to is tried once a run.
+//! Sending a package to a machine, over the connection that the one before it has left.
 
-use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
-use std::thread;
 
 use intraware_core::deliver::{
     DeliverError, Delivered, Delivery, Ours, Released, Stop, Verify, commit, stage, sweep_superseded,
@@ -19,18 +13,20 @@ use intraware_core::retry;
 use intraware_core::run::RunContext;
 use intraware_core::site::{PathError, Place, Session};
 use intraware_core::txlog::{Subject, TxLog, chain};
+use jiff::tz::TimeZone;
 use serde::Serialize;
 
-use crate::contact::{ContactError, Environment, connect};
+use crate::contact::{ContactError, Environment, connect, is_away};
 use crate::directory::Dated;
-use crate::plan::{Action, Item, Plan};
+use crate::plan::{Action, Item};
+use crate::routes::Routes;
 use crate::state::{Row, State, StateError, States, digests};
-
-/// So many machines are sent to at the same time.
-const MACHINES: usize = 20;
+use crate::turns::Wait;
 
 /// What a run works with.
 pub struct Sender<'a> {
+    /// Which packages go where.
+    pub routes: &'a Routes,
     /// What is known, and noted.
     pub states: &'a States,
     /// The directory of it, which has the locks too.
@@ -41,6 +37,8 @@ pub struct Sender<'a> {
     pub log: &'a TxLog,
     /// The run.
     pub context: &'a RunContext,
+    /// The time zone of windows that name none.
+    pub zone: &'a TimeZone,
     /// The environment, for passwords that are kept there.
     pub environment: &'a Environment<'a>,
 }
@@ -64,6 +62,8 @@ pub struct Sent {
     pub proof: Option<String>,
     /// How many bytes were sent.
     pub sent: u64,
+    /// What it waits for, if this run has not come to it.
+    pub waits: Option<Wait>,
     /// What has to happen, if it failed.
     pub fault: Option<Fault>,
     /// Why it failed.
@@ -72,7 +72,7 @@ pub struct Sent {
 
 /// A package did not get to a machine.
 #[derive(Debug, thiserror::Error)]
-enum Trouble {
+pub(crate) enum Trouble {
     #[error(transparent)]
     Contact(#[from] ContactError),
     #[error(transparent)]
@@ -94,7 +94,24 @@ enum Trouble {
 }
 
 impl Trouble {
-    fn fault(&self) -> Fault {
+    /// Returns whether nobody has answered, or not any more.
+    pub(crate) fn is_away(&self) -> bool {
+        match self {
+            Self::Contact(error) => error.is_away(),
+            Self::Deliver(DeliverError::Site(source) | DeliverError::Unsent { source, .. }) => {
+                is_away(source.kind)
+            }
+            Self::Deliver(_)
+            | Self::Lock(_)
+            | Self::State(_)
+            | Self::Path(_)
+            | Self::Read { .. }
+            | Self::Foreign(_)
+            | Self::Changed(_) => false,
+        }
+    }
+
+    pub(crate) fn fault(&self) -> Fault {
         match self {
             Self::Contact(error) => error.fault(),
             Self::Lock(error) => error.fault(),
@@ -106,77 +123,8 @@ impl Trouble {
 }
 
 impl Sender<'_> {
-    /// Sends what the plan says, and returns what became of each package at each machine, in the plan's order. Nothing is
-    /// sent before all of it is noted.
-    pub fn send(&self, plan: &Plan<'_>) -> Result<Vec<Sent>, StateError> {
-        let sends = |item: &&Item<'_>| item.action == Action::Send;
-        let rows: Vec<Row> = plan.items.iter().filter(sends).map(|item| item.row.clone()).collect();
-        self.states.plan(&rows, self.context.now())?;
-        let mut machines: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-        for (index, item) in plan.items.iter().enumerate().filter(|(_, item)| sends(item)) {
-            machines.entry(&item.row.machine).or_default().push(index);
-        }
-        let waiting: Mutex<VecDeque<Vec<usize>>> = Mutex::new(machines.into_values().collect());
-        let done: Mutex<BTreeMap<usize, Sent>> = Mutex::default();
-        let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-        thread::scope(|scope| {
-            for _ in 0..MACHINES {
-                scope.spawn(|| {
-                    while let Some(indices) = next() {
-                        let ended = self.send_to_one(plan, &indices);
-                        done.lock().unwrap_or_else(PoisonError::into_inner).extend(ended);
-                    }
-                });
-            }
-        });
-        let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let rest = plan.items.iter().enumerate().map(|(index, item)| match done.remove(&index) {
-            Some(sent) => sent,
-            None => sent(item, None, Ok(())),
-        });
-        Ok(rest.collect())
-    }
-
-    /// Sends all packages that go to one machine.
-    fn send_to_one(&self, plan: &Plan<'_>, indices: &[usize]) -> Vec<(usize, Sent)> {
-        let items = indices.iter().map(|&index| (index, &plan.items[index]));
-        let lock = match indices.first().map(|&index| &plan.items[index].row.machine) {
-            Some(machine) => {
-                Lock::take(&self.dir.join("locks").join(format!("{machine}.lock")), self.context)
-            }
-            None => return Vec::new(),
-        };
-        let mut hold = match lock {
-            Ok(lock) => lock,
-            // Another run's packages come first; these stay as they are.
-            Err(error) => {
-                let (fault, told) = (error.fault(), format!("another run sends there: {}", chain(&error)));
-                return items
-                    .map(|(index, item)| (index, sent(item, None, Err((fault, told.clone())))))
-                    .collect();
-            }
-        };
-        let mut line = Line { section: None, session: None, refused: None };
-        let mut all = Vec::new();
-        for (index, item) in items {
-            let ended = self.send_one(item, &mut line, &mut hold);
-            let failed = ended.as_ref().err().map(|trouble| (trouble.fault(), chain(trouble)));
-            let noted = match &failed {
-                Some((fault, told)) => self.note_failure(&item.row, *fault, told),
-                None => Ok(()),
-            };
-            // That it cannot be noted is graver than what it was.
-            let failed = match noted {
-                Ok(()) => failed.map_or(Ok(()), Err),
-                Err(error) => Err((Fault::Spool, chain(&error))),
-            };
-            all.push((index, sent(item, ended.ok().flatten().as_ref(), failed)));
-        }
-        all
-    }
-
     /// Notes a failure. What passes is tried again, sooner or later; a run that was stopped has not failed.
-    fn note_failure(&self, row: &Row, fault: Fault, told: &str) -> Result<(), StateError> {
+    pub(crate) fn note_failure(&self, row: &Row, fault: Fault, told: &str) -> Result<(), StateError> {
         let now = self.context.now();
         if self.context.stop.check().is_err() {
             return Ok(());
@@ -186,7 +134,7 @@ impl Sender<'_> {
     }
 
     /// Sends one package; `None` if a person holds it by now.
-    fn send_one<'p>(
+    pub(crate) fn send_one<'p>(
         &self,
         item: &'p Item<'_>,
         line: &mut Line<'p>,
@@ -287,11 +235,19 @@ impl Sender<'_> {
 }
 
 /// The connection to a machine, for the packages of one section.
-struct Line<'p> {
+#[derive(Default)]
+pub(crate) struct Line<'p> {
     section: Option<(&'p String, bool)>,
     session: Option<Box<dyn Session>>,
     /// Why nobody is let in, or answers.
     refused: Option<(Fault, String)>,
+}
+
+impl Line<'_> {
+    /// Returns whether a connection stands.
+    pub(crate) fn stands(&self) -> bool {
+        self.session.is_some()
+    }
 }
 
 /// Says the same of a further package.
@@ -306,7 +262,11 @@ fn again(fault: Fault, told: &str) -> ContactError {
     SiteError::new(kind, told).into()
 }
 
-fn sent(item: &Item<'_>, delivered: Option<&Delivered>, ended: Result<(), (Fault, String)>) -> Sent {
+pub(crate) fn sent(
+    item: &Item<'_>,
+    delivered: Option<&Delivered>,
+    ended: Result<(), (Fault, String)>,
+) -> Sent {
     let Item { row, action, .. } = item;
     let (fault, error) = match ended {
         Ok(()) => (None, None),
@@ -321,6 +281,7 @@ fn sent(item: &Item<'_>, delivered: Option<&Delivered>, ended: Result<(), (Fault
         is_there: delivered.is_some() || *action == Action::Nothing,
         proof: delivered.map(|delivered| delivered.verified_by.to_string()),
         sent: delivered.map_or(0, |delivered| delivered.sent),
+        waits: None,
         fault,
         error,
     }

@@ -4,6 +4,7 @@
 //! A row is on the disk when the call that writes it returns. Rows are never removed: they say what was sent, and which
 //! content of ours may stand at a name.
 
+mod outages;
 mod shape;
 
 use std::fmt;
@@ -206,6 +207,14 @@ impl States {
         rows.collect::<Result<_, _>>().map_err(failed)
     }
 
+    /// Returns what is known of a content of a package at a machine by now.
+    pub(crate) fn now(&self, row: &Row) -> Result<Option<Row>, StateError> {
+        let failed = |source| failure("read", &self.path, source);
+        let sql = "SELECT * FROM dispatches WHERE package = ?1 AND sha256 = ?2 AND machine = ?3";
+        let values = params![row.package, row.sha256.to_string(), row.machine];
+        self.lock().query_row(sql, values, read).optional().map_err(failed)
+    }
+
     /// Takes in what shall be sent, all of it or nothing. What is under way already keeps its directory, and its failures
     /// are forgotten. It takes the place of every other content of the package at the machine. One that comes back after
     /// another is upgraded to once more.
@@ -389,13 +398,17 @@ pub(crate) fn failure(doing: &'static str, path: &Path, source: rusqlite::Error)
     StateError::Database { doing, path: foreign::path(path).to_string(), source }
 }
 
+fn wrong(column: &str) -> rusqlite::Error {
+    let kind = rusqlite::types::Type::Text;
+    rusqlite::Error::FromSqlConversionFailure(0, kind, format!("{column} makes no sense").into())
+}
+
+fn time(row: &SqlRow<'_>, column: &str) -> rusqlite::Result<Timestamp> {
+    row.get::<_, String>(column)?.parse().map_err(|_| wrong(column))
+}
+
 /// Reads a row. What the database does not let in is not expected here either.
 fn read(row: &SqlRow<'_>) -> rusqlite::Result<Row> {
-    let wrong = |column: &str| {
-        let kind = rusqlite::types::Type::Text;
-        rusqlite::Error::FromSqlConversionFailure(0, kind, format!("{column} makes no sense").into())
-    };
-    let time = |text: String, column: &str| text.parse::<Timestamp>().map_err(|_| wrong(column));
     let state: String = row.get("state")?;
     let state = State::ALL.iter().find(|(name, _)| *name == state).ok_or_else(|| wrong("state"))?.1;
     let again: Option<String> = row.get("again")?;
@@ -407,10 +420,10 @@ fn read(row: &SqlRow<'_>) -> rusqlite::Result<Row> {
         directory: row.get("directory")?,
         file: std::ffi::OsString::from_vec(row.get("file")?).into(),
         state,
-        since: time(row.get("since")?, "since")?,
+        since: time(row, "since")?,
         is_held: row.get("held")?,
         failures: row.get("failures")?,
-        again: again.map(|again| time(again, "again")).transpose()?,
+        again: again.is_some().then(|| time(row, "again")).transpose()?,
         error: row.get("error")?,
         proof: row.get("proof")?,
         is_upgraded: row.get("upgraded")?,

@@ -2,6 +2,7 @@
 
 mod hooks;
 mod newcomer;
+mod rollout;
 mod routes;
 mod scanning;
 mod scene;

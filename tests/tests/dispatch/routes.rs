@@ -154,6 +154,53 @@ canary-4711
 }
 
 #[test]
+fn s2_04_a_package_goes_to_one_section_of_each_group() {
+    let routes = "\
+[DEFAULT]
+login = u
+password = canary-4711
+[app to the test machines]
+packages = app-.*
+group = test
+host = t1
+[app-.*]
+group = production
+after = test
+host = p1 p2
+canary = 1
+batch = 25%
+pause = 10 min
+stop_at = 10%
+freeze = Fri 16:00-Mon 08:00, 2026-12-24..2027-01-01
+time_zone = Europe/Berlin
+";
+    let scene = Scene::new(routes);
+    let shown = scene.run(&["route", "app-1", "--json"]).expect(0).json()["routes"].clone();
+    let machines: Vec<&str> =
+        shown.as_array().into_iter().flatten().filter_map(|r| r["machine"].as_str()).collect();
+    assert_eq!(machines, ["t1", "p1", "p2"]);
+    let wrong = |from: &str, to: &str, says: &str| {
+        assert!(routes.contains(from), "{from}");
+        Scene::new(&routes.replace(from, to)).run(&["route", "app-1"]).expect(78).complains(&[says]);
+    };
+    wrong("group = production\nafter = test\n", "group = test\n", "several sections match the package app-1");
+    wrong("host = p1 p2", "host = p1 t1", "goes to t1 twice, the second time by [app-.*] on line 8");
+    wrong("packages = app-.*", "packages = db-.*", "and no section of that group matches it");
+    wrong("after = test", "after = tests", ":8: [app-.*] after: no section says `group = tests`");
+    wrong("group = test", "group = test\nafter = production", "the group test would wait for itself");
+    wrong("batch = 25%", "batch = 0", ":13: [app-.*] batch: must be a number of machines, 1 or more");
+    wrong("stop_at = 10%", "stop_at = 101%", ":15: [app-.*] stop_at: must be a number of machines");
+    wrong("10 min", "2 days", ":14: [app-.*] pause: must be a time up to a day");
+    wrong("Fri 16:00-Mon", "Fri-Mon", ":16: [app-.*] freeze: must be windows such as");
+    wrong(
+        "Europe/Berlin",
+        "Europe/Bonn",
+        ":17: [app-.*] time_zone: must be a time zone that this host knows",
+    );
+    wrong("canary = 1\nbatch = 25%\n", "", ":12: [app-.*] pause: needs batch or canary beside it");
+}
+
+#[test]
 fn s2_05_what_is_missing_for_logging_in_comes_from_netrc() {
     let scene =
         Scene::new("[app]\nhost = 10.8.6.2\n[web]\nhost = 10.8.6.3\nlogin = \"www\"\n[old]\nhost = x\n");

@@ -3,7 +3,7 @@
 use rusqlite::Transaction;
 
 /// What each version changed, the first one first. A step that was in a release stays as it is; new ones come behind it.
-pub(super) const STEPS: [&str; 2] = [FIRST, UPGRADES];
+pub(super) const STEPS: [&str; 3] = [FIRST, UPGRADES, OUTAGES];
 
 const FIRST: &str = "
 CREATE TABLE dispatches (
@@ -58,6 +58,18 @@ INSERT INTO dispatches (id, package, sha256, size, machine, directory, file, sta
     FROM dispatches_before;
 DROP TABLE dispatches_before;
 CREATE INDEX dispatches_open ON dispatches (state, machine);
+";
+
+/// Machines that are away.
+const OUTAGES: &str = "
+CREATE TABLE outages (
+    machine  TEXT PRIMARY KEY,
+    failures INTEGER NOT NULL CHECK (failures >= 1),
+    since    TEXT NOT NULL,
+    at       TEXT NOT NULL,
+    again    TEXT NOT NULL,
+    error    TEXT NOT NULL
+) STRICT;
 ";
 
 /// Brings a database to the shape that steps lead to; `false` if a newer version of this program has made it.

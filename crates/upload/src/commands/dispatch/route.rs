@@ -33,7 +33,11 @@ pub(super) fn run(routes: &Routes, arguments: &Arguments) -> Result<u8, Failure>
     for name in &arguments.names {
         let found = package_name(name).and_then(|name| route(routes, &mut netrcs, &name, day));
         match found {
-            Ok(route) => rows.extend(route.machines.iter().map(|machine| Row::of(&route, machine))),
+            Ok(found) => {
+                let all =
+                    found.iter().flat_map(|route| route.machines.iter().map(move |machine| (route, machine)));
+                rows.extend(all.map(|(route, machine)| Row::of(route, machine)));
+            }
             Err(error) => {
                 faults.push(error.fault());
                 tracing::error!("{}", chain(&error));

@@ -170,7 +170,11 @@ fn why(file: &std::path::Path, error: &PlanError) -> String {
 fn is_of_one(error: &PlanError) -> bool {
     match error {
         PlanError::Route(
-            RouteError::Name { .. } | RouteError::Nowhere { .. } | RouteError::Unclear { .. },
+            RouteError::Name { .. }
+            | RouteError::Nowhere { .. }
+            | RouteError::Unclear { .. }
+            | RouteError::Twice { .. }
+            | RouteError::NoGroup { .. },
         ) => true,
         PlanError::Route(RouteError::File(_) | RouteError::Wrong(_) | RouteError::Missing { .. }) => false,
         PlanError::Read { .. } | PlanError::Twice(_) => true,

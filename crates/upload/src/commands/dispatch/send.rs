@@ -1,5 +1,6 @@
 //! `upload dispatch FILE…`: packages to the machines that their names say; and without a file, what has not got there.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -9,14 +10,15 @@ use intraware_cli::common::Common;
 use intraware_cli::environment::{time_zone, variable};
 use intraware_cli::failure::Failure;
 use intraware_cli::{output, process, table};
+use intraware_core::digest::Sha256Hex;
 use intraware_core::exit::{self, Fault};
 use intraware_core::foreign;
 use intraware_core::outcome::gravest;
 use intraware_core::run::RunContext;
 use intraware_core::txlog::{TxLog, chain};
 use intraware_dispatch::{
-    Action, Copies, Item, Netrcs, Plan, PlanError, Routes, Row, Sender, Sent, StateError, States, plan_each,
-    plan_files, plan_rest,
+    Action, Copies, Item, Netrcs, Plan, PlanError, Routes, Row, Sender, Sent, StateError, States, Wait,
+    plan_each, plan_files, plan_rest,
 };
 
 use super::{scan, states};
@@ -89,7 +91,12 @@ pub(super) fn run(
             let text = "--status, --why, --hold, --retry and --settle go with neither files nor --scan, --watch and --dry-run";
             return Err(Failure::usage(text));
         }
-        return states::run(&states, &arguments.ask, arguments.json, context.now());
+        // What the routes say of it counts only if they can be read.
+        let waiting = |known: &[Row]| match routes() {
+            Ok(routes) => waits(&states, &routes, known, &context),
+            Err(_) => Ok(BTreeMap::new()),
+        };
+        return states::run(&states, &arguments.ask, arguments.json, context.now(), &waiting);
     }
     let run = Run { common, arguments, routes, states: &states, dir: &dir, context: &context };
     if arguments.dry_run {
@@ -118,10 +125,11 @@ impl Run<'_> {
         let known = self.states.rows().map_err(|error| state_failure(&error))?;
         let (mut found, mut faults) = match self.arguments.scan.is_given() {
             true => scan::look(self, &self.arguments.scan, &routes, &known)?,
-            false => (Plan { items: Vec::new() }, Vec::new()),
+            false => (Plan { items: Vec::new(), is_named: false }, Vec::new()),
         };
         let (rest, more) = plan(&routes, &known, self.arguments, self.context)?;
         faults.extend(more);
+        found.is_named = rest.is_named;
         // What was found anew is not shown a second time.
         let is_found = |item: &Item<'_>| {
             found.items.iter().any(|found| {
@@ -130,7 +138,9 @@ impl Run<'_> {
         };
         let rest: Vec<Item<'_>> = rest.items.into_iter().filter(|item| !is_found(item)).collect();
         found.items.extend(rest);
-        show(&found, self.arguments.json)?;
+        let outages = self.states.outages().map_err(|error| state_failure(&error))?;
+        let waits = found.waits(&routes, &known, &outages, &self.context.now().to_zoned(time_zone()));
+        show(&found, &waits, self.arguments.json)?;
         Ok(gravest(&faults).map_or(exit::OK, Fault::exit_status))
     }
 
@@ -190,7 +200,16 @@ impl Run<'_> {
         }
         let log = TxLog::open(&dir.join("log"), context);
         let environment = |name: &str| variable(name);
-        let sender = Sender { states, dir, known: &known, log: &log, context, environment: &environment };
+        let sender = Sender {
+            routes: &routes,
+            states,
+            dir,
+            known: &known,
+            log: &log,
+            context,
+            zone: &time_zone(),
+            environment: &environment,
+        };
         let sent = sender.send(&plan).map_err(|error| state_failure(&error))?;
         if let Err(error) = log.finish() {
             faults.push(Fault::Spool);
@@ -259,14 +278,31 @@ fn plan<'r>(
     )
 }
 
-fn show(plan: &Plan<'_>, as_json: bool) -> Result<(), Failure> {
+/// Says what packages wait for beside themselves.
+fn waits(
+    states: &States,
+    routes: &Routes,
+    known: &[Row],
+    context: &RunContext,
+) -> Result<BTreeMap<(String, Sha256Hex), Wait>, Failure> {
+    let now = context.now().to_zoned(time_zone());
+    let today = (now.date(), now.timestamp());
+    let (plan, _) = plan_rest(routes, &mut Netrcs::default(), known.to_vec(), today);
+    let outages = states.outages().map_err(|error| state_failure(&error))?;
+    let waits = plan.waits(routes, known, &outages, &now);
+    let items = plan.items.iter().zip(waits);
+    Ok(items.filter_map(|(Item { row, .. }, wait)| Some(((row.label(), row.sha256), wait?))).collect())
+}
+
+fn show(plan: &Plan<'_>, waits: &[Option<Wait>], as_json: bool) -> Result<(), Failure> {
     if as_json {
         let rows: Vec<_> = plan
             .items
             .iter()
-            .map(|item| {
+            .zip(waits)
+            .map(|(item, waits)| {
                 let (row, action) = (&item.row, item.action);
-                serde_json::json!({ "row": row, "action": action, "login": item.machine.login, "protocol": item.section.protocol })
+                serde_json::json!({ "row": row, "action": action, "waits": waits, "login": item.machine.login, "protocol": item.section.protocol })
             })
             .collect();
         return output::list("packages", &rows);
@@ -274,12 +310,20 @@ fn show(plan: &Plan<'_>, as_json: bool) -> Result<(), Failure> {
     let rows: Vec<Vec<String>> = plan
         .items
         .iter()
-        .map(|item| {
+        .zip(waits)
+        .map(|(item, waits)| {
             let (row, login) = (&item.row, foreign::escape(&item.machine.login));
             let protocol = item.section.protocol.to_string();
             let directory = foreign::escape(&row.directory);
             let package = foreign::escape(&row.package);
-            vec![package, row.machine.clone(), login, protocol, directory, states::action(item.action)]
+            vec![
+                package,
+                row.machine.clone(),
+                login,
+                protocol,
+                directory,
+                states::action(item.action, waits.as_ref()),
+            ]
         })
         .collect();
     if rows.is_empty() {
@@ -305,6 +349,7 @@ fn tell(sent: &[Sent], arguments: &Arguments) -> Result<(), Failure> {
             tracing::info!("{label}: is in {}", foreign::escape(directory));
         }
     }
+    stopped(sent);
     if arguments.json {
         return output::list("packages", sent);
     }
@@ -316,4 +361,19 @@ fn tell(sent: &[Sent], arguments: &Arguments) -> Result<(), Failure> {
         output::text(format!("{package}@{}: in {directory}", sent.machine))?;
     }
     Ok(())
+}
+
+/// Says which packages go to no further machine, if that is new: something has failed in this run.
+fn stopped(all: &[Sent]) {
+    let mut told: BTreeMap<(&str, String), usize> = BTreeMap::new();
+    for Sent { package, waits, .. } in all {
+        let is_new = all.iter().any(|other| other.package == *package && other.error.is_some());
+        if let Some(wait) = waits.as_ref().filter(|wait| is_new && !wait.is_short()) {
+            *told.entry((package, wait.to_string())).or_default() += 1;
+        }
+    }
+    for ((package, wait), machines) in told {
+        let (package, wait) = (foreign::escape(package), foreign::tame(&wait));
+        tracing::error!("{package}: not sent to {machines} further machines; it waits {wait}");
+    }
 }

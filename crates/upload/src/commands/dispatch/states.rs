@@ -1,13 +1,17 @@
 //! What is known of packages: `--status`, `--why`; and what people say of them: `--hold`, `--retry`.
 
+use std::collections::BTreeMap;
+
 use clap::Args;
 use intraware_cli::failure::Failure;
 use intraware_cli::{output, table};
+use intraware_core::digest::Sha256Hex;
 use intraware_core::exit;
 use intraware_core::foreign;
 use intraware_core::retry::Pause;
-use intraware_dispatch::{Action, Row, State, States};
+use intraware_dispatch::{Action, Row, State, States, Wait};
 use jiff::Timestamp;
+use serde::Serialize;
 
 use super::send::state_failure;
 
@@ -47,11 +51,23 @@ impl Arguments {
     }
 }
 
+/// Finds out what packages wait for beside themselves, each by its label and content.
+pub(super) type Waiting<'a> = dyn Fn(&[Row]) -> Result<BTreeMap<(String, Sha256Hex), Wait>, Failure> + 'a;
+
+/// A row as `--why` and `--status` show it.
+#[derive(Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    row: Row,
+    waits: Option<Wait>,
+}
+
 pub(super) fn run(
     states: &States,
     arguments: &Arguments,
     as_json: bool,
     now: Timestamp,
+    waiting: &Waiting<'_>,
 ) -> Result<u8, Failure> {
     let rows = states.rows().map_err(|error| state_failure(&error))?;
     let Arguments { status: _, why, hold, retry, settle } = arguments;
@@ -59,10 +75,13 @@ pub(super) fn run(
         return settled(states, meant(rows, said)?, verdict, now);
     }
     if let Some(said) = why {
-        let rows: Vec<Row> = meant(rows, said)?;
+        let waits = waiting(&rows)?;
+        let rows = meant(rows, said)?.into_iter();
+        let rows: Vec<Shown> =
+            rows.map(|row| Shown { waits: waits.get(&(row.label(), row.sha256)).cloned(), row }).collect();
         match as_json {
             true => output::list("packages", &rows)?,
-            false => rows.iter().try_for_each(|row| output::text(explanation(row, now)))?,
+            false => rows.iter().try_for_each(|shown| output::text(explanation(shown, now)))?,
         }
         return Ok(exit::OK);
     }
@@ -78,12 +97,20 @@ pub(super) fn run(
         rows.retain(unfinished);
         for row in &rows {
             states.hold(row, is_held, now).map_err(|error| state_failure(&error))?;
+            if !is_held {
+                states.end_outage(&row.machine).map_err(|error| state_failure(&error))?;
+            }
         }
         let word = if is_held { "held" } else { "sent by the next run" };
         output::confirm(&format!("{} at machines: {word}", rows.len()))?;
         return Ok(exit::OK);
     }
-    let rows: Vec<Row> = rows.into_iter().filter(|row| row.state != State::Superseded).collect();
+    let waits = waiting(&rows)?;
+    let rows: Vec<Shown> = rows
+        .into_iter()
+        .filter(|row| row.state != State::Superseded)
+        .map(|row| Shown { waits: waits.get(&(row.label(), row.sha256)).cloned(), row })
+        .collect();
     if as_json {
         output::list("packages", &rows)?;
     } else if rows.is_empty() {
@@ -127,13 +154,17 @@ fn meant(rows: Vec<Row>, said: &str) -> Result<Vec<Row>, Failure> {
     Ok(rows)
 }
 
-fn cells(row: &Row, now: Timestamp) -> Vec<String> {
+fn cells(shown: &Shown, now: Timestamp) -> Vec<String> {
+    let Shown { row, waits } = shown;
     let content = row.sha256.to_string()[..12].to_owned();
     let error = foreign::tame(row.error.as_deref().unwrap_or_default());
     vec![
         foreign::escape(&row.package),
         row.machine.clone(),
-        state(row, now),
+        match (waits, row.again) {
+            (Some(wait), None) => format!("{}, waits {}", row.state, foreign::tame(wait.to_string())),
+            (Some(_), Some(_)) | (None, _) => state(row, now),
+        },
         format!("{:.0}", row.since),
         content,
         error,
@@ -156,8 +187,8 @@ fn waits(row: &Row, now: Timestamp) -> Option<Timestamp> {
 }
 
 /// Returns what is done with a package, for people.
-pub(super) fn action(action: Action) -> String {
-    match action {
+pub(super) fn action(action: Action, wait: Option<&Wait>) -> String {
+    let what = match action {
         Action::Send => "send".to_owned(),
         Action::Upgrade => "upgrade, it is there".to_owned(),
         Action::Settle => "ask how its upgrade has ended".to_owned(),
@@ -165,15 +196,43 @@ pub(super) fn action(action: Action) -> String {
         Action::Hold => "nothing, it is held".to_owned(),
         Action::Wait(until) => format!("nothing before {until:.0}"),
         Action::Leave => "nothing before it is asked for".to_owned(),
+    };
+    match wait {
+        Some(wait) if wait.is_short() => format!("{what}, waits {}", foreign::tame(wait.to_string())),
+        Some(wait) => format!("nothing, waits {}", foreign::tame(wait.to_string())),
+        None => what,
+    }
+}
+
+/// Says what ends a wait.
+fn turn(row: &Row, wait: &Wait) -> String {
+    let package = foreign::escape(&row.package);
+    let told = format!("it waits {}", foreign::tame(wait.to_string()));
+    match wait {
+        Wait::Away { .. } => format!("{told}; `upload dispatch --retry @{}` for now", row.machine),
+        Wait::Frozen { .. } | Wait::Canary { .. } | Wait::Batch { .. } | Wait::Pause { .. } => {
+            format!("{told}; a run after that sends it: `upload dispatch`")
+        }
+        Wait::Group { lacks, .. } => format!("{told}; `upload dispatch --why {lacks}`"),
+        Wait::CanaryFailed { machine } => format!(
+            "{told}; `upload dispatch --why {package}@{machine}`; mend it, then `upload dispatch --retry {package}@{machine}`"
+        ),
+        Wait::Stopped { .. } => {
+            format!("{told}; `upload dispatch --status`; mend it, then `upload dispatch --retry {package}`")
+        }
     }
 }
 
 /// Returns all that is known of a package at a machine.
-fn explanation(row: &Row, now: Timestamp) -> String {
+fn explanation(shown: &Shown, now: Timestamp) -> String {
+    let Shown { row, waits: wait } = shown;
     let label = row.label();
     let next = match row.state {
         _ if row.is_held => {
             format!("nothing; a person holds it; `upload dispatch --retry {label}` ends that")
+        }
+        State::Planned | State::Sent | State::Verified if wait.is_some() && waits(row, now).is_none() => {
+            wait.as_ref().map_or_else(String::new, |wait| turn(row, wait))
         }
         State::Planned | State::Sent => match waits(row, now) {
             Some(until) => {
