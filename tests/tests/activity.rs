@@ -103,6 +103,45 @@ fn s1_02_assemble_is_recorded_where_there_is_a_spool() {
 }
 
 #[test]
+fn s2_03_a_timetable_that_dispatches_no_more_is_noticed() {
+    let mut bench = Bench::builder().build();
+    let tree = bench.path("packages");
+    fs::create_dir(&tree).expect("a directory");
+    bench.set("dispatch.trees", json!([tree]));
+    bench.set("activity.expect.\"upload dispatch\"", "20 min");
+    let told = bench.manage(&["activity", "--check"]).expect(1).stdout;
+    assert!(told.contains("upload dispatch on any host: silent: no run is known"), "{told}");
+    let routes = bench.path("etc/general-dispatch-info.cfg");
+    fs::write(&routes, "[a]\nhost = h\nlogin = u\npassword = x\nnetrc = /x\nknown_hosts = /x\n")
+        .expect("routes");
+    chmod(&routes, 0o600);
+    // What people ask for stands for no run of the timetable.
+    fs::write(bench.path("other"), "x").expect("a file");
+    let (named, state) = (bench.path("other"), bench.path("state"));
+    let [named, state] = [&named, &state].map(|path| path.to_str().expect("UTF-8"));
+    let dispatch =
+        |bench: &Bench, more: &[&str]| bench.upload(&[&["dispatch", "--state", state][..], more].concat());
+    dispatch(&bench, &[named]).expect(78);
+    dispatch(&bench, &["--scan", "--dry-run"]).expect(0);
+    dispatch(&bench, &["--status"]).expect(0);
+    bench.manage(&["activity", "--check"]).expect(1);
+    dispatch(&bench, &["--scan"]).expect_silence();
+    assert_eq!(bench.manage(&["activity", "--check"]).expect(0).stdout, "");
+    let runs = bench.manage(&["activity", "--json"]).expect(0).json()["runs"].clone();
+    assert_eq!((runs[1]["name"].as_str(), runs[1]["status"].as_u64()), (Some("upload dispatch"), Some(0)));
+    // One that fails is recorded as well.
+    fs::write(&routes, "[a]\n").expect("routes");
+    dispatch(&bench, &["--scan"]).expect(78);
+    let runs = bench.manage(&["activity", "--json"]).expect(0).json()["runs"].clone();
+    assert_eq!(runs[2]["status"], 78);
+}
+
+fn chmod(path: &std::path::Path, mode: u32) {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("a mode");
+}
+
+#[test]
 fn s1_02_publish_is_recorded_with_its_passes_and_problems() {
     let mut bench = Bench::builder().build();
     let root = bench.path("root");

@@ -8,6 +8,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use intraware_tests::support::sshd::{Access, Sshd};
+use intraware_tests::trace::kill_at;
 use intraware_tests::{Program, Running};
 use rustix::process::Signal;
 
@@ -271,4 +272,35 @@ fn s2_03_a_scan_reads_only_what_has_changed() {
 
 fn is_in_tree(line: &str, tree: &Path) -> bool {
     line.contains(&format!("{}/", tree.display()))
+}
+
+#[test]
+fn s2_03_a_scan_that_is_killed_at_any_moment_loses_nothing() {
+    let nowhere =
+        "[a]\nhost = 127.0.0.1:1\nlogin = u\npassword = x\nprotocol = sftp\nknown_hosts = /dev/null\n";
+    let planned = |scene: &Scene| {
+        let rows = scene.run(&["--status", "--json"]).expect(0).json()["packages"].clone();
+        let rows = rows.as_array().into_iter().flatten();
+        rows.map(|row| (row["package"].to_string(), row["size"].as_u64())).collect::<Vec<_>>()
+    };
+    let (new, changed) = (("\"a-new\"".to_owned(), Some(1)), ("\"a-1\"".to_owned(), Some(7)));
+    for call in ["pwrite64", "fdatasync", "unlink", "openat"] {
+        for nth in (1..).step_by(if call == "openat" { 8 } else { 3 }) {
+            // First in the scan that takes what is there as seen, then in one that finds something.
+            let scene = scene(nowhere);
+            scene.keep("in/a-1", "old");
+            let command = || scene.within(Command::new(Program::Upload.path()), &["--scan"]);
+            let first = kill_at(command(), call, nth).status;
+            scene.run(&["--scan"]).expect_silence();
+            assert!(planned(&scene).is_empty(), "{call} {nth}");
+            scene.keep("in/a-new", "x");
+            scene.keep("in/a-1", "changed");
+            let second = kill_at(command(), call, nth).status;
+            scene.run(&["--scan"]);
+            assert_eq!(planned(&scene), [changed.clone(), new.clone()], "{call} {nth}");
+            if first != -9 && second != -9 {
+                break;
+            }
+        }
+    }
 }

@@ -45,3 +45,33 @@ pub(super) fn read(from: &mut Reader<'_>) -> DispatchConfig {
     }
     config
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<DispatchConfig, ConfigErrors> {
+        parse_section(text, "x.toml", "dispatch", read)
+    }
+
+    #[test]
+    fn s2_03_trees_are_named_once_and_none_lies_in_another() {
+        let config = parse("[dispatch]\ntrees = [\"/srv/a\", \"/srv/ab/\"]\n[other]\nx = 1\n").unwrap();
+        assert_eq!(config.trees, [Path::new("/srv/a"), Path::new("/srv/ab")]);
+        assert_eq!((config.settle, config.every), (Duration::from_secs(5), Duration::from_secs(30)));
+        assert_eq!(parse("").unwrap(), DispatchConfig::unset().unwrap());
+        for (text, told) in [
+            (
+                "trees = [\"/srv/a\", \"/srv/a/b\"]",
+                "x.toml:2: dispatch.trees: must not name a directory inside another",
+            ),
+            ("trees = [\"/srv/a\", \"/srv/a/\"]", "dispatch.trees"),
+            ("trees = [\"in\"]", "dispatch.trees: must be an absolute path"),
+            ("every_s = 0", "dispatch.every_s: must be"),
+            ("tree = 1", "dispatch.tree: is not a known key; did you mean dispatch.trees?"),
+        ] {
+            let errors = parse(&format!("[dispatch]\n{text}\n")).unwrap_err().to_string();
+            assert!(errors.contains(told), "{text}: {errors}");
+        }
+    }
+}
