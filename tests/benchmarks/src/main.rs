@@ -21,6 +21,7 @@ mod ours;
 mod process;
 mod publish;
 mod say;
+mod scan;
 mod staging;
 mod stalls;
 mod summary;
@@ -56,6 +57,8 @@ enum Part {
     Tupkg(tupkg::Arguments),
     /// Publish a tree of 20,000 packages of which one has changed, against reprepro and apt-ftparchive alone
     Publish(publish::Arguments),
+    /// Scan a large tree for packages that have changed, against find
+    DispatchScan(scan::Arguments),
     /// Deliver at several distances over several connections, and see that nothing stalls (tests/stalls)
     Stalls(stalls::Arguments),
     /// Measure one command
@@ -71,6 +74,7 @@ fn main() -> ExitCode {
         Some(Part::Assemble(arguments)) => assemble::run(&arguments),
         Some(Part::Tupkg(arguments)) => tupkg::run(&arguments),
         Some(Part::Publish(arguments)) => publish::run(&arguments),
+        Some(Part::DispatchScan(arguments)) => scan::run(&arguments),
         Some(Part::Stalls(arguments)) => stalls::run(&arguments),
         Some(Part::Measure(arguments)) => apart::run(&arguments),
         None => everything(),
@@ -92,5 +96,6 @@ fn everything() -> Result<bool, failure::Failure> {
     let trials = trials::run(&trials::Arguments::default())?;
     let tupkg = tupkg::run(&tupkg::Arguments::default())?;
     let publish = publish::run(&publish::Arguments::default())?;
-    Ok(staging && delivery && assemble && trials && tupkg && publish)
+    let scan = scan::run(&scan::Arguments::default())?;
+    Ok(staging && delivery && assemble && trials && tupkg && publish && scan)
 }
