@@ -43,6 +43,7 @@ pub mod tupkg;
 mod url;
 
 use std::io::{self, Read, Write};
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 pub use directory::Directory;
@@ -242,11 +243,33 @@ pub trait Session: Send {
     /// Returns the bytes that can still be stored below `dir`, or `None` if the site does not say.
     fn free_space(&mut self, dir: &RemotePath) -> Result<Option<u64>, SiteError>;
 
+    /// Has a POSIX shell of the account's run a script there, in the directory that a login begins in; it has no input
+    /// besides. `hear` is given all that it says, errors among it, and is asked at least once a second. A script that says
+    /// nothing for `io_timeout` counts as lost, and so does one whose connection broke: it may go on there. `None` if `hear`
+    /// did not want to hear the end, after which the session is dead.
+    fn run(
+        &mut self,
+        _script: &str,
+        _hear: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
+    ) -> Result<Option<Ran>, SiteError> {
+        let text = "running a script: this kind of site runs none";
+        Err(SiteError::new(SiteErrorKind::Unsupported, text))
+    }
+
     /// Returns whether the site has said of the last file that was put or cut that it is on its disk.
     fn is_flushed(&self) -> bool;
 
     /// Returns one line about the peer for `check` and the receipt: protocol, software, host key.
     fn peer(&self) -> String;
+}
+
+/// How a script has ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ran {
+    /// Its exit status, if no signal ended it.
+    pub status: Option<i32>,
+    /// The signal that ended it, as the site calls it.
+    pub signal: Option<String>,
 }
 
 /// What a site says about one name.

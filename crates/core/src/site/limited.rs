@@ -13,13 +13,14 @@
 mod tests;
 
 use std::io::{self, ErrorKind, Read, Write};
+use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use jiff::tz::TimeZone;
 
-use super::{Arrival, Entry, Pieces, RemotePath, Session, Site, SiteError};
+use super::{Arrival, Entry, Pieces, Ran, RemotePath, Session, Site, SiteError};
 use crate::bandwidth::{InForce, Rate, Timetable};
 use crate::digest::Sha256Hex;
 use crate::run::Clock;
@@ -244,6 +245,14 @@ impl Session for Slowed {
         block: u64,
     ) -> Result<Option<Vec<Sha256Hex>>, SiteError> {
         self.session.sha256_of_blocks(path, size, block)
+    }
+
+    fn run(
+        &mut self,
+        script: &str,
+        hear: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
+    ) -> Result<Option<Ran>, SiteError> {
+        self.session.run(script, hear)
     }
 
     fn writes_late(&self) -> bool {

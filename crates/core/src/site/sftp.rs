@@ -19,6 +19,7 @@ mod login;
 mod offers;
 mod packet;
 mod peek;
+mod run;
 mod session;
 mod shell;
 mod subsystem;

@@ -7,6 +7,7 @@
 mod directories;
 
 use std::io::{Read, Write};
+use std::ops::ControlFlow;
 
 use super::file::Put;
 use super::hash::Hasher;
@@ -19,7 +20,7 @@ use super::wire::Wire as _;
 use super::{BasePath, SftpSettings};
 use crate::digest::Sha256Hex;
 use crate::foreign;
-use crate::site::{Entry, EntryKind, Habits, Pieces, RemotePath, Session, SiteError, SiteErrorKind};
+use crate::site::{Entry, EntryKind, Habits, Pieces, Ran, RemotePath, Session, SiteError, SiteErrorKind};
 
 /// Channels besides the first for a large file far away: a server lets a certain amount be under way on each.
 const FURTHER: usize = 2;
@@ -383,6 +384,14 @@ impl Session for Open {
                 Ok(_) | Err(_) => return Ok(None),
             }
         }
+    }
+
+    fn run(
+        &mut self,
+        script: &str,
+        hear: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
+    ) -> Result<Option<Ran>, SiteError> {
+        super::run::run(&self.link, script, hear)
     }
 
     fn is_flushed(&self) -> bool {

@@ -14,6 +14,7 @@ use crate::site::{RemotePath, SiteErrorKind};
 
 mod login;
 mod odd;
+mod scripts;
 mod windows;
 
 /// Long enough for a loaded machine to answer, short enough to wait for in a test.
