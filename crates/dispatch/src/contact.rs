@@ -94,8 +94,8 @@ impl Way<'_> {
             Err(error) if !arrival.0 && is_silent(error.kind) => error,
             tried => return Ok(tried?),
         };
-        // FTP knows no keys.
-        if self.password.is_none() {
+        // FTP knows no keys, and runs nothing.
+        if self.password.is_none() || self.section.commands.is_any() {
             return Err(away.into());
         }
         let error = match self.ftp(self.tls())?.connect() {

@@ -21,7 +21,7 @@ use jiff::Zoned;
 use crate::board::{Board, Job};
 use crate::plan::{Action, Item, Plan};
 use crate::routes::Section;
-use crate::send::{Line, Sender, Sent, Trouble, sent};
+use crate::send::{Line, Outcome, Sender, Sent, Trouble, part, sent};
 use crate::state::{Row, StateError};
 use crate::turns::Standing;
 
@@ -48,7 +48,7 @@ impl Sender<'_> {
         for (index, item) in plan.items.iter().enumerate().filter(|(_, item)| item.action.is_work()) {
             if let Some(why) = taken.get(&item.section.name[..]) {
                 board.note(index, Standing::Held);
-                done.insert(index, sent(item, None, Err(why.clone())));
+                done.insert(index, sent(item, Outcome::Nothing(item.row.state), Some(why.clone())));
             }
         }
         let done = Mutex::new(done);
@@ -68,7 +68,8 @@ impl Sender<'_> {
         let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
         let waits = board.waits(&self.zoned());
         let all = plan.items.iter().zip(waits).enumerate().map(|(index, (item, waits))| {
-            done.remove(&index).unwrap_or_else(|| Sent { waits, ..sent(item, None, Ok(())) })
+            done.remove(&index)
+                .unwrap_or_else(|| Sent { waits, ..sent(item, Outcome::Nothing(item.row.state), None) })
         });
         Ok(all.collect())
     }
@@ -119,7 +120,7 @@ impl Sender<'_> {
                 return items
                     .map(|(index, item)| {
                         board.note(index, Standing::Held);
-                        (index, sent(item, None, Err((fault, told.clone()))))
+                        (index, sent(item, Outcome::Nothing(item.row.state), Some((fault, told.clone()))))
                     })
                     .collect();
             }
@@ -128,7 +129,7 @@ impl Sender<'_> {
         let mut all = Vec::new();
         for (index, item) in items {
             if let Some(why) = &away {
-                all.push((index, sent(item, None, Err(Clone::clone(why)))));
+                all.push((index, sent(item, Outcome::Nothing(item.row.state), Some(Clone::clone(why)))));
                 continue;
             }
             if board.check(index, &self.zoned()).is_err() {
@@ -145,19 +146,16 @@ impl Sender<'_> {
                     let why = (trouble.fault(), chain(trouble));
                     let noted = self.note_away(job, board, &why.1);
                     let why = noted.map_or_else(|error| (Fault::Spool, chain(&error)), |()| why);
-                    all.push((index, sent(item, None, Err(why.clone()))));
+                    all.push((index, sent(item, Outcome::Nothing(item.row.state), Some(why.clone()))));
                     away = Some(why);
                     continue;
                 }
             }
-            let (ended, failed) = match ended {
-                Ok(delivered) => (delivered, Ok(())),
-                Err(trouble) => (None, Err((trouble.fault(), chain(&trouble)))),
-            };
+            let (ended, failed) = part(item, ended);
             // That it cannot be noted is graver than what it was.
-            let noted = self.note(item, index, board, failed.as_ref().err());
-            let failed = noted.map_or_else(|error| Err((Fault::Spool, chain(&error))), |()| failed);
-            all.push((index, sent(item, ended.as_ref(), failed)));
+            let noted = self.note(item, index, board, failed.as_ref());
+            let failed = noted.err().map(|error| (Fault::Spool, chain(&error))).or(failed);
+            all.push((index, sent(item, ended, failed)));
         }
         if was_away
             && is_there

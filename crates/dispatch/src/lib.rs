@@ -61,11 +61,17 @@
 //!
 //! # The upgrade
 //!
-//! Nothing is run at a machine yet. The design: after `verified` come `running`, which is on the disk here before anything
-//! is begun there, `done`, and `unknown`. A marker at the machine, made by one call that only one can succeed in, keeps a
-//! second dispatcher, or one that comes back to life, from running it again; it has the status once there is one. A row
-//! that is `running` after a crash or a lost connection asks the marker: not there, begins; with a status, takes it; else
-//! `unknown`, until a check or a person says how it ended.
+//! A section may have commands ([`Commands`]): the upgrade, a check, a rollback, and one that says what is installed. They
+//! are run over SSH alone. What is run at the machine is one script for a POSIX shell, which the login shell is not asked
+//! to understand, and which does nothing before it has read all of itself. A marker there, made by one call that only one
+//! process can succeed in, keeps a second dispatcher, or one that comes back to life, from running an upgrade again; its
+//! number is the turn that one upgrade at a time has there. Upgrade, check and rollback are one run, which goes on when the
+//! connection is lost, and notes there how each of them ended; so the next run learns it.
+//!
+//! A row that is `running` after a crash asks the marker: not there, begins; with a status, takes it; else it is
+//! `unknown`, and so it is if the connection was lost after the machine had begun. What is `unknown` is asked for, settled
+//! by the check if there is one, and else by a person; nothing begins it again. A person's `--retry` of one that has failed
+//! is another try, with a marker of its own.
 
 mod board;
 mod check;
@@ -87,6 +93,7 @@ mod scan;
 mod send;
 mod state;
 mod turns;
+mod upgrade;
 mod written;
 
 pub use check::{Finding, check};
@@ -105,3 +112,4 @@ pub use scan::{Noted, Refused, Scan, ScanError, Seen, Wish};
 pub use send::{Sender, Sent};
 pub use state::{End, Row, State, StateError, States};
 pub use turns::Wait;
+pub use upgrade::{Commands, Markers, Words};

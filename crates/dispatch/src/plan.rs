@@ -269,7 +269,7 @@ fn items<'r>(
             again: None,
             error: None,
             proof: None,
-            is_upgraded: false,
+            is_upgraded: section.commands.upgrade.is_some(),
             attempt: 1,
             outcome: None,
         };
@@ -278,7 +278,7 @@ fn items<'r>(
         };
         let is_current = |row: &&Row| is_same(row) && row.state != State::Superseded;
         let row = match known.iter().find(is_current) {
-            Some(row) => Row { file: new.file, ..row.clone() },
+            Some(row) => Row { file: new.file, is_upgraded: new.is_upgraded, ..row.clone() },
             None => new,
         };
         let action = match row.state {

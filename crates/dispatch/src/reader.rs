@@ -9,6 +9,7 @@ use intraware_core::secret::{Secret, SecretSource};
 
 use crate::error::Problem;
 use crate::routes::Password;
+use crate::upgrade::Words;
 use crate::written::{Key, Section, Value};
 
 /// How many letters may be wrong in a key that is still guessed.
@@ -193,6 +194,22 @@ impl<'a> Reader<'a> {
         };
         let read: Result<Vec<T>, &'static str> = lines.iter().map(|line| rule(line)).collect();
         read.map_err(|allowed| self.refuse(key, allowed)).unwrap_or_default()
+    }
+
+    /// Reads a command: a list, of which each text is one word.
+    pub(crate) fn words(&mut self, key: &'static str) -> Option<Words> {
+        let words = match self.ask(key)? {
+            Value::List(words) => words,
+            Value::Text(_) | Value::Flag(_) | Value::Number(_) | Value::Table(..) => {
+                self.refuse(key, "must be a list, as in [\"/opt/app/upgrade\", \"{path}\"]");
+                return None;
+            }
+        };
+        if words.iter().any(|word| word.chars().any(foreign::is_unsafe)) {
+            self.refuse(key, "must not hold control characters");
+            return None;
+        }
+        Words::parse(words).map_err(|allowed| self.refuse(key, allowed)).ok()
     }
 
     /// Reads a whole number.

@@ -19,12 +19,16 @@ use crate::freeze::{Freeze, Window};
 use crate::host::Host;
 use crate::reader::Reader;
 use crate::rollout::{PARALLEL, Rollout, Share};
+use crate::upgrade::{Commands, Markers};
 use crate::written::{Section as AsWritten, Written};
 
 mod order;
 
 /// How long connecting may take, in seconds.
 const CONNECT_S: u32 = 20;
+
+/// How long a command may take at a machine, if nothing is said.
+const LIMIT: Duration = Duration::from_secs(900);
 
 /// The port of SSH.
 const SSH: u16 = 22;
@@ -75,6 +79,8 @@ pub struct Section {
     pub connect_timeout: Duration,
     /// In which order its machines get a package.
     pub rollout: Rollout,
+    /// What is run there.
+    pub commands: Commands,
 }
 
 /// Where a password is.
@@ -231,12 +237,38 @@ fn read(
             from.number("connect_timeout_s", 1..=600).unwrap_or(CONNECT_S).into(),
         ),
         rollout: rollout(&mut from),
+        commands: commands(&mut from),
     };
+    if read.commands.is_any() && !read.protocol.uses_ssh() {
+        from.refuse("protocol", "FTP runs no commands; use sftp or auto, or leave out command and version");
+    }
     if read.protocol == Protocol::Ftp && !read.allow_plaintext {
         from.refuse("protocol", "ftp sends the password and the package in the clear: set allow_plaintext");
     }
     from.finish();
     (problems.len() == before).then_some(read)
+}
+
+/// Reads what is run at the machines.
+fn commands(from: &mut Reader<'_>) -> Commands {
+    let commands = Commands {
+        upgrade: from.words("command"),
+        check: from.words("check"),
+        rollback: from.words("rollback"),
+        version: from.words("version"),
+        limit: from.number("command_timeout_s", 1..=86_400).map_or(LIMIT, |s| Duration::from_secs(s.into())),
+        markers: from.parsed("marker_dir", Markers::parse).unwrap_or_default(),
+    };
+    for (key, found) in [("check", &commands.check), ("rollback", &commands.rollback)] {
+        if found.is_some() && from.is_unset("command") {
+            from.refuse(key, "needs a command beside it: the upgrade");
+        }
+    }
+    let all = [&commands.upgrade, &commands.check, &commands.rollback];
+    if all.into_iter().flatten().any(|words| words.needs("{version}")) && from.is_unset("version") {
+        from.refuse("version", "must be set, as {version} stands in a command");
+    }
+    commands
 }
 
 fn port(from: &mut Reader<'_>, key: &'static str) -> Option<u16> {

@@ -22,6 +22,7 @@ use crate::plan::{Action, Item};
 use crate::routes::Routes;
 use crate::state::{Row, State, StateError, States, digests};
 use crate::turns::Wait;
+use crate::upgrade::{self, Asked, Upgraded};
 
 /// What a run works with.
 pub struct Sender<'a> {
@@ -56,6 +57,8 @@ pub struct Sent {
     pub sha256: String,
     /// What was to be done.
     pub action: Action,
+    /// How far it is now, as far as this run knows.
+    pub state: State,
     /// Whether it is there now.
     pub is_there: bool,
     /// How its content was proven, if that was in this run.
@@ -68,6 +71,8 @@ pub struct Sent {
     pub fault: Option<Fault>,
     /// Why it failed.
     pub error: Option<String>,
+    /// What came of its upgrade, if that was asked.
+    pub outcome: Option<String>,
 }
 
 /// A package did not get to a machine.
@@ -89,6 +94,8 @@ pub(crate) enum Trouble {
         "{0} has another content there that was not sent from here; look at it, rename or remove it there if nobody needs it, and dispatch the package again"
     )]
     Foreign(String),
+    #[error(transparent)]
+    Upgrade(#[from] upgrade::Trouble),
     #[error("{0} is not what it was when it was looked at; dispatch it again when nobody writes to it")]
     Changed(String),
 }
@@ -101,6 +108,8 @@ impl Trouble {
             Self::Deliver(DeliverError::Site(source) | DeliverError::Unsent { source, .. }) => {
                 is_away(source.kind)
             }
+            Self::Upgrade(upgrade::Trouble::Site(error)) => is_away(error.kind),
+            Self::Upgrade(upgrade::Trouble::State(_) | upgrade::Trouble::Upgrade(_)) => false,
             Self::Deliver(_)
             | Self::Lock(_)
             | Self::State(_)
@@ -117,8 +126,22 @@ impl Trouble {
             Self::Lock(error) => error.fault(),
             Self::State(_) => Fault::Spool,
             Self::Deliver(error) => error.fault(),
+            Self::Upgrade(upgrade::Trouble::State(_)) => Fault::Spool,
+            Self::Upgrade(upgrade::Trouble::Site(error)) => error.kind.fault(),
+            Self::Upgrade(upgrade::Trouble::Upgrade(upgraded)) => upgraded.fault.unwrap_or(Fault::Build),
             Self::Path(_) | Self::Read { .. } | Self::Foreign(_) | Self::Changed(_) => Fault::Build,
         }
+    }
+}
+
+/// Parts what became of a package from what has failed and is not noted yet.
+pub(crate) fn part(item: &Item<'_>, ended: Result<Outcome, Trouble>) -> (Outcome, Option<(Fault, String)>) {
+    match ended {
+        Ok(ended) => (ended, None),
+        Err(Trouble::Upgrade(upgrade::Trouble::Upgrade(upgraded))) => {
+            (Outcome::Upgraded(None, upgraded), None)
+        }
+        Err(trouble) => (Outcome::Nothing(item.row.state), Some((trouble.fault(), chain(&trouble)))),
     }
 }
 
@@ -133,17 +156,89 @@ impl Sender<'_> {
         self.states.fail(row, again, told, now)
     }
 
-    /// Sends one package; `None` if a person holds it by now.
+    /// Does what there is to do of one package, as it is now: since it was planned another run, or a person, may have done
+    /// something.
     pub(crate) fn send_one<'p>(
         &self,
         item: &'p Item<'_>,
         line: &mut Line<'p>,
         hold: &mut Lock,
-    ) -> Result<Option<Delivered>, Trouble> {
-        let Item { row, section, machine, .. } = item;
-        if self.states.is_held(row)? {
-            return Ok(None);
+    ) -> Result<Outcome, Trouble> {
+        let Some(row) = self.states.now(&item.row)?.filter(|row| !row.is_held) else {
+            return Ok(Outcome::Nothing(item.row.state));
+        };
+        match row.state {
+            State::Planned | State::Sent => {
+                let delivered = self.send_package(item, &row, line, hold)?;
+                if !row.is_upgraded {
+                    return Ok(Outcome::Sent(delivered));
+                }
+                let row = Row { state: State::Verified, ..row };
+                Ok(match self.upgrade(item, &row, line)? {
+                    Some(upgraded) => Outcome::Upgraded(Some(delivered), upgraded),
+                    None => Outcome::Sent(delivered),
+                })
+            }
+            State::Verified | State::Running | State::Unknown if row.is_upgraded => {
+                let upgraded = self.upgrade(item, &row, line)?;
+                Ok(upgraded.map_or(Outcome::Nothing(row.state), |upgraded| Outcome::Upgraded(None, upgraded)))
+            }
+            state @ (State::Verified
+            | State::Running
+            | State::Done
+            | State::Failed
+            | State::Unknown
+            | State::Superseded) => Ok(Outcome::Nothing(state)),
         }
+    }
+
+    /// Runs the upgrade of a package that is there, or finds out how it has ended.
+    fn upgrade<'p>(
+        &self,
+        item: &'p Item<'_>,
+        row: &Row,
+        line: &mut Line<'p>,
+    ) -> Result<Option<Upgraded>, Trouble> {
+        let mut session = self.session(item, row, line)?;
+        let Self { states, log, context, .. } = self;
+        let asked = Asked { states, log, context, row, section: item.section };
+        let upgraded = asked.settle(session.as_mut())?;
+        line.session = Some(session);
+        Ok(upgraded)
+    }
+
+    /// Returns the connection to a machine, or makes one.
+    fn session<'p>(
+        &self,
+        item: &'p Item<'_>,
+        row: &Row,
+        line: &mut Line<'p>,
+    ) -> Result<Box<dyn Session>, Trouble> {
+        let directory = Dated::noted(&row.directory);
+        let kind = Some((&item.section.name, directory.is_home()));
+        if line.section != kind {
+            *line = Line { section: kind, session: None, refused: line.refused.take() };
+        }
+        if let Some((fault, told)) = &line.refused {
+            return Err(again(*fault, told).into());
+        }
+        match line.session.take() {
+            Some(session) => Ok(session),
+            None => {
+                let connected = connect(item.section, &item.machine, &directory.base(), self.environment);
+                Ok(connected.inspect_err(|error| line.refused = Some((error.fault(), chain(error))))?)
+            }
+        }
+    }
+
+    /// Sends one package.
+    fn send_package<'p>(
+        &self,
+        item: &'p Item<'_>,
+        row: &Row,
+        line: &mut Line<'p>,
+        hold: &mut Lock,
+    ) -> Result<Delivered, Trouble> {
         let path = foreign::path(&row.file).to_string();
         let file = File::open(&row.file).map_err(|source| Trouble::Read { path: path.clone(), source })?;
         let directory = Dated::noted(&row.directory);
@@ -153,24 +248,7 @@ impl Sender<'_> {
             (&other.package, &other.machine) == (&row.package, &row.machine) && other.sha256 != row.sha256
         });
         let others: Vec<_> = others.map(crate::state::digests).collect();
-        let base = directory.base();
-        if line.section.is_none_or(|(name, at_home)| (name, at_home) != (&section.name, directory.is_home()))
-        {
-            *line = Line {
-                section: Some((&section.name, directory.is_home())),
-                session: None,
-                refused: line.refused.take(),
-            };
-        }
-        if let Some((fault, told)) = &line.refused {
-            return Err(again(*fault, told).into());
-        }
-        let mut session = match line.session.take() {
-            Some(session) => session,
-            None => connect(section, machine, &base, self.environment).inspect_err(|error| {
-                line.refused = Some((error.fault(), chain(error)));
-            })?,
-        };
+        let mut session = self.session(item, row, line)?;
         let go_on = || self.context.stop.check().map_err(|stopped| Stop(stopped.to_string()));
         let delivery = Delivery {
             place: &place,
@@ -195,7 +273,7 @@ impl Sender<'_> {
         if is_sound {
             line.session = Some(session);
         }
-        delivered.map(Some).map_err(|trouble| match trouble {
+        delivered.map_err(|trouble| match trouble {
             Trouble::Deliver(DeliverError::Foreign(path)) => Trouble::Foreign(path.to_string()),
             Trouble::Deliver(DeliverError::Damaged { .. }) => Trouble::Changed(path),
             Trouble::Deliver(DeliverError::Local { source, .. }) => Trouble::Read { path, source },
@@ -262,15 +340,39 @@ fn again(fault: Fault, told: &str) -> ContactError {
     SiteError::new(kind, told).into()
 }
 
-pub(crate) fn sent(
-    item: &Item<'_>,
-    delivered: Option<&Delivered>,
-    ended: Result<(), (Fault, String)>,
-) -> Sent {
+/// What became of a package.
+pub(crate) enum Outcome {
+    /// Nothing was done, or not to an end; it is as it was.
+    Nothing(State),
+    /// It is there.
+    Sent(Delivered),
+    /// It is there, perhaps since now, and something is known of its upgrade.
+    Upgraded(Option<Delivered>, Upgraded),
+}
+
+pub(crate) fn sent(item: &Item<'_>, ended: Outcome, failed: Option<(Fault, String)>) -> Sent {
     let Item { row, action, .. } = item;
-    let (fault, error) = match ended {
-        Ok(()) => (None, None),
-        Err((fault, error)) => (Some(fault), Some(error)),
+    let (state, delivered, upgraded) = match ended {
+        Outcome::Nothing(state) => (state, None, None),
+        Outcome::Sent(delivered) => (State::Verified, Some(delivered), None),
+        Outcome::Upgraded(delivered, upgraded) => (upgraded.state, delivered, Some(upgraded)),
+    };
+    let is_there = match state {
+        State::Verified | State::Running | State::Done | State::Unknown => true,
+        State::Failed => upgraded.is_some(),
+        State::Planned | State::Sent | State::Superseded => false,
+    };
+    let (fault, error) = match (failed, &upgraded) {
+        (Some((fault, error)), _) => (Some(fault), Some(error)),
+        (None, Some(Upgraded { fault: Some(fault), outcome, .. })) => {
+            let what = match state {
+                State::Failed => "its upgrade has failed",
+                State::Unknown => "it is not known how its upgrade has ended",
+                _ => "its upgrade was not begun",
+            };
+            (Some(*fault), Some(format!("{what}: {outcome}")))
+        }
+        (None, _) => (None, None),
     };
     Sent {
         package: row.package.clone(),
@@ -278,11 +380,13 @@ pub(crate) fn sent(
         directory: row.directory.clone(),
         sha256: row.sha256.to_string(),
         action: *action,
-        is_there: delivered.is_some() || *action == Action::Nothing,
-        proof: delivered.map(|delivered| delivered.verified_by.to_string()),
-        sent: delivered.map_or(0, |delivered| delivered.sent),
+        state,
+        is_there,
+        proof: delivered.as_ref().map(|delivered| delivered.verified_by.to_string()),
+        sent: delivered.as_ref().map_or(0, |delivered| delivered.sent),
         waits: None,
         fault,
         error,
+        outcome: upgraded.map(|upgraded| upgraded.outcome),
     }
 }

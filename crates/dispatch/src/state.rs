@@ -329,7 +329,7 @@ impl States {
         let sql = "UPDATE dispatches SET held = ?4, failures = 0,
             again = CASE WHEN state <> 'unknown' THEN NULL WHEN ?4 THEN again ELSE ?5 END,
             since = CASE WHEN state = 'failed' AND NOT ?4 THEN ?5 ELSE since END,
-            state = CASE WHEN state = 'failed' AND NOT ?4 THEN 'planned' ELSE state END,
+            state = CASE WHEN state <> 'failed' OR ?4 THEN state WHEN outcome IS NULL THEN 'planned' ELSE 'verified' END,
             attempt = attempt + (state = 'failed' AND NOT ?4 AND outcome IS NOT NULL),
             outcome = CASE WHEN state = 'failed' AND NOT ?4 THEN NULL ELSE outcome END
             WHERE package = ?1 AND sha256 = ?2 AND machine = ?3";
@@ -344,15 +344,6 @@ impl States {
             WHERE package = ?1 AND sha256 = ?2 AND machine = ?3 AND state IN ('running', 'unknown')";
         let values = params![row.package, row.sha256.to_string(), row.machine, is_done, now.to_string()];
         self.change(sql, values).map(|changed| changed == 1)
-    }
-
-    /// Returns whether a person holds a package, as it is known now.
-    pub fn is_held(&self, row: &Row) -> Result<bool, StateError> {
-        let failed = |source| failure("read", &self.path, source);
-        let sql = "SELECT held FROM dispatches WHERE package = ?1 AND sha256 = ?2 AND machine = ?3";
-        let values = params![row.package, row.sha256.to_string(), row.machine];
-        let held = self.lock().query_row(sql, values, |row| row.get(0)).optional().map_err(failed)?;
-        Ok(held.unwrap_or(false))
     }
 
     fn change(&self, sql: &str, values: &[&dyn rusqlite::ToSql]) -> Result<usize, StateError> {

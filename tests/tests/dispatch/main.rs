@@ -7,3 +7,4 @@ mod routes;
 mod scanning;
 mod scene;
 mod sending;
+mod upgrades;

@@ -17,8 +17,8 @@ use intraware_core::outcome::gravest;
 use intraware_core::run::RunContext;
 use intraware_core::txlog::{TxLog, chain};
 use intraware_dispatch::{
-    Action, Copies, Item, Netrcs, Plan, PlanError, Routes, Row, Sender, Sent, StateError, States, Wait,
-    plan_each, plan_files, plan_rest,
+    Action, Copies, Item, Netrcs, Plan, PlanError, Routes, Row, Sender, Sent, State, StateError, States,
+    Wait, plan_each, plan_files, plan_rest,
 };
 
 use super::{scan, states};
@@ -220,9 +220,10 @@ impl Run<'_> {
         if let Err(error) = copies.sweep(&rows, context) {
             tracing::warn!("a copy that nothing needs stays: {}", chain(&error));
         }
+        faults.extend(left(&sent, arguments));
         faults.extend(sent.iter().filter_map(|sent| sent.fault));
         diary.faults(&faults);
-        let is_done = |sent: &&Sent| sent.is_there && sent.action == Action::Send;
+        let is_done = |sent: &&Sent| sent.is_there && sent.fault.is_none() && sent.action.is_work();
         let done = sent.iter().filter(is_done).count();
         diary.count("sent", done as u64);
         diary.count("failed", sent.iter().filter(|sent| sent.fault.is_some()).count() as u64);
@@ -332,6 +333,19 @@ fn show(plan: &Plan<'_>, waits: &[Option<Wait>], as_json: bool) -> Result<(), Fa
     output::text(table::columns(&["PACKAGE", "MACHINE", "LOGIN", "PROTOCOL", "DIRECTORY", "ACTION"], rows))
 }
 
+/// Says which packages that are named anew have an upgrade that is not repeated by that.
+fn left(sent: &[Sent], arguments: &Arguments) -> Vec<Fault> {
+    let is_left = |sent: &&Sent| sent.action == Action::Leave && !arguments.files.is_empty();
+    let told = |sent: &Sent| {
+        let label = format!("{}@{}", foreign::escape(&sent.package), sent.machine);
+        tracing::error!(
+            "{label}: its upgrade has failed before; naming it does not repeat that, `upload dispatch --retry {label}` does"
+        );
+        Fault::Build
+    };
+    sent.iter().filter(is_left).map(told).collect()
+}
+
 /// Says what became of the packages: what failed to everybody, the rest to who looks.
 fn tell(sent: &[Sent], arguments: &Arguments) -> Result<(), Failure> {
     let mut told: Vec<(&str, &str)> = Vec::new();
@@ -345,8 +359,10 @@ fn tell(sent: &[Sent], arguments: &Arguments) -> Result<(), Failure> {
             }
             told.push((machine, error));
             tracing::error!("{label}: {}", foreign::tame(error));
-        } else if sent.is_there && sent.action == Action::Send {
-            tracing::info!("{label}: is in {}", foreign::escape(directory));
+        } else if sent.is_there && sent.action.is_work() {
+            let upgrade = sent.outcome.as_deref().map(|outcome| format!("; {}: {outcome}", sent.state));
+            let directory = foreign::escape(directory);
+            tracing::info!("{label}: is in {directory}{}", foreign::tame(upgrade.unwrap_or_default()));
         }
     }
     stopped(sent);
@@ -358,7 +374,8 @@ fn tell(sent: &[Sent], arguments: &Arguments) -> Result<(), Failure> {
     }
     for sent in sent.iter().filter(|sent| sent.is_there) {
         let (package, directory) = (foreign::escape(&sent.package), foreign::escape(&sent.directory));
-        output::text(format!("{package}@{}: in {directory}", sent.machine))?;
+        let upgrade = if sent.state == State::Done { ", and its upgrade is done" } else { "" };
+        output::text(format!("{package}@{}: in {directory}{upgrade}", sent.machine))?;
     }
     Ok(())
 }

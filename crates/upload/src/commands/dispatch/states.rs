@@ -157,7 +157,13 @@ fn meant(rows: Vec<Row>, said: &str) -> Result<Vec<Row>, Failure> {
 fn cells(shown: &Shown, now: Timestamp) -> Vec<String> {
     let Shown { row, waits } = shown;
     let content = row.sha256.to_string()[..12].to_owned();
-    let error = foreign::tame(row.error.as_deref().unwrap_or_default());
+    let error = match row.state {
+        State::Failed | State::Unknown => row.error.as_deref().or(row.outcome.as_deref()),
+        State::Planned | State::Sent | State::Verified | State::Running | State::Done | State::Superseded => {
+            row.error.as_deref()
+        }
+    };
+    let error = foreign::tame(error.unwrap_or_default());
     vec![
         foreign::escape(&row.package),
         row.machine.clone(),

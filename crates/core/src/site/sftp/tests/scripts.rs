@@ -24,7 +24,8 @@ fn s2_13_a_script_is_run_and_its_end_is_known() {
     let (said, ran) = heard(session.as_mut(), "kill -KILL $$");
     assert_eq!((said.as_str(), ran.and_then(|ran| ran.signal).as_deref()), ("", Some("KILL")));
     // More than any window or pipe holds, on both streams.
-    let much = "i=0; while [ $i -lt 40 ]; do head -c 65536 /dev/zero; head -c 65536 /dev/zero >&2; i=$((i+1)); done";
+    let much =
+        "i=0; while [ $i -lt 40 ]; do head -c 65536 /dev/zero; head -c 65536 /dev/zero >&2; i=$((i+1)); done";
     let (said, ran) = heard(session.as_mut(), much);
     assert_eq!((said.len(), ran), (80 << 16, ended(0)));
     let long = format!("# {}\necho ok", "x".repeat(3 << 20));
