@@ -2,6 +2,7 @@
 
 mod built_in;
 mod crash;
+mod examples;
 mod full;
 mod hooks;
 mod indexes;

@@ -13,7 +13,7 @@ use intraware_tests::web::Web;
 const PAGE: &str = include_str!("../../../config/publish/README.md");
 
 /// Returns what stands between fences, in its order.
-fn blocks() -> Vec<&'static str> {
+pub(crate) fn blocks() -> Vec<&'static str> {
     PAGE.split("```\n").skip(1).step_by(2).collect()
 }
 
@@ -43,7 +43,9 @@ fn s1_01_the_page_takes_two_packages_to_apt_get_update() {
         ok(sh.env("INTRAWARE_CONFIG", top.join("etc/intraware.toml")))
     };
     let blocks = blocks();
-    let [prepare, keys, configuration, publish, readers, pool] = blocks[..] else { panic!("{blocks:#?}") };
+    let [prepare, keys, configuration, publish, readers, pool, ..] = blocks[..] else {
+        panic!("{blocks:#?}")
+    };
     // What only root can do was done.
     let prepare: Vec<&str> = prepare.lines().filter(|line| !line.contains("# as root")).collect();
     run(&prepare.join("\n"));
