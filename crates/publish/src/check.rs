@@ -10,7 +10,7 @@ mod release;
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use intraware_core::foreign;
@@ -54,25 +54,25 @@ pub(crate) enum Kind {
 pub(crate) type Wrong = String;
 
 impl Suite<'_> {
-    /// Fails if apt could not use the suite.
+    /// Fails if apt could not use the suite. Returns the files of the pool that it names and the old tree did not.
     pub(crate) fn check(
         &self,
         keyring: Option<&Path>,
         commands: &Commands<'_>,
         now: Timestamp,
-    ) -> Result<(), PublishError> {
-        self.look(now).map_err(|wrong| self.wrong(wrong))?;
-        match keyring {
-            Some(keyring) => self.signatures(keyring, commands),
-            None => Ok(()),
+    ) -> Result<Vec<PathBuf>, PublishError> {
+        let fresh = self.look(now).map_err(|wrong| self.wrong(wrong))?;
+        if let Some(keyring) = keyring {
+            self.signatures(keyring, commands)?;
         }
+        Ok(fresh)
     }
 
     fn wrong(&self, wrong: Wrong) -> PublishError {
         PublishError::Tree { suite: self.name.to_owned(), wrong }
     }
 
-    fn look(&self, now: Timestamp) -> Result<(), Wrong> {
+    fn look(&self, now: Timestamp) -> Result<Vec<PathBuf>, Wrong> {
         let dir = self.new.join(self.name);
         let text = fs::read_to_string(dir.join("Release"))
             .map_err(|error| format!("the publisher has left no Release that can be read: {error}"))?;
@@ -95,21 +95,24 @@ impl Suite<'_> {
             }
         }
         release.listed.iter().try_for_each(|listed| present(&dir, &release, listed))?;
+        let mut fresh = Vec::new();
         for listed in release.indexes(&dir) {
             for member in index::members(&dir, listed)? {
                 let is_known = known.contains(&member);
-                self.in_pool(&member, is_known)?;
+                let path = self.in_pool(&member, is_known)?;
+                fresh.extend((!is_known).then_some(path));
             }
         }
-        Ok(())
+        Ok(fresh)
     }
 
     /// Fails if what an index names is not in the pool, or has another size, or, if it is new, another
-    /// digest.
-    fn in_pool(&self, member: &Member, is_known: bool) -> Result<(), Wrong> {
+    /// digest. Returns where it is.
+    fn in_pool(&self, member: &Member, is_known: bool) -> Result<PathBuf, Wrong> {
         let path = self.stage.join(&member.path);
         same_file(&path, member.size, (!is_known).then_some(member.sha256.as_str()))
-            .map_err(|wrong| format!("{} {wrong}", foreign::escape(&member.path)))
+            .map_err(|wrong| format!("{} {wrong}", foreign::escape(&member.path)))?;
+        Ok(path)
     }
 
     fn signatures(&self, keyring: &Path, commands: &Commands<'_>) -> Result<(), PublishError> {

@@ -10,6 +10,7 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
 use crate::error::PublishError;
+use crate::flush;
 
 /// The directory below the root that holds what is needed to publish.
 const STATE: &str = ".publish";
@@ -292,11 +293,15 @@ impl Layout {
         Ok(stage)
     }
 
-    /// Gives a tree that is made its number's place, flushed to the disk.
-    pub(crate) fn keep_stage(&self, number: u64) -> Result<(), PublishError> {
+    /// Gives a tree that is made its number's place, flushed to the disk with the files of the pool that it names and no tree has named
+    /// before; with everything there, if these are not known.
+    pub(crate) fn keep_stage(&self, number: u64, named: Option<&[PathBuf]>) -> Result<(), PublishError> {
         let (stage, tree) = (self.work(number), self.tree(number));
         let keep = || -> io::Result<()> {
-            rustix::fs::syncfs(File::open(&stage)?)?;
+            match named {
+                Some(named) => flush::tree(&stage, named, &self.root)?,
+                None => flush::file_system(&stage)?,
+            }
             fs::rename(&stage, &tree)?;
             File::open(self.state().join("trees"))?.sync_all()
         };

@@ -69,6 +69,7 @@ mod control;
 mod dates;
 mod diff;
 mod error;
+mod flush;
 mod journal;
 mod layout;
 mod leftover;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use intraware_core::config::{Publisher, TreeCheck};
 use intraware_core::http::Authorities;
@@ -173,9 +173,10 @@ impl Passes<'_> {
             dates::renew(&new, &layout.live_path(), &pass.suites, context.now())
                 .map_err(PublishError::io("set the times of", &new))?;
         }
-        self.commands.shown("looking at the new tree", || self.look_at(pass, live, &stage))?;
+        let named = self.commands.shown("looking at the new tree", || self.look_at(pass, live, &stage))?;
         context.stop.check()?;
-        self.commands.shown("flushing it to the disk", || layout.keep_stage(pass.number))?;
+        let keep = || layout.keep_stage(pass.number, named.as_deref());
+        self.commands.shown("flushing it to the disk", keep)?;
         self.lock.confirm()?;
         match live {
             Live::Nothing | Live::Tree(_) => layout.switch(pass.number),
@@ -222,9 +223,11 @@ impl Passes<'_> {
         }
     }
 
-    fn look_at(&self, pass: &Pass, live: Live, stage: &Path) -> Result<(), PublishError> {
+    /// Fails if readers could not use the suites of the pass. Returns the files of the pool that are new in them, if that is known.
+    fn look_at(&self, pass: &Pass, live: Live, stage: &Path) -> Result<Option<Vec<PathBuf>>, PublishError> {
         let Commands { tree, layout, context } = self.commands;
-        let TreeCheck::Apt { keyring } = &tree.check else { return Ok(()) };
+        let TreeCheck::Apt { keyring } = &tree.check else { return Ok(None) };
+        let mut named = Vec::new();
         let old = (live != Live::Nothing).then(|| layout.live_path());
         let new = layout.dists_in(stage);
         for suite in &pass.suites {
@@ -235,9 +238,9 @@ impl Passes<'_> {
                 (None, Some(Due::Both | Due::Normal) | None, Publisher::Command(_)) => check::Kind::Changed,
             };
             let suite = check::Suite { name: suite, stage, new: &new, old: old.as_deref(), kind };
-            suite.check(keyring.as_deref(), &self.commands, context.now())?;
+            named.extend(suite.check(keyring.as_deref(), &self.commands, context.now())?);
         }
-        Ok(())
+        Ok(Some(named))
     }
 
     /// Notes that readers have the new tree, and that its suites are published.

@@ -23,7 +23,7 @@ use crate::machine::Machine;
 use crate::measure;
 use crate::options::{Options, in_turn};
 use crate::summary::{Row, Run};
-use crate::table::{ratio, thousands};
+use crate::table::{NONE, ratio, thousands};
 use crate::{process, say};
 
 /// Of reprepro's wall time, and of apt-ftparchive's.
@@ -152,8 +152,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, Failure> {
             format!("{:.3}", row.wall_s.median),
             format!("{:.3}–{:.3}", row.wall_s.least, row.wall_s.most),
             format!("{:.3}", row.cpu_s.median),
-            format!("{:.1}", row.peak_mib),
-            thousands(row.output_bytes / 1000),
+            some(row.peak_mib > 0.0, format!("{:.1}", row.peak_mib)),
+            some(row.output_bytes > 0, thousands(row.output_bytes / 1000)),
             ratio(row.wall_s.median, of(Tool::Reprepro)),
             ratio(row.wall_s.median, of(Tool::Alone)),
         ]
@@ -162,6 +162,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, Failure> {
     let others = rows.iter().map(|row| row.others).fold(0.0, f64::max);
     let bars = bars(of, touched);
     Ok(bars::conclude(WORDS, &bars, others, options))
+}
+
+/// Returns a cell, if there is something to say: a run of some milliseconds ends before its memory is looked at.
+fn some(is_there: bool, cell: String) -> String {
+    if is_there { cell } else { NONE.to_owned() }
 }
 
 fn bars(of: impl Fn(Tool) -> Option<f64>, touched: usize) -> [Bar; 4] {
