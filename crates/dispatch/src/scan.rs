@@ -151,7 +151,7 @@ impl Scan {
             return Ok(());
         }
         let begun = Walk::begin(tree).and_then(|walk| Ok((walk, mount::kind_of_disk(tree)?)));
-        let (mut walk, kind) = match begun {
+        let (walk, kind) = match begun {
             Ok(begun) => begun,
             Err(error) => {
                 self.unreadable.push((fault_of(&error), format!("cannot scan the tree {shown}: {error}")));
@@ -161,7 +161,8 @@ impl Scan {
         let has_clock_of_ours = mount::network_name(kind).is_none();
         let is_first = !seen.knows(tree)?;
         let now = context.now();
-        let compared = seen.below(tree, |known| compare(&mut walk, known, wish.takes_all, now))?;
+        let compared =
+            seen.below(tree, |known| walk.while_looking(|met| compare(met, known, wish.takes_all, now)))?;
         for (path, error) in &compared.unreadable {
             let path = foreign::path(Path::new(OsStr::from_bytes(path)));
             self.unreadable.push((fault_of(error), format!("cannot look at {path}: {error}")));
@@ -366,23 +367,23 @@ impl Compared {
 
 /// Goes through a tree and what is known of it side by side.
 fn compare(
-    walk: &mut Walk,
+    met: &mut dyn Iterator<Item = (Vec<u8>, Met)>,
     mut known: Known<'_>,
     takes_all: bool,
     now: Timestamp,
 ) -> rusqlite::Result<Compared> {
     let mut compared = Compared::default();
     let mut noted = known.next()?;
-    while let Some(met) = walk.next() {
+    for (path, met) in met {
         let stamp = match met {
             Met::File(stamp) => stamp,
             Met::Unreadable(error) => {
-                compared.unreadable.push((walk.path().to_owned(), error));
+                compared.unreadable.push((path, error));
                 continue;
             }
         };
         while let Some(row) = &noted {
-            if row.path()? >= walk.path() {
+            if row.path()? >= &path[..] {
                 break;
             }
             compared.miss(row, now)?;
@@ -390,7 +391,7 @@ fn compare(
         }
         let mut entry = None;
         if let Some(row) = &noted
-            && row.path()? == walk.path()
+            && row.path()? == &path[..]
         {
             let is_as_before = row.is_as_before(&stamp)? && !takes_all;
             if !is_as_before {
@@ -401,7 +402,7 @@ fn compare(
                 continue;
             }
         }
-        let path = PathBuf::from(OsString::from_vec(walk.path().to_owned()));
+        let path = PathBuf::from(OsString::from_vec(path));
         compared.differing.push(Differing { path, stamp, known: entry });
     }
     while let Some(row) = &noted {

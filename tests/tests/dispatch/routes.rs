@@ -7,7 +7,8 @@ use intraware_tests::support::sshd::{Access, Sshd};
 use crate::scene::{CANARY, Scene, chmod};
 
 /// The file of the source, as its README has it.
-const SOURCE: &str = "  [example]\n  host = 10.8.6.2\n  login = \"ibpsusr\"\n  password = \"123456\"\n";
+pub(crate) const SOURCE: &str =
+    "  [example]\n  host = 10.8.6.2\n  login = \"ibpsusr\"\n  password = \"123456\"\n";
 
 #[test]
 fn s2_04_the_file_of_the_source_works_as_it_is() {

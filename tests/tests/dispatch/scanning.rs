@@ -12,6 +12,7 @@ use intraware_tests::trace::kill_at;
 use intraware_tests::{Program, Running};
 use rustix::process::Signal;
 
+use crate::routes::SOURCE;
 use crate::scene::{Scene, chmod};
 use crate::sending::{day, names, section};
 
@@ -60,6 +61,19 @@ fn s2_03_what_is_new_in_the_tree_is_sent_and_what_was_there_is_not() {
     fs::write(&old, "new").expect("a file");
     scene.run(&["--scan"]).expect_silence();
     assert_eq!(fs::read_to_string(day(&sshd).join("a-0")).expect("a file"), "new");
+}
+
+#[test]
+fn s2_04_by_the_file_of_the_source_a_package_that_is_dropped_has_its_way() {
+    let scene = scene(SOURCE);
+    scene.run(&["--scan"]).expect_silence();
+    scene.keep("in/example-1.2.tar.gz", "x");
+    let planned = scene.run(&["--scan", "--dry-run", "--json"]).expect(0).json()["packages"][0].clone();
+    assert_eq!((&planned["row"]["machine"], &planned["login"]), (&"10.8.6.2".into(), &"ibpsusr".into()));
+    assert_eq!(
+        (&planned["action"], &planned["row"]["package"]),
+        (&"send".into(), &"example-1.2.tar.gz".into())
+    );
 }
 
 #[test]

@@ -4,15 +4,23 @@
 //! are still written, and what version control keeps beside others. Symbolic links are not followed, since what they lead
 //! to may change without a trace here; the tree itself may be one. Sockets, devices and the like are no packages. What
 //! vanishes while it is looked at counts as if it had not been there.
+//!
+//! A thread of its own does it: what the file system takes its time for is compared meanwhile.
 
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
+use std::sync::mpsc::sync_channel;
+use std::thread;
 
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, openat, statat};
 use rustix::io::Errno;
+
+/// So many are handed over at once, and so many batches may wait.
+const BATCH: usize = 1000;
+const AHEAD: usize = 8;
 
 /// What of a file changes when somebody writes to it, or puts another in its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,13 +93,29 @@ impl Walk {
         Ok(Self { path, levels: vec![level] })
     }
 
-    /// Returns the path of what was met last.
-    pub(crate) fn path(&self) -> &[u8] {
-        &self.path
+    /// Goes through the tree while `look` takes what is met, by its path; that of a directory ends with a slash.
+    pub(crate) fn while_looking<T>(
+        mut self,
+        look: impl FnOnce(&mut dyn Iterator<Item = (Vec<u8>, Met)>) -> T,
+    ) -> T {
+        thread::scope(|scope| {
+            let (give, take) = sync_channel::<Vec<(Vec<u8>, Met)>>(AHEAD);
+            scope.spawn(move || {
+                loop {
+                    let next = || self.next().map(|met| (self.path.clone(), met));
+                    let batch: Vec<_> = std::iter::from_fn(next).take(BATCH).collect();
+                    // Whoever looks may have seen enough.
+                    if batch.is_empty() || give.send(batch).is_err() {
+                        break;
+                    }
+                }
+            });
+            look(&mut take.into_iter().flatten())
+        })
     }
 
     /// Goes on to what comes next; none at the end.
-    pub(crate) fn next(&mut self) -> Option<Met> {
+    fn next(&mut self) -> Option<Met> {
         loop {
             let level = self.levels.last_mut()?;
             self.path.truncate(level.path);
@@ -174,16 +198,16 @@ mod tests {
     use super::*;
 
     fn met(tree: &Path) -> Vec<String> {
-        let mut walk = Walk::begin(tree).unwrap();
-        let mut met = Vec::new();
-        while let Some(found) = walk.next() {
-            let path = String::from_utf8_lossy(&walk.path()[tree.as_os_str().len() + 1..]).into_owned();
-            met.push(match found {
-                Met::File(stamp) => format!("{path} {}", stamp.size),
-                Met::Unreadable(_) => format!("{path} !"),
-            });
-        }
-        met
+        Walk::begin(tree).unwrap().while_looking(|found| {
+            let shown = |(path, met): (Vec<u8>, Met)| {
+                let path = String::from_utf8_lossy(&path[tree.as_os_str().len() + 1..]).into_owned();
+                match met {
+                    Met::File(stamp) => format!("{path} {}", stamp.size),
+                    Met::Unreadable(_) => format!("{path} !"),
+                }
+            };
+            found.map(shown).collect()
+        })
     }
 
     #[test]
