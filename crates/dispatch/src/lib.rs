@@ -112,4 +112,4 @@ pub use scan::{Noted, Refused, Scan, ScanError, Seen, Wish};
 pub use send::{Sender, Sent};
 pub use state::{End, Row, State, StateError, States};
 pub use turns::Wait;
-pub use upgrade::{Commands, Markers, Words};
+pub use upgrade::{Commands, Markers, Version, Words, versions};

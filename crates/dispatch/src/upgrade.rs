@@ -2,16 +2,18 @@
 //!
 //! All that is run is one POSIX shell script ([`job`]), which keeps a marker at the machine, runs the section's commands
 //! there, and lives on when the connection is lost. Names are quoted for it once, here ([`words`]). What it says is read
-//! back ([`report`]), and becomes a state ([`apply`]).
+//! back ([`report`]), and becomes a state ([`apply`]); the same script says what runs there ([`mod@versions`]).
 
 mod apply;
 mod job;
 mod report;
+mod versions;
 mod words;
 
 use std::time::Duration;
 
 pub(crate) use apply::{Asked, Trouble, Upgraded};
+pub use versions::{Version, versions};
 pub use words::Words;
 
 /// What a section has run at its machines.

@@ -27,6 +27,7 @@ pub(crate) const DISPATCH: &str = "\
   upload dispatch --status            how far each package is at each machine
   upload dispatch --why app-1.2.tar.gz@10.8.6.2
   upload dispatch route app-1.2.tar.gz
+  upload dispatch versions
   upload dispatch check
   upload dispatch pin 10.8.6.2
 ";

@@ -1,6 +1,7 @@
 //! `upload dispatch` between real processes: routes as their owners write them, and real servers.
 
 mod hooks;
+mod kills;
 mod newcomer;
 mod rollout;
 mod routes;

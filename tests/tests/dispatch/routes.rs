@@ -37,6 +37,14 @@ fn s2_04_the_file_that_comes_with_the_programs_has_the_section_of_the_source() {
 }
 
 #[test]
+fn s2_13_the_example_with_upgrades_takes_a_package_to_its_five_machines() {
+    let scene = Scene::new("");
+    scene.keep("dispatch.toml", include_str!("../../../config/dispatch/dispatch.toml"));
+    let run = scene.run(&["--routes", "dispatch.toml", "route", "app-1.2.tar.gz", "--json"]).expect(0);
+    assert_eq!(run.json()["routes"].as_array().map(Vec::len), Some(5));
+}
+
+#[test]
 fn s2_04_a_section_is_an_expression_for_names_of_packages() {
     let routes = "\
 # Two kinds of packages.

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use intraware_tests::support::relay::{Fault, Relay};
 use intraware_tests::support::sshd::{Access, Sshd};
 use serde_json::Value;
 
@@ -209,6 +210,38 @@ fn s2_13_where_no_command_can_be_run_that_is_said_before_anything_is_sent() {
     assert!(run.status == 78, "{run:?}");
     let label = format!("a@{}", sshd.addr());
     assert!(scene.run(&["--why", &label]).expect(0).stdout.contains("failed"));
+}
+
+#[test]
+fn s2_13_versions_names_the_machines_of_a_section_that_differ() {
+    let world = World::new("version = [\"APP/version\"]");
+    world.program("version", "cat current");
+    world.program("upgrade", "basename \"$1\" >current");
+    // The same machine by two names, with markers for each.
+    let relay = Relay::start(world.sshd.addr(), Fault::None);
+    let (first, second) = (world.sshd.addr().to_string(), relay.addr().to_string());
+    let line = world.sshd.known_host_lines(&["host_ed25519"]);
+    let other = line.replace(&format!(":{}", world.sshd.addr().port()), &format!(":{}", relay.addr().port()));
+    let known = world.scene.keep("known", &format!("{line}{other}"));
+    let routes = fs::read_to_string(world.scene.path("general-dispatch-info.cfg")).expect("routes");
+    let routes = routes.replace(&*world.sshd.known_hosts().to_string_lossy(), &known.to_string_lossy());
+    let routes = routes.replace("/markers", "/markers/{host}");
+    world.scene.keep("general-dispatch-info.cfg", &routes);
+    assert!(!world.scene.run(&["versions"]).expect(0).stdout.contains("differs"));
+    world.scene.keep("app-1", "app-1");
+    world.scene.run(&["app-1"]).expect_silence();
+    let rows = world.scene.run(&["versions", "--json"]).expect(0).json()["machines"].clone();
+    assert_eq!((rows[0]["package"].as_str(), rows[0]["version"].as_str()), (Some("app-1"), Some("app-1")));
+    let both = routes.replace(&format!("host = {first}"), &format!("host = {first}, {second}"));
+    world.scene.keep("general-dispatch-info.cfg", &both);
+    let shown = world.scene.run(&["versions"]).expect(1).stdout;
+    let line = shown.lines().find(|line| line.contains(&second)).expect("a line");
+    assert!(line.contains("differs") && shown.matches("differs").count() == 1, "{shown}");
+    world.scene.run(&["app-1"]).expect_silence();
+    assert!(!world.scene.run(&["versions"]).expect(0).stdout.contains("differs"));
+    relay.set(Fault::CutAfter(0));
+    let run = world.scene.run(&["versions"]);
+    assert!(run.status != 0 && run.stdout.contains("not known"), "{run:?}");
 }
 
 #[test]

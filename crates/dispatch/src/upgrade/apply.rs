@@ -109,7 +109,7 @@ impl Asked<'_> {
         let subject = Subject { record: "", job: &label };
         let effect = match mode {
             Mode::Begin => format!("run the upgrade, try {}", row.attempt),
-            Mode::Ask => "ask how the upgrade has ended".to_owned(),
+            Mode::Ask | Mode::Version => "ask how the upgrade has ended".to_owned(),
             Mode::Settle => "have the check say how the upgrade has ended".to_owned(),
         };
         let ended = self.log.record(subject, STEP, &effect, || {

@@ -18,6 +18,8 @@ pub(crate) enum Mode {
     Ask,
     /// Have the check say how it has ended, if nothing else does.
     Settle,
+    /// Say what was done there last, and what the version command says.
+    Version,
 }
 
 /// A package at a machine, in one try of its upgrade.
@@ -64,6 +66,7 @@ exec sh \".job.$$\" look \"$home\" \"$mask\" </dev/null
             Mode::Begin => "begin",
             Mode::Ask => "ask",
             Mode::Settle => "settle",
+            Mode::Version => "version",
         };
         let needs = |place: &str| yes(rollback.as_ref().is_some_and(|rollback| rollback.needs(place)));
         let values = [

@@ -5,6 +5,7 @@ mod route;
 mod scan;
 mod send;
 mod states;
+mod versions;
 
 use std::path::PathBuf;
 
@@ -52,6 +53,9 @@ enum Deed {
     /// Show the SSH key of a machine, and store it if it is the one that is named
     #[command(after_long_help = EXIT_STATUS)]
     Pin(pin::Arguments),
+    /// Ask every machine what was done there last and what it says is installed, and name what differs
+    #[command(after_long_help = EXIT_STATUS)]
+    Versions(versions::Arguments),
 }
 
 pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure> {
@@ -67,6 +71,7 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure>
         Some(Deed::Route(arguments)) => route::run(&routes()?, arguments),
         Some(Deed::Check { json }) => look(&routes()?, *json),
         Some(Deed::Pin(arguments)) => pin::run(&routes()?, arguments),
+        Some(Deed::Versions(arguments)) => versions::run(common, &routes()?, arguments),
     }
 }
 

@@ -257,7 +257,7 @@ fn explanation(shown: &Shown, now: Timestamp) -> String {
         }
         State::Done => "nothing; its upgrade has ended well".to_owned(),
         State::Unknown if row.again.is_none() => format!(
-            "nothing; look at the machine, then `upload dispatch --settle {label} done` or `… failed`"
+            "nothing; look at the machine, then `upload dispatch --settle {label} done`, or failed in place of done"
         ),
         State::Unknown => "the next run asks the machine how it has ended, and begins nothing: `upload dispatch`".to_owned(),
         State::Failed if row.outcome.is_some() => format!(
