@@ -180,6 +180,48 @@ fn s2_13_a_failed_upgrade_is_rolled_back_to_what_ran_before() {
 }
 
 #[test]
+fn s2_13_d4_a_canary_whose_upgrade_fails_is_rolled_back_and_no_other_machine_is_touched() {
+    let world = World::new("rollback = [\"APP/undo\", \"{previous}\"]\ncanary = 1");
+    world.program("upgrade", "echo \"${1##*/}\" >>ran; case $1 in *bad) exit 4 ;; esac");
+    world.program("undo", "echo \"${1##*/}\" >>back");
+    let relay = Relay::start(world.sshd.addr(), Fault::None);
+    let second = twice(&world, &relay);
+    ["good", "bad"].iter().for_each(|name| drop(world.scene.keep(name, name)));
+    world.scene.run(&["good"]).expect_silence();
+    assert_eq!(world.lines("ran"), ["good", "good"]);
+    let before = relay.accepted();
+    let told = ["its upgrade has failed: upgrade ended with 4, rollback ended with 0"];
+    world.scene.run(&["bad"]).expect(1).complains(&told);
+    world.scene.run(&[]).expect_silence();
+    assert_eq!(
+        (world.lines("ran"), world.lines("back")),
+        (lines(&["good", "good", "bad"]), lines(&["good"]))
+    );
+    assert_eq!(relay.accepted(), before, "the other machine was not even connected to");
+    assert!(world.why("bad").contains("upgrade ended with 4, rollback ended with 0"));
+    let why = world.scene.run(&["--why", &format!("bad@{second}")]).expect(0).stdout;
+    assert!(why.contains("planned") && why.contains("the canary"), "{why}");
+}
+
+fn lines(lines: &[&str]) -> Vec<String> {
+    lines.iter().map(|line| (*line).to_owned()).collect()
+}
+
+/// Has the section go to the machine by two names, with markers for each; returns the second name.
+fn twice(world: &World, relay: &Relay) -> String {
+    let (first, second) = (world.sshd.addr(), relay.addr());
+    let line = world.sshd.known_host_lines(&["host_ed25519"]);
+    let other = line.replace(&format!(":{}", first.port()), &format!(":{}", second.port()));
+    let known = world.scene.keep("known", &format!("{line}{other}"));
+    let routes = fs::read_to_string(world.scene.path("general-dispatch-info.cfg")).expect("routes");
+    let routes = routes.replace(&*world.sshd.known_hosts().to_string_lossy(), &known.to_string_lossy());
+    let routes = routes.replace("/markers", "/markers/{host}");
+    let routes = routes.replace(&format!("host = {first}"), &format!("host = {first}, {second}"));
+    world.scene.keep("general-dispatch-info.cfg", &routes);
+    second.to_string()
+}
+
+#[test]
 fn s2_13_where_no_command_can_be_run_that_is_said_before_anything_is_sent() {
     let base = "[a]\nhost = h\nlogin = u\npassword = canary-4711\n";
     for protocol in ["ftps", "ftp\nallow_plaintext = yes"] {
