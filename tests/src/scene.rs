@@ -198,6 +198,19 @@ impl Scene {
         Running::start(command).wait()
     }
 
+    /// Runs it on a terminal; what it says on standard error is in its output as well.
+    pub fn publish_on_terminal(&self, arguments: &[&str]) -> Run {
+        let plain = self.command(arguments);
+        let words: Vec<String> =
+            plain.get_args().map(|word| format!("'{}'", word.to_string_lossy())).collect();
+        let line =
+            format!("stty cols 100 rows 50; exec {} {}", Program::Manage.path().display(), words.join(" "));
+        let mut command = Command::new("/usr/bin/script");
+        command.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
+        command.env_clear().env("PATH", "/usr/bin:/bin").env("TERM", "xterm").current_dir(self.dir.path());
+        Running::start(command).wait()
+    }
+
     /// Starts it.
     pub fn start(&self, arguments: &[&str]) -> Running {
         Running::start(self.command(arguments))

@@ -16,6 +16,17 @@ impl Web {
     pub fn serve(dir: &Path) -> Self {
         let mut command = Command::new("python3");
         command.args(["-u", "-m", "http.server", "--bind", "127.0.0.1", "0", "--directory"]).arg(dir);
+        Self::start(command)
+    }
+
+    /// Serves it over TLS, with a key and certificate that are in one file. [`url`](Self::url) is not its address.
+    pub fn serve_tls(dir: &Path, identity: &Path) -> Self {
+        let mut command = Command::new("python3");
+        command.args(["-c", WITH_TLS]).args([dir, identity]);
+        Self::start(command)
+    }
+
+    fn start(mut command: Command) -> Self {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().expect("python3 starts");
         let mut said = BufReader::new(child.stdout.take().expect("a pipe"));
@@ -37,6 +48,18 @@ impl Web {
         format!("http://{}/", self.address)
     }
 }
+
+/// The same with TLS: python3 -c THIS DIRECTORY IDENTITY.
+const WITH_TLS: &str = r#"
+import functools, http.server, ssl, sys
+handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=sys.argv[1])
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain(sys.argv[2])
+server.socket = context.wrap_socket(server.socket, server_side=True)
+print("port", server.server_port, flush=True)
+server.serve_forever()
+"#;
 
 impl Drop for Web {
     fn drop(&mut self) {

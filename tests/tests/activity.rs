@@ -4,8 +4,10 @@ use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use intraware_test_support::certificate::Certificates;
 use intraware_test_support::watcher::{Mood, Watcher};
 use intraware_tests::hosts::{age, on};
+use intraware_tests::web::Web;
 use intraware_tests::{Bench, Program};
 use rustix::fs::{FlockOperation, flock};
 use serde_json::{Value, json};
@@ -230,6 +232,23 @@ fn s1_03_a_service_that_watches_jobs_hears_start_success_and_exit_status() {
     assert_eq!(watcher.heard(), [""; 0]);
     let shown = bench.manage(&["config"]).expect(0).stdout;
     assert!(shown.contains("activity.ping_url") && !shown.contains("s3cret"), "{shown}");
+}
+
+#[test]
+fn s1_03_a_service_that_watches_jobs_may_have_a_certificate_of_an_authority_of_our_own() {
+    let mut bench = Bench::builder().build();
+    let dir = bench.path("keys");
+    fs::create_dir(&dir).expect("a directory");
+    let keys = Certificates::make(&dir);
+    let web = Web::serve_tls(&dir, &keys.identity("server"));
+    bench.add_build("p1", "p1", |dir| fs::write(dir.join("name"), "p1").expect("a file"));
+    bench.set("activity.ping_url", format!("https://{}/ping", web.address()));
+    bench.manage(&["run"]).expect(0).complains(&["was not told of this run", "UnknownIssuer"]);
+    bench.set("activity.ca_file", json!(dir.join("none.pem")));
+    bench.manage(&["run"]).expect(0).complains(&["was not told of this run", "the ca_file cannot be used"]);
+    // It is spoken to, and knows no such job.
+    bench.set("activity.ca_file", json!(keys.authority()));
+    bench.manage(&["run"]).expect(0).complains(&["it answers with status 404"]);
 }
 
 #[test]

@@ -45,6 +45,7 @@ type Versions = BTreeMap<(String, String, String), BTreeSet<String>>;
 /// the one in place.
 pub fn difference(tree: &TreeConfig, from: Option<u64>, to: Option<u64>) -> Result<Difference, PublishError> {
     let layout = Layout::of(tree);
+    layout.has_root()?;
     let (kept, live) = (layout.trees()?, layout.live()?);
     let in_place = match live {
         Live::Tree(number) => Some(number),

@@ -99,12 +99,18 @@ impl Layout {
         tree.join(&self.dists)
     }
 
+    /// Fails if there is no root, in which nothing can be wrong.
+    pub(crate) fn has_root(&self) -> Result<(), PublishError> {
+        if self.root.is_dir() {
+            return Ok(());
+        }
+        let message = format!("{} is not there; make it, or mend tree.root", self.root.display());
+        Err(PublishError::Configuration(message))
+    }
+
     /// Makes what is missing of the directories. Readers have to get through them, whatever our umask is.
     pub(crate) fn make(&self) -> Result<(), PublishError> {
-        if !self.root.is_dir() {
-            let message = format!("{} is not there; make it, or mend tree.root", self.root.display());
-            return Err(PublishError::Configuration(message));
-        }
+        self.has_root()?;
         let state = self.state();
         let (work, trees) = (state.join("work"), state.join("trees"));
         for dir in [state.clone(), self.dirty(), work, trees, self.lists(), self.cache()] {

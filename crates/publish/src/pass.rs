@@ -5,7 +5,8 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use intraware_core::config::{Publisher, TreeCheck};
-use intraware_core::http::Authorities;
+use intraware_core::foreign;
+use intraware_core::http::{Authorities, NoAnswer};
 use intraware_core::lock::Lock;
 use intraware_core::txlog::chain;
 
@@ -17,6 +18,11 @@ use crate::error::PublishError;
 use crate::journal::{Due, Ended, GivenUp, Journal, Pass, Priority, Stage};
 use crate::layout::Live;
 use crate::outdated;
+
+fn unusable(ca_file: Option<&Path>, error: &NoAnswer) -> PublishError {
+    let path = foreign::path(ca_file.unwrap_or(Path::new("")));
+    PublishError::Configuration(format!("tree.ca_file: cannot use {path}: {}", chain(error)))
+}
 
 /// What a pass works with.
 pub(crate) struct Passes<'a> {
@@ -335,7 +341,7 @@ impl Passes<'_> {
             let old = former.map(|number| layout.dists_in(&layout.tree(number)));
             let (new, time) = (layout.dists_in(&layout.tree(ended.number)), tree.public_time);
             let authorities = Authorities::load(tree.ca_file.as_deref())
-                .map_err(|error| PublishError::Configuration(format!("tree.ca_file: {}", chain(&error))))?;
+                .map_err(|error| unusable(tree.ca_file.as_deref(), &error))?;
             let (dists, old, stop) = (&tree.dists, old.as_deref(), &context.stop);
             let public = Public { url, dists, new: &new, old, time, authorities, stop };
             match self.commands.shown("waiting for public_url", || public.look(&ended.suites)) {

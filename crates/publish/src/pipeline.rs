@@ -115,6 +115,7 @@ pub struct Snapshot {
 /// Returns the trees that are kept, oldest first.
 pub fn snapshots(tree: &TreeConfig) -> Result<Vec<Snapshot>, PublishError> {
     let layout = Layout::of(tree);
+    layout.has_root()?;
     let live = layout.live()?;
     let mut found = Vec::new();
     for number in layout.trees()? {
@@ -137,6 +138,7 @@ pub fn look_over(tree: &TreeConfig, context: &RunContext) -> Result<Vec<PublishE
         let message = "with check = \"none\" nothing is known of the tree that could be looked at";
         return Err(PublishError::Configuration(message.into()));
     };
+    layout.has_root()?;
     let stage = match layout.live()? {
         Live::Nothing => return Ok(Vec::new()),
         Live::Tree(number) => layout.tree(number),

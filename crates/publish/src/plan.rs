@@ -65,6 +65,7 @@ pub struct HookPlan {
 /// Says what [`crate::publish`] would do.
 pub fn plan(tree: &TreeConfig, wish: &Wish, now: Timestamp) -> Result<Plan, PublishError> {
     let layout = Layout::of(tree);
+    layout.has_root()?;
     let mut journal = Journal::load(&layout)?;
     let recover = recovery(&layout, &journal)?;
     let mut why: Vec<(String, &str)> = journal

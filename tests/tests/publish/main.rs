@@ -9,10 +9,12 @@ mod indexes;
 mod newcomer;
 mod outcomes;
 mod passes;
+mod pipeline;
 mod public;
 mod readers;
 mod tools;
 mod trees;
 mod uploads;
+mod wrong;
 
 use intraware_tests::scene;

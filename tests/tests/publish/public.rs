@@ -5,6 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use intraware_tests::scene::Scene;
+use intraware_tests::support::certificate::Certificates;
 use intraware_tests::web::Web;
 
 /// Brings the mirror, which readers ask, to what is in place.
@@ -84,4 +85,39 @@ fn s1_15_a_mirror_that_lags_for_a_while_is_waited_for() {
     scene.publish(&[]).expect_silence();
     scene.publish(&["rollback", "deb"]).expect_silence();
     assert!(scene.has("stable", "blast", "1.0"));
+}
+
+#[test]
+fn s1_15_public_url_may_have_a_certificate_of_an_authority_of_our_own() {
+    let scene = Scene::new();
+    std::fs::create_dir(scene.path("keys")).expect("a directory");
+    let keys = Certificates::make(&scene.path("keys"));
+    let web = Web::serve_tls(&scene.path("root"), &keys.identity("server"));
+    let configure = |more: &str| {
+        scene.configure(&format!("public_url = \"https://{}\"\npublic_s = 1\n{more}", web.address()));
+    };
+    configure("");
+    scene.accept("stable", "blast", "1.0");
+    scene
+        .publish(&[])
+        .expect(1)
+        .complains(&["is in place, but not for readers of public_url", "UnknownIssuer"]);
+    for (file, says) in [("none.pem", "No such file"), ("conf.toml", "it holds no certificate")] {
+        configure(&format!("ca_file = {:?}", scene.path(file)));
+        scene.publish(&[]).expect(78).complains(&["tree.ca_file: cannot use ", file, says]);
+    }
+    configure(&format!("ca_file = {:?}", keys.authority()));
+    scene.publish(&[]).expect_silence();
+    assert!(status(&scene).contains("published stable as 1"));
+    // The name counts all the same.
+    let other = Web::serve_tls(&scene.path("root"), &keys.identity("elsewhere"));
+    let url = format!("public_url = \"https://{}\"\npublic_s = 1\n", other.address());
+    scene.configure(&format!("{url}ca_file = {:?}", keys.authority()));
+    scene.accept("stable", "blast", "1.1");
+    scene
+        .publish(&[])
+        .expect(1)
+        .complains(&["is in place, but not for readers of public_url", "not valid for name"]);
+    scene.configure("ca_file = \"/x\"");
+    scene.publish(&[]).expect(78).complains(&["tree.ca_file", "has no meaning without tree.public_url"]);
 }

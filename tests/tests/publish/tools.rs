@@ -69,3 +69,19 @@ fn s1_15_two_trees_are_compared_by_packages_and_versions() {
     );
     scene.publish(&["diff", "deb", "9"]).expect(78).complains(&["see `manage publish snapshots deb`"]);
 }
+
+#[test]
+fn s1_01_a_terminal_shows_which_program_is_at_work_and_since_when() {
+    let scene = Scene::new();
+    scene.hurry("");
+    scene.hook("pre/10-a", "sleep 1.5");
+    scene.accept_quickly("stable", "blast", "1.0");
+    let run = scene.publish_on_terminal(&[]).expect(0);
+    let shown = run.stdout.split(['\r', '\n']).filter(|part| part.contains("tree deb: 10-a"));
+    assert!(shown.filter(|part| part.contains('1') && part.contains('s')).count() > 3, "{run:?}");
+    let left = run.stdout.lines().last().unwrap_or_default();
+    assert!(left.contains("tree deb: published stable as 1"), "{run:?}");
+    scene.accept_quickly("stable", "blast", "1.1");
+    let quiet = scene.publish_on_terminal(&["--quiet"]).expect(0);
+    assert!(!quiet.stdout.contains("10-a"), "{quiet:?}");
+}
