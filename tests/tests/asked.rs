@@ -55,18 +55,18 @@ fn newcomer_b5_who_asks_by_name_gets_an_answer_by_name() {
     bench.add_build("q1", "blast/q1", small);
     let id = bench.record("q1")["id"].as_str().expect("an id").to_owned();
     bench.manage(&["hold", "q1", "--reason", "customer asked to wait"]).expect(0);
-    let held = ["q1", "held since", "customer asked to wait", "manage release"];
+    let held = ["q1", "held since", "customer asked to wait", "manage unhold"];
     bench.manage(&["run", "--build", "q1"]).expect(0).complains(&held);
     // It has no job yet: the hold is known by its record alone.
     bench.upload(&["run", "--job", &id]).expect(1).complains(&["held since", "customer asked to wait"]);
     bench.upload(&["run", "--job", "nobody"]).expect(1).complains(&["nobody", "no job has this id or name"]);
-    bench.manage(&["release", "q1"]).expect(0);
+    bench.manage(&["unhold", "q1"]).expect(0);
     bench.manage(&["run"]).expect_silence();
     bench.manage(&["run", "--build", "q1"]).expect(0).complains(&["q1", "waits for `upload`"]);
     bench.manage(&["hold", "q1", "--reason", "customer asked to wait"]).expect(0);
     bench.upload(&["run", "--job", "q1"]).expect(0).complains(&held);
     // One of several that is not there does not keep the others from going out.
-    bench.manage(&["release", "q1"]).expect(0);
+    bench.manage(&["unhold", "q1"]).expect(0);
     bench.upload(&["run", "--job", "q1", "nobody"]).expect(1).complains(&["nobody"]);
     bench.manage(&["run"]).expect_silence();
     bench.assert_delivered("q1");

@@ -40,7 +40,7 @@ fn released_after_a_snapshot(bench: &Bench, is_delivered: bool) {
     bench.manage(&["hold", "p7", "--reason", "it is broken"]).expect(0);
     says("corrected")(&bench.build_root().join("blast/p7"));
     bench.set_status("p7", None);
-    bench.manage(&["release", "p7"]).expect(0);
+    bench.manage(&["unhold", "p7"]).expect(0);
     bench.cycle().into_iter().for_each(|run| drop(run.expect(0)));
     bench.assert_delivered("p7");
     put_back(bench, &bench.path("snapshot"));

@@ -122,7 +122,7 @@ impl Watched {
             &["run", "--json"],
             &["run", "--build", build],
             &["hold", build, "--reason", "a reason"],
-            &["release", build],
+            &["unhold", build],
             &["retry", build],
             &["log"],
             &["log", "--json"],

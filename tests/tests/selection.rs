@@ -131,7 +131,7 @@ fn s0_10_an_operators_hold_stops_both_programs_and_leaves_the_record_alone() {
     for name in ["waiting", "fresh"] {
         let why = bench.manage(&["why", name]).expect(0);
         assert!(why.stdout.contains("wrong licence file"), "{why:?}");
-        bench.manage(&["release", name]).expect_silence();
+        bench.manage(&["unhold", name]).expect_silence();
     }
     bench.deliver();
     ["waiting", "fresh"].iter().for_each(|name| bench.assert_delivered(name));

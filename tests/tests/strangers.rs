@@ -75,7 +75,7 @@ fn f_06_whoever_is_not_the_spools_owner_is_told_so_and_writes_nothing() {
         (Program::Manage, &["run"]),
         (Program::Manage, &["run", "--build", "p2"]),
         (Program::Manage, &["hold", "p2"]),
-        (Program::Manage, &["release", "p2"]),
+        (Program::Manage, &["unhold", "p2"]),
         (Program::Manage, &["retry", "p2"]),
         (Program::Manage, &["init"]),
         (Program::Manage, &["records", "set", "p2", "--status", "empty"]),
@@ -166,7 +166,7 @@ fn f_06_what_another_user_has_left_in_the_spool_stops_one_build_or_none_and_says
     assert_eq!(bench.status("p3").0, "");
     let why = as_owner(&bench, Program::Manage, &["why", "p3"]).expect(0);
     assert!(why.stdout.contains("the note of a hold cannot be read"), "{why:?}");
-    as_owner(&bench, Program::Manage, &["release", "p3"]).expect(0);
+    as_owner(&bench, Program::Manage, &["unhold", "p3"]).expect(0);
     as_owner(&bench, Program::Upload, &["check"]).expect(0);
     let run = as_owner(&bench, Program::Manage, &["run"]).expect(0);
     assert!(!run.stderr.contains("holds/"), "{run:?}");

@@ -80,7 +80,7 @@ fn say_all_plainly(bench: &Bench, build: &str) -> Vec<Run> {
     let held: [&[&str]; 4] =
         [&["status"], &["status", "--json"], &["run", "--dry-run", "--json"], &["why", build]];
     runs.extend(held.iter().map(|arguments| bench.manage(arguments)));
-    runs.push(bench.manage(&["release", build]));
+    runs.push(bench.manage(&["unhold", build]));
     runs.push(bench.manage(&["-vv", "run"]));
     runs
 }

@@ -61,9 +61,9 @@ fn newcomer_m13_programs_are_told_why_as_people_are() {
     bench.manage(&["hold", "p1", "--reason", "wrong licence"]).expect(0);
     let told = why(&id);
     assert!(told["hold"].as_str().is_some_and(|hold| hold.contains("wrong licence")), "{told}");
-    assert_eq!(told["unblock"], format!("manage release {id}"));
+    assert_eq!(told["unblock"], format!("manage unhold {id}"));
     relay.set(Cut::None);
-    bench.manage(&["release", "p1"]).expect(0);
+    bench.manage(&["unhold", "p1"]).expect(0);
     bench.deliver();
     let told = why("p1");
     assert_eq!(told["next"], json!(["nothing more, it is delivered and released"]), "{told}");

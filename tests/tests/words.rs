@@ -271,17 +271,19 @@ fn newcomer_d3_hold_release_and_retry_say_what_they_did_and_who_said_it() {
     let seen = |arguments: &[&str]| bench.on_terminal(120, Program::Manage, arguments).expect(0).stdout;
     let held = seen(&["hold", "p7", "--reason", "wrong licence"]);
     assert!(
-        held.starts_with("held: p7 (1), both programs leave it alone; `manage release p7` lifts it"),
+        held.starts_with("held: p7 (1), both programs leave it alone; `manage unhold p7` lifts it"),
         "{held}"
     );
-    assert!(seen(&["release", "p7"]).starts_with("released: p7 (1), the next run goes on with it"));
+    assert!(seen(&["unhold", "p7"]).starts_with("held no longer: p7 (1), the next run goes on with it"));
     let mut command = bench.command(Program::Manage, &["hold", "p7", "--reason", "wrong licence"]);
     command.env("SUDO_USER", "anna");
     // Nothing for those who are no person.
     Running::start(command).wait().expect_silence();
     let why = bench.manage(&["why", "p7"]).expect(0).stdout;
     assert!(why.contains("held since 20") && why.contains("Z by anna: wrong licence"), "{why}");
-    bench.manage(&["release", "p7"]).expect_silence();
+    // The word of before.
+    bench.manage(&["release", "p7"]).expect(0).complains(&["`manage release` is `manage unhold` now"]);
+    bench.manage(&["unhold", "p7"]).expect(0).complains(&["was not held here"]);
     bench.add_record("e1", "/nowhere/e1");
     bench.manage(&["run", "e1"]).expect(1);
     assert!(seen(&["retry", "e1"]).starts_with("forgotten: the failures of e1 (2), the next run tries it"));

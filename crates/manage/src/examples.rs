@@ -54,8 +54,8 @@ pub(crate) const HOLD: &str = "\
   manage hold p7 --reason 'wrong licence file'
 ";
 
-pub(crate) const RELEASE: &str = "\
-  manage release p7
+pub(crate) const UNHOLD: &str = "\
+  manage unhold p7
 ";
 
 pub(crate) const RETRY: &str = "\

@@ -11,12 +11,12 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use intraware_cli::common::{Common, EXIT_STATUS, with_examples};
 use intraware_cli::failure::Failure;
 use intraware_cli::pages::{self, ShellName};
-use intraware_cli::process;
+use intraware_cli::{output, process};
 use intraware_core::exit;
 
 use crate::commands::{
-    activity, assemble, check, check_key, config, fragment, hold, init, log, publish, records, release,
-    retry, run, status, verify, why,
+    activity, assemble, check, check_key, config, fragment, hold, init, log, publish, records, retry, run,
+    status, unhold, verify, why,
 };
 
 /// Stands behind the short help.
@@ -68,12 +68,15 @@ enum Command {
     /// Show the runs of all hosts, and whether those that are expected were made
     #[command(after_long_help = with_examples(examples::ACTIVITY))]
     Activity(activity::Arguments),
-    /// Hold a build: neither program moves it until it is released
+    /// Hold a build: neither program moves it until the hold is lifted
     #[command(after_long_help = with_examples(examples::HOLD))]
     Hold(hold::Arguments),
     /// Let a held build go on
-    #[command(after_long_help = with_examples(examples::RELEASE))]
-    Release(release::Arguments),
+    #[command(after_long_help = with_examples(examples::UNHOLD))]
+    Unhold(unhold::Arguments),
+    /// The name of `unhold` in 0.1.0
+    #[command(hide = true)]
+    Release(unhold::Arguments),
     /// Forget a build's failures, so that the next run tries it again
     #[command(after_long_help = with_examples(examples::RETRY))]
     Retry(retry::Arguments),
@@ -131,7 +134,13 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
         Some(Command::Log(arguments)) => log::run(&common, &arguments),
         Some(Command::Activity(arguments)) => activity::run(&common, &arguments),
         Some(Command::Hold(arguments)) => hold::run(&common, &arguments),
-        Some(Command::Release(arguments)) => release::run(&common, &arguments),
+        Some(Command::Unhold(arguments)) => unhold::run(&common, &arguments),
+        Some(Command::Release(arguments)) => {
+            output::complain(
+                "`manage release` is `manage unhold` now; the next version does not know the old word",
+            );
+            unhold::run(&common, &arguments)
+        }
         Some(Command::Retry(arguments)) => retry::run(&common, &arguments),
         Some(Command::Records(arguments)) => records::run(&common, &arguments),
         Some(Command::Config(arguments)) => config::run(&common, &arguments),

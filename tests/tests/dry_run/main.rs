@@ -80,7 +80,7 @@ fn check_words_of_manage(scene: &Scene, text: &str) {
         let held = said(text, name);
         assert!(held.starts_with("nothing, it is held since 20"), "{held}");
         assert!(
-            held.contains(": wrong licence (`manage release ") && held.ends_with("` lets it go)"),
+            held.contains(": wrong licence (`manage unhold ") && held.ends_with("` lets it go)"),
             "{held}"
         );
     }
@@ -233,8 +233,7 @@ fn check_words_of_upload(scene: &Scene, text: &str) {
     }
     let held = said(text, "held-in-upload");
     assert!(
-        held.starts_with("nothing, it is held since 20")
-            && held.contains(": wrong licence (`manage release "),
+        held.starts_with("nothing, it is held since 20") && held.contains(": wrong licence (`manage unhold "),
         "{held}"
     );
     assert_eq!(text.lines().count(), due.len() + 1, "{text}");

@@ -95,7 +95,7 @@ impl Display for Rest {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
             Self::Held(hold) => {
-                write!(f, "nothing, it is {hold} (`manage release {}` lets it go)", hold.record)
+                write!(f, "nothing, it is {hold} (`manage unhold {}` lets it go)", hold.record)
             }
             Self::DoNotRelease => f.write_str("nothing, the record is on Do Not Release"),
             Self::Completed => f.write_str("nothing more, it is delivered and released"),

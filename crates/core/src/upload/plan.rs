@@ -239,7 +239,7 @@ impl fmt::Display for JobPlan {
             Verdict::Lags { reasons } => write!(f, "nothing, {}", reasons.join("; ")),
             Verdict::NoSite { reason } => f.write_str(reason),
             Verdict::Held(hold) => {
-                write!(f, "nothing, it is {hold} (`manage release {}` lets it go)", hold.record)
+                write!(f, "nothing, it is {hold} (`manage unhold {}` lets it go)", hold.record)
             }
             Verdict::NotDue { next_try, reason, .. } => {
                 write!(f, "nothing before {next_try:.0}, the last try failed: {}", tame(reason))

@@ -1,4 +1,4 @@
-//! `manage hold`: neither program moves the build until it is released.
+//! `manage hold`: neither program moves the build until the hold is lifted.
 //!
 //! The hold is a note in the spool, so it also stops `upload`, which knows no records, and works while the record store
 //! is away. It leaves the record as it is: Do Not Release is a word of people to the whole company. What is Completed is with
@@ -51,7 +51,7 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure>
     log.record(subject, "hold", "hold the build", || spool.put_note(&hold))?;
     let word = escape(&arguments.build);
     output::confirm(&format!(
-        "held: {word} ({record}), both programs leave it alone; `manage release {word}` lifts it"
+        "held: {word} ({record}), both programs leave it alone; `manage unhold {word}` lifts it"
     ))?;
     Ok(intraware_cli::report::finish(log))
 }

@@ -174,7 +174,7 @@ fn advice(build: &BuildPlan) -> String {
         Some(Rest::Waiting { job, .. }) if !build.hindrances.is_empty() => {
             format!("put right what that says, then: upload run --job {job}")
         }
-        Some(Rest::Held(_)) => format!("manage release {id}"),
+        Some(Rest::Held(_)) => format!("manage unhold {id}"),
         Some(Rest::DoNotRelease) => "a person clears Do Not Release in the record store".to_owned(),
         Some(Rest::UnknownStatus) => {
             "set the status to a known one, or configure this one in records.values".to_owned()

@@ -54,7 +54,7 @@ pub(super) fn held(story: &mut Story<'_>) -> Result<(), String> {
     if let Some(mail) = mail::all().first() {
         return Err(format!("a hold is no news, and there is mail: {}", mail.body));
     }
-    let release = command_in(&answer, "manage release").ok_or("nothing says how the hold is lifted")?;
+    let release = command_in(&answer, "manage unhold").ok_or("nothing says how the hold is lifted")?;
     story.types(&release);
     story.is_completed("p2")
 }

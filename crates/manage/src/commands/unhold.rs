@@ -1,4 +1,4 @@
-//! `manage release`: a held build goes on with the next run.
+//! `manage unhold`: a held build goes on with the next run.
 
 use clap::{Args, ValueHint};
 use intraware_cli::common::Common;
@@ -26,12 +26,12 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure>
     let record = find::id(parts::store(&config, Permission::ReadOnly), &spool, &arguments.build)?;
     let log = TxLog::open(&spool.log_dir(), &context).with_names(find::name_of(&record, &arguments.build));
     let subject = Subject { record: record.as_str(), job: "" };
-    let was_held = log.record(subject, "release", "let the build go on", || {
+    let was_held = log.record(subject, "unhold", "let the build go on", || {
         spool.remove_note::<Hold>(&NoteKey::from(&record))
     })?;
     if was_held {
         let word = escape(&arguments.build);
-        output::confirm(&format!("released: {word} ({record}), the next run goes on with it"))?;
+        output::confirm(&format!("held no longer: {word} ({record}), the next run goes on with it"))?;
     } else {
         output::complain(&format!(
             "{record} was not held here; if its record is on Do Not Release, a person must change that in the record store"
