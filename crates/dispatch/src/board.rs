@@ -2,20 +2,21 @@
 //!
 //! A job is one machine and all packages of one section that go there now. The jobs of a section that may begin at the
 //! same time are a round, and its next round is made up when all of them have ended. A machine is in one job at a time,
-//! whatever sections it is in. What could not be connected to is not tried again in the run, for no package.
+//! whatever sections it is in. What could not be connected to is not tried again in the run, for no package; and while it
+//! is not known how an upgrade has ended, no other one is begun at that machine: it may still run.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use intraware_core::digest::Sha256Hex;
 use intraware_core::run::Stop;
 use jiff::{Timestamp, Zoned};
 
+use crate::known::{Cell, Table, before, is_unclear, reached, standing, unclear};
 use crate::outage::Outage;
-use crate::plan::{Action, Item, Plan};
+use crate::plan::{Item, Plan};
 use crate::routes::{Routes, Section};
-use crate::state::{Row, State};
+use crate::state::Row;
 use crate::turns::{Standing, Unit, Wait, turns};
 
 /// How long nothing is looked at while nothing changes: a request to stop is heard that late.
@@ -45,6 +46,8 @@ struct Inner<'p> {
     busy: BTreeSet<&'p str>,
     /// Those that are away, and until when they are left alone.
     away: BTreeMap<&'p str, Wait>,
+    /// The upgrades that may still run at a machine.
+    unclear: BTreeMap<&'p str, BTreeSet<String>>,
     /// Grows with everything that may let something go that has waited.
     changes: u64,
 }
@@ -66,15 +69,6 @@ struct Package<'p> {
     at: Vec<Cell>,
     /// At those of the groups that go before.
     before: Vec<(&'p str, String, Cell)>,
-}
-
-/// Where it says how far a package is at a machine.
-#[derive(Debug, Clone, Copy)]
-enum Cell {
-    /// An item of the plan.
-    Item(usize),
-    /// It is no part of the plan.
-    Known(Option<Standing>),
 }
 
 impl<'p> Board<'p> {
@@ -120,6 +114,7 @@ impl<'p> Board<'p> {
             parts,
             busy: BTreeSet::new(),
             away: plan.items.iter().filter_map(machine).collect(),
+            unclear: unclear(plan, known),
             changes: 0,
         };
         Self { inner: Mutex::new(inner), changed: Condvar::new() }
@@ -158,6 +153,11 @@ impl<'p> Board<'p> {
     /// Returns why a package of a job that has begun is not begun any more, if that is so.
     pub(crate) fn check(&self, index: usize, now: &Zoned) -> Result<(), Wait> {
         let inner = self.lock();
+        if inner.standing(Cell::Item(index)) == Some(Standing::Away)
+            && let Some(wait) = inner.left(&inner.plan.items[index].row.machine)
+        {
+            return Err(wait);
+        }
         for part in &inner.parts {
             for package in &part.packages {
                 let found =
@@ -173,6 +173,18 @@ impl<'p> Board<'p> {
     /// Notes how far a package is now.
     pub(crate) fn note(&self, index: usize, standing: Standing) {
         self.lock().standings[index] = standing;
+    }
+
+    /// Notes how far a package is by what is known of it now.
+    pub(crate) fn reach(&self, index: usize, row: Option<&Row>) {
+        let mut inner = self.lock();
+        let item = &inner.plan.items[index].row;
+        let labels = inner.unclear.entry(&item.machine).or_default();
+        match row.is_some_and(is_unclear) {
+            true => labels.insert(item.label()),
+            false => labels.remove(&item.label()),
+        };
+        inner.standings[index] = row.map_or(Standing::Held, reached);
     }
 
     /// Notes that a machine is away.
@@ -201,7 +213,7 @@ impl<'p> Board<'p> {
                     let Cell::Item(item) = cell else { continue };
                     let machine = &inner.plan.items[*item].row.machine[..];
                     let is_away = inner.standing(*cell) == Some(Standing::Away);
-                    let away = inner.away.get(machine).filter(|_| is_away).cloned();
+                    let away = inner.left(machine).filter(|_| is_away);
                     waits[*item] = away.or(turn.and_then(Result::err));
                 }
             }
@@ -269,6 +281,15 @@ impl<'p> Inner<'p> {
         part.looked = Some((self.changes, until));
     }
 
+    /// Returns why a machine is left alone.
+    fn left(&self, machine: &str) -> Option<Wait> {
+        let unclear = || {
+            let label = self.unclear.get(machine)?.first()?.clone();
+            Some(Wait::Unclear { label })
+        };
+        self.away.get(machine).cloned().or_else(unclear)
+    }
+
     fn unit(&self, package: &Package<'p>) -> Unit {
         let lacks = package
             .before
@@ -285,8 +306,11 @@ impl<'p> Inner<'p> {
             Cell::Known(standing) => standing,
             Cell::Item(item) => {
                 let (standing, machine) = (self.standings[item], &self.plan.items[item].row.machine[..]);
-                let is_away = standing.is_unfinished() && self.away.contains_key(machine);
-                Some(if is_away { Standing::Away } else { standing })
+                let left = self.left(machine);
+                // How it has ended is what has to be found out.
+                let settles = standing == Standing::Unclear && matches!(left, Some(Wait::Unclear { .. }));
+                let is_left = left.is_some() && standing.is_unfinished() && !settles;
+                Some(if is_left { Standing::Away } else { standing })
             }
         }
     }
@@ -312,91 +336,5 @@ impl<'p> Part<'p> {
     }
 }
 
-/// All that is known, by package, content and machine.
-struct Table<'t> {
-    rows: BTreeMap<Key<'t>, &'t Row>,
-    items: BTreeMap<Key<'t>, usize>,
-}
-
-type Key<'t> = (&'t str, Sha256Hex, &'t str);
-
-impl<'t> Table<'t> {
-    fn of(plan: &'t Plan<'_>, known: &'t [Row]) -> Self {
-        let key = |row: &'t Row| (&row.package[..], row.sha256, &row.machine[..]);
-        let items = plan.items.iter().enumerate().map(|(index, item)| (key(&item.row), index));
-        Self { rows: known.iter().map(|row| (key(row), row)).collect(), items: items.collect() }
-    }
-
-    fn cell(&self, row: &Row, machine: &str) -> Cell {
-        let key = (&row.package[..], row.sha256, machine);
-        match (self.items.get(&key), self.rows.get(&key)) {
-            (Some(item), _) => Cell::Item(*item),
-            (None, Some(row)) => Cell::Known(settled(row)),
-            (None, None) => Cell::Known(None),
-        }
-    }
-}
-
-/// Returns what must be done before, at the machines of other groups.
-fn before<'p>(
-    routes: &'p Routes,
-    section: &'p Section,
-    row: &Row,
-    table: &Table<'_>,
-) -> Vec<(&'p str, String, Cell)> {
-    let mut all = Vec::new();
-    for group in &section.rollout.after {
-        let is_meant =
-            |other: &&Section| other.rollout.group.as_ref() == Some(group) && other.matches(&row.package);
-        for host in routes.sections.iter().filter(is_meant).flat_map(|other| &other.hosts) {
-            let machine = host.to_string();
-            let cell = table.cell(row, &machine);
-            all.push((&group[..], Row { machine, ..row.clone() }.label(), cell));
-        }
-    }
-    all
-}
-
-/// Returns how far a package is, if nothing more is done with it.
-fn settled(row: &Row) -> Option<Standing> {
-    match row.state {
-        State::Done => Some(Standing::Done(row.since)),
-        State::Verified if !row.is_upgraded => Some(Standing::Done(row.since)),
-        State::Failed => Some(Standing::Failed),
-        State::Unknown if row.again.is_none() => Some(Standing::Failed),
-        State::Planned
-        | State::Sent
-        | State::Verified
-        | State::Running
-        | State::Unknown
-        | State::Superseded => None,
-    }
-}
-
-/// Returns how far a package is that this run has tried.
-pub(crate) fn reached(row: &Row) -> Standing {
-    let has_failed = row.failures > 0 || matches!(row.state, State::Running | State::Unknown);
-    match settled(row) {
-        Some(standing) => standing,
-        None if has_failed => Standing::Failing { is_now: false },
-        // A person holds it by now, another content has taken its place, or the run was stopped.
-        None => Standing::Held,
-    }
-}
-
-/// Returns how far an item of the plan is, which another run may have done meanwhile.
-fn standing(item: &Item<'_>, table: &Table<'_>) -> Standing {
-    let key = (&item.row.package[..], item.row.sha256, &item.row.machine[..]);
-    let meanwhile = table.rows.get(&key).and_then(|row| settled(row));
-    match item.action {
-        Action::Nothing => Standing::Done(item.row.since),
-        Action::Hold => Standing::Held,
-        Action::Leave => Standing::Failed,
-        Action::Wait(_) => Standing::Failing { is_now: false },
-        Action::Settle => meanwhile.unwrap_or(Standing::Unclear),
-        Action::Send | Action::Upgrade if item.row.failures > 0 => {
-            meanwhile.unwrap_or(Standing::Failing { is_now: true })
-        }
-        Action::Send | Action::Upgrade => meanwhile.unwrap_or(Standing::Open),
-    }
-}
+#[cfg(test)]
+mod tests;

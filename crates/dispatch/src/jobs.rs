@@ -189,7 +189,7 @@ impl Sender<'_> {
             self.note_failure(&item.row, *fault, told)?;
         }
         let row = self.states.now(&item.row)?;
-        board.note(index, row.map_or(Standing::Held, |row| crate::board::reached(&row)));
+        board.reach(index, row.as_ref());
         Ok(())
     }
 }

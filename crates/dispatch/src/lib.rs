@@ -83,6 +83,7 @@ mod expression;
 mod freeze;
 mod host;
 mod jobs;
+mod known;
 mod outage;
 mod plan;
 mod reader;

@@ -27,7 +27,7 @@ pub(crate) enum Standing {
     Failed,
     /// Its upgrade may have been begun, and it is asked how it has ended.
     Unclear,
-    /// The machine is away.
+    /// The machine is away, or busy with something that may still run there.
     Away,
     /// A person holds it.
     Held,
@@ -79,6 +79,11 @@ pub enum Wait {
         /// When it is tried again.
         until: Timestamp,
     },
+    /// Another upgrade may still be running at the machine.
+    Unclear {
+        /// That of this package, as `PACKAGE@MACHINE`.
+        label: String,
+    },
     /// Nothing begins before then.
     Frozen {
         /// The end of it, and of all windows that follow without a gap.
@@ -127,9 +132,11 @@ impl Wait {
     pub fn is_short(&self) -> bool {
         match self {
             Self::Canary { .. } | Self::Batch { .. } | Self::Pause { .. } | Self::Group { .. } => true,
-            Self::Away { .. } | Self::Frozen { .. } | Self::CanaryFailed { .. } | Self::Stopped { .. } => {
-                false
-            }
+            Self::Away { .. }
+            | Self::Unclear { .. }
+            | Self::Frozen { .. }
+            | Self::CanaryFailed { .. }
+            | Self::Stopped { .. } => false,
         }
     }
 }
@@ -139,6 +146,9 @@ impl std::fmt::Display for Wait {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Away { until } => write!(f, "until {until:.0}, as the machine was away"),
+            Self::Unclear { label } => {
+                write!(f, "for the upgrade of {label}, as it is not known how that has ended")
+            }
             Self::Frozen { until, window } => write!(f, "until {until:.0}, as it is frozen ({window})"),
             Self::Group { group, lacks } => write!(f, "for the group {group}: {lacks} is not done"),
             Self::Canary { machines } => write!(f, "for the canary {}", listed(machines)),

@@ -219,7 +219,9 @@ fn turn(row: &Row, wait: &Wait) -> String {
         Wait::Frozen { .. } | Wait::Canary { .. } | Wait::Batch { .. } | Wait::Pause { .. } => {
             format!("{told}; a run after that sends it: `upload dispatch`")
         }
-        Wait::Group { lacks, .. } => format!("{told}; `upload dispatch --why {lacks}`"),
+        Wait::Group { lacks: label, .. } | Wait::Unclear { label } => {
+            format!("{told}; `upload dispatch --why {label}`")
+        }
         Wait::CanaryFailed { machine } => format!(
             "{told}; `upload dispatch --why {package}@{machine}`; mend it, then `upload dispatch --retry {package}@{machine}`"
         ),
