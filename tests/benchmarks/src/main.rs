@@ -12,6 +12,7 @@ mod apart;
 mod assemble;
 mod bars;
 mod delivery;
+mod dispatch;
 mod failure;
 mod hash;
 mod machine;
@@ -57,6 +58,8 @@ enum Part {
     Tupkg(tupkg::Arguments),
     /// Publish a tree of 20,000 packages of which one has changed, against reprepro and apt-ftparchive alone
     Publish(publish::Arguments),
+    /// Dispatch packages to many machines, some of them bad, against Ansible's copy and command
+    Dispatch(dispatch::Arguments),
     /// Scan a large tree for packages that have changed, against find
     DispatchScan(scan::Arguments),
     /// Deliver at several distances over several connections, and see that nothing stalls (tests/stalls)
@@ -74,6 +77,7 @@ fn main() -> ExitCode {
         Some(Part::Assemble(arguments)) => assemble::run(&arguments),
         Some(Part::Tupkg(arguments)) => tupkg::run(&arguments),
         Some(Part::Publish(arguments)) => publish::run(&arguments),
+        Some(Part::Dispatch(arguments)) => dispatch::run(&arguments),
         Some(Part::DispatchScan(arguments)) => scan::run(&arguments),
         Some(Part::Stalls(arguments)) => stalls::run(&arguments),
         Some(Part::Measure(arguments)) => apart::run(&arguments),
