@@ -1,8 +1,8 @@
 //! The publisher that is built in: indexes by Debian's `apt-ftparchive`, from the lists of the suites, and a signed Release.
 //!
 //! 1. Of each suite's list ([`crate::lists`]) one list of files is made for each component and architecture.
-//! 2. `apt-ftparchive generate` writes Packages, Sources and Contents for all of them. What it has read of packages it keeps in a
-//!    database.
+//! 2. `apt-ftparchive generate` writes Packages, Sources and Contents for all of them, in batches ([`contents`]). What it has read of
+//!    packages it keeps in a database.
 //! 3. What it has written is counted: it ends with 0 although it has left out a package that it could not read. It is put in order,
 //!    and compressed, where that was not done for the former tree ([`forms`]).
 //! 4. For each suite `apt-ftparchive release` writes Release; each index gets its name by its digest, and Release is signed.
@@ -14,6 +14,7 @@
 
 mod by_hash;
 mod conf;
+mod contents;
 mod count;
 mod forms;
 mod pieces;
@@ -110,18 +111,19 @@ impl Apt<'_> {
         let layout = self.commands.layout;
         let mut text = conf::head(layout.root(), &self.work);
         for (suite, list) in lists {
-            let dir = self.out(suite);
-            let files = conf::file_lists(self.commands.tree, suite, list)?;
-            for (name, paths) in files {
-                let path = self.work.join(name);
-                fs::write(&path, paths).map_err(PublishError::io("write", &path))?;
+            let batches = conf::file_lists(self.commands.tree, suite, list)?;
+            for (number, files) in batches.into_iter().enumerate() {
+                for (name, paths) in files {
+                    let path = self.work.join(name);
+                    fs::write(&path, paths).map_err(PublishError::io("write", &path))?;
+                }
+                let dir = self.out(suite).join(number.to_string());
+                let made = fs::create_dir_all(&dir).and_then(|()| conf::make_dirs(self.commands.tree, &dir));
+                made.map_err(PublishError::io("make directories in", &dir))?;
+                // The names in indexes begin at the root, and so do those of indexes in the configuration.
+                let tree = dir.strip_prefix(layout.root()).unwrap_or(&dir);
+                text.push_str(&conf::tree(self.commands.tree, tree, suite, number, self.config.contents));
             }
-            let made =
-                make_dir(&self.work.join("out")).and_then(|()| conf::make_dirs(self.commands.tree, &dir));
-            made.map_err(PublishError::io("make directories in", &dir))?;
-            // The names in indexes begin at the root, and so do those of indexes in the configuration.
-            let tree = dir.strip_prefix(layout.root()).unwrap_or(&dir);
-            text.push_str(&conf::tree(self.commands.tree, tree, suite, self.config.contents));
         }
         let path = self.work.join("conf");
         fs::write(&path, text).map_err(PublishError::io("write", &path))?;
@@ -178,22 +180,28 @@ impl Apt<'_> {
         let tree = self.commands.tree;
         let dir = self.commands.layout.dists_in(self.stage).join(suite);
         conf::make_dirs(tree, &dir).map_err(PublishError::io("make directories in", &dir))?;
-        let read = |name: String, sort: fn(Vec<u8>) -> Vec<u8>| {
-            let path = self.out(suite).join(&name);
-            let text = fs::read(&path).map(sort).map_err(PublishError::io("read", &path))?;
-            Ok::<_, PublishError>(Index { name, text })
+        let read = |name: String, join: fn(&[Vec<u8>]) -> Vec<u8>| {
+            let text = self.parts(suite, &name).map(|parts| join(&parts));
+            text.map(|text| Index { name, text })
+                .map_err(PublishError::io("read what was made in", &self.work))
         };
-        let indexes = conf::indexes(tree).map(|(component, architecture)| {
-            read(conf::index(component, architecture), |text| pieces::in_order(&text).concat())
-        });
+        let in_order = |parts: &[Vec<u8>]| pieces::in_order(&parts.concat()).concat();
+        let indexes =
+            conf::indexes(tree).map(|(component, kind)| read(conf::index(component, kind), in_order));
         let indexes = indexes.collect::<Result<Vec<_>, _>>()?;
         count::fits(tree, list, &indexes)
             .map_err(|wrong| PublishError::Tree { suite: suite.to_owned(), wrong })?;
         let with_contents = conf::indexes(tree).filter(|(_, kind)| self.config.contents && *kind != "source");
         let contents =
-            with_contents.map(|(component, kind)| read(conf::contents(component, kind), |text| text));
+            with_contents.map(|(component, kind)| read(conf::contents(component, kind), contents::joined));
         let contents = contents.collect::<Result<Vec<_>, _>>()?;
         forms::Suite::new(&dir, self.commands, &self.work).write(&indexes, &contents)
+    }
+
+    /// Returns what `apt-ftparchive` has written under a name for each batch.
+    fn parts(&self, suite: &str, name: &str) -> io::Result<Vec<Vec<u8>>> {
+        let out = self.out(suite);
+        fs::read_dir(&out)?.map(|batch| fs::read(batch?.path().join(name))).collect()
     }
 
     fn release(&self, suite: &str) -> Result<(), PublishError> {

@@ -25,12 +25,16 @@ pub(super) fn head(root: &Path, work: &Path) -> String {
     )
 }
 
-/// Returns what holds for one suite.
-pub(super) fn tree(tree: &TreeConfig, dir: &Path, suite: &str, contents: bool) -> String {
+/// How many packages of an index are a batch.
+const BATCH: usize = 500;
+
+/// Returns what holds for one batch of a suite.
+pub(super) fn tree(tree: &TreeConfig, dir: &Path, suite: &str, batch: usize, contents: bool) -> String {
     let (sections, architectures) = (tree.components.join(" "), tree.architectures.join(" "));
     let mut text = format!(
         "Tree \"{}\" {{\n  Sections \"{sections}\";\n  Architectures \"{architectures} source\";\n  \
-         FileList \"{suite}_$(SECTION)_$(ARCH)\";\n  SourceFileList \"{suite}_$(SECTION)_source\";\n",
+         FileList \"{suite}_$(SECTION)_$(ARCH)_{batch}\";\n  \
+         SourceFileList \"{suite}_$(SECTION)_source_{batch}\";\n",
         dir.display()
     );
     text.push_str(match contents {
@@ -41,16 +45,16 @@ pub(super) fn tree(tree: &TreeConfig, dir: &Path, suite: &str, contents: bool) -
     text
 }
 
-/// Returns the lists of files of a suite, by the names that they have there: one for each component and architecture.
+/// Returns the lists of files of each batch of a suite, by the names that they have there: one for each component and architecture.
 ///
 /// They are in an order that is always the same and has nothing to do with that of names: for Contents, apt-ftparchive puts the
 /// files of packages into a tree of which it takes no care, and in the order of names that is as slow as a list. What it has written
-/// is put in order afterwards ([`super::pieces`]).
+/// is put in order afterwards ([`super::pieces`], [`super::contents`]).
 pub(super) fn file_lists(
     tree: &TreeConfig,
     suite: &str,
     list: &SuiteList,
-) -> Result<Vec<(String, String)>, PublishError> {
+) -> Result<Vec<Vec<(String, String)>>, PublishError> {
     let wrong = |what: &str, name: &str| {
         let wrong = format!("its list names the {what} {}, which the tree has not", foreign::escape(name));
         PublishError::Tree { suite: suite.to_owned(), wrong }
@@ -66,16 +70,26 @@ pub(super) fn file_lists(
     }
     let mut items: Vec<&Item> = list.items().iter().collect();
     items.sort_by_cached_key(|item| Sha256::digest(&item.package));
-    Ok(indexes(tree)
-        .map(|(component, architecture)| {
-            let of_index = items.iter().filter(|item| {
-                let is_for_all = item.architecture == "all" && architecture != "source";
-                item.component == component && (item.architecture == architecture || is_for_all)
-            });
-            let paths = of_index.map(|item| item.path.clone() + "\n").collect();
-            (format!("{suite}_{component}_{architecture}"), paths)
-        })
-        .collect())
+    let of_index = |component: &str, architecture: &str| -> Vec<&Item> {
+        let of_index = items.iter().filter(|item| {
+            let is_for_all = item.architecture == "all" && architecture != "source";
+            item.component == component && (item.architecture == architecture || is_for_all)
+        });
+        of_index.copied().collect()
+    };
+    let all: Vec<_> = indexes(tree)
+        .map(|index| (format!("{suite}_{}_{}", index.0, index.1), of_index(index.0, index.1)))
+        .collect();
+    let batch = |number: usize| {
+        let list = |(name, items): &(String, Vec<&Item>)| {
+            let batch = items.chunks(BATCH).nth(number).unwrap_or_default();
+            (format!("{name}_{number}"), batch.iter().map(|item| item.path.clone() + "\n").collect())
+        };
+        all.iter().map(list).collect()
+    };
+    // One at least, which makes empty indexes.
+    let count = all.iter().map(|(_, items)| items.len().div_ceil(BATCH)).fold(1, usize::max);
+    Ok((0..count).map(batch).collect())
 }
 
 /// Returns component and architecture of each index of a suite.
