@@ -282,7 +282,10 @@ fn newcomer_d3_hold_release_and_retry_say_what_they_did_and_who_said_it() {
     let why = bench.manage(&["why", "p7"]).expect(0).stdout;
     assert!(why.contains("held since 20") && why.contains("Z by anna: wrong licence"), "{why}");
     // The word of before.
-    bench.manage(&["release", "p7"]).expect(0).complains(&["`manage release` is `manage unhold` now"]);
+    bench
+        .manage(&["release", "p7"])
+        .expect(0)
+        .complains(&["`manage release BUILD` is `manage unhold BUILD` now"]);
     bench.manage(&["unhold", "p7"]).expect(0).complains(&["was not held here"]);
     bench.add_record("e1", "/nowhere/e1");
     bench.manage(&["run", "e1"]).expect(1);

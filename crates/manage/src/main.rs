@@ -137,7 +137,7 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
         Some(Command::Unhold(arguments)) => unhold::run(&common, &arguments),
         Some(Command::Release(arguments)) => {
             output::complain(
-                "`manage release` is `manage unhold` now; the next version does not know the old word",
+                "`manage release BUILD` is `manage unhold BUILD` now; the next version does not know the old word",
             );
             unhold::run(&common, &arguments)
         }
