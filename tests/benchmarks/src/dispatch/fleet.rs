@@ -196,7 +196,11 @@ impl Fleet {
             client.display(),
         );
         fs::write(&config, text).doing(|| format!("cannot write {}", config.display()))?;
-        let script = format!("mount --bind \"$0\" {HERE} && exec /usr/sbin/sshd -D -e -f \"$1\"");
+        // What the profile of whoever measures does is not what is measured: each command begins with a login shell.
+        let script = format!(
+            "mount --bind \"$0\" {HERE} && for f in ~root/.bashrc ~root/.bash_profile ~root/.profile /etc/bash.bashrc; do \
+             [ ! -f \"$f\" ] || mount --bind /dev/null \"$f\" || exit 1; done; exec /usr/sbin/sshd -D -e -f \"$1\""
+        );
         let mut command = Command::new("unshare");
         command.args(["--mount", "--propagation", "private", "sh", "-c", &script]).arg(dir).arg(&config);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
