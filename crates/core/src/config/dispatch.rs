@@ -63,11 +63,11 @@ mod tests {
         for (text, told) in [
             (
                 "trees = [\"/srv/a\", \"/srv/a/b\"]",
-                "x.toml:2: dispatch.trees: must not name a directory inside another",
+                "x.toml:2: dispatch.trees = [\"/srv/a\", \"/srv/a/b\"]: must not name a directory inside another",
             ),
             ("trees = [\"/srv/a\", \"/srv/a/\"]", "dispatch.trees"),
-            ("trees = [\"in\"]", "dispatch.trees: must be an absolute path"),
-            ("every_s = 0", "dispatch.every_s: must be"),
+            ("trees = [\"in\"]", "dispatch.trees = [\"in\"]: each must be an absolute path"),
+            ("every_s = 0", "dispatch.every_s = 0: must be"),
             ("tree = 1", "dispatch.tree: is not a known key; did you mean dispatch.trees?"),
         ] {
             let errors = parse(&format!("[dispatch]\n{text}\n")).unwrap_err().to_string();
