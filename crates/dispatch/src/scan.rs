@@ -1,8 +1,8 @@
 //! What is new in trees that packages are dropped into: path, size and content are compared with what was seen before.
 //!
-//! A scan goes through a tree ([`walk`]) beside what is known of it ([`seen`]), and reads a file only if its status is not the
-//! one that was noted: its length, its inode, or one of its times, of which the last one nobody can set. What then has the
-//! content that was noted was touched and is not new; every other content is.
+//! A scan goes through a tree ([`walk`]) beside what is known of it ([`seen`], [`mod@compare`]), and reads a file ([`mod@read`])
+//! only if its status is not the one that was noted: its length, its inode, or one of its times, of which the last one nobody can
+//! set. What then has the content that was noted was touched and is not new; every other content is.
 //!
 //! | a file | what a scan does |
 //! |---|---|
@@ -22,37 +22,34 @@
 //! What was found is planned first, and then noted as seen ([`Scan::note`]): a crash in between finds it again, which the plan
 //! knows. One scan at a time, by a lock of whoever calls this.
 
+mod compare;
+mod read;
 mod seen;
 mod walk;
 
-use std::ffi::{OsStr, OsString};
-use std::fs::File;
-use std::io::{self, ErrorKind, Read as _};
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::io::{self, ErrorKind};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use intraware_core::digest::{Digester, Sha256Hex};
 use intraware_core::exit::Fault;
 use intraware_core::foreign;
 use intraware_core::mount;
 use intraware_core::run::{RunContext, Stopped};
 use jiff::Timestamp;
-use rustix::fs::OFlags;
-use rustix::io::Errno;
 
+use self::compare::{Differing, compare};
+use self::read::{Reading, read};
 pub use self::seen::Seen;
-use self::seen::{Entry, Known, Standing};
-use self::walk::{Met, Stamp, Walk};
+use self::seen::{Entry, Standing};
+use self::walk::Walk;
 use crate::plan::Content;
 use crate::state::StateError;
 
 /// So many files are read before what was read is noted.
 const BATCH: usize = 500;
-
-/// So much of a file is read at once, in bytes.
-const PIECE: usize = 1 << 18;
 
 /// How to scan.
 #[derive(Debug, Clone, Copy)]
@@ -106,23 +103,6 @@ pub struct Refused {
     pub why: String,
     /// It was told already, as in each scan.
     pub is_told: bool,
-}
-
-/// A file that is not as it was noted, or with which something is to be done.
-struct Differing {
-    path: PathBuf,
-    stamp: Stamp,
-    known: Option<Entry>,
-}
-
-/// What reading a file has come to.
-enum Reading {
-    Content(Sha256Hex),
-    /// Somebody has written to it meanwhile.
-    Changed,
-    /// It is not there any more.
-    Vanished,
-    Failed(io::Error),
 }
 
 impl Scan {
@@ -257,8 +237,9 @@ impl Scan {
         context: &RunContext,
     ) -> Result<Noted, ScanError> {
         let Self { first, mut rest, new, mut troubles, listed, .. } = self;
+        let refused: HashMap<&Path, &Refused> = refused.iter().map(|one| (&*one.file, one)).collect();
         for (path, mut entry) in new {
-            let refused = refused.iter().find(|one| one.file == path);
+            let refused = refused.get(&*path);
             if let Some(Refused { fault, why, is_told, .. }) = refused {
                 entry.standing = Standing::New;
                 if !is_told && entry.told.as_ref() != Some(why) {
@@ -325,93 +306,6 @@ impl Noted {
     }
 }
 
-impl Differing {
-    /// Returns whether it was there before the first scan, and is to be read.
-    fn is_listed(&self) -> bool {
-        let is_listed = |entry: &Entry| entry.standing == Standing::Listed && entry.stamp == self.stamp;
-        self.known.as_ref().is_some_and(is_listed)
-    }
-
-    /// Returns whether nobody writes to it any more. Of times by another clock only that they stay the same is believed.
-    fn has_settled(&self, settle: Duration, has_clock_of_ours: bool, now: Timestamp) -> bool {
-        let settle = i128::try_from(settle.as_nanos()).unwrap_or(i128::MAX);
-        let known = self.known.as_ref().filter(|entry| entry.stamp == self.stamp);
-        known.is_some_and(|entry| match entry.standing {
-            Standing::Seen | Standing::New => true,
-            Standing::Young => now.duration_since(entry.since).as_nanos() >= settle,
-            Standing::Listed => false,
-        }) || (has_clock_of_ours && now.as_nanosecond() - i128::from(self.stamp.latest()) >= settle)
-    }
-}
-
-/// What differs between a tree and what is known of it.
-#[derive(Default)]
-struct Compared {
-    differing: Vec<Differing>,
-    gone: Vec<(PathBuf, Entry)>,
-    unreadable: Vec<(Vec<u8>, io::Error)>,
-}
-
-impl Compared {
-    /// Takes in what is known, and was not met where it should be.
-    fn miss(&mut self, noted: &seen::Row<'_>, now: Timestamp) -> rusqlite::Result<()> {
-        let path = noted.path()?;
-        let is_hidden = self.unreadable.iter().any(|(prefix, _)| path.starts_with(prefix));
-        if !is_hidden && !noted.is_gone()? {
-            let (path, entry) = noted.entry()?;
-            self.gone.push((path, Entry { gone: Some(now), ..entry }));
-        }
-        Ok(())
-    }
-}
-
-/// Goes through a tree and what is known of it side by side.
-fn compare(
-    met: &mut dyn Iterator<Item = (Vec<u8>, Met)>,
-    mut known: Known<'_>,
-    takes_all: bool,
-    now: Timestamp,
-) -> rusqlite::Result<Compared> {
-    let mut compared = Compared::default();
-    let mut noted = known.next()?;
-    for (path, met) in met {
-        let stamp = match met {
-            Met::File(stamp) => stamp,
-            Met::Unreadable(error) => {
-                compared.unreadable.push((path, error));
-                continue;
-            }
-        };
-        while let Some(row) = &noted {
-            if row.path()? >= &path[..] {
-                break;
-            }
-            compared.miss(row, now)?;
-            noted = known.next()?;
-        }
-        let mut entry = None;
-        if let Some(row) = &noted
-            && row.path()? == &path[..]
-        {
-            let is_as_before = row.is_as_before(&stamp)? && !takes_all;
-            if !is_as_before {
-                entry = Some(row.entry()?.1);
-            }
-            noted = known.next()?;
-            if is_as_before {
-                continue;
-            }
-        }
-        let path = PathBuf::from(OsString::from_vec(path));
-        compared.differing.push(Differing { path, stamp, known: entry });
-    }
-    while let Some(row) = &noted {
-        compared.miss(row, now)?;
-        noted = known.next()?;
-    }
-    Ok(compared)
-}
-
 /// Says why a file cannot be read, unless that was said before.
 fn trouble(path: &Path, entry: &mut Entry, error: &io::Error) -> Option<(Fault, String)> {
     let why = format!("cannot read {}: {error}", foreign::path(path));
@@ -425,39 +319,5 @@ fn fault_of(error: &io::Error) -> Fault {
         ErrorKind::NotFound | ErrorKind::NotADirectory => Fault::Configuration,
         ErrorKind::PermissionDenied => Fault::Access,
         _ => Fault::Spool,
-    }
-}
-
-/// Reads a file that looked like this, and does so before and behind.
-fn read(path: &Path, stamp: Stamp, context: &RunContext) -> Result<Reading, Stopped> {
-    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
-    let mut file = match File::options().read(true).custom_flags(flags).open(path) {
-        Ok(file) => file,
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-            return Ok(Reading::Vanished);
-        }
-        Err(error) if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => {
-            return Ok(Reading::Changed);
-        }
-        Err(error) => return Ok(Reading::Failed(error)),
-    };
-    let looks_like_this = |file: &File| rustix::fs::fstat(file).is_ok_and(|stat| Stamp::of(&stat) == stamp);
-    if !looks_like_this(&file) {
-        return Ok(Reading::Changed);
-    }
-    let mut digester = Digester::default();
-    let mut buffer = vec![0; PIECE];
-    loop {
-        context.stop.check()?;
-        match file.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(n) => digester.update(&buffer[..n]),
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Ok(Reading::Failed(error)),
-        }
-    }
-    match looks_like_this(&file) {
-        true => Ok(Reading::Content(digester.finish().sha256)),
-        false => Ok(Reading::Changed),
     }
 }

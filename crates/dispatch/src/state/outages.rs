@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension as _, Row as SqlRow, params};
 
-use super::{StateError, States, failure, time};
+use super::row::time;
+use super::{StateError, States, failure};
 use crate::outage::Outage;
 
 impl States {
