@@ -254,6 +254,10 @@ fn items<'r>(
     content: &Content,
     now: Timestamp,
 ) -> Vec<Item<'r>> {
+    let is_current = |row: &&Row| {
+        (&*row.package, &row.sha256) == (package, &content.sha256) && row.state != State::Superseded
+    };
+    let known: Vec<&Row> = known.iter().filter(is_current).collect();
     let item = |section: &'r Section, directory: &str, machine: Machine| {
         let new = Row {
             package: package.to_owned(),
@@ -273,12 +277,8 @@ fn items<'r>(
             attempt: 1,
             outcome: None,
         };
-        let is_same = |row: &&Row| {
-            (&row.package, &row.sha256, &row.machine) == (&new.package, &new.sha256, &new.machine)
-        };
-        let is_current = |row: &&Row| is_same(row) && row.state != State::Superseded;
-        let row = match known.iter().find(is_current) {
-            Some(row) => Row { file: new.file, is_upgraded: new.is_upgraded, ..row.clone() },
+        let row = match known.iter().find(|row| row.machine == new.machine) {
+            Some(row) => Row { file: new.file, is_upgraded: new.is_upgraded, ..Row::clone(row) },
             None => new,
         };
         let action = match row.state {

@@ -1,6 +1,6 @@
 //! `upload dispatch FILE…`: packages to the machines that their names say; and without a file, what has not got there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -131,12 +131,10 @@ impl Run<'_> {
         faults.extend(more);
         found.is_named = rest.is_named;
         // What was found anew is not shown a second time.
-        let is_found = |item: &Item<'_>| {
-            found.items.iter().any(|found| {
-                (&found.row.package, &found.row.machine) == (&item.row.package, &item.row.machine)
-            })
-        };
-        let rest: Vec<Item<'_>> = rest.items.into_iter().filter(|item| !is_found(item)).collect();
+        let shown: BTreeSet<(&str, &str)> =
+            found.items.iter().map(|item| (&*item.row.package, &*item.row.machine)).collect();
+        let is_new = |item: &Item<'_>| !shown.contains(&(&*item.row.package, &*item.row.machine));
+        let rest: Vec<Item<'_>> = rest.items.into_iter().filter(is_new).collect();
         found.items.extend(rest);
         let outages = self.states.outages().map_err(|error| state_failure(&error))?;
         let waits = found.waits(&routes, &known, &outages, &self.context.now().to_zoned(time_zone()));
@@ -383,8 +381,10 @@ fn tell(sent: &[Sent], arguments: &Arguments) -> Result<(), Failure> {
 /// Says which packages go to no further machine, if that is new: something has failed in this run.
 fn stopped(all: &[Sent]) {
     let mut told: BTreeMap<(&str, String), usize> = BTreeMap::new();
+    let failed: BTreeSet<&str> =
+        all.iter().filter(|sent| sent.error.is_some()).map(|sent| &*sent.package).collect();
     for Sent { package, waits, .. } in all {
-        let is_new = all.iter().any(|other| other.package == *package && other.error.is_some());
+        let is_new = failed.contains(&**package);
         if let Some(wait) = waits.as_ref().filter(|wait| is_new && !wait.is_short()) {
             *told.entry((package, wait.to_string())).or_default() += 1;
         }
