@@ -3,7 +3,8 @@
 //! A job is one machine and all packages of one section that go there now. The jobs of a section that may begin at the
 //! same time are a round, and its next round is made up when all of them have ended. A machine is in one job at a time,
 //! whatever sections it is in. What could not be connected to is not tried again in the run, for no package; and while it
-//! is not known how an upgrade has ended, no other one is begun at that machine: it may still run.
+//! is not known how an upgrade has ended, no other one is begun at that machine: it may still run. Where one was ended
+//! because its time was over, none is begun in this run: if they all hang there, the others would wait for each of them.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -48,6 +49,8 @@ struct Inner<'p> {
     away: BTreeMap<&'p str, Wait>,
     /// The upgrades that may still run at a machine.
     unclear: BTreeMap<&'p str, BTreeSet<String>>,
+    /// The machines at which an upgrade was waited for until its time was over.
+    late: BTreeMap<&'p str, Wait>,
     /// Grows with everything that may let something go that has waited.
     changes: u64,
 }
@@ -115,6 +118,7 @@ impl<'p> Board<'p> {
             busy: BTreeSet::new(),
             away: plan.items.iter().filter_map(machine).collect(),
             unclear: unclear(plan, known),
+            late: BTreeMap::new(),
             changes: 0,
         };
         Self { inner: Mutex::new(inner), changed: Condvar::new() }
@@ -190,6 +194,11 @@ impl<'p> Board<'p> {
     /// Notes that a machine is away.
     pub(crate) fn note_away(&self, job: &Job<'p>, until: Timestamp) {
         self.lock().away.insert(job.machine, Wait::Away { until });
+    }
+
+    /// Notes that the upgrade of a package was waited for until its time was over.
+    pub(crate) fn note_late(&self, job: &Job<'p>, label: String) {
+        self.lock().late.insert(job.machine, Wait::Late { label });
     }
 
     /// Ends a job.
@@ -287,7 +296,7 @@ impl<'p> Inner<'p> {
             let label = self.unclear.get(machine)?.first()?.clone();
             Some(Wait::Unclear { label })
         };
-        self.away.get(machine).cloned().or_else(unclear)
+        self.away.get(machine).cloned().or_else(unclear).or_else(|| self.late.get(machine).cloned())
     }
 
     fn unit(&self, package: &Package<'p>) -> Unit {

@@ -24,6 +24,7 @@ use crate::routes::Section;
 use crate::send::{Line, Outcome, Sender, Sent, Trouble, part, sent};
 use crate::state::{Row, StateError};
 use crate::turns::Standing;
+use crate::upgrade::Upgraded;
 
 /// So often in a row a connection may be lost before the machine counts as away.
 const LOSSES: u32 = 2;
@@ -152,6 +153,9 @@ impl Sender<'_> {
                 }
             }
             let (ended, failed) = part(item, ended);
+            if let Outcome::Upgraded(_, Upgraded { is_late: true, .. }) = &ended {
+                board.note_late(job, item.row.label());
+            }
             // That it cannot be noted is graver than what it was.
             let noted = self.note(item, index, board, failed.as_ref());
             let failed = noted.err().map(|error| (Fault::Spool, chain(&error))).or(failed);

@@ -84,6 +84,11 @@ pub enum Wait {
         /// That of this package, as `PACKAGE@MACHINE`.
         label: String,
     },
+    /// This run has waited for an upgrade at the machine until its time was over, and begins no other one there.
+    Late {
+        /// That of this package, as `PACKAGE@MACHINE`.
+        label: String,
+    },
     /// Nothing begins before then.
     Frozen {
         /// The end of it, and of all windows that follow without a gap.
@@ -134,6 +139,7 @@ impl Wait {
             Self::Canary { .. } | Self::Batch { .. } | Self::Pause { .. } | Self::Group { .. } => true,
             Self::Away { .. }
             | Self::Unclear { .. }
+            | Self::Late { .. }
             | Self::Frozen { .. }
             | Self::CanaryFailed { .. }
             | Self::Stopped { .. } => false,
@@ -148,6 +154,9 @@ impl std::fmt::Display for Wait {
             Self::Away { until } => write!(f, "until {until:.0}, as the machine was away"),
             Self::Unclear { label } => {
                 write!(f, "for the upgrade of {label}, as it is not known how that has ended")
+            }
+            Self::Late { label } => {
+                write!(f, "for the next run, as the upgrade of {label} was ended when its time was over")
             }
             Self::Frozen { until, window } => write!(f, "until {until:.0}, as it is frozen ({window})"),
             Self::Group { group, lacks } => write!(f, "for the group {group}: {lacks} is not done"),

@@ -144,6 +144,30 @@ fn s2_13_what_hangs_is_ended_with_all_that_it_has_started() {
 }
 
 #[test]
+fn s2_13_d3_where_an_upgrade_hangs_a_run_begins_no_other_one() {
+    let world = World::new("command_timeout_s = 2");
+    world.program("upgrade", "echo \"${1##*/}\" >>ran; sleep 4712");
+    ["a", "b", "c"].iter().for_each(|name| drop(world.scene.keep(name, name)));
+    let told = [
+        "upgrade was ended when its time was over",
+        "2 further packages not sent; they wait for the next run",
+    ];
+    world.scene.run(&["a", "b", "c"]).expect(1).complains(&told);
+    assert_eq!(world.lines("ran"), ["a"]);
+    let states = ["a", "b", "c"].map(|name| world.state(name));
+    assert_eq!(states, ["failed", "planned", "planned"]);
+    // The next run tries one more.
+    world.scene.run(&[]).expect(1).complains(&["b@"]);
+    assert_eq!(world.lines("ran"), ["a", "b"]);
+    world.program("upgrade", "echo \"${1##*/}\" >>ran");
+    world.scene.run(&[]).expect_silence();
+    assert_eq!(
+        (world.lines("ran"), world.state("c")),
+        (["a", "b", "c"].map(String::from).to_vec(), "done".into())
+    );
+}
+
+#[test]
 fn s2_13_the_upgrade_counts_when_its_check_has_ended_with_0() {
     let world = World::new("check = [\"APP/check\", \"{path}\"]");
     world.program("check", "echo \"$1\" >>checked; exit \"$(cat bad || echo 0)\"");

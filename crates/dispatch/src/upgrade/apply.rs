@@ -44,6 +44,8 @@ pub(crate) struct Upgraded {
     pub(crate) outcome: String,
     /// What has to happen, unless it is done.
     pub(crate) fault: Option<Fault>,
+    /// Whether this run has waited for one of its commands until its time was over.
+    pub(crate) is_late: bool,
 }
 
 /// What an answer means.
@@ -80,7 +82,8 @@ impl Asked<'_> {
         if is_open && report.step("upgrade").is_none_or(|status| status == "0") && self.has_check() {
             report = self.ask(session, Mode::Settle)?;
         }
-        self.note(&report).map(Some).map_err(Trouble::from)
+        let upgraded = self.note(&report)?;
+        Ok(Some(Upgraded { is_late: report.is_late(), ..upgraded }))
     }
 
     fn has_check(&self) -> bool {
@@ -229,7 +232,7 @@ impl Asked<'_> {
         let end =
             End { state, again, error: Some(&told), attempt: row.attempt, outcome: row.outcome.as_deref() };
         self.states.end(row, &end, now)?;
-        Ok(Upgraded { state, outcome: told, fault: Some(fault) })
+        Ok(Upgraded { state, outcome: told, fault: Some(fault), is_late: false })
     }
 
     fn end(
@@ -245,7 +248,7 @@ impl Asked<'_> {
         let label = self.row.label();
         let subject = Subject { record: "", job: &label };
         self.log.note(subject, STEP, &format!("the upgrade is {state}: {outcome}"));
-        Ok(Upgraded { state, outcome, fault })
+        Ok(Upgraded { state, outcome, fault, is_late: false })
     }
 }
 

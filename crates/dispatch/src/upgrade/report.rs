@@ -101,6 +101,11 @@ impl Report {
         self.steps.iter().find(|(found, _)| found == name).map(|(_, value)| &value[..])
     }
 
+    /// Returns whether a command that was begun for this asking was ended because its time was over.
+    pub(super) fn is_late(&self) -> bool {
+        self.is_begun && self.steps.iter().any(|(_, value)| value.ends_with(" late"))
+    }
+
     /// Returns what was said besides, to be shown.
     pub(super) fn noise(&self) -> String {
         let noise = [&self.noise[..], &self.rest].concat();

@@ -378,19 +378,29 @@ fn tell(sent: &[Sent], arguments: &Arguments) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Says which packages go to no further machine, if that is new: something has failed in this run.
+/// Says which packages go to no further machine, and which machines get no further package, if that is new: something has
+/// failed in this run.
 fn stopped(all: &[Sent]) {
     let mut told: BTreeMap<(&str, String), usize> = BTreeMap::new();
+    let mut late: BTreeMap<(&str, String), usize> = BTreeMap::new();
     let failed: BTreeSet<&str> =
         all.iter().filter(|sent| sent.error.is_some()).map(|sent| &*sent.package).collect();
-    for Sent { package, waits, .. } in all {
+    for Sent { package, machine, waits, .. } in all {
         let is_new = failed.contains(&**package);
-        if let Some(wait) = waits.as_ref().filter(|wait| is_new && !wait.is_short()) {
+        if let Some(wait @ Wait::Late { .. }) = waits {
+            *late.entry((machine, wait.to_string())).or_default() += 1;
+        } else if let Some(wait) = waits.as_ref().filter(|wait| is_new && !wait.is_short()) {
             *told.entry((package, wait.to_string())).or_default() += 1;
         }
     }
     for ((package, wait), machines) in told {
         let (package, wait) = (foreign::escape(package), foreign::tame(&wait));
         tracing::error!("{package}: not sent to {machines} further machines; it waits {wait}");
+    }
+    for ((machine, wait), packages) in late {
+        tracing::error!(
+            "{machine}: {packages} further packages not sent; they wait {}",
+            foreign::tame(&wait)
+        );
     }
 }

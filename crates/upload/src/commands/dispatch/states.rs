@@ -219,6 +219,7 @@ fn turn(row: &Row, wait: &Wait) -> String {
         Wait::Frozen { .. } | Wait::Canary { .. } | Wait::Batch { .. } | Wait::Pause { .. } => {
             format!("{told}; a run after that sends it: `upload dispatch`")
         }
+        Wait::Late { .. } => format!("{told}: `upload dispatch`"),
         Wait::Group { lacks: label, .. } | Wait::Unclear { label } => {
             format!("{told}; `upload dispatch --why {label}`")
         }
