@@ -68,14 +68,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, Failure> {
     let healthy = stand.fleet.hosts(|kind| kind == Kind::Healthy).len();
     let machines = stand.fleet.hosts(|_| true).len();
 
-    let alone = stand.ours(all, false)?;
+    let alone = stand.ours("alone", all, false)?;
     say::progress(format_args!("{number} packages to {healthy} machines: {:.1} s", alone.healthy_s));
-    let with_bad = stand.ours(all, true)?;
+    let with_bad = stand.ours("with-bad", all, true)?;
     say::progress(format_args!(
         "{number} packages to {machines} machines, the healthy ones: {:.1} s, all: {:.1} s",
         with_bad.healthy_s, with_bad.cost.wall_s
     ));
-    let ours = stand.ours(few, false)?;
+    let ours = stand.ours("few", few, false)?;
     let peer = stand.peer(few)?;
     say::progress(format_args!("{fewer} packages: {:.1} s, Ansible {:.1} s", ours.cost.wall_s, peer.wall_s));
 
@@ -118,7 +118,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, Failure> {
                  ends. Times of the healthy ones are until the last of them has run its last upgrade. CPU and memory are the tool's,\n\
                  without the machines, which run on the same cores. Ansible has 20 forks and else its defaults, without gathering facts.";
     let others = [alone.cost, with_bad.cost, ours.cost, peer].map(|cost| cost.others);
-    Ok(bars::conclude(words, &bars, others.into_iter().fold(0.0, f64::max), options))
+    let holds = bars::conclude(words, &bars, others.into_iter().fold(0.0, f64::max), options);
+    let stood = stand.dir.clone();
+    drop(stand);
+    tree::remove(&stood)?;
+    Ok(holds)
 }
 
 fn mib(cost: Cost) -> f64 {
@@ -160,8 +164,8 @@ impl Stand {
     }
 
     /// Dispatches packages to the healthy machines, or to all.
-    fn ours(&self, packages: &[PathBuf], with_bad: bool) -> Result<Took, Failure> {
-        self.fleet.clear()?;
+    fn ours(&self, run: &str, packages: &[PathBuf], with_bad: bool) -> Result<Took, Failure> {
+        self.fleet.clear(run)?;
         let home = self.dir.join("home");
         tree::clear(&home)?;
         let hosts = self.fleet.hosts(|kind| with_bad || kind == Kind::Healthy);
@@ -197,7 +201,7 @@ impl Stand {
 
     /// Has Ansible do the same at the healthy machines.
     fn peer(&self, packages: &[PathBuf]) -> Result<Cost, Failure> {
-        self.fleet.clear()?;
+        self.fleet.clear("peer")?;
         let mut command = peer::playbook(&self.dir.join("ansible"), &self.fleet, packages)?;
         let cost = measure::run(&mut command, &self.dir.join("said"))?;
         self.fleet.check(packages, "in")?;
