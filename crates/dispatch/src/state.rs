@@ -20,7 +20,7 @@ use intraware_core::digest::{Digests, Hex};
 use intraware_core::foreign;
 use intraware_core::mount;
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension as _, TransactionBehavior, params};
 
 use self::row::read;
 pub use self::row::{Row, State};
@@ -279,6 +279,12 @@ pub(crate) fn prepare(
     let failed = |source| failure("open", path, source);
     connection.busy_timeout(PATIENCE).map_err(failed)?;
     connection.pragma_update(None, "synchronous", "EXTRA").map_err(failed)?;
+    // One flush for each change, and no file made and removed. Where another process is just making the same database,
+    // or the disk has no shared memory, it stays as it is for now: slower, and as safe.
+    match connection.pragma_update(None, "journal_mode", "WAL") {
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {}
+        set => set.map_err(failed)?,
+    }
     let begun = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
     if !shape::bring(&begun, steps).map_err(failed)? {
         return Err(StateError::Newer(foreign::path(path).to_string()));
