@@ -39,12 +39,12 @@ stand() {
     grep -q '^ended ' "$1.status" 2>/dev/null && standing=ended
 }
 
-# Finds the run of this section that was done last.
+# Finds the run of this section that was done last, in as many steps however many there were.
 find_done() {
-    found=''
-    for run in $(with "section $section" | sort -r); do
-        grep -q '^ended done' "$run.status" 2>/dev/null && found=$run && return
-    done
+    found=$({
+        with "section $section"
+        LC_ALL=C grep -l -e '^ended done' [0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9].status 2>/dev/null | sed 's/[.]status$//'
+    } | sort | uniq -d | tail -n 1)
 }
 
 # Runs a command with what it would have if it were run by hand, for so long at most.
