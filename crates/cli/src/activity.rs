@@ -10,8 +10,8 @@ mod ping;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use intraware_config::{ActivityConfig, SpoolConfig};
 use intraware_core::activity::Run;
-use intraware_core::config::{ActivityConfig, SpoolConfig};
 use intraware_core::exit::Fault;
 use intraware_core::lock::Held;
 use intraware_core::outcome::{End, Outcome};

@@ -4,8 +4,8 @@ use std::fmt;
 use std::path::Path;
 
 use clap::Args;
+use intraware_config::{Config, SiteConfig, Verification};
 use intraware_core::clock::{self, Doubt};
-use intraware_core::config::{Config, SiteConfig, Verification};
 use intraware_core::deliver::Verify;
 use intraware_core::exit::{self, Fault};
 use intraware_core::foreign;
@@ -24,7 +24,6 @@ use serde::Serialize;
 use crate::abilities::told;
 use crate::common::Common;
 use crate::failure::Failure;
-use crate::parts::Permission;
 use crate::process::with_command;
 use crate::{amount, output, parts};
 
@@ -132,10 +131,14 @@ impl Checks {
         self.take("configuration", common.load().map(|config| (config, shown)))
     }
 
-    /// Opens the spool, takes and gives back a lock in it, and looks at its free space.
-    pub fn spool(&mut self, config: &Config, context: &RunContext) -> Option<Spool> {
+    /// Takes and gives back a lock in the spool that was opened to be changed, and looks at its free space.
+    pub fn spool(
+        &mut self,
+        opened: Result<Spool, Failure>,
+        config: &Config,
+        context: &RunContext,
+    ) -> Option<Spool> {
         let root = foreign::path(&config.spool.root).to_string();
-        let opened = parts::spool(config, Permission::ReadWrite);
         self.is_stranger = opened.as_ref().is_err_and(|failure| failure.fault == Some(Fault::Access));
         let spool = self.take("spool", opened.map(|spool| (spool.written_by(&context.identity), root)))?;
         let lock = match Lock::take(&spool.root().join("locks/check.lock"), context) {

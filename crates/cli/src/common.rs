@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use intraware_core::config::Config;
+use intraware_config::Config;
 
 use crate::failure::Failure;
 

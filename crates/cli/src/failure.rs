@@ -2,18 +2,7 @@
 
 use std::fmt;
 
-use intraware_core::config::ConfigErrors;
-use intraware_core::exit::{self, Fault};
-use intraware_core::lock::LockError;
-use intraware_core::manage::gather::GatherError;
-use intraware_core::secret::SecretError;
-use intraware_core::sign::KeyError;
-use intraware_core::site::SiteError;
-use intraware_core::site::probe::ProbeError;
-use intraware_core::spool::SpoolError;
-use intraware_core::store::sqlite::ByHandError;
-use intraware_core::store::{StoreError, WriteError, WriteRefusal};
-use intraware_core::txlog::chain;
+use intraware_core::exit::{self, Fault, HasFault};
 
 /// A command's failure: its exit status and what is said about it.
 #[derive(Debug)]
@@ -49,40 +38,8 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Turns an error that knows its fault into a failure.
-macro_rules! from_error {
-    ($($error:ty => |$name:ident| $fault:expr),+ $(,)?) => {$(
-        impl From<$error> for Failure {
-            fn from($name: $error) -> Self {
-                Self::new($fault, chain(&$name))
-            }
-        }
-    )+};
-}
-
-from_error! {
-    SpoolError => |e| e.fault,
-    StoreError => |e| e.fault,
-    SiteError => |e| e.kind.fault(),
-    ProbeError => |e| e.fault(),
-    GatherError => |e| e.fault(),
-    SecretError => |e| e.fault(),
-    KeyError => |e| e.fault(),
-    LockError => |e| e.fault(),
-    ByHandError => |e| match &e {
-        ByHandError::Refused(_) => Fault::Build,
-        ByHandError::Store(e) => e.fault,
-    },
-    WriteError => |e| match &e {
-        WriteError::Store(e) => e.fault,
-        WriteError::Refused { refusal: WriteRefusal::Moved | WriteRefusal::Busy(_), .. } => Fault::TryLater,
-        WriteError::Refused { .. } => Fault::Build,
-    },
-}
-
-impl From<ConfigErrors> for Failure {
-    fn from(errors: ConfigErrors) -> Self {
-        // It has a line for each problem, so it is not folded into one as other errors are.
-        Self::new(errors.fault(), errors.to_string())
+impl<E: HasFault> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::new(error.fault(), error.told())
     }
 }

@@ -1,21 +1,14 @@
 //! Makes the parts that a configuration describes. Reads secrets, opens files, and connects to nothing.
 
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
-use intraware_core::archive::{Effort, Level};
+use intraware_config::{Config, SiteConfig, TlsBegin, Verification};
 use intraware_core::breaker::{Caution, Guarded};
-use intraware_core::build_dir::BuildRoots;
-use intraware_core::config::{Backend, Config, Links, SiteConfig, TlsBegin, Verification};
 use intraware_core::deliver::Verify;
 use intraware_core::exit::Fault;
-use intraware_core::fingerprint::{LinkPolicy, TreePolicy};
-use intraware_core::foreign;
 use intraware_core::run::{RunContext, SystemClock};
 use intraware_core::secret::{Secret, SecretSource, netrc, read_private_file};
-use intraware_core::sign::{KeyPolicy, SigningKey};
 use intraware_core::site::tupkg::{Tupkg, TupkgSettings};
 use intraware_core::site::{
     Credential, Directory, Ftp, FtpSettings, Known, Limited, Limiter, Link, Pool, Protection, Sftp,
@@ -23,9 +16,6 @@ use intraware_core::site::{
 };
 use intraware_core::sites::{Contact, Destination, Role, Roles, Unusable, Way};
 use intraware_core::spool::Spool;
-use intraware_core::store::RecordStore;
-use intraware_core::store::salesforce::{SalesforceSettings, SalesforceStore};
-use intraware_core::store::sqlite::SqliteStore;
 
 use crate::environment::{time_zone, variable};
 use crate::failure::Failure;
@@ -34,51 +24,16 @@ use crate::failure::Failure;
 const REMOTE_DIR_MODE: u32 = 0o755;
 
 /// Whether a command may change something. One that may not does not even refresh a cache.
-pub use intraware_core::store::sqlite::Access as Permission;
+pub use intraware_core::store::Access as Permission;
 
 /// Opens the spool. To change something is refused to any user but the spool's owner.
 pub fn spool(config: &Config, permission: Permission) -> Result<Spool, Failure> {
-    let opened = Spool::open(&config.spool.root, config.spool.single_host);
-    let spool = opened.map_err(|error| absent(config, error.into()))?;
+    let spool = Spool::open(&config.spool.root, config.spool.single_host)?;
     match permission {
         Permission::ReadOnly => {}
         Permission::ReadWrite => spool.check_user()?,
     }
     Ok(spool)
-}
-
-/// Adds to a failure to open the spool, if there is none, whether there was one before, as the records tell.
-fn absent(config: &Config, failure: Failure) -> Failure {
-    let root = &config.spool.root;
-    if !Spool::is_absent(root) || Spool::waits_for_mount(root) {
-        return failure;
-    }
-    let spooled = store(config, Permission::ReadOnly).and_then(|mut store| Ok(store.one_spooled()?));
-    let more = match spooled {
-        Ok(None) => "or, as no build was ever in one, make it: `manage init`".to_owned(),
-        Ok(Some(record)) => {
-            format!("there was one, since the build {} is {}", foreign::escape(&record.name), record.status)
-        }
-        Err(failure) => format!("whether there ever was one, the record store does not tell: {failure}"),
-    };
-    Failure { message: format!("{}; {more}", failure.message), ..failure }
-}
-
-/// Makes the record store.
-pub fn store(config: &Config, permission: Permission) -> Result<Box<dyn RecordStore>, Failure> {
-    let values = config.records.values.clone();
-    match &config.records.backend {
-        Backend::Sqlite { path } => Ok(Box::new(SqliteStore::open(path, values, permission)?)),
-        Backend::Salesforce(salesforce) => {
-            let cache = match permission {
-                Permission::ReadOnly => rsforce::Access::Read,
-                Permission::ReadWrite => rsforce::Access::ReadWrite,
-            };
-            let filter = &config.records.filter;
-            let settings = SalesforceSettings::read(salesforce, filter, time_zone(), cache, &variable)?;
-            Ok(Box::new(SalesforceStore::new(settings, values, Arc::new(rsforce::SystemClock))?))
-        }
-    }
 }
 
 /// Returns what the sites are for.
@@ -299,53 +254,7 @@ pub fn verify(site: &SiteConfig) -> Verify {
     }
 }
 
-/// Loads the signing key, and warns when it is about to expire.
-pub fn signing_key(config: &Config, context: &RunContext) -> Result<SigningKey, Failure> {
-    let exported = read_private_file(&config.signing.key)?;
-    let passphrase = secret(config.signing.passphrase.as_ref())?;
-    let policy = KeyPolicy { accept_sha1: config.signing.accept_sha1 };
-    let key = SigningKey::load(exported.expose(), passphrase.as_ref(), context.now(), policy)?;
-    if let Some(at) = key.expires()
-        && at.duration_since(context.now()).as_hours() < EXPIRY_WARNING.as_secs().div_ceil(3600) as i64
-    {
-        let (key, extend) = (key.fingerprint(), key.extend());
-        tracing::warn!(
-            "the signing key {key} expires on {at:.0}; extend it: {extend}; or prepare its successor"
-        );
-    }
-    Ok(key)
-}
-
-/// How long before it expires the signing key is warned about.
-const EXPIRY_WARNING: Duration = Duration::from_secs(30 * 24 * 3600);
-
-/// Opens the build roots.
-pub fn build_roots(config: &Config) -> Result<BuildRoots, Failure> {
-    BuildRoots::open(&config.spool.build_roots).map_err(|e| {
-        // A root that is not there is no build's fault.
-        let fault = if e.fault() == Fault::Build { Fault::Configuration } else { e.fault() };
-        Failure::new(fault, intraware_core::txlog::chain(&e))
-    })
-}
-
-/// Returns what a build may hold.
-pub fn tree_policy(config: &Config) -> TreePolicy {
-    let links = match config.archive.links {
-        Links::Reject => LinkPolicy::Reject,
-        Links::Keep => LinkPolicy::Keep,
-    };
-    TreePolicy { links, max_payload: config.spool.max_payload, ..TreePolicy::default() }
-}
-
-/// Returns how hard payloads are compressed, and on how many of this host's cores.
-pub fn effort(config: &Config) -> Result<Effort, Failure> {
-    let level = u8::try_from(config.archive.level).ok().and_then(Level::new);
-    let level = level.ok_or_else(|| Failure::new(Fault::Configuration, "archive.level is out of range"))?;
-    let threads = NonZeroUsize::new(config.archive.threads as usize);
-    let threads = threads.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
-    Ok(Effort { level, threads })
-}
-
-fn secret(source: Option<&SecretSource>) -> Result<Option<Secret>, Failure> {
+/// Returns a secret from where the configuration says it is.
+pub fn secret(source: Option<&SecretSource>) -> Result<Option<Secret>, Failure> {
     Ok(source.map(|source| source.resolve(&variable)).transpose()?)
 }

@@ -77,16 +77,8 @@ pub fn start_logging(common: &Common) -> Told {
         (false, _) => "debug",
     };
     // Only our own crates speak; what libraries say could hold a header or a body.
-    let ours = [
-        "intraware_core",
-        "intraware_cli",
-        "intraware_dispatch",
-        "intraware_publish",
-        "rsforce",
-        "tupkg",
-        "manage",
-        "upload",
-    ];
+    // A name stands for all that begin with it.
+    let ours = ["intraware", "rsforce", "tupkg", "manage", "upload"];
     let filter = EnvFilter::new(ours.map(|name| format!("{name}={level}")).join(","));
     let colored = match common.color {
         Color::Always => true,

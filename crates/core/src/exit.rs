@@ -44,6 +44,20 @@ pub enum Fault {
     Bug,
 }
 
+/// An error that knows what has to happen before the failed thing can succeed.
+pub trait HasFault: std::error::Error {
+    /// Returns what has to happen.
+    fn fault(&self) -> Fault;
+
+    /// Returns what is said of it, with its causes: in one line, unless it is a list.
+    fn told(&self) -> String
+    where
+        Self: Sized,
+    {
+        crate::txlog::chain(self)
+    }
+}
+
 impl Fault {
     /// All there are.
     pub const ALL: [Self; 7] = [

@@ -45,7 +45,7 @@ pub struct Survey {
     /// What the tree is.
     pub fingerprint: Fingerprint,
     /// The same without ctimes.
-    pub(crate) substance: Fingerprint,
+    pub substance: Fingerprint,
     /// Regular files.
     pub files: u64,
     /// Bytes in regular files, by their lengths.
@@ -55,7 +55,7 @@ pub struct Survey {
     /// What a person should know, though it stops nothing.
     pub warnings: Vec<Warning>,
     /// The policy that the tree was found to keep; the archiver keeps to the same.
-    pub(crate) policy: TreePolicy,
+    pub policy: TreePolicy,
 }
 
 /// Looks at everything in a build without reading a file, and refuses what must not be delivered.
@@ -99,7 +99,7 @@ fn survey_part(mut walk: Walk<'_>) -> Result<(Walk<'_>, Fingerprinter), BuildErr
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Prints {
     pub(crate) fingerprint: Fingerprint,
-    pub(crate) substance: Fingerprint,
+    pub substance: Fingerprint,
 }
 
 /// Computes the fingerprint of a tree, entry by entry in the order of the walk.

@@ -10,12 +10,12 @@
 //! names used here are the ones defined there.
 
 pub mod activity;
+#[cfg(feature = "archive")]
 pub mod archive;
 pub mod bandwidth;
 pub mod breaker;
 pub mod build_dir;
 pub mod clock;
-pub mod config;
 pub mod deliver;
 pub mod digest;
 pub mod exit;
@@ -24,7 +24,6 @@ pub mod fingerprint;
 pub mod foreign;
 pub mod http;
 pub mod lock;
-pub mod manage;
 pub mod mount;
 pub mod outcome;
 pub mod owner;
@@ -33,6 +32,7 @@ pub mod retry;
 pub mod run;
 pub mod secret;
 pub mod sidecar;
+#[cfg(feature = "sign")]
 pub mod sign;
 pub mod site;
 pub mod sites;
@@ -41,4 +41,3 @@ pub mod store;
 pub mod streak;
 pub mod tree;
 pub mod txlog;
-pub mod upload;

@@ -30,7 +30,7 @@ use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 use serde::{Deserialize, Serialize};
 
-use crate::exit::Fault;
+use crate::exit::{Fault, HasFault};
 use crate::foreign;
 use crate::owner;
 use crate::run::{Identity, RunContext};
@@ -89,9 +89,8 @@ pub enum LockError {
     },
 }
 
-impl LockError {
-    /// Returns what has to happen before it can succeed.
-    pub fn fault(&self) -> Fault {
+impl HasFault for LockError {
+    fn fault(&self) -> Fault {
         match self {
             Self::Busy(_) | Self::Lost { .. } => Fault::TryLater,
             Self::Io { .. } => Fault::Spool,

@@ -66,7 +66,7 @@ impl RunContext {
 pub struct Stop(Arc<AtomicBool>);
 
 /// Returns how much of a payload or a build was dealt with when its run was asked to stop, for people.
-pub(crate) fn how_far(done: u64, of: u64) -> String {
+pub fn how_far(done: u64, of: u64) -> String {
     match of >> 20 {
         0..10 => format!("{done} of {of} bytes"),
         mib => format!("{} of {mib} MiB", done >> 20),

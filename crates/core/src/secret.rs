@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use crate::exit::Fault;
+use crate::exit::{Fault, HasFault};
 use crate::foreign;
 
 /// Longest password, passphrase or token that a source may give, in bytes.
@@ -224,9 +224,8 @@ pub enum CommandFailure {
     Timeout(u64),
 }
 
-impl SecretError {
-    /// Returns what has to happen before the secret can be had.
-    pub fn fault(&self) -> Fault {
+impl HasFault for SecretError {
+    fn fault(&self) -> Fault {
         match self {
             Self::File { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
                 Fault::Configuration

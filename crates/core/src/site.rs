@@ -60,7 +60,7 @@ pub use tupkg::Desk;
 pub use url::{BasePath, SiteUrl, UrlError};
 
 use crate::digest::Sha256Hex;
-use crate::exit::Fault;
+use crate::exit::{Fault, HasFault};
 
 /// A place where payloads are delivered. Cheap to make; connects when asked. What its connections can do is `S`: most places
 /// let us look at files and rename them ([`Session`]); a few only take them over ([`Desk`]).
@@ -303,6 +303,12 @@ pub struct SiteError {
     /// The cause.
     #[source]
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl HasFault for SiteError {
+    fn fault(&self) -> Fault {
+        self.kind.fault()
+    }
 }
 
 /// The failures of a site that somebody does something different about.

@@ -5,6 +5,7 @@
 //! Which those are follows from the configuration and from where the build lies, each time anew: a job says nothing of
 //! sites until it has receipts.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use regex::RegexBuilder;
@@ -12,7 +13,7 @@ use serde::{Serialize, Serializer};
 
 use crate::deliver::Verify;
 use crate::site::{Desk, Known, Link, PackageName, Place, Site, SiteError, SiteErrorKind};
-use crate::spool::Job;
+use crate::spool::{Job, Outage, Spool};
 
 /// The most memory that a pattern may take, compiled, in bytes.
 const PATTERN_MAX: usize = 1 << 20;
@@ -73,6 +74,11 @@ pub struct Role {
 pub struct Roles(pub Vec<Role>);
 
 impl Roles {
+    /// Returns which of the sites could not be connected to, as the spool knows.
+    pub fn outages(&self, spool: &Spool) -> BTreeMap<String, Outage> {
+        self.0.iter().filter_map(|role| Some((role.name.clone(), spool.outage(&role.name)?))).collect()
+    }
+
     /// Returns the sites that a payload must reach before it is shown at any; none if no site takes its build.
     pub fn required(&self, place: &Place) -> Names {
         self.names(|role| role.is_required && role.builds.take(place))

@@ -40,6 +40,7 @@ mod time;
 mod unread;
 mod user;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
@@ -61,9 +62,10 @@ pub use receipt::Receipt;
 pub use unread::Unread;
 
 use crate::deliver::Ours;
-use crate::exit::Fault;
+use crate::exit::{Fault, HasFault};
 use crate::file_size;
 use crate::foreign;
+use crate::lock::{self, Held};
 use crate::mount::{self, LockScope, Mount};
 use crate::owner;
 use crate::record::RecordId;
@@ -115,6 +117,12 @@ pub struct SpoolError {
     /// The cause.
     #[source]
     pub source: Option<io::Error>,
+}
+
+impl HasFault for SpoolError {
+    fn fault(&self) -> Fault {
+        self.fault
+    }
 }
 
 impl SpoolError {
@@ -274,6 +282,14 @@ impl Spool {
     /// Returns the lock that whoever moves a job of this record holds.
     pub fn job_lock(&self, record: &RecordId) -> PathBuf {
         self.root.join(format!("locks/job-{record}.lock"))
+    }
+
+    /// Returns which of these records' job locks somebody holds. A lock that cannot be looked at is found out about when
+    /// it is taken.
+    pub fn busy(&self, records: &[RecordId]) -> BTreeMap<RecordId, Held> {
+        lock::holders(records.iter().map(|record| (record.clone(), self.job_lock(record))))
+            .into_iter()
+            .collect()
     }
 
     /// Returns the records for which there is a lock file.

@@ -1,6 +1,6 @@
 //! Where records live: the trait both stores implement, and its contract.
 //!
-//! Two implementations, Salesforce and SQLite, pass one conformance suite. What they must keep:
+//! The implementations, for Salesforce and SQLite, are crates of their own and pass one conformance suite. What they must keep:
 //!
 //! - **Reads** give whole records or an error. A page that is lost, repeated or malformed leaves
 //!   the records read so far usable and says so in [`Selected::missing`]; the absence of a record
@@ -16,13 +16,11 @@
 
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
-pub mod salesforce;
-pub mod sqlite;
 pub mod values;
 
 use jiff::SignedDuration;
 
-use crate::exit::Fault;
+use crate::exit::{Fault, HasFault};
 use crate::record::{Change, Record, RecordId, Revision};
 
 /// A record store, logged in to or ready to log in at first use.
@@ -61,8 +59,17 @@ pub trait RecordStore {
     fn clock_ahead(&self) -> Option<SignedDuration>;
 }
 
+/// Whether a store may be changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// For looking only: whatever keeps the records stays byte for byte as it is.
+    ReadOnly,
+    /// For work.
+    ReadWrite,
+}
+
 /// Why a record is left out that a look at it says nothing about.
-const CHANGED: &str = "it was changed while this looked; ask again";
+pub const CHANGED: &str = "it was changed while this looked; ask again";
 
 /// The outcome of a selection.
 #[derive(Debug)]
@@ -97,6 +104,12 @@ pub struct StoreError {
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
+impl HasFault for StoreError {
+    fn fault(&self) -> Fault {
+        self.fault
+    }
+}
+
 impl StoreError {
     /// Makes an error without a cause.
     pub fn new(fault: Fault, message: impl Into<String>) -> Self {
@@ -127,6 +140,16 @@ pub enum WriteError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl HasFault for WriteError {
+    fn fault(&self) -> Fault {
+        match self {
+            Self::Store(error) => error.fault,
+            Self::Refused { refusal: WriteRefusal::Moved | WriteRefusal::Busy(_), .. } => Fault::TryLater,
+            Self::Refused { .. } => Fault::Build,
+        }
+    }
 }
 
 /// Why a store would not make a change.

@@ -4,6 +4,7 @@
 //! leads to FTP, if that is allowed. A host key, a certificate or a login that is refused never does: whoever is in
 //! between would get the password by refusing what protects it.
 
+use intraware_core::exit::HasFault as _;
 use std::ffi::OsString;
 use std::time::Duration;
 

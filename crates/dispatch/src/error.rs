@@ -4,7 +4,7 @@
 use std::fmt;
 use std::path::Path;
 
-use intraware_core::exit::Fault;
+use intraware_core::exit::{Fault, HasFault as _};
 use intraware_core::foreign;
 use intraware_core::secret::SecretError;
 

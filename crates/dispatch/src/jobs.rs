@@ -13,7 +13,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use intraware_core::digest::Digester;
-use intraware_core::exit::Fault;
+use intraware_core::exit::{Fault, HasFault as _};
 use intraware_core::lock::Lock;
 use intraware_core::txlog::chain;
 use jiff::Zoned;

@@ -6,7 +6,7 @@ use std::path::Path;
 use intraware_core::deliver::{
     DeliverError, Delivered, Delivery, Ours, Released, Stop, Verify, commit, stage, sweep_superseded,
 };
-use intraware_core::exit::Fault;
+use intraware_core::exit::{Fault, HasFault as _};
 use intraware_core::foreign;
 use intraware_core::lock::{Lock, LockError};
 use intraware_core::retry;

@@ -3,6 +3,7 @@
 mod commands;
 mod customers;
 mod examples;
+mod parts;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

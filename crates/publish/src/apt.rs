@@ -26,7 +26,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use intraware_core::config::AptConfig;
+use intraware_config::AptConfig;
 use intraware_core::foreign;
 use intraware_core::secret::read_private_file;
 use intraware_core::sign::{KeyPolicy, SigningKey};

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use intraware_core::config::TreeConfig;
+use intraware_config::TreeConfig;
 use intraware_core::foreign;
 use intraware_core::run::{Amount, RunContext};
 use intraware_run_parts::{Call, Hook, Said, look, run};

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
 
-use intraware_core::config::TreeConfig;
+use intraware_config::TreeConfig;
 use intraware_core::foreign::escape;
 use serde::Serialize;
 

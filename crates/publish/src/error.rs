@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use intraware_core::exit::Fault;
+use intraware_core::exit::{Fault, HasFault as _};
 use intraware_core::foreign;
 use intraware_core::lock::LockError;
 use intraware_core::run::Stopped;

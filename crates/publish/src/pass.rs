@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use intraware_core::config::{Publisher, TreeCheck};
+use intraware_config::{Publisher, TreeCheck};
 use intraware_core::foreign;
 use intraware_core::http::{Authorities, NoAnswer};
 use intraware_core::lock::Lock;

@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use intraware_core::config::{Accepted, TreeCheck, TreeConfig};
+use intraware_config::{Accepted, TreeCheck, TreeConfig};
 use intraware_core::lock::{self, Held, Holder, Lock, LockError};
 use intraware_core::run::RunContext;
 use jiff::Timestamp;

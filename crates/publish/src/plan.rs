@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use intraware_core::config::{Accepted, Publisher, TreeConfig};
+use intraware_config::{Accepted, Publisher, TreeConfig};
 use intraware_core::foreign;
 use intraware_core::lock::{self, Held};
 use intraware_core::txlog::chain;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use intraware_core::config::TreeConfig;
+use intraware_config::TreeConfig;
 use intraware_core::foreign;
 use intraware_core::lock::{self, Held};
 use serde::Serialize;

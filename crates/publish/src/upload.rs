@@ -28,7 +28,7 @@ mod look;
 mod reject;
 mod take_in;
 
-use intraware_core::config::UploadsConfig;
+use intraware_config::UploadsConfig;
 use intraware_core::foreign;
 
 pub(crate) use self::look::look;

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use openpgp::types::{HashAlgorithm, SymmetricAlgorithm};
 use sequoia_openpgp as openpgp;
 
-use crate::exit::Fault;
+use crate::exit::{Fault, HasFault};
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
@@ -184,9 +184,8 @@ pub enum KeyError {
     Payload(#[source] std::io::Error),
 }
 
-impl KeyError {
-    /// Returns what has to happen before it can succeed.
-    pub fn fault(&self) -> Fault {
+impl HasFault for KeyError {
+    fn fault(&self) -> Fault {
         match self {
             Self::Malformed(_)
             | Self::Several

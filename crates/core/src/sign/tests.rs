@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use tempfile::TempDir;
 
 use super::*;
-use crate::exit::Fault;
+use crate::exit::{Fault, HasFault as _};
 
 mod fit;
 

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use self::names::Names;
 use self::trial::Trial;
 use super::{RemotePath, Session, Site, SiteError, SiteErrorKind};
-use crate::exit::Fault;
+use crate::exit::{Fault, HasFault};
 use crate::run::{RunContext, Stopped};
 
 /// What was found out about a site.
@@ -236,9 +236,8 @@ pub enum ProbeError {
     Stopped(#[from] Stopped),
 }
 
-impl ProbeError {
-    /// Returns what has to happen before it can succeed.
-    pub fn fault(&self) -> Fault {
+impl HasFault for ProbeError {
+    fn fault(&self) -> Fault {
         match self {
             Self::Site(err) | Self::Keeps { source: err, .. } => err.kind.fault(),
             Self::Stopped(_) => Fault::TryLater,

@@ -105,7 +105,7 @@ pub struct Handing {
 }
 
 /// Returns whether a host is this one, as far as its name tells.
-pub(crate) fn is_here(host: &str) -> bool {
+pub fn is_here(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost")
         || host.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback())
 }

@@ -11,7 +11,7 @@ use super::attempts::Attempts;
 use super::job::{self, Job, Manifest};
 use super::receipt::{self, Receipt, Written};
 use super::{Hold, Note as _, Release, Retry, Room, Spool, SpoolError, durable};
-use crate::exit::Fault;
+use crate::exit::{Fault, HasFault as _};
 use crate::foreign;
 use crate::lock::Lock;
 use crate::run::{Identity, RunContext, has_ended};

@@ -1,9 +1,9 @@
 //! `manage activity`: the runs of all hosts, and whether those that are expected were made.
 
+use crate::parts::{self, Permission};
 use clap::Args;
 use intraware_cli::common::Common;
 use intraware_cli::failure::Failure;
-use intraware_cli::parts::{self, Permission};
 use intraware_cli::{output, process, table};
 use intraware_core::activity::{Expected, Run, judge};
 use intraware_core::exit::{self, Fault};

@@ -11,7 +11,7 @@ use intraware_cli::common::{Common, DEFAULT_CONFIG};
 use intraware_cli::environment::variable;
 use intraware_cli::failure::Failure;
 use intraware_cli::{output, pages, process};
-use intraware_core::config::AssembleConfig;
+use intraware_config::AssembleConfig;
 use intraware_core::exit;
 use intraware_core::foreign;
 use intraware_core::txlog::chain;

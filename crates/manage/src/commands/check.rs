@@ -1,9 +1,9 @@
 //! `manage check`: everything a run needs, each tried for real.
 
+use crate::parts::{self, Permission};
 use intraware_cli::check::{Arguments, Checks};
 use intraware_cli::common::Common;
 use intraware_cli::failure::Failure;
-use intraware_cli::parts::{self, Permission};
 use intraware_cli::process;
 use intraware_core::foreign;
 
@@ -14,7 +14,7 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure>
     let context = process::context("manage", common);
     let mut checks = Checks::default();
     let Some(config) = checks.configuration(common) else { return checks.finish(arguments) };
-    let spool = checks.spool(&config, &context);
+    let spool = checks.spool(parts::spool(&config, Permission::ReadWrite), &config, &context);
     if checks.is_by_stranger() {
         return checks.finish(arguments);
     }

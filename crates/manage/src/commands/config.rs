@@ -1,10 +1,11 @@
 //! `manage config`: the values in force.
 
+use crate::parts;
 use clap::Args;
 use intraware_cli::common::Common;
 use intraware_cli::failure::Failure;
-use intraware_cli::{output, parts, table};
-use intraware_core::config::{Entry, Origin};
+use intraware_cli::{output, table};
+use intraware_config::{Entry, Origin};
 use intraware_core::exit;
 use intraware_core::foreign;
 

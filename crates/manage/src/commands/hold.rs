@@ -4,12 +4,12 @@
 //! is away. It leaves the record as it is: Do Not Release is a word of people to the whole company. What is Completed is with
 //! customers, and nobody must believe that it is held.
 
+use crate::parts::{self, Permission};
 use clap::{Args, ValueHint};
 use intraware_cli::common::{Common, OPERATIONS};
 use intraware_cli::failure::Failure;
-use intraware_cli::parts::{self, Permission};
 use intraware_cli::{output, people, process};
-use intraware_core::config::Config;
+use intraware_config::Config;
 use intraware_core::exit::Fault;
 use intraware_core::foreign::escape;
 use intraware_core::record::{RecordId, Status};

@@ -3,12 +3,12 @@
 //! Where there is none yet, it is careful: a file system that is not mounted looks the same, and a second spool has none
 //! of the first one's holds and releases.
 
+use crate::parts::{self, Permission};
 use clap::Args;
 use intraware_cli::common::Common;
 use intraware_cli::failure::Failure;
-use intraware_cli::parts::{self, Permission};
 use intraware_cli::{output, process};
-use intraware_core::config::Config;
+use intraware_config::Config;
 use intraware_core::exit::{self, Fault};
 use intraware_core::foreign::{self, escape};
 use intraware_core::spool::Spool;

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use crate::parts::{self, Permission};
 use clap::{Args, ValueHint};
 use intraware_cli::common::Common;
 use intraware_cli::failure::Failure;
-use intraware_cli::parts::{self, Permission};
 use intraware_cli::{output, process};
 use intraware_core::exit::{self, Fault};
 use intraware_core::foreign::{escape, tame};

@@ -5,7 +5,7 @@ use intraware_cli::activity::Diary;
 use intraware_cli::common::{Common, EXIT_STATUS};
 use intraware_cli::failure::Failure;
 use intraware_cli::{output, process, report};
-use intraware_core::config::TreeConfig;
+use intraware_config::TreeConfig;
 use intraware_core::exit::Fault;
 use intraware_core::foreign;
 use intraware_core::outcome;

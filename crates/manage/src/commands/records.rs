@@ -7,12 +7,13 @@ use clap::{Args, Subcommand, ValueEnum};
 use intraware_cli::common::Common;
 use intraware_cli::failure::Failure;
 use intraware_cli::{output, table};
-use intraware_core::config::{Backend, Config};
+use intraware_config::{Backend, Config};
 use intraware_core::exit;
 use intraware_core::foreign::escape;
 use intraware_core::record::Record;
 use intraware_core::spool::Spool;
-use intraware_core::store::sqlite::{Access, NewRecord, SqliteStore, StatusByHand};
+use intraware_core::store::Access;
+use intraware_store_sqlite::{NewRecord, SqliteStore, StatusByHand};
 
 use super::find;
 

@@ -1,9 +1,9 @@
 //! `manage retry`: forgets a build's failures, so that the next run of each program tries it again.
 
+use crate::parts::{self, Permission};
 use clap::{Args, ValueHint};
 use intraware_cli::common::Common;
 use intraware_cli::failure::Failure;
-use intraware_cli::parts::{self, Permission};
 use intraware_cli::{output, process, report};
 use intraware_core::foreign::escape;
 use intraware_core::record::{Change, Status};

@@ -1,21 +1,16 @@
 //! `manage run`: one pass, or the audit of one.
 
+use crate::parts::{self, Permission};
 use clap::{Args, ValueHint};
 use intraware_cli::activity::Diary;
 use intraware_cli::common::Common;
 use intraware_cli::failure::Failure;
-use intraware_cli::parts::Permission;
-use intraware_cli::{output, parts, process, report, said};
+use intraware_cli::{output, process, report, said};
+use intraware_config::Config;
 use intraware_core::breaker::Caution;
 use intraware_core::clock::{self, Doubt};
-use intraware_core::config::Config;
 use intraware_core::exit::{self, Fault};
 use intraware_core::lock::{Held, Lock, LockError};
-use intraware_core::manage::apply::{Applied, Manager, NoKey, apply};
-use intraware_core::manage::gather::{GatherError, Lookout, gather};
-use intraware_core::manage::hindrance::Hindrance;
-use intraware_core::manage::plan::{Policy, plan};
-use intraware_core::manage::{Plan, Rest};
 use intraware_core::outcome;
 use intraware_core::run::RunContext;
 use intraware_core::sign::SigningKey;
@@ -24,6 +19,11 @@ use intraware_core::spool::Spool;
 use intraware_core::store::{RecordStore, StoreError};
 use intraware_core::streak::Lasting;
 use intraware_core::txlog::{TxLog, chain};
+use intraware_manage::apply::{Applied, Manager, NoKey, apply};
+use intraware_manage::gather::{GatherError, Lookout, gather};
+use intraware_manage::hindrance::Hindrance;
+use intraware_manage::plan::{Policy, plan};
+use intraware_manage::{Plan, Rest};
 use jiff::SignedDuration;
 
 /// Which builds, and whether to do anything.

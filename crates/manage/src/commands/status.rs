@@ -1,18 +1,18 @@
 //! `manage status`: every build and every tree at a glance.
 
+use crate::parts::{self, Permission};
 use clap::Args;
 use intraware_cli::common::Common;
 use intraware_cli::failure::Failure;
-use intraware_cli::parts::{self, Permission};
 use intraware_cli::table::{self, or_dash};
 use intraware_cli::{output, process};
-use intraware_core::config::TreeConfig;
+use intraware_config::TreeConfig;
 use intraware_core::exit::{self, Fault};
 use intraware_core::foreign::{escape, tame};
-use intraware_core::manage::overview::{Line, Overview, overview};
 use intraware_core::record::Status;
 use intraware_core::store::StoreError;
 use intraware_core::txlog::chain;
+use intraware_manage::overview::{Line, Overview, overview};
 use intraware_publish::{Standing, standing};
 use jiff::Timestamp;
 use serde::Serialize;

@@ -2,18 +2,18 @@
 
 use std::collections::BTreeMap;
 
+use crate::parts::{self, Permission};
 use clap::{Args, ValueHint};
 use intraware_cli::common::Common;
 use intraware_cli::failure::Failure;
-use intraware_cli::parts::{self, Permission};
 use intraware_cli::{output, process};
 use intraware_core::breaker::Caution;
 use intraware_core::deliver::Inspect;
 use intraware_core::exit::{self, Fault};
 use intraware_core::foreign::{escape, tame};
-use intraware_core::manage::gather::Lookout;
-use intraware_core::manage::verify::{Finding, Verified, verify};
 use intraware_core::outcome;
+use intraware_manage::gather::Lookout;
+use intraware_manage::verify::{Finding, Verified, verify};
 
 /// Which builds, and how closely.
 #[derive(Debug, Args)]

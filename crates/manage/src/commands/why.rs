@@ -5,17 +5,17 @@ mod page;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
+use crate::parts::{self, Permission};
 use clap::{Args, ValueHint};
 use intraware_cli::common::Common;
 use intraware_cli::failure::Failure;
-use intraware_cli::parts::{self, Permission};
 use intraware_cli::{output, process};
 use intraware_core::exit::{self, Fault};
-use intraware_core::manage::hindrance::Hindrance;
-use intraware_core::manage::{BuildPlan, Rest, Step};
 use intraware_core::record::{RecordId, Status};
 use intraware_core::spool::{Found, Job, NoteKey, Retry, Room, Spool};
 use intraware_core::txlog::{self, Event, Filter};
+use intraware_manage::hindrance::Hindrance;
+use intraware_manage::{BuildPlan, Rest, Step};
 use jiff::Timestamp;
 
 use self::page::{InSpool, Page};

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use intraware_core::config::{AptConfig, TreeConfig};
+use intraware_config::{AptConfig, TreeConfig};
 use intraware_core::foreign;
 use sha2::{Digest as _, Sha256};
 

@@ -1,6 +1,6 @@
 //! Whether an index has what its list has.
 
-use intraware_core::config::TreeConfig;
+use intraware_config::TreeConfig;
 
 use super::conf::{index, indexes};
 use super::forms::Index;

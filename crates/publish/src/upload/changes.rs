@@ -1,6 +1,6 @@
 //! What a `.changes` says, once its signature is good.
 
-use intraware_core::config::TreeConfig;
+use intraware_config::TreeConfig;
 use intraware_core::foreign;
 use intraware_core::sign::SignedText;
 

@@ -5,7 +5,7 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-use intraware_core::config::{TreeConfig, UploadsConfig};
+use intraware_config::{TreeConfig, UploadsConfig};
 use intraware_core::sign::{KeyPolicy, Keyring, NotSigned, SignedText};
 use intraware_core::txlog::chain;
 use jiff::Timestamp;

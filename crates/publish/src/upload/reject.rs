@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use intraware_core::config::UploadsConfig;
+use intraware_config::UploadsConfig;
 
 use crate::error::PublishError;
 use crate::layout::make_dir;

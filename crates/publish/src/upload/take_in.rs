@@ -5,7 +5,7 @@ use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use intraware_core::config::UploadsConfig;
+use intraware_config::UploadsConfig;
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::io::Errno;
 

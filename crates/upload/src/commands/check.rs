@@ -3,13 +3,14 @@
 use intraware_cli::check::{Arguments, Checks};
 use intraware_cli::common::Common;
 use intraware_cli::failure::Failure;
+use intraware_cli::parts::{self, Permission};
 use intraware_cli::process;
 
 pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure> {
     let context = process::context("upload", common);
     let mut checks = Checks::default();
     let Some(config) = checks.configuration(common) else { return checks.finish(arguments) };
-    let spool = checks.spool(&config, &context);
+    let spool = checks.spool(parts::spool(&config, Permission::ReadWrite), &config, &context);
     if checks.is_by_stranger() {
         return checks.finish(arguments);
     }

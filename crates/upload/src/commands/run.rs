@@ -8,9 +8,9 @@ use intraware_cli::common::Common;
 use intraware_cli::failure::Failure;
 use intraware_cli::parts::{self, Permission};
 use intraware_cli::{output, process, report, said};
+use intraware_config::Config;
 use intraware_core::breaker::Caution;
 use intraware_core::clock::{self, Doubt};
-use intraware_core::config::Config;
 use intraware_core::exit::{self, Fault};
 use intraware_core::foreign::escape;
 use intraware_core::outcome::{self, End};
@@ -18,9 +18,9 @@ use intraware_core::record::RecordId;
 use intraware_core::run::RunContext;
 use intraware_core::spool::{Found, Room, Spool};
 use intraware_core::txlog::TxLog;
-use intraware_core::upload::Snapshot;
-use intraware_core::upload::apply::{Uploader, apply};
-use intraware_core::upload::plan::{Plan, Verdict, plan};
+use intraware_upload::Snapshot;
+use intraware_upload::apply::{Uploader, apply};
+use intraware_upload::plan::{Plan, Verdict, plan};
 use jiff::SignedDuration;
 
 /// What to deliver, and whether to.

@@ -7,8 +7,8 @@ use intraware_cli::parts::{self, Permission};
 use intraware_cli::{output, process, table};
 use intraware_core::exit;
 use intraware_core::foreign::{escape, tame};
-use intraware_core::upload::Snapshot;
-use intraware_core::upload::plan::{JobPlan, Verdict, plan};
+use intraware_upload::Snapshot;
+use intraware_upload::plan::{JobPlan, Verdict, plan};
 
 /// How to show it.
 #[derive(Debug, Args)]

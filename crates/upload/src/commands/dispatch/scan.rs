@@ -7,7 +7,7 @@ use clap::Args;
 use intraware_cli::common::Common;
 use intraware_cli::failure::Failure;
 use intraware_cli::{output, report};
-use intraware_core::config::DispatchConfig;
+use intraware_config::DispatchConfig;
 use intraware_core::exit::Fault;
 use intraware_core::foreign;
 use intraware_core::lock::{Held, Lock, LockError};
