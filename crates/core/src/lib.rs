@@ -21,7 +21,6 @@ pub mod digest;
 pub mod exit;
 pub mod file_size;
 pub mod fingerprint;
-pub mod foreign;
 pub mod http;
 pub mod lock;
 pub mod mount;
@@ -41,3 +40,6 @@ pub mod store;
 pub mod streak;
 pub mod tree;
 pub mod txlog;
+
+/// The words of others, made fit to be shown.
+pub use intraware_shown as foreign;

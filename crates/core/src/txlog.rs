@@ -15,6 +15,8 @@ use std::time::Instant;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use intraware_shown::chain;
+
 use crate::file_size;
 use crate::foreign;
 use crate::owner;
@@ -211,37 +213,6 @@ fn end_torn_line(file: &mut File) -> io::Result<()> {
         file.read_exact_at(&mut last, length - 1)?;
     }
     if last == *b"\n" { Ok(()) } else { file.write_all(b"\n") }
-}
-
-/// Returns an error and its causes as one escaped line: what was done, why it failed, and then what to do about it.
-///
-/// A message says what to do behind a semicolon, and does not know its cause. So what stands behind the first semicolon of
-/// each but the last comes behind the last.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let (mut what, mut remedies) = (String::new(), String::new());
-    let mut next = Some(error);
-    while let Some(error) = next {
-        next = error.source();
-        let text = without_number(error.to_string());
-        match text.split_once("; ").filter(|_| next.is_some()) {
-            Some((head, remedy)) => {
-                what.push_str(head);
-                remedies = format!("; {remedy}{remedies}");
-            }
-            None => what.push_str(&text),
-        }
-        if next.is_some() {
-            what.push_str(": ");
-        }
-    }
-    foreign::tame(what + &remedies)
-}
-
-/// Returns an error of the system without its number, which is for programs.
-fn without_number(text: String) -> String {
-    let Some((head, rest)) = text.split_once(" (os error ") else { return text };
-    let tail = rest.split_once(')').filter(|(number, _)| number.bytes().all(|byte| byte.is_ascii_digit()));
-    tail.map_or(text.clone(), |(_, tail)| format!("{head}{tail}"))
 }
 
 /// Which lines of the log are wanted; everything but times is wanted by default.

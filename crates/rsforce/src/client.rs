@@ -24,10 +24,10 @@ use crate::limits::ApiUsage;
 use crate::query::{Page, Pages, Row, Rows};
 use crate::retry;
 use crate::secret::Secret;
-use crate::shown::shown;
 use crate::soql::{Name, Query};
 use crate::time;
 use crate::token::{Token, TokenStore};
+use intraware_shown::excerpt;
 
 /// What a client needs to know.
 #[derive(Debug)]
@@ -90,12 +90,12 @@ impl Client {
         let wrong = |what: String| Err(Error::new(Kind::Settings, "use the settings", what));
         settings.login_url.truncate(settings.login_url.trim_end_matches('/').len());
         if !http::is_acceptable(&settings.login_url) {
-            return wrong(format!("login_url \"{}\" must be an https URL", shown(&settings.login_url)));
+            return wrong(format!("login_url \"{}\" must be an https URL", excerpt(&settings.login_url)));
         }
         let is_number =
             |part: &str| !part.is_empty() && part.len() < 4 && part.bytes().all(|b| b.is_ascii_digit());
         if !settings.api_version.split_once('.').is_some_and(|(a, b)| is_number(a) && is_number(b)) {
-            return wrong(format!("api_version \"{}\" must look like 66.0", shown(&settings.api_version)));
+            return wrong(format!("api_version \"{}\" must look like 66.0", excerpt(&settings.api_version)));
         }
         if settings.page_size.is_some_and(|size| !(200..=2000).contains(&size)) {
             return wrong("a page must have 200 to 2000 records".into());
@@ -152,7 +152,7 @@ impl Client {
     /// Reads `fields` of one record.
     pub fn get(&mut self, object: &Name, id: &str, fields: &[Name]) -> Result<Row, Error> {
         let names: Vec<&str> = fields.iter().map(Name::as_str).collect();
-        let doing = format!("read {object} {}", shown(id));
+        let doing = format!("read {object} {}", excerpt(id));
         let id = checked_id(&doing, id)?;
         let path = format!("{}/sobjects/{object}/{id}?fields={}", self.base(), names.join(","));
         let mut row: Row = self.get_path(&doing, &path, &[], |answer| parse(&doing, &answer.body))?;
@@ -196,7 +196,7 @@ impl Client {
         fields: &BTreeMap<Name, Value>,
         unmodified_since: Option<Timestamp>,
     ) -> Result<(), Error> {
-        let doing = format!("update {object} {}", shown(id));
+        let doing = format!("update {object} {}", excerpt(id));
         let path = format!("{}/sobjects/{object}/{}", self.base(), checked_id(&doing, id)?);
         let body: Row = fields.iter().map(|(name, value)| (name.to_string(), value.clone())).collect();
         let body = Value::Object(body).to_string();
@@ -310,7 +310,7 @@ pub(crate) fn parse<T: DeserializeOwned>(doing: &str, body: &[u8]) -> Result<T, 
 }
 
 fn not_json(doing: &str, body: &[u8]) -> Error {
-    let what = format!("the answer is not the expected JSON: \"{}\"", shown(body));
+    let what = format!("the answer is not the expected JSON: \"{}\"", excerpt(body));
     Error::new(Kind::BadAnswer, doing, what)
 }
 

@@ -15,8 +15,8 @@ use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 
 use crate::error::{Error, Kind};
 use crate::secret::Secret;
-use crate::shown::shown;
 use crate::time;
+use intraware_shown::excerpt;
 
 /// Longest body that is read: a page of 2,000 wide records is a few MiB.
 const MAX_BODY: u64 = 16 << 20;
@@ -221,7 +221,7 @@ fn failure(call: &Call<'_>, error: ureq::Error, answered: bool) -> Failure {
 fn host(url: &str) -> String {
     let uri: Option<Uri> = url.parse().ok();
     let host = uri.as_ref().and_then(Uri::authority).map(|authority| authority.as_str());
-    shown(host.unwrap_or("an unknown address"))
+    excerpt(host.unwrap_or("an unknown address"))
 }
 
 /// Returns the public authorities and those in `pem`.

@@ -25,7 +25,6 @@ mod limits;
 mod query;
 mod retry;
 mod secret;
-mod shown;
 mod soql;
 mod time;
 mod token;

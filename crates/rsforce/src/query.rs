@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Kind};
-use crate::shown::shown;
+use intraware_shown::excerpt;
 
 /// One record as it came: its fields by name, without the attributes.
 pub type Row = Map<String, Value>;
@@ -68,13 +68,13 @@ impl Pages {
             && next.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'\\' | b'#' | b'?' | b'%'))
             && !next.split('/').any(|part| part == "..");
         if !stays {
-            return lost(format!("the next page would be fetched from \"{}\"", shown(next)));
+            return lost(format!("the next page would be fetched from \"{}\"", excerpt(next)));
         }
         if page.records.is_empty() {
             return lost("a page is empty but not the last".into());
         }
         if !self.visited.insert(next.clone()) {
-            return lost(format!("the pages go round in a circle at \"{}\"", shown(next)));
+            return lost(format!("the pages go round in a circle at \"{}\"", excerpt(next)));
         }
         Ok(Some(next.clone()))
     }

@@ -20,7 +20,7 @@ impl Name {
         let fits = text.len() <= 80
             && text.starts_with(|c: char| c.is_ascii_alphabetic())
             && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-        if fits { Ok(Self(text.to_owned())) } else { Err(NotName(crate::shown::shown(text))) }
+        if fits { Ok(Self(text.to_owned())) } else { Err(NotName(intraware_shown::excerpt(text))) }
     }
 
     /// Returns the name as text.

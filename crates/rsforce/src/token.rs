@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 use crate::error::{Error, Kind};
 use crate::secret::Secret;
-use crate::shown::shown;
+use intraware_shown::escape;
 
 /// Tokens have about 100 characters, instance URLs fewer.
 const MAX_FILE: u64 = 64 << 10;
@@ -145,7 +145,7 @@ impl TokenStore {
     }
 
     fn failed(&self, verb: &str, what: &str) -> Error {
-        let path = shown(self.path.as_os_str().as_encoded_bytes());
+        let path = escape(self.path.as_os_str().as_encoded_bytes());
         Error::new(Kind::TokenFile, format!("{verb} the cached token {path}"), what)
     }
 }

@@ -213,21 +213,3 @@ fn a_log_that_cannot_be_written_stops_no_step_and_is_reported_at_the_end() {
     }
     assert_eq!(log.finish().unwrap_err().kind(), io::ErrorKind::StorageFull);
 }
-
-#[test]
-fn newcomer_m4_the_cause_stands_before_the_remedy_and_has_no_number() {
-    #[derive(Debug, thiserror::Error)]
-    #[error("connecting to the site; look whether it is up")]
-    struct Middle(#[source] io::Error);
-    #[derive(Debug, thiserror::Error)]
-    #[error("cannot deliver p7; try again later")]
-    struct Above(#[source] Middle);
-    let refused = || Middle(io::Error::from_raw_os_error(111));
-    assert_eq!(chain(&refused()), "connecting to the site: Connection refused; look whether it is up");
-    assert_eq!(
-        chain(&Above(refused())),
-        "cannot deliver p7: connecting to the site: Connection refused; look whether it is up; try again later"
-    );
-    let own = io::Error::other("it said: a; b (os error x)");
-    assert_eq!(chain(&own), "it said: a; b (os error x)");
-}

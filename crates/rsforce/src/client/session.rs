@@ -14,8 +14,8 @@ use crate::error::{self, Error, Kind};
 use crate::http::{self, Body, Call, Credential, percent_encode};
 use crate::retry;
 use crate::secret::Secret;
-use crate::shown::shown;
 use crate::token::{Owner, Token, TokenStore};
+use intraware_shown::excerpt;
 
 /// What two clocks may be apart before a refused login is told of it.
 const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_mins(2);
@@ -117,7 +117,7 @@ impl Client {
 
     fn ask_for_token(&self) -> Result<Token, Error> {
         let login_url = &self.settings.login_url;
-        let doing = format!("log in at {}", shown(login_url));
+        let doing = format!("log in at {}", excerpt(login_url));
         let form = self.settings.login.form(login_url, self.clock.now())?;
         let call = Call {
             doing: &doing,
@@ -143,7 +143,7 @@ impl Client {
         })?;
         let instance_url = granted.instance_url.trim_end_matches('/').to_owned();
         if !http::is_acceptable(&instance_url) {
-            let what = format!("the instance \"{}\" is not an https URL", shown(&instance_url));
+            let what = format!("the instance \"{}\" is not an https URL", excerpt(&instance_url));
             return Err(Error::new(Kind::BadAnswer, &doing, what));
         }
         Ok(Token { access_token: Secret::new(granted.access_token.as_str()), instance_url })

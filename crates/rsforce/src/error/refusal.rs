@@ -14,7 +14,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::{Error, Kind};
-use crate::shown::shown;
+use intraware_shown::excerpt;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -37,18 +37,18 @@ struct OauthRefusal {
 pub(crate) fn api_refusal(doing: &str, status: u16, body: &[u8], retry_after: Option<Duration>) -> Error {
     let refusals: Vec<ApiRefusal> = serde_json::from_slice(body).unwrap_or_default();
     let Some(first) = refusals.into_iter().next() else {
-        let what = match shown(body) {
+        let what = match excerpt(body) {
             text if text.is_empty() => format!("status {status} without a body"),
             text => format!("status {status}: {text}"),
         };
         return Error::new(kind_of_page(status), doing, what).with_status(status).with_pause(retry_after);
     };
-    let code = shown(&first.error_code);
-    let what = format!("{code}: {}", shown(&first.message));
+    let code = excerpt(&first.error_code);
+    let what = format!("{code}: {}", excerpt(&first.message));
     let mut error = Error::new(kind_of(status, &code, &first.message), doing, what)
         .with_status(status)
         .with_pause(retry_after);
-    error.details.fields = first.fields.unwrap_or_default().iter().map(shown).collect();
+    error.details.fields = first.fields.unwrap_or_default().iter().map(excerpt).collect();
     error.with_code(code)
 }
 
@@ -57,7 +57,7 @@ pub(crate) fn login_refusal(doing: &str, status: u16, body: &[u8], retry_after: 
     let Ok(refusal) = serde_json::from_slice::<OauthRefusal>(body) else {
         return api_refusal(doing, status, body, retry_after);
     };
-    let code = shown(&refusal.error);
+    let code = excerpt(&refusal.error);
     let kind = match &*code {
         _ if status >= 500 || is_for_now(status) => Kind::Unavailable,
         // It says itself that the request should be sent again.
@@ -65,7 +65,7 @@ pub(crate) fn login_refusal(doing: &str, status: u16, body: &[u8], retry_after: 
         "rate_limit_exceeded" | "login_rate_exceeded" => Kind::NotNow,
         _ => Kind::LoginRefused,
     };
-    let what = format!("{code}: {}", shown(&refusal.error_description));
+    let what = format!("{code}: {}", excerpt(&refusal.error_description));
     Error::new(kind, doing, what).with_status(status).with_pause(retry_after).with_code(code)
 }
 

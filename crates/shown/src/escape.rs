@@ -8,6 +8,9 @@ use std::fmt;
 /// Longest text that [`escape`] lets through, in bytes; the rest becomes an ellipsis.
 pub const MAX_SHOWN: usize = 512;
 
+/// Longest text that [`excerpt`] lets through, in bytes; a whole page of HTML says no more than its beginning.
+pub const MAX_EXCERPT: usize = 200;
+
 /// Returns `bytes` as printable text: everything that could steer a terminal or fake a line is
 /// written as `\xNN` or `\u{N}`, a backslash is doubled, and at most [`MAX_SHOWN`] bytes are shown.
 pub fn escape(bytes: impl AsRef<[u8]>) -> String {
@@ -22,6 +25,10 @@ pub fn escape(bytes: impl AsRef<[u8]>) -> String {
         }
         for byte in chunk.invalid() {
             shown.push_str(&format!("\\x{byte:02x}"));
+        }
+        if shown.len() > MAX_SHOWN {
+            shown.push('…');
+            return shown;
         }
     }
     shown
@@ -40,6 +47,29 @@ pub fn tame(text: impl AsRef<str>) -> String {
         if shown.len() > MAX_SHOWN {
             shown.push('…');
             break;
+        }
+    }
+    shown
+}
+
+/// Returns the beginning of an answer's body or header on one line: as [`escape`] does, but without the space around it,
+/// with blanks for tabs and line breaks, and at most [`MAX_EXCERPT`] bytes of it.
+pub fn excerpt(bytes: impl AsRef<[u8]>) -> String {
+    let mut shown = String::new();
+    for chunk in bytes.as_ref().trim_ascii().utf8_chunks() {
+        for c in chunk.valid().chars() {
+            if shown.len() >= MAX_EXCERPT {
+                shown.push('…');
+                return shown;
+            }
+            push(&mut shown, if matches!(c, '\t' | '\r' | '\n') { ' ' } else { c });
+        }
+        for byte in chunk.invalid() {
+            shown.push_str(&format!("\\x{byte:02x}"));
+        }
+        if shown.len() > MAX_EXCERPT {
+            shown.push('…');
+            return shown;
         }
     }
     shown
@@ -104,5 +134,20 @@ mod tests {
         for shown in [escape("é".repeat(10_000)), tame("é".repeat(10_000))] {
             assert!(shown.ends_with('…') && shown.len() < MAX_SHOWN + 16);
         }
+    }
+
+    #[test]
+    fn text_that_is_not_utf_8_is_cut_like_any_other() {
+        for (shown, limit) in [(escape([0xff; 10_000]), MAX_SHOWN), (excerpt([0xff; 10_000]), MAX_EXCERPT)] {
+            assert!(shown.ends_with('…') && shown.len() < limit + 16, "{}", shown.len());
+        }
+    }
+
+    #[test]
+    fn house_c4_an_excerpt_is_one_short_line_and_hides_no_byte() {
+        assert_eq!(excerpt("\n a\u{1b}[2J\r\n\tb\u{202e}\\ \n"), "a\\x1b[2J   b\\u{202e}\\\\");
+        assert_eq!(excerpt(b"x\xff"), "x\\xff");
+        let long = excerpt("<html>".repeat(1000));
+        assert!(long.ends_with('…') && long.len() < MAX_EXCERPT + 10);
     }
 }
