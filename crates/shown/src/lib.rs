@@ -5,10 +5,10 @@
 //!
 //! | what | function | at most |
 //! |---|---|---|
-//! | a name, a path, a field: each byte matters | [`escape`], [`path`], [`Shown`] | [`MAX_SHOWN`] bytes |
+//! | a name, a path, a field: each byte matters | [`escape()`], [`path`], [`Shown`] | [`MAX_SHOWN`] bytes |
 //! | the body or a header of an answer: its beginning is enough | [`excerpt`] | [`MAX_EXCERPT`] bytes |
 //! | a sentence of ours, in which others' words are escaped already | [`tame`] | [`MAX_SHOWN`] bytes |
-//! | an error and its causes | [`chain`] | [`MAX_SHOWN`] bytes |
+//! | an error and its causes | [`chain()`] | [`MAX_SHOWN`] bytes |
 //!
 //! All of them give one line of printable text. What is not UTF-8 is spelled out byte by byte and never replaced, since
 //! two different names must not look alike.
