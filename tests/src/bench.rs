@@ -169,7 +169,8 @@ impl Bench {
         self.write_configuration();
     }
 
-    /// Adds a directory as a further site, before the bench's own one in the configuration, and returns its base.
+    /// Adds a directory as a further site, before the bench's own one in the configuration, and returns its
+    /// base.
     pub fn add_site(&mut self, name: &str) -> PathBuf {
         let base = self.path(name);
         fs::create_dir(&base).expect("the site's base");
@@ -180,7 +181,8 @@ impl Bench {
         base
     }
 
-    /// Adds a server as a further site where packages are handed in, before the bench's own one in the configuration.
+    /// Adds a server as a further site where packages are handed in, before the bench's own one in the
+    /// configuration.
     pub fn add_desk(&mut self, name: &str, settings: &str) -> Desk {
         let desk = Desk::start(settings);
         self.configuration.others.push(desk.values(name, &self.path("etc")));
@@ -212,8 +214,8 @@ impl Bench {
 
     /// Returns a program's command line, to be changed and run by the test itself.
     ///
-    /// With Salesforce, the server's clock moves on by some seconds, as minutes pass between two runs of cron; else a
-    /// run would wait until what the last one wrote is old enough to be told from a new change.
+    /// With Salesforce, the server's clock moves on by some seconds, as minutes pass between two runs of
+    /// cron; else a run would wait until what the last one wrote is old enough to be told from a new change.
     pub fn command(&self, program: Program, arguments: &[&str]) -> Command {
         if let Store::Salesforce(server) = &self.store {
             server.advance(Duration::from_secs(3));
@@ -250,7 +252,8 @@ impl Bench {
         Running::start(self.command(Program::Upload, arguments))
     }
 
-    /// Runs a program on a terminal of so many columns; what it says on standard error is in its output as well.
+    /// Runs a program on a terminal of so many columns; what it says on standard error is in its output as
+    /// well.
     pub fn on_terminal(&self, columns: u16, program: Program, arguments: &[&str]) -> Run {
         let words: Vec<String> = self
             .command(program, arguments)
@@ -285,8 +288,8 @@ impl Bench {
         self.cycle().into_iter().for_each(Run::expect_silence);
     }
 
-    /// Makes a directory at `path` below the first build root, lets `fill` fill it, and adds a record of it. Returns the
-    /// record's id.
+    /// Makes a directory at `path` below the first build root, lets `fill` fill it, and adds a record of it.
+    /// Returns the record's id.
     pub fn add_build(&self, name: &str, path: &str, fill: impl FnOnce(&Path)) -> String {
         let dir = self.build_root().join(path);
         fs::create_dir_all(&dir).expect("a build directory");
@@ -308,8 +311,8 @@ impl Bench {
         }
     }
 
-    /// Returns the record of the build `name`: `id`, `name`, `path`, `status` (the word in the record, null if empty),
-    /// `detail`, `released`, `size`, `md5`, `sha1`, `build_date` (whole seconds), `priority`.
+    /// Returns the record of the build `name`: `id`, `name`, `path`, `status` (the word in the record, null
+    /// if empty), `detail`, `released`, `size`, `md5`, `sha1`, `build_date` (whole seconds), `priority`.
     ///
     /// # Panics
     /// If there is not exactly one.

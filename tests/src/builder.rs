@@ -69,7 +69,8 @@ impl Builder {
         Self { server: Some(Server::Ftpd(kind, security)), ..self }
     }
 
-    /// Delivers to a server that runs already and keeps what it gets in `root`, with these values of the site.
+    /// Delivers to a server that runs already and keeps what it gets in `root`, with these values of the
+    /// site.
     pub fn server(self, root: &Path, values: BTreeMap<String, Value>) -> Self {
         Self { server: Some(Server::Other(root.to_owned(), values)), ..self }
     }

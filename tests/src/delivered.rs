@@ -31,9 +31,9 @@ impl Bench {
         self.site_file(&below.join(format!("{own}.tar.gz")).to_string_lossy())
     }
 
-    /// Checks that the build `name` is delivered: the record is Completed and released and describes the payload; the
-    /// payload and its sidecars stand at the site and nothing else beside them; every sidecar is right; and the
-    /// payload unpacks to the build directory as it is now.
+    /// Checks that the build `name` is delivered: the record is Completed and released and describes the
+    /// payload; the payload and its sidecars stand at the site and nothing else beside them; every sidecar is
+    /// right; and the payload unpacks to the build directory as it is now.
     #[track_caller]
     pub fn assert_delivered(&self, name: &str) {
         let payload = self.payload(name);
@@ -114,8 +114,8 @@ fn assert_unpacks_to(payload: &Path, build: &Path) {
     assert_eq!(have.len(), want.len());
 }
 
-/// Returns all paths below a directory, each with what diff does not compare: type and mode, time, number of names
-/// and target.
+/// Returns all paths below a directory, each with what diff does not compare: type and mode, time, number of
+/// names and target.
 fn listing(dir: &Path) -> BTreeMap<Vec<u8>, String> {
     let mut found = BTreeMap::new();
     let mut left = vec![dir.to_owned()];

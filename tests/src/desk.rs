@@ -107,7 +107,8 @@ impl Desk {
         if self.incoming().exists() { crate::spool::names(&self.incoming()) } else { Vec::new() }
     }
 
-    /// Returns the partial packages, the longest first: where a cut is noticed late, sidecars were announced as well.
+    /// Returns the partial packages, the longest first: where a cut is noticed late, sidecars were announced
+    /// as well.
     pub fn partial(&self) -> Vec<PathBuf> {
         let entries = fs::read_dir(self.dir.path().join("root/accounts/u1/partial")).into_iter().flatten();
         let mut files: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();

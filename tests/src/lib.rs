@@ -1,9 +1,9 @@
 //! What the whole-system tests stand on: the real programs, real servers and real keys, set up in one place.
 //!
 //! A [`Bench`] is a small company: build roots, a spool, a record store, a site and a signing key, with the
-//! configuration file that names them all. Its programs run as cron runs them, with an empty environment, in an empty
-//! directory, with nothing on standard input; what a test sees of them is what an operator sees. Nothing here calls
-//! the library that is tested.
+//! configuration file that names them all. Its programs run as cron runs them, with an empty environment, in
+//! an empty directory, with nothing on standard input; what a test sees of them is what an operator sees.
+//! Nothing here calls the library that is tested.
 //!
 //! It relies on programs that `cargo build --workspace` has made, and refuses older ones.
 

@@ -67,8 +67,8 @@ impl Packages {
         Running::start(self.command(arguments)).wait()
     }
 
-    /// Returns everything in the archive but the fragments' directory: path, mode and content or target, in order. What
-    /// is below `<name>/<version>` too.
+    /// Returns everything in the archive but the fragments' directory: path, mode and content or target, in
+    /// order. What is below `<name>/<version>` too.
     pub fn all(&self) -> Vec<String> {
         seen(&self.root())
     }

@@ -35,7 +35,8 @@ impl Program {
         };
         path.get_or_init(|| {
             let this = std::env::current_exe().expect("a test knows its own file");
-            // target/PROFILE/deps/TEST-HASH or target/PROFILE/PROGRAM, and the programs are in target/PROFILE.
+            // target/PROFILE/deps/TEST-HASH or target/PROFILE/PROGRAM, and the programs are in
+            // target/PROFILE.
             let dir = this.parent().expect("a directory");
             let dir = if dir.ends_with("deps") { dir.parent().expect("a target directory") } else { dir };
             let path = dir.join(name);

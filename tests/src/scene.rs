@@ -126,13 +126,15 @@ impl Scene {
         self.ask(suite);
     }
 
-    /// Has another publisher, which needs no other program, and nothing looked at, with more lines for the tree.
+    /// Has another publisher, which needs no other program, and nothing looked at, with more lines for the
+    /// tree.
     pub fn hurry(&self, more: &str) {
         self.program("bin/publisher", QUICK);
         self.configure(&format!("check = \"none\"\n{more}"));
     }
 
-    /// Puts something that this publisher takes for a package into the pool of a suite, and asks for the suite.
+    /// Puts something that this publisher takes for a package into the pool of a suite, and asks for the
+    /// suite.
     pub fn accept_quickly(&self, suite: &str, package: &str, version: &str) {
         let pool = self.path("root/pool").join(suite);
         fs::create_dir_all(&pool).expect("a directory");

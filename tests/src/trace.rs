@@ -1,7 +1,7 @@
 //! System calls of the programs, seen and spoiled by a real `strace`.
 //!
-//! strace sees what the kernel is asked for, not what the program believes it does. It can also kill the program as it
-//! enters its n-th call of a kind: the call is then not made, and everything before it was.
+//! strace sees what the kernel is asked for, not what the program believes it does. It can also kill the
+//! program as it enters its n-th call of a kind: the call is then not made, and everything before it was.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -13,7 +13,8 @@ use crate::program::{Run, Running};
 
 const STRACE: &str = "/usr/bin/strace";
 
-/// The calls that change what is on a disk, by name. Opening a file makes one too, and the next of these follows.
+/// The calls that change what is on a disk, by name. Opening a file makes one too, and the next of these
+/// follows.
 pub const DURABLE: [&str; 18] = [
     "mkdir",
     "mkdirat",
@@ -35,8 +36,8 @@ pub const DURABLE: [&str; 18] = [
     "writev",
 ];
 
-/// Runs a program and kills it as it enters its `nth` call of `name`; returns what became of it: status -9 if it got
-/// that far.
+/// Runs a program and kills it as it enters its `nth` call of `name`; returns what became of it: status -9 if
+/// it got that far.
 pub fn kill_at(command: Command, name: &str, nth: usize) -> Run {
     let only = format!("trace={name}");
     let inject = format!("inject={name}:signal=SIGKILL:when={nth}");
@@ -51,22 +52,23 @@ pub fn kill_alone_at(command: Command, name: &str, nth: usize) -> Run {
     Running::start(under_strace(command, &["-qq", "-o", "/dev/null", "-e", &only, "-e", &inject])).wait()
 }
 
-/// Runs a program of which the `nth` call of `name` alone fails with this error, and is not made. What it starts is not
-/// seen.
+/// Runs a program of which the `nth` call of `name` alone fails with this error, and is not made. What it
+/// starts is not seen.
 pub fn fail_alone_at(command: Command, name: &str, nth: usize, error: &str) -> Run {
     let (only, inject) = (format!("trace={name}"), format!("inject={name}:error={error}:when={nth}"));
     Running::start(under_strace(command, &["-qq", "-o", "/dev/null", "-e", &only, "-e", &inject])).wait()
 }
 
-/// Runs a program whose every call of `names` (as `strace -e` takes them) fails with this error, and is not made.
+/// Runs a program whose every call of `names` (as `strace -e` takes them) fails with this error, and is not
+/// made.
 pub fn refuse(command: Command, names: &str, error: &str) -> Run {
     let (only, inject) = (format!("trace={names}"), format!("inject={names}:error={error}"));
     Running::start(under_strace(command, &["-f", "-qq", "-o", "/dev/null", "-e", &only, "-e", &inject]))
         .wait()
 }
 
-/// Runs a program and returns what became of it, with one line for each of its calls of `names` (as `strace -e` takes
-/// them), the paths of descriptors included.
+/// Runs a program and returns what became of it, with one line for each of its calls of `names` (as `strace
+/// -e` takes them), the paths of descriptors included.
 pub fn calls(command: Command, names: &str) -> (Run, Vec<String>) {
     let log = tempfile::NamedTempFile::new().expect("a temporary file");
     let path = log.path().to_str().expect("a temporary file's name is text").to_owned();

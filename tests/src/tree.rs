@@ -5,7 +5,8 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-/// All that lies below some directories, with contents, modes, owners and times. Times of access are left out.
+/// All that lies below some directories, with contents, modes, owners and times. Times of access are left
+/// out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tree(BTreeMap<PathBuf, Node>);
 

@@ -19,7 +19,8 @@ impl Web {
         Self::start(command)
     }
 
-    /// Serves it over TLS, with a key and certificate that are in one file. [`url`](Self::url) is not its address.
+    /// Serves it over TLS, with a key and certificate that are in one file. [`url`](Self::url) is not its
+    /// address.
     pub fn serve_tls(dir: &Path, identity: &Path) -> Self {
         let mut command = Command::new("python3");
         command.args(["-c", WITH_TLS]).args([dir, identity]);

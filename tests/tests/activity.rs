@@ -35,7 +35,8 @@ fn s1_02_s1_03_each_run_is_recorded_and_what_is_missing_on_one_of_three_hosts_is
     on("flow", &bench, Program::Upload, &["run"]).expect(0);
     assert_eq!(bench.manage(&["activity", "--check"]).expect(0).stdout, "");
 
-    // From now on there is no cron line on flow for upload, no store on ebb, and somebody has the lock when granite wants it.
+    // From now on there is no cron line on flow for upload, no store on ebb, and somebody has the lock when
+    // granite wants it.
     let good = bench.path("var/records.db");
     let lock = bench.path("spool/locks/manage.lock");
     for minutes in [30, 15] {

@@ -1,6 +1,8 @@
-//! A site that cannot be connected to: one attempt a pause, whatever runs and however much waits, and who ends the pause.
+//! A site that cannot be connected to: one attempt a pause, whatever runs and however much waits, and who
+//! ends the pause.
 //!
-//! That the pauses grow, and what several hosts do, is tested where the clock can be moved, in `breaker` of the library.
+//! That the pauses grow, and what several hosts do, is tested where the clock can be moved, in `breaker` of
+//! the library.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,8 +16,8 @@ fn small(dir: &Path) {
     fs::write(dir.join("setup.sh"), "#!/bin/sh\nexec true\n").expect("a file");
 }
 
-/// A bench with one build that waits to be confirmed and three that wait to be delivered, at a site that from then on
-/// refuses the login; two runs have found that out, and the site rests.
+/// A bench with one build that waits to be confirmed and three that wait to be delivered, at a site that from
+/// then on refuses the login; two runs have found that out, and the site rests.
 fn resting() -> (Bench, Relay) {
     let mut bench = Bench::builder().sshd(Access::Shell).build();
     let relay = bench.relay(Fault::None);

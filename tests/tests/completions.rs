@@ -59,7 +59,8 @@ fn newcomer_m17_fish_completes_the_names_of_builds_in_the_spool() {
     }
 }
 
-/// A person at a terminal: types LINE and the tab key, and what the program is called with then is in the file `called`.
+/// A person at a terminal: types LINE and the tab key, and what the program is called with then is in the
+/// file `called`.
 const TYPES: &str = r#"
 zmodload zsh/zpty
 until_there() { local n; for n in {1..600}; do [[ -s $1 ]] && return; sleep 0.1; done; exit 1 }

@@ -1,4 +1,5 @@
-//! What is with customers: it never becomes something else, its record says what it is, and it can be put back.
+//! What is with customers: it never becomes something else, its record says what it is, and it can be put
+//! back.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;

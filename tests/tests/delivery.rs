@@ -1,6 +1,7 @@
 //! Real build trees, from their records to the site and back out of the payload, step by step.
 //!
-//! Trees are delivered with a Salesforce server and a real sshd, and judged by the tools of those who receive them.
+//! Trees are delivered with a Salesforce server and a real sshd, and judged by the tools of those who receive
+//! them.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -24,7 +25,8 @@ fn copy(from: &Path, to: &Path) {
     assert!(status.success(), "cp -a {} {}", from.display(), to.display());
 }
 
-/// Copies this host's documentation: thousands of small files, and links between packages that lead out of it.
+/// Copies this host's documentation: thousands of small files, and links between packages that lead out of
+/// it.
 fn documentation(dir: &Path) {
     copy(Path::new("/usr/share/doc"), dir);
 }
@@ -189,8 +191,8 @@ fn s0_19_a_payload_that_waits_is_left_alone() {
     assert_eq!((bench.record("p7"), bench.spool_listing(), bench.tx_events()), (record, spool, log));
 }
 
-/// Spoils a delivered payload before it is confirmed; the record becomes Error, and the next two runs put it right
-/// with the payload that the spool still has.
+/// Spoils a delivered payload before it is confirmed; the record becomes Error, and the next two runs put it
+/// right with the payload that the spool still has.
 fn delivered_badly(spoil: impl Fn(&Path), reason: &str) {
     let bench = Bench::builder().build();
     bench.add_build("p7", "blast/p7", small);

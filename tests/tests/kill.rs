@@ -1,8 +1,9 @@
-//! kill -9 at every durable effect, one after the other, and at random moments: no build is lost, doubled or wrong.
+//! kill -9 at every durable effect, one after the other, and at random moments: no build is lost, doubled or
+//! wrong.
 //!
-//! After each kill, three undisturbed cycles of cron at most must lead every build to Completed, with the right bytes at
-//! the site and nothing in the spool but what completed builds leave. Right after the kill itself, what can be seen under
-//! a final name must be whole already.
+//! After each kill, three undisturbed cycles of cron at most must lead every build to Completed, with the
+//! right bytes at the site and nothing in the spool but what completed builds leave. Right after the kill
+//! itself, what can be seen under a final name must be whole already.
 //!
 //! `tests/kill --rounds 200` makes as many random rounds as wanted; here there are a few.
 
@@ -61,8 +62,8 @@ impl World {
         self.check_leftovers();
     }
 
-    /// Checks what anybody may see of a build at any moment: nothing under the payload's final name, or all of it with
-    /// its checksums; and everything, if the record says that it is released.
+    /// Checks what anybody may see of a build at any moment: nothing under the payload's final name, or all
+    /// of it with its checksums; and everything, if the record says that it is released.
     #[track_caller]
     fn check_visible(&self, build: &str) {
         // Whoever is killed while writing to SQLite leaves it to the next run to read it.
@@ -78,7 +79,8 @@ impl World {
         }
     }
 
-    /// Checks that the spool holds nothing but what completed builds leave, and the site nothing but their files.
+    /// Checks that the spool holds nothing but what completed builds leave, and the site nothing but their
+    /// files.
     #[track_caller]
     fn check_leftovers(&self) {
         let spool = self.bench.spool_listing();
@@ -110,8 +112,8 @@ fn path_of(build: &str) -> String {
     format!("blast/{}/{build}", build.len())
 }
 
-/// Kills `victim` as it enters each of its durable calls, the first, the second and so on, of each kind; before each,
-/// `before` is run undisturbed on a fresh build. Returns how many kills there were.
+/// Kills `victim` as it enters each of its durable calls, the first, the second and so on, of each kind;
+/// before each, `before` is run undisturbed on a fresh build. Returns how many kills there were.
 fn kill_everywhere(before: &[Program], victim: Program) -> usize {
     let mut world = World::new(Bench::builder());
     let mut kills = 0;
@@ -200,8 +202,8 @@ fn random_rounds(mut world: World, what: &str) {
     assert!(kills > 0, "{what}: nothing was killed in {rounds} rounds");
 }
 
-/// Starts a program, and kills it after a random part of the time that it usually takes; returns whether it got that
-/// far. One that was quicker tells how long it takes.
+/// Starts a program, and kills it after a random part of the time that it usually takes; returns whether it
+/// got that far. One that was quicker tells how long it takes.
 fn kill_at_random(world: &World, program: Program, dice: &mut Dice, usual: &mut Duration) -> bool {
     let moment = usual.mul_f64(dice.below(1000) as f64 / 1000.0);
     let started = Instant::now();

@@ -1,4 +1,5 @@
-//! What is taken out of the flow: it is told, it counts, and it stays bounded, whatever spoils it again and again.
+//! What is taken out of the flow: it is told, it counts, and it stays bounded, whatever spoils it again and
+//! again.
 
 use std::fs;
 

@@ -1,4 +1,5 @@
-//! Nothing wrong is released: what stands under a final name gives way only if it is known to be ours and unreleased.
+//! Nothing wrong is released: what stands under a final name gives way only if it is known to be ours and
+//! unreleased.
 
 use std::fs;
 use std::path::Path;
@@ -28,8 +29,8 @@ fn put_back(bench: &Bench, snapshot: &Path) {
     copy(snapshot, &bench.path("spool"));
 }
 
-/// A build whose first generation was withdrawn, whose second was released, and the spool as it was before that, with the
-/// first in `upload`, or in `sent` if it was delivered.
+/// A build whose first generation was withdrawn, whose second was released, and the spool as it was before
+/// that, with the first in `upload`, or in `sent` if it was delivered.
 fn released_after_a_snapshot(bench: &Bench, is_delivered: bool) {
     bench.add_build("p7", "blast/p7", says("withdrawn"));
     bench.manage(&["run"]).expect_silence();
@@ -209,7 +210,8 @@ fn f_01_two_names_that_differ_in_letter_case_are_one_at_a_site_that_does_not_tel
     bench.add_build("small", "blast/p7", says("released"));
     bench.deliver();
     bench.assert_delivered("small");
-    // It is not known yet that cases are not told apart; then it is, and what is known to be released is found.
+    // It is not known yet that cases are not told apart; then it is, and what is known to be released is
+    // found.
     let id = bench.add_build("large", "blast/P7", says("another"));
     let reason =
         ["large", "blast/p7/p7.tar.gz was released for record", "in letter case alone", "upload check"];

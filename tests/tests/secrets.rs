@@ -1,8 +1,9 @@
 //! No secret comes out, whatever goes well or wrong.
 //!
-//! Each secret that the programs are given is planted as a canary. Then everything they leave is searched for it, as it
-//! is and as headers and URLs write it: what they print at every level of talkativeness, the command lines of all
-//! processes while they run, the spool, the site, the log, the caches. The one place for an access token is its cache.
+//! Each secret that the programs are given is planted as a canary. Then everything they leave is searched for
+//! it, as it is and as headers and URLs write it: what they print at every level of talkativeness, the
+//! command lines of all processes while they run, the spool, the site, the log, the caches. The one place for
+//! an access token is its cache.
 
 use std::fs::{self, Permissions};
 use std::os::unix::ffi::OsStrExt as _;
@@ -38,7 +39,8 @@ impl Canary {
     fn new(what: &str, secret: &str) -> Self {
         let bytes = secret.as_bytes();
         assert!(bytes.len() >= 8, "too short to be told from chance: {what}");
-        // In base64 a text looks different at each of three offsets; what is left out depends on its neighbours.
+        // In base64 a text looks different at each of three offsets; what is left out depends on its
+        // neighbours.
         let in_base64 = (0..3).map(|offset| {
             let encoded = STANDARD.encode([&vec![b'x'; offset][..], bytes].concat());
             let begin = (offset * 8).div_ceil(6);
@@ -182,8 +184,8 @@ fn fill(dir: &Path) {
     fs::write(dir.join("table"), noise).expect("a file");
 }
 
-/// A bench whose programs need every kind of secret: a password login at Salesforce, a signing key and an SSH key behind
-/// passphrases.
+/// A bench whose programs need every kind of secret: a password login at Salesforce, a signing key and an SSH
+/// key behind passphrases.
 fn full_of_secrets() -> Watched {
     let app = App::default();
     let passphrase = "ssh-passphrase 41/D7+";
@@ -276,7 +278,8 @@ fn no_secret_comes_out_when_the_server_repeats_it() {
     watched.search();
 }
 
-/// Has the server answer with what comes with a request, the session that is kept now among it, in one of six ways.
+/// Has the server answer with what comes with a request, the session that is kept now among it, in one of six
+/// ways.
 fn order_echo(bench: &Bench, what: u32) {
     let app = App::default();
     let token = format!("Authorization: Bearer {}", access_token(bench));

@@ -1,7 +1,8 @@
-//! What goes wrong at the site or on the way to it: the right exit status in time, no record touched, and the next run
-//! succeeds when the fault is gone.
+//! What goes wrong at the site or on the way to it: the right exit status in time, no record touched, and the
+//! next run succeeds when the fault is gone.
 //!
-//! Each fault is there when `manage` hands a build over, when `upload` delivers it, and when `manage` confirms it.
+//! Each fault is there when `manage` hands a build over, when `upload` delivers it, and when `manage`
+//! confirms it.
 
 use std::fs::{self, File, Permissions};
 use std::io::{ErrorKind, Write as _};
@@ -21,8 +22,8 @@ const BUILDS: [&str; 2] = ["p1", "p2"];
 /// Size of a payload, nearly.
 const SIZE: usize = 3_000_000;
 
-/// The timeouts of a bench that waits for a fault to be noticed, in seconds, and how long a run may take then: a debug
-/// build on a busy machine needs a moment of its own.
+/// The timeouts of a bench that waits for a fault to be noticed, in seconds, and how long a run may take
+/// then: a debug build on a busy machine needs a moment of its own.
 const TIMEOUT_S: u64 = 2;
 const IN_TIME: Duration = Duration::from_secs(TIMEOUT_S + 8);
 

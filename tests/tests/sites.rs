@@ -1,4 +1,5 @@
-//! Several sites: which builds go where, that none shows what another does not have yet, and what is left when one is away.
+//! Several sites: which builds go where, that none shows what another does not have yet, and what is left
+//! when one is away.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,7 +1,7 @@
 //! What `manage` stages can be unpacked by everybody, and its bytes depend on the build and the level alone.
 //!
-//! Every program that a receiver may have is run on every payload: GNU tar (by `assert_delivered`), gzip, pigz, Python,
-//! bsdtar and 7z. All of them must find the same names, contents and links.
+//! Every program that a receiver may have is run on every payload: GNU tar (by `assert_delivered`), gzip,
+//! pigz, Python, bsdtar and 7z. All of them must find the same names, contents and links.
 
 use std::ffi::OsStr;
 use std::fs::{self, File, Permissions};
@@ -56,7 +56,8 @@ fn odd(dir: &Path) {
     }
 }
 
-/// Lengths around what is written, read or compressed as one, of text, of noise and of what is compressed already.
+/// Lengths around what is written, read or compressed as one, of text, of noise and of what is compressed
+/// already.
 fn limits(dir: &Path) {
     let kinds = [("text", text(MIB + 1)), ("noise", noise(1, MIB + 1)), ("gz", gzip(&text(8 * MIB)))];
     for limit in [512, 10_240, 65_535, 64 << 10, 256 << 10, MIB] {

@@ -1,5 +1,5 @@
-//! Nothing that others wrote steers a terminal or forges a line: names, paths and reasons from records, names of files,
-//! words of servers.
+//! Nothing that others wrote steers a terminal or forges a line: names, paths and reasons from records, names
+//! of files, words of servers.
 //!
 //! Everything that the programs can say is looked at, text and JSON.
 

@@ -122,7 +122,8 @@ fn let_site_pauses_pass(bench: &Bench) {
 const TOLD: [&str; 2] =
     ["the same has happened 10 times since 20", "does not pass by itself, and needs a person: run `"];
 
-/// Checks that ten runs fail in the same way, nine of them with `status`, and that the tenth says so and needs a person.
+/// Checks that ten runs fail in the same way, nine of them with `status`, and that the tenth says so and
+/// needs a person.
 #[track_caller]
 fn assert_told(status: i32, mut run: impl FnMut() -> Run) {
     for n in 1..10 {

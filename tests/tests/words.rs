@@ -1,4 +1,5 @@
-//! What the programs say: one cause in one line, what waits and what would help, and that it fits the terminal.
+//! What the programs say: one cause in one line, what waits and what would help, and that it fits the
+//! terminal.
 
 use std::fs;
 use std::net::TcpListener;

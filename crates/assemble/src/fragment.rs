@@ -1,9 +1,10 @@
 //! The other end: a build directory becomes a machine's fragment.
 //!
-//! The directory is walked twice, as `manage run` walks a build, with the same rules about what may be in it. The first
-//! walk makes the list, which comes first in the archive; the second writes the contents, and fails if one is not what was
-//! listed. The list is on the disk until then, in a file without a name, since one of a million files has hundreds of MiB.
-//! Another thread compresses. The fragment appears whole, under its name, by a rename; one that is there already is replaced.
+//! The directory is walked twice, as `manage run` walks a build, with the same rules about what may be in it.
+//! The first walk makes the list, which comes first in the archive; the second writes the contents, and fails
+//! if one is not what was listed. The list is on the disk until then, in a file without a name, since one of
+//! a million files has hundreds of MiB. Another thread compresses. The fragment appears whole, under its
+//! name, by a rename; one that is there already is replaced.
 //!
 //! The bytes follow from names, contents, permissions, whole seconds of mtimes and link targets alone.
 
@@ -278,8 +279,8 @@ fn write(
     file.sync_all().map_err(failed)
 }
 
-/// Writes a symbolic link with its target byte for byte: `append_link` of the archive's library would tidy it, and the list
-/// has it as it is.
+/// Writes a symbolic link with its target byte for byte: `append_link` of the archive's library would tidy
+/// it, and the list has it as it is.
 fn link(archive: &mut tar::Builder<impl Write>, path: &str, target: &[u8], mtime: u64) -> io::Result<()> {
     let mut header = header_of(EntryType::Symlink, 0o777, mtime, 0);
     if header.set_link_name_literal(target).is_err() {

@@ -11,10 +11,11 @@
 //! </files>
 //! ```
 //!
-//! `type` is `file`, `dir` or `link`, and in an assembled package `merge` for a file that a further machine provided. Other
-//! elements are passed over, other attributes are kept. A list comes from outside, so [`read()`] has limits: no document
-//! type, no entities but the five that XML has, UTF-8, [`MAX_BYTES`], [`MAX_PIECE`], [`MAX_DEPTH`] and
-//! [`MAX_ATTRIBUTES`]. It is read as it comes, since one of a million entries has hundreds of MiB.
+//! `type` is `file`, `dir` or `link`, and in an assembled package `merge` for a file that a further machine
+//! provided. Other elements are passed over, other attributes are kept. A list comes from outside, so
+//! [`read()`] has limits: no document type, no entities but the five that XML has, UTF-8, [`MAX_BYTES`],
+//! [`MAX_PIECE`], [`MAX_DEPTH`] and [`MAX_ATTRIBUTES`]. It is read as it comes, since one of a million
+//! entries has hundreds of MiB.
 
 mod read;
 mod write;

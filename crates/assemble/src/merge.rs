@@ -1,14 +1,16 @@
 //! What the package becomes of what the machines provide; pure, and the same whatever order they came in.
 //!
-//! Machines are in the order of their names, and the first that provides a path wins, unless [`Rules`] say otherwise. What
-//! the machines must agree on, path by path: its type; a file's content and permissions as they will be in the target; a
-//! link's target. Contents are compared by MD5 and size, both of the bytes themselves.
+//! Machines are in the order of their names, and the first that provides a path wins, unless [`Rules`] say
+//! otherwise. What the machines must agree on, path by path: its type; a file's content and permissions as
+//! they will be in the target; a link's target. Contents are compared by MD5 and size, both of the bytes
+//! themselves.
 //!
-//! Where the machines disagree there is a winner nevertheless, so that a merge with errors allowed is as deterministic as
-//! one without. What is below a path that becomes a file or a link is dropped with it.
+//! Where the machines disagree there is a winner nevertheless, so that a merge with errors allowed is as
+//! deterministic as one without. What is below a path that becomes a file or a link is dropped with it.
 //!
-//! The machines' directories are gone through side by side, each directory's names in their order, and what is in a directory
-//! comes right behind it. What was decided is kept as numbers of nodes; paths are made when somebody asks for them.
+//! The machines' directories are gone through side by side, each directory's names in their order, and what
+//! is in a directory comes right behind it. What was decided is kept as numbers of nodes; paths are made when
+//! somebody asks for them.
 
 pub mod links;
 mod rules;

@@ -1,9 +1,9 @@
 //! Names of packages, versions and machines, and the fragments that are named after them.
 //!
-//! `<name>_<version>_<machine>.tar.gz` cannot be taken apart for certain, since names and versions may hold underscores.
-//! So it is not taken apart: name and version are given, and what follows them must be a machine's name as a whole.
-//! Machines have no underscore, as hosts have none, unless the caller has named them: `foo_1.0_1_ebb.tar.gz` is of version
-//! `1.0_1` and never of `1.0`.
+//! `<name>_<version>_<machine>.tar.gz` cannot be taken apart for certain, since names and versions may hold
+//! underscores. So it is not taken apart: name and version are given, and what follows them must be a
+//! machine's name as a whole. Machines have no underscore, as hosts have none, unless the caller has named
+//! them: `foo_1.0_1_ebb.tar.gz` is of version `1.0_1` and never of `1.0`.
 
 use std::ffi::OsStr;
 use std::fmt;

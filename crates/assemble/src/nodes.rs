@@ -1,9 +1,10 @@
 //! What one fragment holds, by path, small enough for a million files.
 //!
-//! Each path is kept as its last name and the number of the directory it is in, so that a node takes some 70 bytes whatever
-//! its depth: names lie one after another in one string, digests are bytes, and what a list says besides is kept once for
-//! all nodes of which it says the same. A table of hashes finds a name in a directory. When all is there, the numbers are
-//! sorted once, by directory and name, and from then on a directory's content is a slice.
+//! Each path is kept as its last name and the number of the directory it is in, so that a node takes some 70
+//! bytes whatever its depth: names lie one after another in one string, digests are bytes, and what a list
+//! says besides is kept once for all nodes of which it says the same. A table of hashes finds a name in a
+//! directory. When all is there, the numbers are sorted once, by directory and name, and from then on a
+//! directory's content is a slice.
 //!
 //! Numbers are handed out in order and never again; a directory's is smaller than those of what is in it.
 
@@ -34,7 +35,8 @@ pub(crate) const TOP: Id = Id(u32::MAX);
 pub(crate) struct Nodes {
     names: String,
     held: Vec<Held>,
-    /// The numbers by the hash of directory and name, next to each other where hashes agree; a power of two of places.
+    /// The numbers by the hash of directory and name, next to each other where hashes agree; a power of two
+    /// of places.
     table: Vec<u32>,
     hasher: RandomState,
     /// The numbers by directory and name, once it is sorted.

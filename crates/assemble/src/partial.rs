@@ -1,6 +1,7 @@
 //! `.<version>.partial.<run>`: where a target is made, beside its final place and on the same file system.
 //!
-//! Only its owner can enter it. It is no part of the archive: who finds one while holding the package's lock removes it.
+//! Only its owner can enter it. It is no part of the archive: who finds one while holding the package's lock
+//! removes it.
 
 use std::fs;
 use std::io;

@@ -1,7 +1,7 @@
 //! Which paths and link targets a fragment may hold.
 //!
-//! The same rules hold in archives and in lists. A path is below the package, names nothing twice, and can be written in
-//! UTF-8 on one line of a terminal: a list could not hold another.
+//! The same rules hold in archives and in lists. A path is below the package, names nothing twice, and can be
+//! written in UTF-8 on one line of a terminal: a list could not hold another.
 
 use intraware_core::foreign;
 
@@ -61,7 +61,8 @@ pub(crate) fn target<'t>(raw: &'t [u8], path: &str) -> Result<&'t str, &'static 
     }
 }
 
-/// Returns whether a text has what no list may have. Nearly all texts are plain, and are not looked at letter by letter.
+/// Returns whether a text has what no list may have. Nearly all texts are plain, and are not looked at letter
+/// by letter.
 pub(crate) fn has_unsafe(text: &str) -> bool {
     let is_plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
     !is_plain && text.chars().any(|c| foreign::is_unsafe(c) || is_no_xml(c))

@@ -1,8 +1,9 @@
 //! What a difference between two contents comes down to, for people who must decide what to do about it.
 //!
-//! Both contents are brought into a form in which line ends, times, or paths and host names are all the same; where that
-//! makes them equal, nothing else differs. What looks like a time or a path is guessed, generously: a wrong guess changes a
-//! word in a report, and only line ends, which are not guessed, can make a difference none.
+//! Both contents are brought into a form in which line ends, times, or paths and host names are all the same;
+//! where that makes them equal, nothing else differs. What looks like a time or a path is guessed,
+//! generously: a wrong guess changes a word in a report, and only line ends, which are not guessed, can make
+//! a difference none.
 
 mod diff;
 mod places;
@@ -114,8 +115,8 @@ pub(crate) fn compare(a: &[u8], b: &[u8], hosts: &[&str]) -> Reason {
     SETS.iter().find(fits).map_or(Reason::Contents, |causes| Reason::Only(causes.to_vec()))
 }
 
-/// Returns the content with `mark` for each thing that `find` tells the length of. A thing begins where no word goes on, of
-/// such bytes as `is_word` says.
+/// Returns the content with `mark` for each thing that `find` tells the length of. A thing begins where no
+/// word goes on, of such bytes as `is_word` says.
 fn marked(
     content: &[u8],
     mark: &[u8],

@@ -13,7 +13,8 @@ use rustix::process::{Resource, getrlimit};
 use crate::merge::Conflict;
 use crate::merge::links::DeadLink;
 
-/// Why a fragment or its list cannot be used; escaped, and what is to be done is always the same: make it again.
+/// Why a fragment or its list cannot be used; escaped, and what is to be done is always the same: make it
+/// again.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Refused(pub String);
@@ -41,7 +42,8 @@ pub(crate) enum Unread {
 }
 
 impl Unread {
-    /// Takes an error of the stream apart: the disk's, our own refusal on its way through a reader, or the decoder's.
+    /// Takes an error of the stream apart: the disk's, our own refusal on its way through a reader, or the
+    /// decoder's.
     pub(crate) fn from_stream(error: io::Error) -> Self {
         if error.raw_os_error().is_some() {
             return Self::Read(error);

@@ -1,9 +1,9 @@
 //! Where the contents of a fragment are until it is decided what becomes of them.
 //!
-//! Small contents lie one behind another in one file, larger ones in a file each, whose name is a number. Of most packages the
-//! files are small, and to create, rename and remove one costs a file system far more than to write it twice: so a small
-//! content becomes a file when it is put into the tree, and only if it is; a large one is renamed into it. No name of an
-//! archive is used here.
+//! Small contents lie one behind another in one file, larger ones in a file each, whose name is a number. Of
+//! most packages the files are small, and to create, rename and remove one costs a file system far more than
+//! to write it twice: so a small content becomes a file when it is put into the tree, and only if it is; a
+//! large one is renamed into it. No name of an archive is used here.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Read as _, Write as _};
@@ -148,7 +148,8 @@ impl Kept {
         };
         let mode = Mode::from_raw_mode(content.mode.into());
         let mut file = File::from(rustix::fs::openat(tree, path, NEW | OFlags::WRONLY, mode)?);
-        // The umask may have taken from it, and a directory's access list may have given. Looking costs less than setting.
+        // The umask may have taken from it, and a directory's access list may have given. Looking costs less
+        // than setting.
         let seen = rustix::fs::fstat(file.as_fd())?;
         if seen.st_mode & 0o7777 != u32::from(content.mode) {
             rustix::fs::fchmod(&file, mode)?;

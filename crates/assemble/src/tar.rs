@@ -1,10 +1,11 @@
 //! Reads tar archives of fragments: what is accepted is written down here, everything else is refused.
 //!
-//! Programs that read tar differ in what they make of odd archives, and what one skips another unpacks. This reader has no
-//! such latitude. Accepted are regular files, with holes or without, directories, symbolic links, and further names of files
-//! and links before them, in the formats of POSIX (ustar, pax) and GNU, with right checksums, sizes that are plain numbers,
-//! two empty blocks at the end, and nothing but zeros behind them. Keys of pax that are not known are passed over, as POSIX
-//! asks, but for those that would change what is unpacked.
+//! Programs that read tar differ in what they make of odd archives, and what one skips another unpacks. This
+//! reader has no such latitude. Accepted are regular files, with holes or without, directories, symbolic
+//! links, and further names of files and links before them, in the formats of POSIX (ustar, pax) and GNU,
+//! with right checksums, sizes that are plain numbers, two empty blocks at the end, and nothing but zeros
+//! behind them. Keys of pax that are not known are passed over, as POSIX asks, but for those that would
+//! change what is unpacked.
 //!
 //! [`Gzip`] is the stream below, with a limit on how much comes out of it.
 
@@ -77,8 +78,8 @@ impl<R: Read> Entries<R> {
         Self { from, left: 0, padding: 0, holes: None }
     }
 
-    /// Returns the next entry, or `None` when the archive has ended as it should. What has not been read of the last file
-    /// is skipped.
+    /// Returns the next entry, or `None` when the archive has ended as it should. What has not been read of
+    /// the last file is skipped.
     pub(crate) fn next(&mut self) -> Result<Option<Entry>, Unread> {
         self.skip()?;
         let mut before = Before::default();
@@ -170,8 +171,8 @@ impl<R: Read> Entries<R> {
         Ok(Entry { path: path.to_owned(), mode: header.mode, what })
     }
 
-    /// Returns where the `stored` bytes of a file belong that has holes, in GNU's form or that of pax. The map may stand
-    /// before them in the stream, and is read.
+    /// Returns where the `stored` bytes of a file belong that has holes, in GNU's form or that of pax. The
+    /// map may stand before them in the stream, and is read.
     fn holes(
         &mut self,
         gnu: Option<(Map, bool)>,

@@ -1,7 +1,7 @@
 //! From a merge to a target: the tree is made, flushed, and named.
 //!
-//! Order: directories, files (as the [`store`](crate::store) puts them there), the list, links, permissions of directories, one
-//! flush of the file system, the rename. What is flushed before the rename includes
+//! Order: directories, files (as the [`store`](crate::store) puts them there), the list, links, permissions
+//! of directories, one flush of the file system, the rename. What is flushed before the rename includes
 //! everything that was written since the partial directory was opened.
 
 use std::io::{self, BufWriter, Write as _};
@@ -59,7 +59,8 @@ pub(crate) fn build(
     })
 }
 
-/// Has this thread make files with the permissions that it says; the other threads' umask stays. A call less for each file.
+/// Has this thread make files with the permissions that it says; the other threads' umask stays. A call less
+/// for each file.
 fn umask_of_its_own() {
     // Where a sandbox forbids it, each file gets its permissions afterwards.
     if nix::sched::unshare(CloneFlags::CLONE_FS).is_ok() {

@@ -1,9 +1,9 @@
-//! One fragment, read once: contents and the list to the disk ([`store`](crate::store)), everything else to memory
-//! ([`nodes`](crate::nodes)), and then compared with its list, which is read back element by element, since it may be as
-//! large as all the rest.
+//! One fragment, read once: contents and the list to the disk ([`store`](crate::store)), everything else to
+//! memory ([`nodes`](crate::nodes)), and then compared with its list, which is read back element by element,
+//! since it may be as large as all the rest.
 //!
-//! What the store keeps is all there is on the disk until the merge has decided, whatever paths the archive has. Within an
-//! archive nothing comes twice, and nothing is below a file or a link.
+//! What the store keeps is all there is on the disk until the merge has decided, whatever paths the archive
+//! has. Within an archive nothing comes twice, and nothing is below a file or a link.
 
 mod listed;
 
@@ -181,8 +181,8 @@ impl<'a> Unpacker<'a> {
         Ok(())
     }
 
-    /// Makes sure that there can be something at `path`: nothing is, and directories are above it. Returns the directory that
-    /// it is in, and its name there.
+    /// Makes sure that there can be something at `path`: nothing is, and directories are above it. Returns
+    /// the directory that it is in, and its name there.
     fn place<'p>(&mut self, path: &'p str, is_directory: bool) -> Result<(Id, &'p str), Refused> {
         let mut dir = TOP;
         let mut begins = 0;
@@ -274,8 +274,8 @@ impl<'a> Unpacker<'a> {
         Ok(Content { md5: Hex(digest.finalize().into()), size, mode, place })
     }
 
-    /// Returns what is at `path`, a further name of what is at `to`: the content of that file at a place of its own,
-    /// or a link that leads where that one does, if it may from there.
+    /// Returns what is at `path`, a further name of what is at `to`: the content of that file at a place of
+    /// its own, or a link that leads where that one does, if it may from there.
     fn further_name(&mut self, path: &str, to: &str) -> Result<Node, Unread> {
         let first = self.contents.nodes.find(to);
         let content = match first.map(|id| &mut self.contents.nodes.held_mut(id).node) {

@@ -1,5 +1,5 @@
-//! What `manage fragment` makes, `manage assemble` takes: for any tree, either no fragment is made, or the package is that
-//! tree again.
+//! What `manage fragment` makes, `manage assemble` takes: for any tree, either no fragment is made, or the
+//! package is that tree again.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,7 +1,8 @@
-//! Right lists and archives, changed at random: each is read or refused, and nothing panics or lets a bad path through.
+//! Right lists and archives, changed at random: each is read or refused, and nothing panics or lets a bad
+//! path through.
 //!
-//! A few thousand executions here; `tests/fuzz --stable` makes millions, and `tests/fuzz` lets libFuzzer choose the changes. A
-//! failure prints its seed, with which INTRAWARE_FUZZ_SEED makes it again.
+//! A few thousand executions here; `tests/fuzz --stable` makes millions, and `tests/fuzz` lets libFuzzer
+//! choose the changes. A failure prints its seed, with which INTRAWARE_FUZZ_SEED makes it again.
 
 use std::hash::{BuildHasher as _, RandomState};
 

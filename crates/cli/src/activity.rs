@@ -114,7 +114,8 @@ impl Diary {
         watcher.into_iter().for_each(|watcher| watcher.end(&run));
     }
 
-    /// Leaves the notes in the spool, on a host that has one which this user writes to: others need none to do this.
+    /// Leaves the notes in the spool, on a host that has one which this user writes to: others need none to
+    /// do this.
     pub fn keep_where_spooled(mut self, ended: &Result<u8, Failure>, config: &Path, context: &RunContext) {
         let opened =
             SpoolConfig::load(config).map(|config| (Spool::open(&config.root, config.single_host), config));

@@ -1,4 +1,5 @@
-//! What `check` tries, for both programs: each thing for real, one line each, and the exit status of the gravest.
+//! What `check` tries, for both programs: each thing for real, one line each, and the exit status of the
+//! gravest.
 
 use std::fmt;
 use std::path::Path;
@@ -102,8 +103,8 @@ impl Checks {
         }
     }
 
-    /// Takes in one result of several things, a line for each of them; of the lines that only people who look for
-    /// something need, as is meant by `is_detail`, how many there are, unless `verbose`.
+    /// Takes in one result of several things, a line for each of them; of the lines that only people who look
+    /// for something need, as is meant by `is_detail`, how many there are, unless `verbose`.
     pub fn take_each<T>(
         &mut self,
         what: &str,
@@ -190,7 +191,8 @@ impl Checks {
         self.take::<()>("clock", clock);
     }
 
-    /// Connects to each site, checks who it is, logs in, and looks at its base. Returns those where that went well.
+    /// Connects to each site, checks who it is, logs in, and looks at its base. Returns those where that went
+    /// well.
     ///
     /// It tries at once a site that is left alone by runs because it was away; what goes well ends that.
     pub fn sites<'c>(
@@ -244,8 +246,8 @@ impl Checks {
         is_well
     }
 
-    /// Finds out what a site can do, and whether anything can be delivered there; says what has changed since the last
-    /// time, and keeps it in the spool.
+    /// Finds out what a site can do, and whether anything can be delivered there; says what has changed since
+    /// the last time, and keeps it in the spool.
     pub fn probe(&mut self, config: &Config, site: &SiteConfig, spool: Option<&Spool>, context: &RunContext) {
         let called = called(config, site);
         // Nothing that is known already is believed.
@@ -294,7 +296,8 @@ impl Checks {
         }
     }
 
-    /// Forgets what earlier probes have found of a site that cannot be probed any more: it may have changed since.
+    /// Forgets what earlier probes have found of a site that cannot be probed any more: it may have changed
+    /// since.
     fn forget(&mut self, called: &str, site: &SiteConfig, spool: Option<&Spool>) {
         if let Some(Err(error)) = spool.map(|spool| spool.forget_capabilities(&site.name)) {
             self.take::<()>(&format!("{called}, what it can do"), Err(error.into()));
@@ -346,8 +349,8 @@ fn look(site: &dyn Site) -> Result<((), String), SiteError> {
     Ok(((), format!("{}: {}, {names} names in its base, {space}", site.name(), session.peer())))
 }
 
-/// Connects to a site where packages are handed in, and logs in: what there is to say about it, or why nothing can be
-/// delivered there. Nothing is announced, so that nothing is left.
+/// Connects to a site where packages are handed in, and logs in: what there is to say about it, or why
+/// nothing can be delivered there. Nothing is announced, so that nothing is left.
 fn desk(site: &dyn Site<Desk>, configured: &SiteConfig) -> Result<((), String), Failure> {
     let session = site.connect()?;
     if !session.has_sha256() && configured.verify == Verification::Strong {

@@ -31,8 +31,8 @@ pub struct Common {
     #[arg(short, long, global = true, help_heading = GLOBAL)]
     pub quiet: bool,
 
-    /// Do not say on standard error what was said lately, as FILE remembers it (for cron: told once, then after half an hour,
-    /// an hour, and so on to six hours)
+    /// Do not say on standard error what was said lately, as FILE remembers it (for cron: told once, then
+    /// after half an hour, an hour, and so on to six hours)
     #[arg(long, global = true, value_name = "FILE")]
     pub tell_once: Option<PathBuf>,
 

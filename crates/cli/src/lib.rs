@@ -1,7 +1,8 @@
 //! What the command lines of `manage` and `upload` have in common.
 //!
-//! The options every command takes, the start and the end of a process, the parts that a configuration describes, and the
-//! only places that print. What a command does is in the binary's file of that name, and in `intraware-core`.
+//! The options every command takes, the start and the end of a process, the parts that a configuration
+//! describes, and the only places that print. What a command does is in the binary's file of that name, and
+//! in `intraware-core`.
 
 mod abilities;
 pub mod activity;

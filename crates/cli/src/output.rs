@@ -26,8 +26,8 @@ fn json<T: Serialize>(result: &T) -> Result<(), Failure> {
     bytes((harmless(&text) + "\n").as_bytes())
 }
 
-/// The number of the form of what [`object`] writes. What is added to it changes nothing for those who read it; the number
-/// changes when something is taken away or means something else.
+/// The number of the form of what [`object`] writes. What is added to it changes nothing for those who read
+/// it; the number changes when something is taken away or means something else.
 const FORMAT: u32 = 1;
 
 /// A result with the number of its form.
@@ -55,7 +55,8 @@ pub fn json_lines<T: Serialize>(results: &[T]) -> Result<(), Failure> {
     bytes(lines.map_err(|e| failed(&e.into()))?.as_bytes())
 }
 
-/// Returns JSON in which what steers a terminal is written as an escape; the standard leaves some of it as it is.
+/// Returns JSON in which what steers a terminal is written as an escape; the standard leaves some of it as it
+/// is.
 fn harmless(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
     for c in json.chars() {

@@ -1,7 +1,7 @@
 //! Shell completions and manual pages, made from the command line's own definition.
 //!
-//! What stands behind a command's long help under headings in capitals, EXAMPLES and EXIT STATUS for example, becomes
-//! sections of its page, line by line.
+//! What stands behind a command's long help under headings in capitals, EXAMPLES and EXIT STATUS for example,
+//! becomes sections of its page, line by line.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -29,15 +29,15 @@ pub fn completions(mut command: Command, shell: Shell) -> Result<(), Failure> {
     output::bytes(with_builds(shell, &name, &script).as_bytes())
 }
 
-/// Returns a script that completes the names of builds as well, where a build is what comes next: those that have something in
-/// the spool.
+/// Returns a script that completes the names of builds as well, where a build is what comes next: those that
+/// have something in the spool.
 fn with_builds(shell: Shell, program: &str, script: &str) -> String {
     let made_for = |template: &str| template.replace("PROGRAM", program);
     match shell {
         Shell::Bash => format!("{script}{}", made_for(BASH)),
         Shell::Fish => format!("{script}{}", made_for(FISH)),
-        // An argument that is a build has a hint that it is nothing that the shell knows, and nothing is offered for it. The
-        // file is run to its end when it is loaded, so what it calls there stands above.
+        // An argument that is a build has a hint that it is nothing that the shell knows, and nothing is
+        // offered for it. The file is run to its end when it is loaded, so what it calls there stands above.
         Shell::Zsh => {
             let script = script.replace(":' \\\n", &made_for(":_PROGRAM_builds' \\\n"));
             match script.split_once('\n') {
@@ -96,8 +96,8 @@ pub fn names(common: &Common) -> Result<u8, Failure> {
     Ok(intraware_core::exit::OK)
 }
 
-/// Writes the manual pages of a program and all its commands, as roff: each into a file of its own in `dir`, or all of
-/// them to standard output.
+/// Writes the manual pages of a program and all its commands, as roff: each into a file of its own in `dir`,
+/// or all of them to standard output.
 pub fn man(command: Command, dir: Option<&Path>) -> Result<(), Failure> {
     let mut command = command.disable_help_subcommand(true);
     command.build();

@@ -48,8 +48,8 @@ pub fn roles(config: &Config) -> Roles {
     Roles(config.sites.iter().map(role).collect())
 }
 
-/// Makes all sites, each left alone while it is away, with as many connections as it gives, as far as `upload check` has
-/// found that out.
+/// Makes all sites, each left alone while it is away, with as many connections as it gives, as far as `upload
+/// check` has found that out.
 pub fn destinations<'a>(
     config: &Config,
     spool: &'a Spool,
@@ -76,7 +76,8 @@ pub fn destinations<'a>(
     config.sites.iter().map(destination).collect()
 }
 
-/// Keeps what this run has learned about the sites. That it cannot be kept costs the next run some time, and is said.
+/// Keeps what this run has learned about the sites. That it cannot be kept costs the next run some time, and
+/// is said.
 pub fn keep_known(destinations: &[Destination<'_>], spool: &Spool, context: &RunContext) {
     for to in destinations {
         if let Err(error) = spool.keep_known(to.name(), &to.known, context) {

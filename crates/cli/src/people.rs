@@ -1,7 +1,7 @@
 //! Who has typed a command.
 //!
-//! All commands that write run as one user, so the user says nothing. What says more is whom sudo names, and as whom the
-//! session was begun, which the kernel remembers through every `su`.
+//! All commands that write run as one user, so the user says nothing. What says more is whom sudo names, and
+//! as whom the session was begun, which the kernel remembers through every `su`.
 
 use intraware_core::owner::User;
 

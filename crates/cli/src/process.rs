@@ -52,8 +52,8 @@ fn harden() {
     let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
 }
 
-/// Has this process open as many files at once as this host lets it. Not for what runs other programs: some of them cannot deal
-/// with more than what is usual.
+/// Has this process open as many files at once as this host lets it. Not for what runs other programs: some
+/// of them cannot deal with more than what is usual.
 pub fn open_many_files() {
     let limit = rustix::process::getrlimit(Resource::Nofile);
     // Where it is forbidden, what is usual has to do.
@@ -163,7 +163,8 @@ pub(crate) fn with_command(message: &str) -> String {
     owner::with_command(message, &words)
 }
 
-/// Returns the command line for the lock file and messages; there are no secrets in it, because none is taken there.
+/// Returns the command line for the lock file and messages; there are no secrets in it, because none is taken
+/// there.
 fn command_line(program: &str) -> String {
     let arguments = std::env::args_os().skip(1);
     let words = arguments.map(|a| foreign::escape(std::os::unix::ffi::OsStrExt::as_bytes(a.as_os_str())));

@@ -1,7 +1,7 @@
 //! How a run tells what became of it.
 //!
-//! To standard output: a summary if a person looks at it, JSON if asked for, and nothing otherwise. To standard error:
-//! what failed, so that mail from cron means something.
+//! To standard output: a summary if a person looks at it, JSON if asked for, and nothing otherwise. To
+//! standard error: what failed, so that mail from cron means something.
 
 use std::time::Duration;
 

@@ -1,9 +1,10 @@
 //! What a run has said to people, for the transaction log.
 //!
-//! Mail gets lost, and a message that was printed is nowhere else. So whatever a run prints as a warning or an error is
-//! remembered here as well, by a listener beside the printer, so that nothing can be printed and forgotten; and when the run
-//! ends, [`keep`] writes it all to the log, with how the run ended. `manage log --failed` reads it again. What cannot be
-//! kept is what keeps a run from its spool: a wrong configuration, a spool that is not mounted, a stranger.
+//! Mail gets lost, and a message that was printed is nowhere else. So whatever a run prints as a warning or
+//! an error is remembered here as well, by a listener beside the printer, so that nothing can be printed and
+//! forgotten; and when the run ends, [`keep`] writes it all to the log, with how the run ended. `manage log
+//! --failed` reads it again. What cannot be kept is what keeps a run from its spool: a wrong configuration, a
+//! spool that is not mounted, a stranger.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -55,7 +56,8 @@ pub(crate) fn of(outcome: &Outcome, print: impl FnOnce()) {
     ABOUT.set(None);
 }
 
-/// Writes what a run has said to the transaction log, and that it has ended, unless all went well. Returns how it ended.
+/// Writes what a run has said to the transaction log, and that it has ended, unless all went well. Returns
+/// how it ended.
 pub fn keep(ended: Result<u8, Failure>, spool: &Spool, context: &RunContext) -> Result<u8, Failure> {
     let said = std::mem::take(&mut *all());
     let (status, reason) = match &ended {

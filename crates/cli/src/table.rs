@@ -1,15 +1,16 @@
 //! Tables for people.
 //!
-//! All have one form: first what a row is about, by the name that people know; then its id; how it is; numbers and times; and
-//! last the words. A dash stands where there is nothing.
+//! All have one form: first what a row is about, by the name that people know; then its id; how it is;
+//! numbers and times; and last the words. A dash stands where there is nothing.
 //!
-//! The last column is for words, and is the only one that is wrapped, between words: an id or a time that is broken in the
-//! middle is of no use. Where the terminal is narrow, columns that can be spared are left out.
+//! The last column is for words, and is the only one that is wrapped, between words: an id or a time that is
+//! broken in the middle is of no use. Where the terminal is narrow, columns that can be spared are left out.
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width};
 
-/// A terminal narrower than this gets unwrapped lines: columns of a letter or two help nobody. Some report no width.
+/// A terminal narrower than this gets unwrapped lines: columns of a letter or two help nobody. Some report no
+/// width.
 const NARROWEST: u16 = 60;
 
 /// A terminal narrower than this has no room for everything.
@@ -25,8 +26,8 @@ pub fn or_dash(text: Option<String>) -> String {
     text.unwrap_or_else(|| "-".to_owned())
 }
 
-/// Returns rows under a header as aligned columns, wrapped to the terminal's width if there is one. The cells are
-/// escaped by whoever makes them.
+/// Returns rows under a header as aligned columns, wrapped to the terminal's width if there is one. The cells
+/// are escaped by whoever makes them.
 pub fn columns(header: &[&str], rows: Vec<Vec<String>>) -> String {
     sparing(header, rows, &[])
 }

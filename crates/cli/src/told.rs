@@ -1,15 +1,16 @@
 //! What was said lately, so that whoever is woken by mail is told once.
 //!
-//! Cron mails whatever a run prints, and runs that meet one fault all say the same. With `--tell-once FILE` a warning or
-//! an error that was said lately is left out: the second time for half an hour, then for an hour, and so on to six hours,
-//! the same pauses as after failures ([`intraware_core::retry`]). The exit status, the log and what `status` shows do not
-//! change.
+//! Cron mails whatever a run prints, and runs that meet one fault all say the same. With `--tell-once FILE` a
+//! warning or an error that was said lately is left out: the second time for half an hour, then for an hour,
+//! and so on to six hours, the same pauses as after failures ([`intraware_core::retry`]). The exit status,
+//! the log and what `status` shows do not change.
 //!
-//! Two lines are one if they differ in numbers and times alone; a name with a digit in it is no number. What a line says of
-//! a cause that stops several builds is one thing, whichever builds they are ([`of`]). What was not said
-//! for an hour, which is longer than cron waits between two runs, is over, and news when it comes again. The file is one
-//! for all programs on a host, and under a lock while it is read and written, because cron starts them in the same
-//! second. Whatever goes wrong with it, the line is said: better twice than never.
+//! Two lines are one if they differ in numbers and times alone; a name with a digit in it is no number. What
+//! a line says of a cause that stops several builds is one thing, whichever builds they are ([`of`]). What
+//! was not said for an hour, which is longer than cron waits between two runs, is over, and news when it
+//! comes again. The file is one for all programs on a host, and under a lock while it is read and written,
+//! because cron starts them in the same second. Whatever goes wrong with it, the line is said: better twice
+//! than never.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

@@ -19,8 +19,8 @@ pub struct DispatchConfig {
 }
 
 impl DispatchConfig {
-    /// Reads `[dispatch]` alone: a host that dispatches packages needs none of the rest, which is neither read nor checked
-    /// here.
+    /// Reads `[dispatch]` alone: a host that dispatches packages needs none of the rest, which is neither
+    /// read nor checked here.
     pub fn load(path: &Path) -> Result<Self, ConfigErrors> {
         load_section(path, "dispatch", read)
     }

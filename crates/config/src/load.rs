@@ -71,7 +71,8 @@ impl SpoolConfig {
 }
 
 impl AssembleConfig {
-    /// Reads `[assemble]` alone: a build machine's daemon needs none of the rest, which is neither read nor checked here.
+    /// Reads `[assemble]` alone: a build machine's daemon needs none of the rest, which is neither read nor
+    /// checked here.
     pub fn load(path: &Path) -> Result<Self, ConfigErrors> {
         load_section(path, "assemble", sections::assemble)
     }

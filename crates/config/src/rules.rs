@@ -103,7 +103,8 @@ pub(super) fn site_url(text: &str) -> Result<SiteUrl, &'static str> {
     }
 }
 
-/// Takes the SHA-256 of a certificate, as `openssl x509 -noout -fingerprint -sha256` prints it or without colons.
+/// Takes the SHA-256 of a certificate, as `openssl x509 -noout -fingerprint -sha256` prints it or without
+/// colons.
 pub(super) fn sha256(text: &str) -> Result<Sha256Hex, &'static str> {
     text.replace(':', "")
         .parse()
@@ -158,7 +159,8 @@ pub(super) fn architecture(text: &str) -> Result<String, &'static str> {
     .ok_or("must be an architecture such as \"amd64\"; packages for all and sources are always there")
 }
 
-/// Takes a name that can be that of a file and of a suite: letters, digits and `._+-`, not beginning with `.` or `-`.
+/// Takes a name that can be that of a file and of a suite: letters, digits and `._+-`, not beginning with `.`
+/// or `-`.
 pub(super) fn plain_name(text: &str) -> Result<String, &'static str> {
     let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'+' | b'-'));
     if plain && !text.is_empty() && !text.starts_with(['.', '-']) && text.len() <= 128 {

@@ -1,17 +1,18 @@
 //! The runs of cron, and whether those that are expected were made.
 //!
-//! A run that fails sends mail; one that never begins sends none. So each run of `manage run`, `upload run`, `manage publish`,
-//! `manage assemble` and `upload dispatch` leaves a [`Run`] in the spool when it ends ([`crate::spool::Spool::note_run`]), and whoever looks
-//! compares them with what the configuration expects ([`judge`]): a host whose cron is dead is noticed by the others.
+//! A run that fails sends mail; one that never begins sends none. So each run of `manage run`, `upload run`,
+//! `manage publish`, `manage assemble` and `upload dispatch` leaves a [`Run`] in the spool when it ends
+//! ([`crate::spool::Spool::note_run`]), and whoever looks compares them with what the configuration expects
+//! ([`judge`]): a host whose cron is dead is noticed by the others.
 //!
-//! The rule is one: within the time that is expected, a run must have ended well. Ended well is exit status 0 of a run that did its
-//! work, for all builds and not for some that a person named. Where none has, what came since the last good one
-//! says what is wrong: no run at all ([`Lack::Silent`]), runs that failed, or runs that found the lock
-//! taken. A failure now and then is thus nobody's alarm, and a run that lasts longer than what is expected is one: the time
-//! has to be chosen above that of the longest run.
+//! The rule is one: within the time that is expected, a run must have ended well. Ended well is exit status 0
+//! of a run that did its work, for all builds and not for some that a person named. Where none has, what came
+//! since the last good one says what is wrong: no run at all ([`Lack::Silent`]), runs that failed, or runs
+//! that found the lock taken. A failure now and then is thus nobody's alarm, and a run that lasts longer than
+//! what is expected is one: the time has to be chosen above that of the longest run.
 //!
-//! A run that was killed, or that could not read its configuration or open the spool, leaves nothing, and counts as one that was
-//! not made. Nothing that the programs do depends on any of this.
+//! A run that was killed, or that could not read its configuration or open the spool, leaves nothing, and
+//! counts as one that was not made. Nothing that the programs do depends on any of this.
 
 mod metrics;
 mod ping;

@@ -6,20 +6,20 @@
 //!                         a core            └▶ the signature's hash  1
 //! ```
 //!
-//! Each input byte is read once and each output byte is written once. All stages work at the same time, on the
-//! threads given below their names; a stage of several threads gives its results in order ([`in_order`]). What is
-//! between two stages is bounded, so the slowest sets the pace, and a build of any size takes the same memory: some
-//! thirty megabytes, and three more for each thread that compresses.
+//! Each input byte is read once and each output byte is written once. All stages work at the same time, on
+//! the threads given below their names; a stage of several threads gives its results in order ([`in_order`]).
+//! What is between two stages is bounded, so the slowest sets the pace, and a build of any size takes the
+//! same memory: some thirty megabytes, and three more for each thread that compresses.
 //!
-//! The bytes depend on names, contents, permission bits, whole seconds of mtimes, link targets, and the level of
-//! compression; not on who made the archive, when, on which host, with how many threads, or in which order a
-//! directory is listed. An unchanged build gives the same generation every time.
+//! The bytes depend on names, contents, permission bits, whole seconds of mtimes, link targets, and the level
+//! of compression; not on who made the archive, when, on which host, with how many threads, or in which order
+//! a directory is listed. An unchanged build gives the same generation every time.
 //!
-//! Promises: an [`Archived`] describes a build that was the same at its [`Survey`], while it was read, and after
-//! the last byte was read. After an error what was written is no archive; the caller removes it.
+//! Promises: an [`Archived`] describes a build that was the same at its [`Survey`], while it was read, and
+//! after the last byte was read. After an error what was written is no archive; the caller removes it.
 //!
-//! Where files got further names or other owners meanwhile (`cp -al`), which only ctimes tell, the build is read once more and
-//! has to give the same bytes, with nothing happening to it this time.
+//! Where files got further names or other owners meanwhile (`cp -al`), which only ctimes tell, the build is
+//! read once more and has to give the same bytes, with nothing happening to it this time.
 
 mod block;
 mod buffers;
@@ -83,7 +83,8 @@ pub enum ArchiveError {
         /// The build.
         path: String,
     },
-    /// Links, owners or attributes were changed again and again, so that nobody can tell that contents were not.
+    /// Links, owners or attributes were changed again and again, so that nobody can tell that contents were
+    /// not.
     #[error(
         "links to files of {path}, their owners or attributes were changed while it was read, though not their times; the next run tries again"
     )]

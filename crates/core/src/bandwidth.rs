@@ -1,9 +1,9 @@
 //! How fast a site may be sent to, at which time of which day of the week.
 //!
-//! `"20 MiB/s"` holds always, `["08:00 2 MiB/s", "18:00 off"]` each from its time on until the next one's, around the week.
-//! What decides is the day and the time that a clock on the host's wall shows. So an hour that is skipped in spring takes
-//! nothing away, since what begins in it holds when it is over, and one that comes twice in autumn is treated alike both
-//! times. Nothing here asks for the time.
+//! `"20 MiB/s"` holds always, `["08:00 2 MiB/s", "18:00 off"]` each from its time on until the next one's,
+//! around the week. What decides is the day and the time that a clock on the host's wall shows. So an hour
+//! that is skipped in spring takes nothing away, since what begins in it holds when it is over, and one that
+//! comes twice in autumn is treated alike both times. Nothing here asks for the time.
 
 use std::fmt;
 use std::num::NonZeroU64;
@@ -69,7 +69,8 @@ impl fmt::Display for Rate {
 /// Rates with the times at which they begin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Timetable {
-    /// In the order of the week, by minutes since Monday began; never empty, and none at one minute with another.
+    /// In the order of the week, by minutes since Monday began; never empty, and none at one minute with
+    /// another.
     begins: Vec<(u32, Rate)>,
 }
 

@@ -1,20 +1,21 @@
 //! A site that is away costs one attempt a pause, over all runs on all hosts.
 //!
-//! A connection that cannot be made says something of the site and nothing of the build. So it is counted for the site, in
-//! a note in the spool ([`Outage`]), and the pause that grows with the count is one for all: while it lasts no run on any
-//! host connects. That is as well for a login that is refused, which three hosts would otherwise repeat until the account
-//! is locked. When the pause is over one run on one host tries, under a lock; the others leave the site alone meanwhile.
-//! A connection that stands ends it all.
+//! A connection that cannot be made says something of the site and nothing of the build. So it is counted for
+//! the site, in a note in the spool ([`Outage`]), and the pause that grows with the count is one for all:
+//! while it lasts no run on any host connects. That is as well for a login that is refused, which three hosts
+//! would otherwise repeat until the account is locked. When the pause is over one run on one host tries,
+//! under a lock; the others leave the site alone meanwhile. A connection that stands ends it all.
 //!
-//! It is a [`Site`] around another one: the pool and whoever connects know nothing of it. Only the first connection of a
-//! run counts: that a site refuses a further one, or drops one, is the pool's business, and the next run finds out more.
+//! It is a [`Site`] around another one: the pool and whoever connects know nothing of it. Only the first
+//! connection of a run counts: that a site refuses a further one, or drops one, is the pool's business, and
+//! the next run finds out more.
 //!
-//! The first failure costs no pause, and what fails within some minutes of a failure that was counted is not counted
-//! again: the runs that cron starts on several hosts at the same time meet one and the same fault, and a server that is
-//! restarted must not cost an hour. A refused login does count each time.
+//! The first failure costs no pause, and what fails within some minutes of a failure that was counted is not
+//! counted again: the runs that cron starts on several hosts at the same time meet one and the same fault,
+//! and a server that is restarted must not cost an hour. A refused login does count each time.
 //!
-//! After ten equal failures the site is not away for a while but lost until a person acts ([`crate::streak`]), and runs that
-//! leave it alone say so.
+//! After ten equal failures the site is not away for a while but lost until a person acts
+//! ([`crate::streak`]), and runs that leave it alone say so.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -90,15 +91,16 @@ impl<'a, S: ?Sized> Guarded<'a, S> {
         }
     }
 
-    /// Counts a failed attempt, and returns what is to be said if it has failed too often in that way to pass by itself.
+    /// Counts a failed attempt, and returns what is to be said if it has failed too often in that way to pass
+    /// by itself.
     fn count(&self, error: &SiteError, begun: Timestamp) -> Option<Lasting> {
         let now = self.context.now();
         let before = self.spool.outage(self.name());
         let counts = |before: &Outage| {
             let is_refused = error.kind == SiteErrorKind::Auth && !self.caution.skips_pause;
             let since = begun.duration_since(before.at);
-            // Not even then if another host was refused while this one was trying. What is noted as of a time that has
-            // not come was noted by a wrong clock, and is corrected.
+            // Not even then if another host was refused while this one was trying. What is noted as of a time
+            // that has not come was noted by a wrong clock, and is corrected.
             since >= SAME || (is_refused && since > SignedDuration::ZERO) || retry::is_ahead(before.at, now)
         };
         let mut streak = before.as_ref().map(|before| before.streak.clone()).unwrap_or_default();

@@ -53,8 +53,8 @@ impl BuildRoots {
         Ok(BuildDir { fd, below: below.to_vec(), path: build_path.as_bytes().to_vec() })
     }
 
-    /// Returns what of a record's build path is below its root, by the names alone: the directory need not exist any
-    /// more.
+    /// Returns what of a record's build path is below its root, by the names alone: the directory need not
+    /// exist any more.
     pub fn below<'p>(&self, build_path: &'p str) -> Result<&'p [u8], BuildError> {
         self.split(build_path).map(|(_, below)| below)
     }

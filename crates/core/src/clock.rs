@@ -1,13 +1,15 @@
 //! Whether this host's clock can be believed.
 //!
-//! A host that boots without its battery lives in another year, and no rule about times holds there: keys have not begun or have
-//! expired, what was delivered an hour ago was kept long enough. Two others tell the time as well: the file system of the
-//! spool, which is the file server for all hosts on NFS, and the server of the record store. When this host's clock is
-//! more than [`TOLERATED`] from one of them, the run is in [`Doubt`].
+//! A host that boots without its battery lives in another year, and no rule about times holds there: keys
+//! have not begun or have expired, what was delivered an hour ago was kept long enough. Two others tell the
+//! time as well: the file system of the spool, which is the file server for all hosts on NFS, and the server
+//! of the record store. When this host's clock is more than [`TOLERATED`] from one of them, the run is in
+//! [`Doubt`].
 //!
-//! A run in doubt cannot tell whose clock is wrong, so it does nothing that only the right time makes right: it signs
-//! nothing, judges no signature, removes nothing that is kept for a time, and gives up no site. All else goes on. It goes by the
-//! spool's time then ([`compare`]), so that the times it writes down mean the same to the other hosts.
+//! A run in doubt cannot tell whose clock is wrong, so it does nothing that only the right time makes right:
+//! it signs nothing, judges no signature, removes nothing that is kept for a time, and gives up no site. All
+//! else goes on. It goes by the spool's time then ([`compare`]), so that the times it writes down mean the
+//! same to the other hosts.
 
 use std::fmt;
 use std::sync::Arc;
@@ -33,8 +35,8 @@ pub struct Doubt {
 }
 
 impl Doubt {
-    /// Returns whether there is doubt, if the clock is so far ahead of the spool's and of the record store's, as far as
-    /// they are known.
+    /// Returns whether there is doubt, if the clock is so far ahead of the spool's and of the record store's,
+    /// as far as they are known.
     pub fn of(spool: Option<SignedDuration>, store: Option<SignedDuration>) -> Option<Self> {
         let too_far = |ahead: &SignedDuration| ahead.abs() > TOLERATED;
         let is_file_server = store.is_some_and(|ahead| !too_far(&ahead));
@@ -75,8 +77,8 @@ pub fn apart(ahead: SignedDuration) -> String {
     format!("{long} {}", if ahead.is_negative() { "behind" } else { "ahead of" })
 }
 
-/// Compares the clock with that of the spool's file system. Returns how far it is ahead, and the run as it is to go on: in
-/// doubt by the spool's time.
+/// Compares the clock with that of the spool's file system. Returns how far it is ahead, and the run as it is
+/// to go on: in doubt by the spool's time.
 ///
 /// What cannot be compared is not doubted: a spool that takes no file for that takes no other either.
 pub fn compare(spool: &Spool, context: RunContext) -> (RunContext, Option<SignedDuration>) {

@@ -1,16 +1,16 @@
 //! Delivery: one payload to its final name at a site, whole, proven, and never over something else.
 //!
-//! The payload goes to a `.part` name that carries its generation, so that what a crash leaves can be resumed by
-//! whoever comes next and is never mistaken for another content. A partial file is believed only as far as it is
-//! proven to be a prefix of ours. The whole is proven before the rename, and the rename does not overwrite:
-//! incomplete bytes are never seen at a final name (invariant I4), and of two uploaders that believe they
-//! hold the job each does the other's work (I5).
+//! The payload goes to a `.part` name that carries its generation, so that what a crash leaves can be resumed
+//! by whoever comes next and is never mistaken for another content. A partial file is believed only as far as
+//! it is proven to be a prefix of ours. The whole is proven before the rename, and the rename does not
+//! overwrite: incomplete bytes are never seen at a final name (invariant I4), and of two uploaders that
+//! believe they hold the job each does the other's work (I5).
 //!
-//! The two halves are apart, [`stage`] and [`commit()`], because of a payload that goes to several sites: it is whole and
-//! proven at all of them before the first shows it.
+//! The two halves are apart, [`stage`] and [`commit()`], because of a payload that goes to several sites: it
+//! is whole and proven at all of them before the first shows it.
 //!
-//! Relies on the contract of [`crate::site`]. Everything here may be repeated after any failure. Where packages are only
-//! handed in, the same is done in another way ([`bring`], [`hand_in`]).
+//! Relies on the contract of [`crate::site`]. Everything here may be repeated after any failure. Where
+//! packages are only handed in, the same is done in another way ([`bring`], [`hand_in`]).
 
 mod commit;
 mod desk;
@@ -51,7 +51,8 @@ use crate::site::{PackageNameError, Place, Pool, RemotePath, SiteError};
 pub enum Verify {
     /// By a SHA-256 that the site computes, else by reading it back.
     Strong,
-    /// By an MD5 that the site computes, or better: for sites where packages are handed in, and that know nothing else.
+    /// By an MD5 that the site computes, or better: for sites where packages are handed in, and that know
+    /// nothing else.
     Md5,
     /// By a SHA-256 that the site computes, else by size.
     Size,
@@ -85,11 +86,11 @@ impl fmt::Display for Strength {
 /// Whether a payload at this place was released to customers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Released {
-    /// No release is known, which proves nothing: what stands at the final name may be moved aside only if it is known to be
-    /// ours ([`Ours`]).
+    /// No release is known, which proves nothing: what stands at the final name may be moved aside only if it
+    /// is known to be ours ([`Ours`]).
     NotKnown,
-    /// One was, this generation if it is known; what stands at the final name stays, and no other takes its place if it
-    /// has gone from there.
+    /// One was, this generation if it is known; what stands at the final name stays, and no other takes its
+    /// place if it has gone from there.
     Before(Option<Generation>),
 }
 
@@ -100,13 +101,14 @@ impl Released {
     }
 }
 
-/// What of ours may stand at a final name, and was not released. It may be moved aside, and nothing else may: that
-/// nobody knows a content does not make it ours.
+/// What of ours may stand at a final name, and was not released. It may be moved aside, and nothing else may:
+/// that nobody knows a content does not make it ours.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ours {
     /// The payloads of other jobs of the same record that go to the same place.
     pub others: Vec<Digests>,
-    /// Whether this payload itself got its final name there before, as its receipt says: then the site may have spoilt it.
+    /// Whether this payload itself got its final name there before, as its receipt says: then the site may
+    /// have spoilt it.
     pub was_there: bool,
 }
 

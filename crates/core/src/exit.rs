@@ -91,8 +91,8 @@ impl Fault {
         }
     }
 
-    /// Returns what has to happen when it was expected to pass, and has not for long: a person must find out what does not
-    /// fit. Above what passes, so that no passing fault of another build hides it.
+    /// Returns what has to happen when it was expected to pass, and has not for long: a person must find out
+    /// what does not fit. Above what passes, so that no passing fault of another build hides it.
     pub fn lasting(self) -> Self {
         if self.is_passing() { Self::Configuration } else { self }
     }

@@ -7,8 +7,9 @@
 //! sets an mtime back. Contents do not: they are read once, by the archiver, which watches each file
 //! while it reads.
 //!
-//! A ctime also changes when a file gets a further name, as `cp -al` gives it, or another owner. So there is a second digest,
-//! without ctimes ([`Survey::substance`]): where only that is the same, contents have to tell.
+//! A ctime also changes when a file gets a further name, as `cp -al` gives it, or another owner. So there is
+//! a second digest, without ctimes ([`Survey::substance`]): where only that is the same, contents have to
+//! tell.
 
 use std::fmt;
 use std::thread::Builder;
@@ -104,8 +105,8 @@ pub(crate) struct Prints {
 
 /// Computes the fingerprint of a tree, entry by entry in the order of the walk.
 ///
-/// Each part of the tree is digested by itself, and the fingerprint is over the digests of all parts; so several
-/// threads can compute it, each over some parts.
+/// Each part of the tree is digested by itself, and the fingerprint is over the digests of all parts; so
+/// several threads can compute it, each over some parts.
 pub(crate) struct Fingerprinter {
     /// The digests of the parts before the current one, in order.
     done: Vec<u8>,
@@ -132,8 +133,8 @@ impl Default for Fingerprinter {
 }
 
 impl Fingerprinter {
-    /// Takes in the next entry. Every field has a fixed width or its length before it, so that no two trees are
-    /// written alike.
+    /// Takes in the next entry. Every field has a fixed width or its length before it, so that no two trees
+    /// are written alike.
     pub(crate) fn take(&mut self, entry: &Entry<'_>) {
         let Entry { part, path, meta, kind } = entry;
         if *part != self.part {

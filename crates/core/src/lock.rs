@@ -2,9 +2,9 @@
 //!
 //! Order: `manage.lock` first, then at most one job's lock at a time. Nobody waits for a lock.
 //!
-//! A lock is an flock (through fs2) and then an open-file-description lock on the same descriptor: the
-//! NFS server's own processes see only the second kind, other clients see both (measured; Linux maps flock on
-//! NFS to a byte-range lock on the server). The kernel decides who holds it; the file's content is for people.
+//! A lock is an flock (through fs2) and then an open-file-description lock on the same descriptor: the NFS
+//! server's own processes see only the second kind, other clients see both (measured; Linux maps flock on NFS
+//! to a byte-range lock on the server). The kernel decides who holds it; the file's content is for people.
 //!
 //! A lock saves work, it does not protect data: a host that was cut off loses its lock and goes on later. So
 //! each commit first asks [`Lock::confirm`], and what a late process could still do hits only names that
@@ -15,8 +15,8 @@
 //! One that was killed leaves its name, and the next one needs a moment to write its own; so the name is read
 //! some time after the lock was found taken.
 //!
-//! Lock files stay, because a file that is unlinked while held lets a second holder in. The one that removes files
-//! nobody needs any more, [`Lock::remove`], holds them; whoever opened such a file before looks again.
+//! Lock files stay, because a file that is unlinked while held lets a second holder in. The one that removes
+//! files nobody needs any more, [`Lock::remove`], holds them; whoever opened such a file before looks again.
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read as _, Seek as _, Write as _};
@@ -185,7 +185,8 @@ impl Drop for Lock {
             // At worst the name stays, as that of a process that was killed does.
             let _ = self.file.set_len(0);
         }
-        // Closing it would not do: a process that is being started just now has the descriptor too, until it is executed.
+        // Closing it would not do: a process that is being started just now has the descriptor too, until it
+        // is executed.
         let _ = fcntl(&self.file, FcntlArg::F_OFD_SETLK(&whole_file(libc::F_UNLCK)));
         let _ = fs2::FileExt::unlock(&self.file);
     }

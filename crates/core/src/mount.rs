@@ -57,13 +57,15 @@ impl Mount {
             || matches!(kind, "cifs" | "smb3" | "9p" | "virtiofs" | "vboxsf")
     }
 
-    /// Returns whether a server that does not answer makes calls fail instead of wait, which can corrupt files.
+    /// Returns whether a server that does not answer makes calls fail instead of wait, which can corrupt
+    /// files.
     pub fn is_soft(&self) -> bool {
         self.is_nfs() && self.options.iter().any(|o| o == "soft" || o == "softerr")
     }
 }
 
-/// Returns the mount that holds `path`, which is absolute and without links, from the text of a mountinfo file.
+/// Returns the mount that holds `path`, which is absolute and without links, from the text of a mountinfo
+/// file.
 pub fn find(mountinfo: &str, path: &Path) -> Option<Mount> {
     mountinfo
         .lines()
@@ -83,8 +85,8 @@ fn parse_line(line: &str) -> Option<Mount> {
     Some(Mount { point: unescape(point), fs_type, options })
 }
 
-/// Returns the mount point above `path`, or at it, that an fstab names and that is not in the text of a mountinfo file;
-/// of several the uppermost, which has to be mounted first.
+/// Returns the mount point above `path`, or at it, that an fstab names and that is not in the text of a
+/// mountinfo file; of several the uppermost, which has to be mounted first.
 pub fn find_unmounted(fstab: &str, mountinfo: &str, path: &Path) -> Option<PathBuf> {
     let mounted: Vec<PathBuf> = mountinfo.lines().filter_map(parse_line).map(|mount| mount.point).collect();
     let named = fstab.lines().map(str::trim).filter(|line| !line.starts_with('#'));
@@ -120,8 +122,8 @@ pub fn of(path: &Path) -> std::io::Result<Mount> {
     }
 }
 
-/// Returns the mount point above `path`, which need not be there, that `/etc/fstab` of this host names and on which
-/// nothing is mounted. A host without that file tells nothing.
+/// Returns the mount point above `path`, which need not be there, that `/etc/fstab` of this host names and on
+/// which nothing is mounted. A host without that file tells nothing.
 pub fn unmounted(path: &Path) -> Option<PathBuf> {
     let fstab = std::fs::read("/etc/fstab").ok()?;
     let table = std::fs::read("/proc/self/mountinfo").ok()?;
@@ -133,8 +135,8 @@ pub fn kind_of_disk(place: &Path) -> std::io::Result<i64> {
     Ok(rustix::fs::statfs(place)?.f_type as i64)
 }
 
-/// Returns the name of a network file system by its magic number (statfs(2)). On one of them SQLite's locks do not hold, and
-/// its clock is another host's.
+/// Returns the name of a network file system by its magic number (statfs(2)). On one of them SQLite's locks
+/// do not hold, and its clock is another host's.
 pub fn network_name(magic: i64) -> Option<&'static str> {
     // The kernel's numbers are 32 bits wide; a signed word would show some of them as negative.
     match magic as u32 {
@@ -148,7 +150,8 @@ pub fn network_name(magic: i64) -> Option<&'static str> {
     }
 }
 
-/// Returns what can be told of a mount that the table does not list: in a chroot, the one that its root lies on.
+/// Returns what can be told of a mount that the table does not list: in a chroot, the one that its root lies
+/// on.
 fn unlisted(path: &Path) -> std::io::Result<Mount> {
     let is_nfs = rustix::fs::statfs(path)?.f_type as u64 == nix::libc::NFS_SUPER_MAGIC as u64;
     let (fs_type, options) = match is_nfs {

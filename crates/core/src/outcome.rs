@@ -65,8 +65,8 @@ impl End {
     }
 }
 
-/// The faults that decide a run's exit status, the gravest first. A build's own fault counts least, because the
-/// others were processed.
+/// The faults that decide a run's exit status, the gravest first. A build's own fault counts least, because
+/// the others were processed.
 const BY_WEIGHT: [Fault; 7] = [
     Fault::Bug,
     Fault::Spool,

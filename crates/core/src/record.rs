@@ -149,7 +149,8 @@ pub enum Change {
         /// Becomes the detail, cut to the field's length by the store.
         reason: String,
     },
-    /// In Process becomes Completed and Ready for Intraware File Association, in one write; the detail is cleared.
+    /// In Process becomes Completed and Ready for Intraware File Association, in one write; the detail is
+    /// cleared.
     Delivered,
     /// Error becomes empty, and the detail is cleared: an operator asks for a new try at once.
     Retry,

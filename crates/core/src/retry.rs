@@ -1,8 +1,9 @@
 //! How long to wait before something that failed is tried again.
 //!
-//! What waits is told by a note in the spool, which another host has written by another clock. So no note is believed
-//! further than it can be true: a pause that lasts longer than [`next_try`] makes any, or that has begun in the future,
-//! is over. A host whose clock was ahead for one run then costs nobody more than one try too many.
+//! What waits is told by a note in the spool, which another host has written by another clock. So no note is
+//! believed further than it can be true: a pause that lasts longer than [`next_try`] makes any, or that has
+//! begun in the future, is over. A host whose clock was ahead for one run then costs nobody more than one try
+//! too many.
 
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest as _, Sha256};
@@ -45,8 +46,9 @@ pub fn is_ahead(noted: Timestamp, now: Timestamp) -> bool {
 
 /// Returns when to try again after `failures` failures in a row, the last one at `now`.
 ///
-/// The first failure costs no pause: the next run of cron tries again. From the second one on the pause doubles from
-/// half an hour to six hours. `subject` spreads the tries of many builds over a tenth of the pause.
+/// The first failure costs no pause: the next run of cron tries again. From the second one on the pause
+/// doubles from half an hour to six hours. `subject` spreads the tries of many builds over a tenth of the
+/// pause.
 pub fn next_try(failures: u32, now: Timestamp, subject: &str) -> Timestamp {
     if failures <= 1 {
         return now;

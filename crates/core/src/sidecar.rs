@@ -46,7 +46,8 @@ pub struct Sidecars {
 }
 
 impl Sidecars {
-    /// Makes the sidecars of the payload called `name`, which [`crate::site::Place`] has checked to be one line.
+    /// Makes the sidecars of the payload called `name`, which [`crate::site::Place`] has checked to be one
+    /// line.
     pub fn new(name: &str, digests: &Digests, signature: Vec<u8>) -> Self {
         let checksum = |digest: &dyn std::fmt::Display| checksum_line(name, digest).into_bytes();
         Self {
@@ -71,8 +72,8 @@ impl Sidecars {
     }
 }
 
-/// Returns one line in the format of GNU coreutils' `md5sum`: a name with a backslash in it is escaped, and the
-/// line is then marked by a leading backslash.
+/// Returns one line in the format of GNU coreutils' `md5sum`: a name with a backslash in it is escaped, and
+/// the line is then marked by a leading backslash.
 fn checksum_line(name: &str, digest: &dyn std::fmt::Display) -> String {
     if name.contains('\\') {
         format!("\\{digest}  {}\n", name.replace('\\', "\\\\"))

@@ -1,9 +1,9 @@
 //! The configured sites: which builds each takes, and what it takes part in.
 //!
-//! A payload goes to every required site that takes its build, and is shown at none before it is proven at all of them.
-//! Sites that are not required get it afterwards: they delay nothing, and what they lack is kept for them for a while.
-//! Which those are follows from the configuration and from where the build lies, each time anew: a job says nothing of
-//! sites until it has receipts.
+//! A payload goes to every required site that takes its build, and is shown at none before it is proven at
+//! all of them. Sites that are not required get it afterwards: they delay nothing, and what they lack is kept
+//! for them for a while. Which those are follows from the configuration and from where the build lies, each
+//! time anew: a job says nothing of sites until it has receipts.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -79,7 +79,8 @@ impl Roles {
         self.0.iter().filter_map(|role| Some((role.name.clone(), spool.outage(&role.name)?))).collect()
     }
 
-    /// Returns the sites that a payload must reach before it is shown at any; none if no site takes its build.
+    /// Returns the sites that a payload must reach before it is shown at any; none if no site takes its
+    /// build.
     pub fn required(&self, place: &Place) -> Names {
         self.names(|role| role.is_required && role.builds.take(place))
     }
@@ -207,7 +208,8 @@ impl Destination<'_> {
     }
 }
 
-/// A site that cannot be used from here, because a secret of it cannot be read for example. Other sites are not concerned.
+/// A site that cannot be used from here, because a secret of it cannot be read for example. Other sites are
+/// not concerned.
 pub struct Unusable {
     /// Its name.
     pub name: String,

@@ -12,13 +12,14 @@
 //!
 //! What it promises:
 //!
-//! - A job stands in exactly one room, and moves by one rename with both parents fsynced. After an error from a rename
-//!   both names are looked at before it is believed, because an NFS client repeats a call whose answer got lost.
+//! - A job stands in exactly one room, and moves by one rename with both parents fsynced. After an error from
+//!   a rename both names are looked at before it is believed, because an NFS client repeats a call whose
+//!   answer got lost.
 //! - A file appears whole: written beside its name, fsynced, closed, renamed, and the directory fsynced.
-//! - Whether something is there is only asked after its directory was opened: NFS clients remember absence for up to 25 s,
-//!   and that ends it.
-//! - What is found and cannot be read is reported or parked, never deleted and never skipped in silence. The names
-//!   that an NFS client gives to unlinked open files (`.nfs…`) are not ours and are passed over.
+//! - Whether something is there is only asked after its directory was opened: NFS clients remember absence
+//!   for up to 25 s, and that ends it.
+//! - What is found and cannot be read is reported or parked, never deleted and never skipped in silence. The
+//!   names that an NFS client gives to unlinked open files (`.nfs…`) are not ours and are passed over.
 
 mod activity;
 mod attempts;
@@ -190,8 +191,8 @@ impl Spool {
         Ok(made)
     }
 
-    /// Opens the spool at `root` and refuses one that is not mounted, not whole, or whose locks do not reach the
-    /// other hosts, unless `single_host` says that there are none. Changes nothing.
+    /// Opens the spool at `root` and refuses one that is not mounted, not whole, or whose locks do not reach
+    /// the other hosts, unless `single_host` says that there are none. Changes nothing.
     pub fn open(root: &Path, single_host: bool) -> Result<Self, SpoolError> {
         let spool = Self { root: root.to_owned(), mark: std::process::id().to_string() };
         spool.check_marker()?;
@@ -284,8 +285,8 @@ impl Spool {
         self.root.join(format!("locks/job-{record}.lock"))
     }
 
-    /// Returns which of these records' job locks somebody holds. A lock that cannot be looked at is found out about when
-    /// it is taken.
+    /// Returns which of these records' job locks somebody holds. A lock that cannot be looked at is found out
+    /// about when it is taken.
     pub fn busy(&self, records: &[RecordId]) -> BTreeMap<RecordId, Held> {
         lock::holders(records.iter().map(|record| (record.clone(), self.job_lock(record))))
             .into_iter()
@@ -312,8 +313,8 @@ impl Spool {
         Ok(names.into_iter().filter_map(|name| job::read(&self.room(room), room, name)).collect())
     }
 
-    /// Returns what has this name in a room, if anything has. A job is called by its id, except in parked, where a number may
-    /// stand behind it. The others are not read, as they are for a [`list`](Self::list).
+    /// Returns what has this name in a room, if anything has. A job is called by its id, except in parked,
+    /// where a number may stand behind it. The others are not read, as they are for a [`list`](Self::list).
     pub fn find(&self, room: Room, dir_name: &str) -> Result<Option<Found>, SpoolError> {
         let path = self.room(room);
         durable::open_dir(&path).map_err(|e| SpoolError::io("open", &path, e))?;
@@ -334,8 +335,9 @@ impl Spool {
         Ok(jobs)
     }
 
-    /// Returns what of ours may stand at a site under the final name of this job's payload, other than that: what other jobs
-    /// of its record have for the same place. Whoever does not know the record leaves out what was prepared after it.
+    /// Returns what of ours may stand at a site under the final name of this job's payload, other than that:
+    /// what other jobs of its record have for the same place. Whoever does not know the record leaves out
+    /// what was prepared after it.
     pub fn ours(&self, site: &str, job: &Job, is_latest: bool) -> Result<Ours, SpoolError> {
         let (id, manifest) = (&job.id, &job.manifest);
         let is_other = |other: &Job| {

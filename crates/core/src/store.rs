@@ -1,6 +1,7 @@
 //! Where records live: the trait both stores implement, and its contract.
 //!
-//! The implementations, for Salesforce and SQLite, are crates of their own and pass one conformance suite. What they must keep:
+//! The implementations, for Salesforce and SQLite, are crates of their own and pass one conformance suite.
+//! What they must keep:
 //!
 //! - **Reads** give whole records or an error. A page that is lost, repeated or malformed leaves
 //!   the records read so far usable and says so in [`Selected::missing`]; the absence of a record
@@ -39,7 +40,8 @@ pub trait RecordStore {
     /// Returns why [`Self::select`] leaves out this record, whose status is one that is due.
     fn why_left_out(&mut self, record: &Record) -> Result<String, StoreError>;
 
-    /// Reads one of the records that are In Process or Completed, so that went through a spool; `None` if there is none.
+    /// Reads one of the records that are In Process or Completed, so that went through a spool; `None` if
+    /// there is none.
     fn one_spooled(&mut self) -> Result<Option<Record>, StoreError>;
 
     /// Makes `change` to `record`, if it still is as it was read, and returns the new revision.
@@ -55,7 +57,8 @@ pub trait RecordStore {
     /// Returns how much of the store's request allowance is used, if it has one and has said so.
     fn usage(&self) -> Option<Usage>;
 
-    /// Returns how far this host's clock was ahead of the store's server's when that answered last, if it tells the time.
+    /// Returns how far this host's clock was ahead of the store's server's when that answered last, if it
+    /// tells the time.
     fn clock_ahead(&self) -> Option<SignedDuration>;
 }
 

@@ -1,13 +1,14 @@
 //! How often the same has failed, so that nobody is told "later" for ever.
 //!
-//! A passing fault is left to the next run, and rightly so: most pass. One that does not would be left to the next run for
-//! ever. So what fails is counted, where the failure is noted anyway: with a job's failed deliveries, a build's failures in
-//! `manage`, a site that cannot be connected to, and the record store. After [`LASTING`] equal failures it is said to be
-//! lasting, with what to do ([`Lasting`]), and counts as what a person must put right ([`Fault::lasting`]).
+//! A passing fault is left to the next run, and rightly so: most pass. One that does not would be left to the
+//! next run for ever. So what fails is counted, where the failure is noted anyway: with a job's failed
+//! deliveries, a build's failures in `manage`, a site that cannot be connected to, and the record store.
+//! After [`LASTING`] equal failures it is said to be lasting, with what to do ([`Lasting`]), and counts as
+//! what a person must put right ([`Fault::lasting`]).
 //!
-//! Two failures are equal if they are of one fault and one wording, where a word with a digit in it (a time, a size, a
-//! port, an offset, a path) stands for any other such word. Others may come in between: a server that fails in two ways
-//! by turns is no better. A success ends it all, and so does progress.
+//! Two failures are equal if they are of one fault and one wording, where a word with a digit in it (a time,
+//! a size, a port, an offset, a path) stands for any other such word. Others may come in between: a server
+//! that fails in two ways by turns is no better. A success ends it all, and so does progress.
 
 use std::fmt;
 

@@ -8,9 +8,9 @@
 //! Memory holds the names of the directories on the way down and nothing else; descriptors are one a
 //! level, which [`TreePolicy::max_depth`] bounds.
 //!
-//! A walk can be split into several, each over some of the names in the build directory itself, for as many threads.
-//! Where it may be split is fixed by the number of those names ([`PARTS`]), so that what is computed over a part comes
-//! out the same whoever walks it.
+//! A walk can be split into several, each over some of the names in the build directory itself, for as many
+//! threads. Where it may be split is fixed by the number of those names ([`PARTS`]), so that what is computed
+//! over a part comes out the same whoever walks it.
 
 mod capability;
 mod link;
@@ -129,8 +129,8 @@ impl<'d> Walk<'d> {
         }
     }
 
-    /// Splits a walk that has not begun into at most `most` walks over consecutive parts of the build: the first, with
-    /// the build directory itself, and those after it.
+    /// Splits a walk that has not begun into at most `most` walks over consecutive parts of the build: the
+    /// first, with the build directory itself, and those after it.
     pub(crate) fn split(mut self, most: usize) -> Result<(Self, Vec<Self>), BuildError> {
         self.begin()?;
         let mut later = Vec::new();
@@ -337,8 +337,8 @@ impl<'d> Walk<'d> {
         Warning::note(&mut self.totals.warnings, kind, || self.build.shown(&self.path));
     }
 
-    /// Returns the directory and the name of the current entry. Only called between [`Walk::step`] and the push of
-    /// a level, when the entry's directory is the innermost.
+    /// Returns the directory and the name of the current entry. Only called between [`Walk::step`] and the
+    /// push of a level, when the entry's directory is the innermost.
     fn here(&self) -> (BorrowedFd<'_>, &[u8]) {
         let dir = self.levels.last().map_or(self.build.fd(), |level| level.fd.as_fd());
         (dir, &self.path[self.name_start..])

@@ -1,8 +1,9 @@
 //! The transaction log: what was done to which build, by whom, and how it ended.
 //!
-//! One JSON object a line, before and after each durable effect, in `log/<host>.jsonl` of the spool. One file a host,
-//! because appends of two hosts to one file overwrite each other on NFS. The log is for people and auditors: no step
-//! depends on it. A run that cannot write it goes on, and says so at its end ([`TxLog::finish`]).
+//! One JSON object a line, before and after each durable effect, in `log/<host>.jsonl` of the spool. One file
+//! a host, because appends of two hosts to one file overwrite each other on NFS. The log is for people and
+//! auditors: no step depends on it. A run that cannot write it goes on, and says so at its end
+//! ([`TxLog::finish`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};

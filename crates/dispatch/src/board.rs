@@ -1,10 +1,11 @@
 //! What is sent next while a run goes on: the machines of all sections, as they take turns.
 //!
-//! A job is one machine and all packages of one section that go there now. The jobs of a section that may begin at the
-//! same time are a round, and its next round is made up when all of them have ended. A machine is in one job at a time,
-//! whatever sections it is in. What could not be connected to is not tried again in the run, for no package; and while it
-//! is not known how an upgrade has ended, no other one is begun at that machine: it may still run. Where one was ended
-//! because its time was over, none is begun in this run: if they all hang there, the others would wait for each of them.
+//! A job is one machine and all packages of one section that go there now. The jobs of a section that may
+//! begin at the same time are a round, and its next round is made up when all of them have ended. A machine
+//! is in one job at a time, whatever sections it is in. What could not be connected to is not tried again in
+//! the run, for no package; and while it is not known how an upgrade has ended, no other one is begun at that
+//! machine: it may still run. Where one was ended because its time was over, none is begun in this run: if
+//! they all hang there, the others would wait for each of them.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -62,7 +63,8 @@ struct Part<'p> {
     packages: Vec<Package<'p>>,
     queued: VecDeque<Job<'p>>,
     busy: usize,
-    /// When it was last looked for a round: after so many changes; and from when on there may be one without any.
+    /// When it was last looked for a round: after so many changes; and from when on there may be one without
+    /// any.
     looked: Option<(u64, Option<Timestamp>)>,
 }
 

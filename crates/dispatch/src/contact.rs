@@ -1,8 +1,8 @@
 //! A connection to a machine, over the protocol that its section allows.
 //!
-//! With `auto` SSH is tried first. Only that nobody answers leads to FTPS, and only that the FTP server there has no TLS
-//! leads to FTP, if that is allowed. A host key, a certificate or a login that is refused never does: whoever is in
-//! between would get the password by refusing what protects it.
+//! With `auto` SSH is tried first. Only that nobody answers leads to FTPS, and only that the FTP server there
+//! has no TLS leads to FTP, if that is allowed. A host key, a certificate or a login that is refused never
+//! does: whoever is in between would get the password by refusing what protects it.
 
 use intraware_core::exit::HasFault as _;
 use std::ffi::OsString;

@@ -1,7 +1,8 @@
-//! Copies of packages whose files go away, as those that a hook has made: kept until they have got everywhere.
+//! Copies of packages whose files go away, as those that a hook has made: kept until they have got
+//! everywhere.
 //!
-//! A copy is `copies/SHA256/NAME` in the directory of what is known of packages, and appears whole. One that nothing needs is
-//! removed when it is a day old: a run that has just made it may not have planned it yet.
+//! A copy is `copies/SHA256/NAME` in the directory of what is known of packages, and appears whole. One that
+//! nothing needs is removed when it is a day old: a run that has just made it may not have planned it yet.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};

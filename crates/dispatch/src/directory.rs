@@ -26,7 +26,8 @@ impl Default for Directory {
 }
 
 impl Directory {
-    /// Takes a directory, or says what is allowed. One that is not absolute is below the directory that a login begins in.
+    /// Takes a directory, or says what is allowed. One that is not absolute is below the directory that a
+    /// login begins in.
     pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
         const ALLOWED: &str =
             "must be a directory such as ~/newcx/{date} or /srv/in, without \".\" and \"..\"";

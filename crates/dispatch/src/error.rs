@@ -1,5 +1,5 @@
-//! What keeps a package from having a route. It names the file, the line, the section and the package, as far as there are
-//! any, and no value: that may be a password.
+//! What keeps a package from having a route. It names the file, the line, the section and the package, as far
+//! as there are any, and no value: that may be a password.
 
 use std::fmt;
 use std::path::Path;

@@ -1,8 +1,8 @@
 //! What two expressions have in common, found out and not guessed.
 //!
-//! An expression is made into an automaton over bytes, and two of them are run side by side through all names that there
-//! can be, the shortest first. So whether a name matches both is certain, and the name that is told is a real one. Where
-//! an automaton would be too large, nothing is told.
+//! An expression is made into an automaton over bytes, and two of them are run side by side through all names
+//! that there can be, the shortest first. So whether a name matches both is certain, and the name that is
+//! told is a real one. Where an automaton would be too large, nothing is told.
 
 use std::collections::{HashMap, VecDeque};
 

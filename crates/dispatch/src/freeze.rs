@@ -1,8 +1,9 @@
-//! Times in which nothing begins at the machines of a section: `Fri 16:00-Mon 08:00` each week, `22:00-06:00` each day,
-//! `2026-12-24..2027-01-01` with both days, `2026-12-24 12:00..2027-01-02 06:00`.
+//! Times in which nothing begins at the machines of a section: `Fri 16:00-Mon 08:00` each week, `22:00-06:00`
+//! each day, `2026-12-24..2027-01-01` with both days, `2026-12-24 12:00..2027-01-02 06:00`.
 //!
-//! They are times on the wall of a time zone, so that a window begins at the same hour in summer and in winter. The first
-//! minute belongs to a window, and the one that it ends with does not. What has begun before is finished.
+//! They are times on the wall of a time zone, so that a window begins at the same hour in summer and in
+//! winter. The first minute belongs to a window, and the one that it ends with does not. What has begun
+//! before is finished.
 
 use jiff::civil::{DateTime, Time};
 use jiff::tz::TimeZone;

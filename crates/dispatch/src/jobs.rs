@@ -1,12 +1,14 @@
-//! Carrying out a plan: many machines at the same time, as they take turns, and the packages of each one after the other
-//! over one connection.
+//! Carrying out a plan: many machines at the same time, as they take turns, and the packages of each one
+//! after the other over one connection.
 //!
-//! One lock a machine keeps two runs from working there at once; who finds it taken leaves the packages as they are. If the
-//! machines of a section take turns, a lock of the section keeps a second run from sending to it at all, and what the run
-//! that had it before has done is read under it: two runs would take two canaries.
+//! One lock a machine keeps two runs from working there at once; who finds it taken leaves the packages as
+//! they are. If the machines of a section take turns, a lock of the section keeps a second run from sending
+//! to it at all, and what the run that had it before has done is read under it: two runs would take two
+//! canaries.
 //!
-//! A machine that nobody answers at is connected to once a run, for all its packages; one that answers and is lost twice
-//! in a row is left as well. That is counted for the machine ([`crate::outage`]), and its packages stay as they are.
+//! A machine that nobody answers at is connected to once a run, for all its packages; one that answers and is
+//! lost twice in a row is left as well. That is counted for the machine ([`crate::outage`]), and its packages
+//! stay as they are.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -32,8 +34,8 @@ const LOSSES: u32 = 2;
 type Ended = BTreeMap<usize, Sent>;
 
 impl Sender<'_> {
-    /// Sends what the plan says, and returns what became of each package at each machine, in the plan's order. Nothing is
-    /// sent before all of it is noted.
+    /// Sends what the plan says, and returns what became of each package at each machine, in the plan's
+    /// order. Nothing is sent before all of it is noted.
     pub fn send(&self, plan: &Plan<'_>) -> Result<Vec<Sent>, StateError> {
         if plan.is_named {
             let is_new = |item: &&Item<'_>| matches!(item.action, Action::Send | Action::Upgrade);

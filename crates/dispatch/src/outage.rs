@@ -1,5 +1,5 @@
-//! Machines that are away, over runs: a connection that nobody answers is counted for the machine, for no package, and
-//! from the second one on the machine is left alone for a pause that grows, as that of a site
+//! Machines that are away, over runs: a connection that nobody answers is counted for the machine, for no
+//! package, and from the second one on the machine is left alone for a pause that grows, as that of a site
 //! ([`intraware_core::breaker`]).
 
 use intraware_core::retry::{self, Pause};

@@ -1,4 +1,5 @@
-//! What a run would do with each package at each machine, and why: from the routes, and from what is known already.
+//! What a run would do with each package at each machine, and why: from the routes, and from what is known
+//! already.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -25,7 +26,8 @@ use crate::turns::Wait;
 pub struct Plan<'r> {
     /// One for each package and machine.
     pub items: Vec<Item<'r>>,
-    /// Whether somebody has named the packages: they are planned anew whatever has failed, and no machine is left alone.
+    /// Whether somebody has named the packages: they are planned anew whatever has failed, and no machine is
+    /// left alone.
     pub is_named: bool,
 }
 
@@ -185,7 +187,8 @@ fn content(file: &Path) -> Result<Content, PlanError> {
     Ok(Content { file, sha256: digests.sha256, size: digests.size })
 }
 
-/// Plans to send these files, whatever has failed before, each by itself, and says what of them cannot be sent.
+/// Plans to send these files, whatever has failed before, each by itself, and says what of them cannot be
+/// sent.
 pub fn plan_each<'r>(
     routes: &'r Routes,
     netrcs: &mut Netrcs,
@@ -213,8 +216,8 @@ pub fn plan_each<'r>(
     (plan, errors)
 }
 
-/// Plans to send these contents, each as if it had been named, and says what of them cannot be sent: one that has no route, and
-/// several of one package.
+/// Plans to send these contents, each as if it had been named, and says what of them cannot be sent: one that
+/// has no route, and several of one package.
 pub fn plan_found<'r>(
     routes: &'r Routes,
     netrcs: &mut Netrcs,

@@ -1,5 +1,5 @@
-//! The step from a section as it was written to typed values. A key that nobody has asked for is unknown; a value that is
-//! wrong is noted and read as its default, so that all that is wrong is found.
+//! The step from a section as it was written to typed values. A key that nobody has asked for is unknown; a
+//! value that is wrong is noted and read as its default, so that all that is wrong is found.
 
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
-//! In which order the machines of a section get a package: first canaries, then batches with pauses, and how much may fail
-//! on the way.
+//! In which order the machines of a section get a package: first canaries, then batches with pauses, and how
+//! much may fail on the way.
 
 use std::fmt;
 

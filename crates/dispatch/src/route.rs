@@ -73,7 +73,8 @@ impl fmt::Display for Origin {
 pub struct Netrcs(BTreeMap<PathBuf, Option<Netrc>>);
 
 impl Netrcs {
-    /// Reads a file, unless it was read before. One that is missing is no error before something is missing for it.
+    /// Reads a file, unless it was read before. One that is missing is no error before something is missing
+    /// for it.
     pub(crate) fn get(&mut self, file: &Path) -> Result<Option<&Netrc>, SecretError> {
         if !self.0.contains_key(file) {
             let read = match Netrc::read(file) {
@@ -89,7 +90,8 @@ impl Netrcs {
     }
 }
 
-/// Returns the name of the package in a file: the last name of its path, as it will be called at the machines.
+/// Returns the name of the package in a file: the last name of its path, as it will be called at the
+/// machines.
 pub fn package_name(file: &Path) -> Result<String, RouteError> {
     let name = file.file_name().unwrap_or(OsStr::new("")).as_bytes();
     let refuse = |why: &str| {

@@ -1,5 +1,5 @@
-//! The routes in force: what [`crate::written`] has read, typed, with defaults, and checked. All that is wrong is said at
-//! once.
+//! The routes in force: what [`crate::written`] has read, typed, with defaults, and checked. All that is
+//! wrong is said at once.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -149,7 +149,8 @@ impl Routes {
         Ok(Self { file: file.to_owned(), sections: sections.into_iter().flatten().collect() })
     }
 
-    /// Returns the sections that are for a package: the one of each group, and of the machines that are in none.
+    /// Returns the sections that are for a package: the one of each group, and of the machines that are in
+    /// none.
     pub fn sections_for(&self, package: &str) -> Result<Vec<&Section>, RouteError> {
         let found: Vec<&Section> = self.sections.iter().filter(|section| section.matches(package)).collect();
         let file = foreign::path(&self.file).to_string();

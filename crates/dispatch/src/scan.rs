@@ -1,8 +1,10 @@
-//! What is new in trees that packages are dropped into: path, size and content are compared with what was seen before.
+//! What is new in trees that packages are dropped into: path, size and content are compared with what was
+//! seen before.
 //!
-//! A scan goes through a tree ([`walk`]) beside what is known of it ([`seen`], [`mod@compare`]), and reads a file ([`mod@read`])
-//! only if its status is not the one that was noted: its length, its inode, or one of its times, of which the last one nobody can
-//! set. What then has the content that was noted was touched and is not new; every other content is.
+//! A scan goes through a tree ([`walk`]) beside what is known of it ([`seen`], [`mod@compare`]), and reads a
+//! file ([`mod@read`]) only if its status is not the one that was noted: its length, its inode, or one of its
+//! times, of which the last one nobody can set. What then has the content that was noted was touched and is
+//! not new; every other content is.
 //!
 //! | a file | what a scan does |
 //! |---|---|
@@ -13,14 +15,15 @@
 //! | is gone | remembers it for a year: at the same path the same content is not new |
 //! | cannot be read | says so once for its status; each scan tries it |
 //!
-//! What is below a directory that cannot be read is not gone, and a tree that is not there, as when its disk is not mounted,
-//! changes nothing that is known of it. Each scan says so.
+//! What is below a directory that cannot be read is not gone, and a tree that is not there, as when its disk
+//! is not mounted, changes nothing that is known of it. Each scan says so.
 //!
-//! A file has settled if all its times are older than the settle time. On a disk that several hosts share they are by another
-//! clock, and so may be those of the future: there two scans must find it the same, as far apart as that.
+//! A file has settled if all its times are older than the settle time. On a disk that several hosts share
+//! they are by another clock, and so may be those of the future: there two scans must find it the same, as
+//! far apart as that.
 //!
-//! What was found is planned first, and then noted as seen ([`Scan::note`]): a crash in between finds it again, which the plan
-//! knows. One scan at a time, by a lock of whoever calls this.
+//! What was found is planned first, and then noted as seen ([`Scan::note`]): a crash in between finds it
+//! again, which the plan knows. One scan at a time, by a lock of whoever calls this.
 
 mod compare;
 mod read;
@@ -180,7 +183,8 @@ impl Scan {
         self.rest.push((path, entry));
     }
 
-    /// Takes a file that has settled: reads it, unless that was done, and has it dispatched if its content is new.
+    /// Takes a file that has settled: reads it, unless that was done, and has it dispatched if its content is
+    /// new.
     fn take(
         &mut self,
         differing: Differing,
@@ -212,7 +216,8 @@ impl Scan {
             Reading::Changed => self.leave(Differing { path, stamp, known }, now),
             Reading::Vanished => {}
             Reading::Failed(error) => {
-                // Of what was to be dispatched before, the content is known, and it is still to be dispatched.
+                // Of what was to be dispatched before, the content is known, and it is still to be
+                // dispatched.
                 entry.standing = if was_new && is_read { Standing::New } else { Standing::Young };
                 entry.sha256 = before;
                 entry.told = told;
@@ -228,8 +233,8 @@ impl Scan {
         self.troubles.extend(trouble(path, entry, error));
     }
 
-    /// Notes what was found as seen, but what is refused, and says what of that is told for the first time. To be called when
-    /// all the others are planned.
+    /// Notes what was found as seen, but what is refused, and says what of that is told for the first time.
+    /// To be called when all the others are planned.
     pub fn note(
         self,
         seen: &mut Seen,
@@ -271,7 +276,8 @@ impl Noted {
         self.listed.len()
     }
 
-    /// Reads what was there before the first scan, and notes its content. Returns what is told, for the first time.
+    /// Reads what was there before the first scan, and notes its content. Returns what is told, for the first
+    /// time.
     pub fn read_listed(
         self,
         seen: &mut Seen,

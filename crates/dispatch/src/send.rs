@@ -156,8 +156,8 @@ impl Sender<'_> {
         self.states.fail(row, again, told, now)
     }
 
-    /// Does what there is to do of one package, as it is now: since it was planned another run, or a person, may have done
-    /// something.
+    /// Does what there is to do of one package, as it is now: since it was planned another run, or a person,
+    /// may have done something.
     pub(crate) fn send_one<'p>(
         &self,
         item: &'p Item<'_>,

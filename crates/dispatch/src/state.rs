@@ -1,8 +1,8 @@
-//! What is known of each package at each machine, over restarts: a database with a row for each content of a package and
-//! each machine that it goes to.
+//! What is known of each package at each machine, over restarts: a database with a row for each content of a
+//! package and each machine that it goes to.
 //!
-//! A row is on the disk when the call that writes it returns. Rows are never removed: they say what was sent, and which
-//! content of ours may stand at a name.
+//! A row is on the disk when the call that writes it returns. Rows are never removed: they say what was sent,
+//! and which content of ours may stand at a name.
 
 mod outages;
 mod row;
@@ -86,7 +86,8 @@ pub struct States {
 }
 
 impl States {
-    /// Opens the database in a directory; both are made if they are missing. A disk that several hosts share is refused.
+    /// Opens the database in a directory; both are made if they are missing. A disk that several hosts share
+    /// is refused.
     pub fn open(dir: &Path) -> Result<Self, StateError> {
         refuse_network(dir, mount::kind_of_disk)?;
         let made = DirBuilder::new().recursive(true).mode(0o700).create(dir.join("locks"));
@@ -117,9 +118,9 @@ impl States {
         self.lock().query_row(sql, values, read).optional().map_err(failed)
     }
 
-    /// Takes in what shall be sent, all of it or nothing. What is under way already keeps its directory, and its failures
-    /// are forgotten. It takes the place of every other content of the package at the machine. One that comes back after
-    /// another is upgraded to once more.
+    /// Takes in what shall be sent, all of it or nothing. What is under way already keeps its directory, and
+    /// its failures are forgotten. It takes the place of every other content of the package at the machine.
+    /// One that comes back after another is upgraded to once more.
     pub fn plan(&self, rows: &[Row], now: Timestamp) -> Result<(), StateError> {
         let failed = |source| failure("write", &self.path, source);
         let mut connection = self.lock();
@@ -176,8 +177,8 @@ impl States {
         self.change(sql, values).map(drop)
     }
 
-    /// Notes that a package's upgrade is begun next. `false` if it must not be: a person holds the package by now, or
-    /// another content has taken its place.
+    /// Notes that a package's upgrade is begun next. `false` if it must not be: a person holds the package by
+    /// now, or another content has taken its place.
     pub fn begin(&self, row: &Row, now: Timestamp) -> Result<bool, StateError> {
         let sql = "UPDATE dispatches SET state = 'running', since = ?4, failures = 0, again = NULL, error = NULL
             WHERE package = ?1 AND sha256 = ?2 AND machine = ?3 AND held = 0 AND state IN ('verified', 'running')";
@@ -206,8 +207,8 @@ impl States {
         self.change(sql, values).map(drop)
     }
 
-    /// Notes that a package has failed: until a person acts, or for now, to be tried again at a time. If its upgrade may be
-    /// running, it has not failed, but what can be known of it.
+    /// Notes that a package has failed: until a person acts, or for now, to be tried again at a time. If its
+    /// upgrade may be running, it has not failed, but what can be known of it.
     pub fn fail(
         &self,
         row: &Row,
@@ -225,8 +226,8 @@ impl States {
         self.change(sql, values).map(drop)
     }
 
-    /// Holds a package, or has it go on whatever has failed before: an upgrade that has failed is tried once more; how one
-    /// ended of which that is not known is only asked again.
+    /// Holds a package, or has it go on whatever has failed before: an upgrade that has failed is tried once
+    /// more; how one ended of which that is not known is only asked again.
     pub fn hold(&self, row: &Row, is_held: bool, now: Timestamp) -> Result<(), StateError> {
         let sql = "UPDATE dispatches SET held = ?4, failures = 0,
             again = CASE WHEN state <> 'unknown' THEN NULL WHEN ?4 THEN again ELSE ?5 END,
@@ -279,8 +280,8 @@ pub(crate) fn prepare(
     let failed = |source| failure("open", path, source);
     connection.busy_timeout(PATIENCE).map_err(failed)?;
     connection.pragma_update(None, "synchronous", "EXTRA").map_err(failed)?;
-    // One flush for each change, and no file made and removed. Where another process is just making the same database,
-    // or the disk has no shared memory, it stays as it is for now: slower, and as safe.
+    // One flush for each change, and no file made and removed. Where another process is just making the same
+    // database, or the disk has no shared memory, it stays as it is for now: slower, and as safe.
     match connection.pragma_update(None, "journal_mode", "WAL") {
         Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {}
         set => set.map_err(failed)?,

@@ -1,13 +1,15 @@
-//! Which machines may get a package now, and what the others wait for: from how far it is at each of them, from what its
-//! section says, and from the clock.
+//! Which machines may get a package now, and what the others wait for: from how far it is at each of them,
+//! from what its section says, and from the clock.
 //!
-//! A section's machines are in the order in which they are written. The first `canary` of them must have a package before
-//! another one gets it; a canary that is away is passed over for now, and the next machine takes its place. Of those that
-//! may have it then, the first `batch` are a round. Nothing of the next round begins before this one has ended; so no more
-//! machines than that are at work on packages at a time, whatever packages they are.
+//! A section's machines are in the order in which they are written. The first `canary` of them must have a
+//! package before another one gets it; a canary that is away is passed over for now, and the next machine
+//! takes its place. Of those that may have it then, the first `batch` are a round. Nothing of the next round
+//! begins before this one has ended; so no more machines than that are at work on packages at a time,
+//! whatever packages they are.
 //!
-//! What has failed, for now or for good, counts towards `stop_at`, for its package alone; if enough have, or one canary,
-//! no further machine gets the package until a person has acted. A machine that was away has not failed.
+//! What has failed, for now or for good, counts towards `stop_at`, for its package alone; if enough have, or
+//! one canary, no further machine gets the package until a person has acted. A machine that was away has not
+//! failed.
 
 use jiff::{Timestamp, Zoned};
 use serde::Serialize;
@@ -62,7 +64,8 @@ impl Standing {
     }
 }
 
-/// One content of a package, and the machines of its section in their order. `None` is a machine that it was not sent to.
+/// One content of a package, and the machines of its section in their order. `None` is a machine that it was
+/// not sent to.
 #[derive(Debug, Clone)]
 pub(crate) struct Unit {
     pub(crate) at: Vec<Option<Standing>>,
@@ -84,7 +87,8 @@ pub enum Wait {
         /// That of this package, as `PACKAGE@MACHINE`.
         label: String,
     },
-    /// This run has waited for an upgrade at the machine until its time was over, and begins no other one there.
+    /// This run has waited for an upgrade at the machine until its time was over, and begins no other one
+    /// there.
     Late {
         /// That of this package, as `PACKAGE@MACHINE`.
         label: String,
@@ -180,8 +184,8 @@ fn listed(machines: &[String]) -> String {
     }
 }
 
-/// Says of each content of a package, and each machine, whether it goes there now; `None` where that is no question.
-/// Without `by_round` pauses and batches do not count, as for what has begun.
+/// Says of each content of a package, and each machine, whether it goes there now; `None` where that is no
+/// question. Without `by_round` pauses and batches do not count, as for what has begun.
 pub(crate) fn turns(
     rules: &Rollout,
     machines: &[String],

@@ -1,8 +1,9 @@
 //! The upgrade of a package at a machine: what is run there, and what came of it.
 //!
-//! All that is run is one POSIX shell script ([`job`]), which keeps a marker at the machine, runs the section's commands
-//! there, and lives on when the connection is lost. Names are quoted for it once, here ([`words`]). What it says is read
-//! back ([`report`]), and becomes a state ([`apply`]); the same script says what runs there ([`mod@versions`]).
+//! All that is run is one POSIX shell script ([`job`]), which keeps a marker at the machine, runs the
+//! section's commands there, and lives on when the connection is lost. Names are quoted for it once, here
+//! ([`words`]). What it says is read back ([`report`]), and becomes a state ([`apply`]); the same script says
+//! what runs there ([`mod@versions`]).
 
 mod apply;
 mod job;

@@ -1,7 +1,7 @@
 //! The file of routes as it was written, in either of its forms: sections with keys, and the line of each.
 //!
-//! Nothing is known here about which keys exist. The section that is called `DEFAULT` gives all others what they do not
-//! say, as in Python's `configparser`, for which the first such files were written.
+//! Nothing is known here about which keys exist. The section that is called `DEFAULT` gives all others what
+//! they do not say, as in Python's `configparser`, for which the first such files were written.
 
 mod cfg;
 mod toml;
@@ -61,7 +61,8 @@ impl Section {
 }
 
 impl Written {
-    /// Reads a file that nobody else can read: one whose name ends with `.toml` as TOML, others in the plain form.
+    /// Reads a file that nobody else can read: one whose name ends with `.toml` as TOML, others in the plain
+    /// form.
     pub(crate) fn read(path: &Path) -> Result<Self, RouteError> {
         let bytes = read_private_file(path)?;
         let text = bytes.expose_str().ok_or_else(|| {

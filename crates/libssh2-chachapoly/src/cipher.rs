@@ -1,8 +1,9 @@
 //! The construction itself, as OpenSSH's `PROTOCOL.chacha20poly1305` describes it.
 //!
-//! Each direction has two ChaCha20 keys, used with the packet's number as the nonce. The second encrypts the packet's
-//! length, so that a reader learns it before it has the packet. Of the first's key stream, block 0 begins with the key for
-//! Poly1305, and the blocks from 1 on encrypt the rest. The tag is over the packet as encrypted, length included.
+//! Each direction has two ChaCha20 keys, used with the packet's number as the nonce. The second encrypts the
+//! packet's length, so that a reader learns it before it has the packet. Of the first's key stream, block 0
+//! begins with the key for Poly1305, and the blocks from 1 on encrypt the rest. The tag is over the packet as
+//! encrypted, length included.
 
 use chacha20::ChaCha20Legacy;
 use chacha20::cipher::{KeyIvInit, StreamCipher, StreamCipherSeek};
@@ -49,7 +50,8 @@ impl Keys {
         authenticator.compute_unpadded(packet).into()
     }
 
-    /// Decrypts a packet, whose first `length_size` bytes are its length; leaves it alone where the tag is wrong.
+    /// Decrypts a packet, whose first `length_size` bytes are its length; leaves it alone where the tag is
+    /// wrong.
     pub(crate) fn open(
         &self,
         number: u64,

@@ -1,17 +1,17 @@
 //! libssh2's cipher `chacha20-poly1305@openssh.com`, three times as fast.
 //!
-//! libssh2 brings ChaCha20 and Poly1305 along in portable C and does not ask its cryptographic library for them. They
-//! take 1.65 s for 512 MiB, more than half of all the processor time that sending over SFTP takes. RustCrypto's,
-//! which use the vector instructions of the processor at hand, take 0.47 s.
+//! libssh2 brings ChaCha20 and Poly1305 along in portable C and does not ask its cryptographic library for
+//! them. They take 1.65 s for 512 MiB, more than half of all the processor time that sending over SFTP takes.
+//! RustCrypto's, which use the vector instructions of the processor at hand, take 0.47 s.
 //!
-//! This crate defines the three functions of libssh2's `cipher-chachapoly.c` under their C names. libssh2 is linked
-//! statically, from an archive, of which a linker only takes objects that define what nothing before did: where this
-//! crate's functions are linked first, `cipher-chachapoly.c`, `chacha.c` and `poly1305.c` stay out of the program.
-//! [`link`] makes sure that they are. There is no third outcome: were both linked, the linker would refuse the names
-//! defined twice.
+//! This crate defines the three functions of libssh2's `cipher-chachapoly.c` under their C names. libssh2 is
+//! linked statically, from an archive, of which a linker only takes objects that define what nothing before
+//! did: where this crate's functions are linked first, `cipher-chachapoly.c`, `chacha.c` and `poly1305.c`
+//! stay out of the program. [`link`] makes sure that they are. There is no third outcome: were both linked,
+//! the linker would refuse the names defined twice.
 //!
-//! What the functions have to do is told by OpenSSH's `PROTOCOL.chacha20poly1305`; [`cipher`] does it, and what
-//! is unsafe about being called by C is all in this file.
+//! What the functions have to do is told by OpenSSH's `PROTOCOL.chacha20poly1305`; [`cipher`] does it, and
+//! what is unsafe about being called by C is all in this file.
 
 mod cipher;
 
@@ -43,7 +43,8 @@ pub fn link() {
 ///
 /// # Safety
 ///
-/// `context` points to [`CONTEXT_SIZE`] bytes, aligned for a [`c_uint`], that may be written; `key` to `key_size` bytes.
+/// `context` points to [`CONTEXT_SIZE`] bytes, aligned for a [`c_uint`], that may be written; `key` to
+/// `key_size` bytes.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn chachapoly_init(context: *mut Keys, key: *const c_uchar, key_size: usize) -> c_int {
     // SAFETY: `key` points to so many bytes.
@@ -56,15 +57,15 @@ unsafe extern "C" fn chachapoly_init(context: *mut Keys, key: *const c_uchar, ke
 
 /// Encrypts or decrypts a packet of `aad_size + size` bytes from `source` to `target`, which may be the same.
 ///
-/// The tag is behind the packet: written to `target` when encrypting, read from `source` and checked when decrypting.
-/// The first `aad_size` bytes are encrypted with a key of their own: 4, the packet's length, or none in a private key's
-/// file. Nothing is decrypted where the tag is wrong.
+/// The tag is behind the packet: written to `target` when encrypting, read from `source` and checked when
+/// decrypting. The first `aad_size` bytes are encrypted with a key of their own: 4, the packet's length, or
+/// none in a private key's file. Nothing is decrypted where the tag is wrong.
 ///
 /// # Safety
 ///
-/// `context` was filled by [`chachapoly_init`]; `source` points to as many bytes as there are in the packet and, for
-/// decrypting, its tag; `target` to as many as there are in the packet and, for encrypting, its tag. They are the
-/// same place or do not overlap.
+/// `context` was filled by [`chachapoly_init`]; `source` points to as many bytes as there are in the packet
+/// and, for decrypting, its tag; `target` to as many as there are in the packet and, for encrypting, its tag.
+/// They are the same place or do not overlap.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn chachapoly_crypt(
     context: *const Keys,
@@ -80,7 +81,8 @@ unsafe extern "C" fn chachapoly_crypt(
         // SAFETY: both have room for the packet, and they do not overlap where they are not the same.
         unsafe { source.copy_to_nonoverlapping(target, packet_size) };
     }
-    // SAFETY: `context` was filled by `chachapoly_init`, the packet is at `target`, and nobody else looks at either.
+    // SAFETY: `context` was filled by `chachapoly_init`, the packet is at `target`, and nobody else looks at
+    // either.
     let (keys, packet) = unsafe { (&*context, slice::from_raw_parts_mut(target, packet_size)) };
     if encrypt != 0 {
         let tag = keys.seal(sequence, packet, aad_size);
@@ -96,7 +98,8 @@ unsafe extern "C" fn chachapoly_crypt(
     }
 }
 
-/// Decrypts the length that `packet` begins with, and puts it into `length`; fails where there are not 4 bytes of it.
+/// Decrypts the length that `packet` begins with, and puts it into `length`; fails where there are not 4
+/// bytes of it.
 ///
 /// # Safety
 ///

@@ -1,20 +1,23 @@
-//! The socket below a libssh2 session that never blocks: it takes every packet whole, and tells what has come.
+//! The socket below a libssh2 session that never blocks: it takes every packet whole, and tells what has
+//! come.
 //!
-//! Where a socket takes only half of a packet, libssh2 wants exactly the call again that has sent it. Any other call that
-//! has something to send is answered as if it had to wait, without a look at the socket, and goes round in circles
-//! where the socket is ready. With several channels on a connection, windows that are widened and keys that are exchanged
-//! on the way, there is nobody who knows which call that was. Here libssh2 is given functions of ours to send and
-//! receive with, as its `LIBSSH2_CALLBACK_SEND` and `LIBSSH2_CALLBACK_RECV` let one. Every packet is taken whole; what
-//! the socket does not take of it waits until [`Socket::flush`] sends it on. So no call of libssh2 is ever in the middle
-//! of a packet, and all that is left to wait for is the peer.
+//! Where a socket takes only half of a packet, libssh2 wants exactly the call again that has sent it. Any
+//! other call that has something to send is answered as if it had to wait, without a look at the socket, and
+//! goes round in circles where the socket is ready. With several channels on a connection, windows that are
+//! widened and keys that are exchanged on the way, there is nobody who knows which call that was. Here
+//! libssh2 is given functions of ours to send and receive with, as its `LIBSSH2_CALLBACK_SEND` and
+//! `LIBSSH2_CALLBACK_RECV` let one. Every packet is taken whole; what the socket does not take of it waits
+//! until [`Socket::flush`] sends it on. So no call of libssh2 is ever in the middle of a packet, and all that
+//! is left to wait for is the peer.
 //!
-//! Whoever has much to send flushes first, and sends nothing more where that leaves something: then one packet waits, and
-//! little else. What libssh2 says by itself (a window is wider, an answer to a request, keys) is taken in any case, up to
-//! a limit that only a peer reaches that asks a great deal and takes nothing.
+//! Whoever has much to send flushes first, and sends nothing more where that leaves something: then one
+//! packet waits, and little else. What libssh2 says by itself (a window is wider, an answer to a request,
+//! keys) is taken in any case, up to a limit that only a peer reaches that asks a great deal and takes
+//! nothing.
 //!
-//! A call that has found nothing for itself may nevertheless have read what concerns another: there is room on its
-//! channel, or the keys are exchanged. It may also have sent on what another had to wait for. [`Socket::moved`] says
-//! whether there was anything of that, so that one waits only if not.
+//! A call that has found nothing for itself may nevertheless have read what concerns another: there is room
+//! on its channel, or the keys are exchanged. It may also have sent on what another had to wait for.
+//! [`Socket::moved`] says whether there was anything of that, so that one waits only if not.
 //!
 //! What is unsafe about being called by C is all in this file.
 
@@ -52,8 +55,8 @@ unsafe extern "C" {
     ) -> Option<Generic>;
 }
 
-/// The sockets of all sessions, by the descriptors that libssh2 names when it calls. A pointer in the session would need
-/// no table, but ssh2 puts another there while it asks for a password.
+/// The sockets of all sessions, by the descriptors that libssh2 names when it calls. A pointer in the session
+/// would need no table, but ssh2 puts another there while it asks for a password.
 static SOCKETS: RwLock<BTreeMap<RawFd, Arc<Shared>>> = RwLock::new(BTreeMap::new());
 
 /// The socket of a session. It is to be dropped after the session; what libssh2 says later is refused.
@@ -91,7 +94,8 @@ impl Socket {
             heard: AtomicU64::new(0),
             stream: stream.try_clone()?,
         };
-        // The session keeps the descriptor, so that no other socket has its number while libssh2 may still name it.
+        // The session keeps the descriptor, so that no other socket has its number while libssh2 may still
+        // name it.
         let fd = stream.as_raw_fd();
         let socket = Self { fd, shared: Arc::new(shared) };
         SOCKETS.write().unwrap_or_else(PoisonError::into_inner).insert(fd, Arc::clone(&socket.shared));
@@ -99,8 +103,9 @@ impl Socket {
         session.set_blocking(false);
         let mut raw = session.raw();
         let raw: *mut LIBSSH2_SESSION = &mut *raw;
-        // SAFETY: libssh2 has a LIBSSH2_CALLBACK_SEND and a LIBSSH2_CALLBACK_RECV called as what they are made here from
-        // what stands for all kinds; they rely on nothing but their arguments. The session is locked meanwhile.
+        // SAFETY: libssh2 has a LIBSSH2_CALLBACK_SEND and a LIBSSH2_CALLBACK_RECV called as what they are
+        // made here from what stands for all kinds; they rely on nothing but their arguments. The session is
+        // locked meanwhile.
         unsafe {
             let send: Generic = std::mem::transmute(send as *const ());
             let receive: Generic = std::mem::transmute(receive as *const ());
@@ -185,8 +190,8 @@ unsafe extern "C" fn receive(
     _flags: c_int,
     _of_session: *mut *mut c_void,
 ) -> isize {
-    // SAFETY: libssh2 has so many bytes there, which nobody else uses meanwhile; what is written to them was never read,
-    // so that it does not matter what they were.
+    // SAFETY: libssh2 has so many bytes there, which nobody else uses meanwhile; what is written to them was
+    // never read, so that it does not matter what they were.
     let bytes = unsafe { slice::from_raw_parts_mut(buffer.cast::<MaybeUninit<u8>>(), size) };
     counted(match find(fd) {
         Some(shared) => shared.receive(bytes),

@@ -1,8 +1,8 @@
 //! Executes a plan of `manage`, build by build.
 //!
-//! The order of the effects is the protocol of `docs/design.md`: each is repeatable, and a crash after any of them leaves
-//! something that the next plan recognises. Nothing is decided here: when a record or a job has moved since the plan was
-//! made, the build is left to the next run.
+//! The order of the effects is the protocol of `docs/design.md`: each is repeatable, and a crash after any of
+//! them leaves something that the next plan recognises. Nothing is decided here: when a record or a job has
+//! moved since the plan was made, the build is left to the next run.
 
 mod chores;
 mod confirm;
@@ -275,7 +275,8 @@ impl Run<'_, '_> {
         Ok(spool.put_note(&note)?)
     }
 
-    /// Says how a build ended, after writing the build's own fault to its record, and whether the run goes on.
+    /// Says how a build ended, after writing the build's own fault to its record, and whether the run goes
+    /// on.
     fn judge(&mut self, trouble: Trouble, work: &mut Work) -> End {
         let own_fault = match trouble.itself() {
             Trouble::Build { reason, seen } => Some((reason.clone(), seen.clone())),

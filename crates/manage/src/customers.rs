@@ -1,7 +1,8 @@
 //! Whether a signature verifies for customers: this host's `gpg` and `gpgv` look at one, as a customer would.
 //!
-//! What the library that signs believes of a key is one thing; what customers have is another program, of another age. So
-//! `check` signs some bytes and has those programs verify them, with nothing but the public key in a directory of their own.
+//! What the library that signs believes of a key is one thing; what customers have is another program, of
+//! another age. So `check` signs some bytes and has those programs verify them, with nothing but the public
+//! key in a directory of their own.
 
 use std::ffi::OsStr;
 use std::io::{self, Write as _};

@@ -51,8 +51,8 @@ impl Rest {
 }
 
 impl Plan {
-    /// Returns what a person has to put right at sites, each thing once: nobody would hear of it otherwise, because the
-    /// builds that wait for it are left alone.
+    /// Returns what a person has to put right at sites, each thing once: nobody would hear of it otherwise,
+    /// because the builds that wait for it are left alone.
     pub fn site_failures(&self) -> Vec<(Fault, String)> {
         let mut all = Vec::new();
         for told in self.builds.iter().filter_map(|build| build.rest.as_ref()?.site_failure()) {

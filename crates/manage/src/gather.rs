@@ -1,8 +1,8 @@
 //! Looks at everything a plan depends on, and changes nothing.
 //!
-//! Records first, then the spool, then the build directories of what is to be prepared, then the sites for what should
-//! have been delivered. A site is connected to only if there is something to confirm at it. Where packages are handed in
-//! nothing can be looked at: there the receipt counts, and what has none is not there.
+//! Records first, then the spool, then the build directories of what is to be prepared, then the sites for
+//! what should have been delivered. A site is connected to only if there is something to confirm at it. Where
+//! packages are handed in nothing can be looked at: there the receipt counts, and what has none is not there.
 
 pub(super) mod sites;
 
@@ -74,8 +74,8 @@ impl HasFault for GatherError {
     }
 }
 
-/// Looks at all builds, or at those whose id or name is in `named`; at the others then only as far as they may be in
-/// the way.
+/// Looks at all builds, or at those whose id or name is in `named`; at the others then only as far as they
+/// may be in the way.
 pub fn gather(lookout: &mut Lookout<'_, '_>, named: &[String]) -> Result<Snapshot, GatherError> {
     let mut seen = Snapshot::default();
     read_records(lookout.store, named, &mut seen)?;

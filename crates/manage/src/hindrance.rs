@@ -1,8 +1,8 @@
 //! What stands in the way of a plan, as far as is known before it is tried.
 //!
-//! A run tries what it has planned, and it is right that it does: a site may be back, a key put right. A person who asks
-//! what comes next is told more: that a site could not be connected to when it was last tried, and that the key does not
-//! sign. So hindrances are beside the steps, and change none of them.
+//! A run tries what it has planned, and it is right that it does: a site may be back, a key put right. A
+//! person who asks what comes next is told more: that a site could not be connected to when it was last
+//! tried, and that the key does not sign. So hindrances are beside the steps, and change none of them.
 
 use std::fmt::{self, Display, Formatter};
 

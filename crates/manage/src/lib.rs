@@ -1,7 +1,7 @@
 //! What `manage` does: looks, decides, acts.
 //!
-//! [`gather`] reads the records, the spool, the build directories and, where a delivery is to be
-//! confirmed, the site. [`plan`] turns what was seen into a [`Plan`], purely. [`apply`] executes it. A dry run stops
+//! [`gather`] reads the records, the spool, the build directories and, where a delivery is to be confirmed,
+//! the site. [`plan`] turns what was seen into a [`Plan`], purely. [`apply`] executes it. A dry run stops
 //! after the plan and prints it.
 
 pub mod apply;
@@ -38,7 +38,8 @@ pub struct Snapshot {
     pub selected: BTreeSet<RecordId>,
     /// Why the selection does not take a record that was asked for by name and would be due.
     pub left_out: BTreeMap<RecordId, String>,
-    /// Those asked for by name, if any were: then the others are only looked at for what they are in the way of.
+    /// Those asked for by name, if any were: then the others are only looked at for what they are in the way
+    /// of.
     pub named: Option<BTreeSet<RecordId>>,
     /// Why there may be more records than these, if so: then the absence of one means nothing.
     pub incomplete: Option<(Fault, String)>,
@@ -234,7 +235,8 @@ pub enum Step {
         /// The reason.
         reason: String,
     },
-    /// Says that the site has something else than a record that is Completed describes; the record stays as it is.
+    /// Says that the site has something else than a record that is Completed describes; the record stays as
+    /// it is.
     Alarm {
         /// What is there.
         reason: String,

@@ -1,4 +1,5 @@
-//! `manage`: prepares builds for delivery and confirms them. What cron runs every 15 minutes, and people by hand.
+//! `manage`: prepares builds for delivery and confirms them. What cron runs every 15 minutes, and people by
+//! hand.
 
 mod commands;
 mod customers;
@@ -26,9 +27,9 @@ const MORE: &str =
 
 /// Prepares builds for delivery, hands them to upload, and confirms what was delivered
 ///
-/// A run looks at each build whose record is empty, Error or In Process. What is new it archives, signs and queues in the
-/// spool for upload; what upload has delivered it looks at, at the site itself, and sets the record to Completed.
-/// Whatever it could not do, a later run does.
+/// A run looks at each build whose record is empty, Error or In Process. What is new it archives, signs and
+/// queues in the spool for upload; what upload has delivered it looks at, at the site itself, and sets the
+/// record to Completed. Whatever it could not do, a later run does.
 #[derive(Parser)]
 #[command(name = "manage", version, after_help = MORE, after_long_help = with_examples(examples::PROGRAM))]
 struct Cli {

@@ -1,7 +1,8 @@
-//! Every build at a glance, from the records and the spool alone: no build directory is read, no site is asked.
+//! Every build at a glance, from the records and the spool alone: no build directory is read, no site is
+//! asked.
 //!
-//! The two halves fail apart: while the records cannot be read, the spool's half is shown all the same, and the store's
-//! fault is told beside it.
+//! The two halves fail apart: while the records cannot be read, the spool's half is shown all the same, and
+//! the store's fault is told beside it.
 
 use std::collections::BTreeMap;
 

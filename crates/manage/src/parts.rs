@@ -1,5 +1,5 @@
-//! The parts of a configuration that only `manage` works with: the record store, the key that signs, and builds. Reads
-//! secrets, opens files, and connects to nothing.
+//! The parts of a configuration that only `manage` works with: the record store, the key that signs, and
+//! builds. Reads secrets, opens files, and connects to nothing.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -30,7 +30,8 @@ pub(crate) fn spool(config: &Config, permission: Permission) -> Result<Spool, Fa
     parts::spool(config, permission).map_err(|failure| absent(config, failure))
 }
 
-/// Adds to a failure to open the spool, if that is because there is none, whether there was one before, as the records tell.
+/// Adds to a failure to open the spool, if that is because there is none, whether there was one before, as
+/// the records tell.
 fn absent(config: &Config, failure: Failure) -> Failure {
     let root = &config.spool.root;
     if !Spool::is_absent(root) || Spool::waits_for_mount(root) {

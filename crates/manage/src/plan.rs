@@ -1,7 +1,7 @@
 //! Decides what a run does. Pure: the same snapshot, policy and time give the same plan.
 //!
-//! A record's jobs are looked for in flow order, staged, upload, sent: a job only moves forward, so whoever looks in
-//! that order cannot miss one that moves meanwhile.
+//! A record's jobs are looked for in flow order, staged, upload, sent: a job only moves forward, so whoever
+//! looks in that order cannot miss one that moves meanwhile.
 
 mod chores;
 mod completed;
@@ -150,7 +150,8 @@ impl Case<'_> {
         self.unless_busy(steps, rest)
     }
 
-    /// Returns a decision, unless it moves jobs that another process has: they are moved under their lock only.
+    /// Returns a decision, unless it moves jobs that another process has: they are moved under their lock
+    /// only.
     fn unless_busy(&self, steps: Vec<Step>, rest: Option<Rest>) -> Decision {
         match self.seen.busy.get(&self.record.id) {
             Some(holder) if steps.iter().any(Step::moves_a_job) => {
@@ -168,9 +169,9 @@ impl Case<'_> {
         self.seen.unreadable.iter().find(own)
     }
 
-    /// Nothing can be said about the record's jobs: none of them is missing, and no record is changed, as long as one of
-    /// them may be read later. What is damaged is put aside, and the build fails where it would be prepared anew: it
-    /// could be so each time. Of a build In Process the site tells more.
+    /// Nothing can be said about the record's jobs: none of them is missing, and no record is changed, as
+    /// long as one of them may be read later. What is damaged is put aside, and the build fails where it
+    /// would be prepared anew: it could be so each time. Of a build In Process the site tells more.
     fn decide_unreadable(&self, found: &Unreadable) -> Decision {
         let reason = found.to_string();
         let is_prepared_anew = matches!(self.record.status, Status::Empty | Status::Error)
@@ -252,7 +253,8 @@ impl Case<'_> {
             Whereabouts::In(job) => match job.room {
                 Room::Staged => self.hand_over(job),
                 Room::Upload => match &job.attempts {
-                    // The uploader cannot write to the record; what it found out about the build is told here.
+                    // The uploader cannot write to the record; what it found out about the build is told
+                    // here.
                     Some(attempts) if attempts.fault == Fault::Build => {
                         self.fail(attempts.error.clone(), job.manifest.fingerprint.clone())
                     }

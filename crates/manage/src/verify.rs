@@ -1,7 +1,8 @@
-//! Compares what sites have with what was released there: once a record is Completed, nobody else looks again.
+//! Compares what sites have with what was released there: once a record is Completed, nobody else looks
+//! again.
 //!
-//! What was released is told by the notes of releases, and by the records, which have to be Completed. What is only handed
-//! in cannot be looked at, and a site that lags is no site that differs.
+//! What was released is told by the notes of releases, and by the records, which have to be Completed. What
+//! is only handed in cannot be looked at, and a site that lags is no site that differs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -68,7 +69,8 @@ const AGAIN: &str =
 const RENAME: &str = "find out who changed it, and rename it at the site; then, if the build is unchanged, set the record's status to empty: \
                       the same bytes go out again in one cycle";
 
-/// Compares every build that is known to be released, or those whose id or name is in `named`, if they are Completed.
+/// Compares every build that is known to be released, or those whose id or name is in `named`, if they are
+/// Completed.
 pub fn verify(
     lookout: &mut Lookout<'_, '_>,
     named: &[String],
@@ -160,7 +162,8 @@ fn targets(
     sites.iter().map(|site| Target { site: site.to_owned(), place: place.clone(), sha256: of_job }).collect()
 }
 
-/// Compares one payload at one site; nothing comes of a site where nothing can be looked at, or that is none any more.
+/// Compares one payload at one site; nothing comes of a site where nothing can be looked at, or that is none
+/// any more.
 fn compare(
     lookout: &mut Lookout<'_, '_>,
     record: &Record,

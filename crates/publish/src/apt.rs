@@ -1,14 +1,17 @@
-//! The publisher that is built in: indexes by Debian's `apt-ftparchive`, from the lists of the suites, and a signed Release.
+//! The publisher that is built in: indexes by Debian's `apt-ftparchive`, from the lists of the suites, and a
+//! signed Release.
 //!
 //! 1. Of each suite's list ([`crate::lists`]) one list of files is made for each component and architecture.
-//! 2. `apt-ftparchive generate` writes Packages, Sources and Contents for all of them, in batches ([`contents`]). What it has read of
-//!    packages it keeps in a database.
-//! 3. What it has written is counted: it ends with 0 although it has left out a package that it could not read. It is put in order,
-//!    and compressed, where that was not done for the former tree ([`forms`]).
-//! 4. For each suite `apt-ftparchive release` writes Release; each index gets its name by its digest, and Release is signed.
+//! 2. `apt-ftparchive generate` writes Packages, Sources and Contents for all of them, in batches
+//!    ([`contents`]). What it has read of packages it keeps in a database.
+//! 3. What it has written is counted: it ends with 0 although it has left out a package that it could not
+//!    read. It is put in order, and compressed, where that was not done for the former tree ([`forms`]).
+//! 4. For each suite `apt-ftparchive release` writes Release; each index gets its name by its digest, and
+//!    Release is signed.
 //!
-//! The database is used as a copy, which takes the place of the former one when all went well. So whatever a crash does to it,
-//! the next run has one that is whole; and if it is spoiled all the same, one run without it mends that.
+//! The database is used as a copy, which takes the place of the former one when all went well. So whatever a
+//! crash does to it, the next run has one that is whole; and if it is spoiled all the same, one run without
+//! it mends that.
 //!
 //! Indexes by digest stay as long as a kept tree names them, for readers who have its Release.
 
@@ -88,7 +91,8 @@ fn signing_key(config: &AptConfig, commands: &Commands<'_>) -> Result<SigningKey
 }
 
 impl Apt<'_> {
-    /// Has Packages, Sources and Contents written, with what is remembered of packages, and without it if that fails.
+    /// Has Packages, Sources and Contents written, with what is remembered of packages, and without it if
+    /// that fails.
     fn generate(&self, lists: &BTreeMap<&str, SuiteList>) -> Result<(), PublishError> {
         match self.try_to_generate(lists, true) {
             Err(PublishError::Command { what, told }) if self.has_caches() => {
@@ -175,7 +179,8 @@ impl Apt<'_> {
         self.work.join("out").join(suite)
     }
 
-    /// Writes the indexes of a suite into the tree that is made; fails if one has not as many packages as the suite.
+    /// Writes the indexes of a suite into the tree that is made; fails if one has not as many packages as the
+    /// suite.
     fn write(&self, suite: &str, list: &SuiteList) -> Result<(), PublishError> {
         let tree = self.commands.tree;
         let dir = self.commands.layout.dists_in(self.stage).join(suite);

@@ -54,7 +54,8 @@ pub(crate) enum Kind {
 pub(crate) type Wrong = String;
 
 impl Suite<'_> {
-    /// Fails if apt could not use the suite. Returns the files of the pool that it names and the old tree did not.
+    /// Fails if apt could not use the suite. Returns the files of the pool that it names and the old tree did
+    /// not.
     pub(crate) fn check(
         &self,
         keyring: Option<&Path>,

@@ -93,7 +93,8 @@ pub(crate) fn is_package(name: &str) -> bool {
         && name.starts_with(|first: char| first.is_ascii_lowercase() || first.is_ascii_digit())
 }
 
-/// Returns whether a text may be the name of an uploaded file: no path, nothing hidden, no control characters.
+/// Returns whether a text may be the name of an uploaded file: no path, nothing hidden, no control
+/// characters.
 pub(crate) fn is_file_name(name: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"+.-_~".contains(&byte);
     name.len() <= 250

@@ -41,8 +41,8 @@ pub struct Change {
 /// Suite, package and architecture, with the versions of it.
 type Versions = BTreeMap<(String, String, String), BTreeSet<String>>;
 
-/// Compares two trees that are kept: without numbers, the last before the one in place with that; with one, that with
-/// the one in place.
+/// Compares two trees that are kept: without numbers, the last before the one in place with that; with one,
+/// that with the one in place.
 pub fn difference(tree: &TreeConfig, from: Option<u64>, to: Option<u64>) -> Result<Difference, PublishError> {
     let layout = Layout::of(tree);
     layout.has_root()?;

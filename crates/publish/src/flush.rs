@@ -1,10 +1,11 @@
 //! Flushing to the disk what a pass has written, before readers get it.
 //!
-//! Each file and directory by itself. To flush the file system as a whole is one call, and waits for what everybody else is writing
-//! there: beside one writer for 1.2 s, where this takes 0.07 s, and on a busy host two minutes were seen. Where it is not known what
-//! belongs to a tree, that is done all the same.
+//! Each file and directory by itself. To flush the file system as a whole is one call, and waits for what
+//! everybody else is writing there: beside one writer for 1.2 s, where this takes 0.07 s, and on a busy host
+//! two minutes were seen. Where it is not known what belongs to a tree, that is done all the same.
 //!
-//! Many files are flushed by several threads, since those that wait at the same time share a commit of the file system's journal.
+//! Many files are flushed by several threads, since those that wait at the same time share a commit of the
+//! file system's journal.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};

@@ -299,8 +299,8 @@ impl Layout {
         Ok(stage)
     }
 
-    /// Gives a tree that is made its number's place, flushed to the disk with the files of the pool that it names and no tree has named
-    /// before; with everything there, if these are not known.
+    /// Gives a tree that is made its number's place, flushed to the disk with the files of the pool that it
+    /// names and no tree has named before; with everything there, if these are not known.
     pub(crate) fn keep_stage(&self, number: u64, named: Option<&[PathBuf]>) -> Result<(), PublishError> {
         let (stage, tree) = (self.work(number), self.tree(number));
         let keep = || -> io::Result<()> {
@@ -324,7 +324,8 @@ pub(crate) fn make_dir(dir: &Path) -> io::Result<()> {
     fs::set_permissions(dir, Permissions::from_mode(0o755))
 }
 
-/// Writes a file that everybody may read in the place of one that may have other names, which stays what it is under these.
+/// Writes a file that everybody may read in the place of one that may have other names, which stays what it
+/// is under these.
 pub(crate) fn put_file(path: &Path, content: &[u8]) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}

@@ -12,8 +12,8 @@
 //! 1. One lock for all that touches the tree, over all hosts. Who finds it taken leaves a note, and the
 //!    holder goes round once more.
 //! 2. What a run that was killed has left is brought to an end.
-//! 3. The command `process_accepted` puts what was accepted into the pool, and makes `.publish/dirty/SUITE`; or
-//!    signed uploads are taken in ([`upload`]).
+//! 3. The command `process_accepted` puts what was accepted into the pool, and makes `.publish/dirty/SUITE`;
+//!    or signed uploads are taken in ([`upload`]).
 //! 4. These requests are taken over into the journal, and only then removed, before anything is read that
 //!    they are about.
 //! 5. If suites of security are due, the fast-track pass (priority 0) for them alone.
@@ -21,10 +21,11 @@
 //!    hooks do at that priority only, unless its own pass has failed: then it waits for the next run, and
 //!    spoils nothing here.
 //!
-//! A pass: `rsync` copies the tree; the `publisher`, a command or the one built in ([`apt`]), renews the suites in the copy; the hooks before
-//! publication; old indexes by digest go ([`outdated`]); the copy is looked at ([`check`]); it is flushed to the disk; it is put in place; the hooks
-//! after publication; it is read as readers get it, if `public_url` says where. What is wrong there undoes
-//! nothing: the tree is in place, and the next run looks again.
+//! A pass: `rsync` copies the tree; the `publisher`, a command or the one built in ([`apt`]), renews the
+//! suites in the copy; the hooks before publication; old indexes by digest go ([`outdated`]); the copy is
+//! looked at ([`check`]); it is flushed to the disk; it is put in place; the hooks after publication; it is
+//! read as readers get it, if `public_url` says where. What is wrong there undoes nothing: the tree is in
+//! place, and the next run looks again.
 //!
 //! [`roll_back`] is a pass that copies a former tree instead, and leaves what is due as it is.
 //!

@@ -1,8 +1,9 @@
 //! Which packages and sources a suite has: one file a suite, `ROOT/.publish/suites/SUITE`.
 //!
-//! A line is `COMPONENT ARCHITECTURE PACKAGE VERSION PATH`, the path beginning at the root; of a source the architecture is
-//! `source`, and the path that of its `.dsc`. Uploads change the file, and so may people: a package whose line is gone leaves the
-//! suite when that is published next. Its files stay in the pool, for those who have an older index.
+//! A line is `COMPONENT ARCHITECTURE PACKAGE VERSION PATH`, the path beginning at the root; of a source the
+//! architecture is `source`, and the path that of its `.dsc`. Uploads change the file, and so may people: a
+//! package whose line is gone leaves the suite when that is published next. Its files stay in the pool, for
+//! those who have an older index.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -74,8 +75,8 @@ impl SuiteList {
         &self.items
     }
 
-    /// Returns the later version of the same package that the suite has already, which a package for all architectures may be
-    /// for each of them.
+    /// Returns the later version of the same package that the suite has already, which a package for all
+    /// architectures may be for each of them.
     pub(crate) fn later_than(&self, new: &Item) -> Option<&Item> {
         let covers = |old: &Item| match (old.architecture.as_str(), new.architecture.as_str()) {
             ("source", new) => new == "source",

@@ -1,7 +1,7 @@
 //! Indexes by digest that no reader asks for any more, where a command renews the suites.
 //!
-//! Such a command adds the new ones beside those that it finds, and knows nothing of the trees that are kept. They stay as long as
-//! the Release of a kept tree names them, as those of the publisher that is built in do.
+//! Such a command adds the new ones beside those that it finds, and knows nothing of the trees that are kept.
+//! They stay as long as the Release of a kept tree names them, as those of the publisher that is built in do.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -190,8 +190,8 @@ impl Passes<'_> {
         }
     }
 
-    /// Returns whether whoever works on the copy puts new files in the place of old ones, as ours does, so that one file may be in both
-    /// trees. Commands and hooks may write over it, and readers would see that.
+    /// Returns whether whoever works on the copy puts new files in the place of old ones, as ours does, so
+    /// that one file may be in both trees. Commands and hooks may write over it, and readers would see that.
     fn replaces_files(&self) -> bool {
         let tree = self.commands.tree;
         matches!(tree.publisher, Publisher::Apt(_)) && tree.pre_publication.is_none()
@@ -229,7 +229,8 @@ impl Passes<'_> {
         }
     }
 
-    /// Fails if readers could not use the suites of the pass. Returns the files of the pool that are new in them, if that is known.
+    /// Fails if readers could not use the suites of the pass. Returns the files of the pool that are new in
+    /// them, if that is known.
     fn look_at(&self, pass: &Pass, live: Live, stage: &Path) -> Result<Option<Vec<PathBuf>>, PublishError> {
         let Commands { tree, layout, context } = self.commands;
         let TreeCheck::Apt { keyring } = &tree.check else { return Ok(None) };
@@ -307,8 +308,8 @@ impl Passes<'_> {
         self.end(before)
     }
 
-    /// Ends the pass, in which all went wrong that comes after the first problems. Where readers are asked for,
-    /// it has ended when they get its tree.
+    /// Ends the pass, in which all went wrong that comes after the first problems. Where readers are asked
+    /// for, it has ended when they get its tree.
     fn end(&mut self, before: usize) -> Result<Option<Ended>, PublishError> {
         let at = self.commands.context.now();
         let pass = self

@@ -1,7 +1,9 @@
-//! Signed uploads: from a directory where they arrive into the pool, and into the list of the suite that they name.
+//! Signed uploads: from a directory where they arrive into the pool, and into the list of the suite that they
+//! name.
 //!
-//! An upload is a file `NAME.changes` with the packages, and perhaps the sources, that it names by size and SHA-256. What it says
-//! counts only if one of the configured keys has signed it. It comes in as a whole, or not at all:
+//! An upload is a file `NAME.changes` with the packages, and perhaps the sources, that it names by size and
+//! SHA-256. What it says counts only if one of the configured keys has signed it. It comes in as a whole, or
+//! not at all:
 //!
 //! | its state | what is done |
 //! |---|---|
@@ -11,17 +13,20 @@
 //!
 //! # Taking in
 //!
-//! Those for suites of security come first, and uploads of one source by their versions. One for which something of ours is wrong,
-//! room on the disk for instance, stays where it is, and keeps no other from coming in. For each:
+//! Those for suites of security come first, and uploads of one source by their versions. One for which
+//! something of ours is wrong, room on the disk for instance, stays where it is, and keeps no other from
+//! coming in. For each:
 //!
-//! 1. Its files are copied to `.publish/work/upload`, and their digests taken on the way: who may write where they arrive can
-//!    write to what he has put there at any time, and would own it in the pool.
-//! 2. The copies are looked at: packages by `dpkg-deb`, sources by the files that they name, which may be in the pool already.
+//! 1. Its files are copied to `.publish/work/upload`, and their digests taken on the way: who may write where
+//!    they arrive can write to what he has put there at any time, and would own it in the pool.
+//! 2. The copies are looked at: packages by `dpkg-deb`, sources by the files that they name, which may be in
+//!    the pool already.
 //! 3. Nothing in the pool is ever replaced, and no suite gets an earlier version than it has.
 //! 4. The copies get their names in the pool, the list of the suite is written, and the suite is asked for.
 //! 5. Where they arrived, the files are removed, and the `.changes` last.
 //!
-//! After a crash in 4 or 5 the same upload comes anew. What is in the pool, and is what the upload says, has then arrived.
+//! After a crash in 4 or 5 the same upload comes anew. What is in the pool, and is what the upload says, has
+//! then arrived.
 
 mod changes;
 mod look;
@@ -59,8 +64,8 @@ impl From<Why> for Failure {
     }
 }
 
-/// Takes in what waits and can be; what is refused becomes a problem, and so does what there is no room for, and the
-/// others go on.
+/// Takes in what waits and can be; what is refused becomes a problem, and so does what there is no room for,
+/// and the others go on.
 pub(crate) fn take_all(
     config: &UploadsConfig,
     commands: &Commands<'_>,

@@ -1,7 +1,8 @@
 //! Versions of Debian packages, and which of two is the later one: `[EPOCH:]UPSTREAM[-REVISION]`.
 //!
-//! The order is that of the Debian policy manual, 5.6.12. Upstream versions and revisions are compared piece by piece, text and
-//! number in turn. In a text, `~` comes before everything, even before the end; letters come before all others.
+//! The order is that of the Debian policy manual, 5.6.12. Upstream versions and revisions are compared piece
+//! by piece, text and number in turn. In a text, `~` comes before everything, even before the end; letters
+//! come before all others.
 
 use std::cmp::Ordering;
 

@@ -1,8 +1,9 @@
 //! The client: a session that logs in at first use, and the calls made with it.
 //!
-//! One rule decides about repeating. A read, or a request that provably had no effect, is tried up to
-//! three times; a session that has expired is renewed once for each request and the request, with its
-//! condition, is sent again, and so is one that was kept and leads nowhere ([`session`]); a write that may have arrived is never sent again from here.
+//! One rule decides about repeating. A read, or a request that provably had no effect, is tried up to three
+//! times; a session that has expired is renewed once for each request and the request, with its condition, is
+//! sent again, and so is one that was kept and leads nowhere ([`session`]); a write that may have arrived is
+//! never sent again from here.
 
 mod session;
 
@@ -298,7 +299,8 @@ impl Client {
             true => not_json(call.doing, &answer.body),
             false => error::api_refusal(call.doing, answer.status, &answer.body, answer.retry_after),
         };
-        // What stands in front of Salesforce answers 5xx, or a page, without knowing what became of the request.
+        // What stands in front of Salesforce answers 5xx, or a page, without knowing what became of the
+        // request.
         let vague = error.code().is_none() && (answer.status >= 500 || is_good);
         Err(if vague && effect == Effect::Writes { error.into_unknown_outcome() } else { error })
     }

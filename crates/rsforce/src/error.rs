@@ -30,8 +30,8 @@ pub enum Kind {
     UnknownOutcome,
     /// The service is down or overloaded (5xx, or a status or code that says so).
     Unavailable,
-    /// The service will not do it for a while: a query that took too long, a time in which it is read only, an
-    /// organisation without room. Asking again at once would not help.
+    /// The service will not do it for a while: a query that took too long, a time in which it is read only,
+    /// an organisation without room. Asking again at once would not help.
     NotNow,
     /// The token endpoint refused the credentials.
     LoginRefused,

@@ -20,8 +20,8 @@ impl Secret {
         &self.0
     }
 
-    /// Writes `***` over the secret wherever it stands in an answer, as it is or as a form or JSON writes it: some of
-    /// what stands between us and the server shows the request that it did not like.
+    /// Writes `***` over the secret wherever it stands in an answer, as it is or as a form or JSON writes it:
+    /// some of what stands between us and the server shows the request that it did not like.
     pub(crate) fn black_out(&self, answer: &mut Vec<u8>) {
         let in_json = Zeroizing::new(serde_json::Value::from(self.expose()).to_string());
         let in_form = Zeroizing::new(percent_encode(self.expose()));

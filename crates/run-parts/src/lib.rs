@@ -1,8 +1,9 @@
 //! Hooks: the programs in a directory, run one after the other by one set of rules.
 //!
 //! The rules are those of Debian's `run-parts` (debianutils), which people know from `/etc/cron.daily`.
-//! Whoever wants hooks calls [`look()`], which changes nothing and so is a dry run as well, and then [`run()`]
-//! for each of them. Programs that are no hooks, but shall be run in the same way, go through [`run()`] too.
+//! Whoever wants hooks calls [`look()`], which changes nothing and so is a dry run as well, and then
+//! [`run()`] for each of them. Programs that are no hooks, but shall be run in the same way, go through
+//! [`run()`] too.
 //!
 //! | question | the rule | `run-parts` |
 //! |---|---|---|

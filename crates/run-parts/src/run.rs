@@ -131,8 +131,8 @@ fn start(program: &Path, call: &Call<'_>) -> io::Result<(Child, PipeReader)> {
 
 /// Fails for what the kernel would not execute.
 ///
-/// Where something is done between fork and exec, the standard library calls execvp, which has a shell run what
-/// the kernel refuses: a file that was cut to nothing would be a script that succeeds.
+/// Where something is done between fork and exec, the standard library calls execvp, which has a shell run
+/// what the kernel refuses: a file that was cut to nothing would be a script that succeeds.
 fn is_executable_format(program: &Path) -> io::Result<()> {
     let mut magic = Vec::new();
     match File::open(program).and_then(|file| file.take(4).read_to_end(&mut magic)) {

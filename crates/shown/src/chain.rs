@@ -2,10 +2,11 @@
 
 use crate::tame;
 
-/// Returns an error and its causes as one escaped line: what was done, why it failed, and then what to do about it.
+/// Returns an error and its causes as one escaped line: what was done, why it failed, and then what to do
+/// about it.
 ///
-/// A message says what to do behind a semicolon, and does not know its cause. So what stands behind the first semicolon of
-/// each but the last comes behind the last.
+/// A message says what to do behind a semicolon, and does not know its cause. So what stands behind the first
+/// semicolon of each but the last comes behind the last.
 pub fn chain(error: &dyn std::error::Error) -> String {
     let (mut what, mut remedies) = (String::new(), String::new());
     let mut next = Some(error);

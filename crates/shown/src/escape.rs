@@ -8,7 +8,8 @@ use std::fmt;
 /// Longest text that [`escape`] lets through, in bytes; the rest becomes an ellipsis.
 pub const MAX_SHOWN: usize = 512;
 
-/// Longest text that [`excerpt`] lets through, in bytes; a whole page of HTML says no more than its beginning.
+/// Longest text that [`excerpt`] lets through, in bytes; a whole page of HTML says no more than its
+/// beginning.
 pub const MAX_EXCERPT: usize = 200;
 
 /// Returns `bytes` as printable text: everything that could steer a terminal or fake a line is
@@ -34,8 +35,8 @@ pub fn escape(bytes: impl AsRef<[u8]>) -> String {
     shown
 }
 
-/// Returns a text of ours, in which the words of others are escaped already, fit to be shown: what [`escape`] would
-/// spell out is spelled out, but a backslash stays one. To do it twice changes nothing.
+/// Returns a text of ours, in which the words of others are escaped already, fit to be shown: what [`escape`]
+/// would spell out is spelled out, but a backslash stays one. To do it twice changes nothing.
 pub fn tame(text: impl AsRef<str>) -> String {
     let mut shown = String::new();
     for c in text.as_ref().chars() {
@@ -52,8 +53,8 @@ pub fn tame(text: impl AsRef<str>) -> String {
     shown
 }
 
-/// Returns the beginning of an answer's body or header on one line: as [`escape`] does, but without the space around it,
-/// with blanks for tabs and line breaks, and at most [`MAX_EXCERPT`] bytes of it.
+/// Returns the beginning of an answer's body or header on one line: as [`escape`] does, but without the space
+/// around it, with blanks for tabs and line breaks, and at most [`MAX_EXCERPT`] bytes of it.
 pub fn excerpt(bytes: impl AsRef<[u8]>) -> String {
     let mut shown = String::new();
     for chunk in bytes.as_ref().trim_ascii().utf8_chunks() {

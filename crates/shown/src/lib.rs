@@ -1,7 +1,7 @@
 //! What is shown to people: text that somebody else chose, and errors with their causes.
 //!
-//! One set of rules for every program and library of this project, so that no copy of them falls behind. This crate
-//! knows none of the others and needs nothing but the standard library.
+//! One set of rules for every program and library of this project, so that no copy of them falls behind. This
+//! crate knows none of the others and needs nothing but the standard library.
 //!
 //! | what | function | at most |
 //! |---|---|---|
@@ -10,8 +10,8 @@
 //! | a sentence of ours, in which others' words are escaped already | [`tame`] | [`MAX_SHOWN`] bytes |
 //! | an error and its causes | [`chain()`] | [`MAX_SHOWN`] bytes |
 //!
-//! All of them give one line of printable text. What is not UTF-8 is spelled out byte by byte and never replaced, since
-//! two different names must not look alike.
+//! All of them give one line of printable text. What is not UTF-8 is spelled out byte by byte and never
+//! replaced, since two different names must not look alike.
 
 mod chain;
 mod escape;

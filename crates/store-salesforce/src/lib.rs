@@ -102,7 +102,8 @@ impl SalesforceStore {
         if let Err(error) = &done {
             match error.kind() {
                 Kind::RequestLimit => self.exhausted = Some(error.to_string()),
-                // The organisation may have changed since it was described: another field, another length, another value.
+                // The organisation may have changed since it was described: another field, another length,
+                // another value.
                 Kind::NoSuchField
                 | Kind::NoSuchType
                 | Kind::MalformedQuery

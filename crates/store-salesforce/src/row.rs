@@ -109,8 +109,8 @@ fn parsed<T: FromStr>(text: &str) -> Option<T> {
     text.trim().parse().ok()
 }
 
-/// Reads a date with or without a time. A day, whose zone nobody knows, stands for its beginning in UTC, so that all
-/// hosts read the same.
+/// Reads a date with or without a time. A day, whose zone nobody knows, stands for its beginning in UTC, so
+/// that all hosts read the same.
 fn date(text: &str) -> Option<Timestamp> {
     parse_datetime(text).or_else(|| {
         let day: jiff::civil::Date = text.parse().ok()?;
@@ -136,7 +136,8 @@ pub(super) fn modified(revision: &Revision) -> Option<Timestamp> {
     parse_datetime(revision.0.split_once(' ')?.0)
 }
 
-/// Returns the fields that a change sets. A day is the one that people see in `zone`, as `ls -l` shows it to them.
+/// Returns the fields that a change sets. A day is the one that people see in `zone`, as `ls -l` shows it to
+/// them.
 pub(super) fn fields(
     change: &Change,
     names: &Description,

@@ -1,12 +1,14 @@
 //! `tests/tupkg-fuzz`: broken messages for the parsers, by a driver that needs no nightly compiler.
 //!
-//! Each execution makes a message of one kind, in either dialect, breaks it in none to six places (bits, bytes, pieces taken out,
-//! doubled, swapped, fields of others, escapes, digits of numbers), and feeds it to a parser. Nobody may panic, and what is
-//! accepted keeps the promises that the rest of the program relies on:
+//! Each execution makes a message of one kind, in either dialect, breaks it in none to six places (bits,
+//! bytes, pieces taken out, doubled, swapped, fields of others, escapes, digits of numbers), and feeds it to
+//! a parser. Nobody may panic, and what is accepted keeps the promises that the rest of the program relies
+//! on:
 //!
 //! - a frame read is the frame that was written, and never longer than the limit;
 //! - a list of fields, written and read again, is the same;
-//! - an announcement accepted has 1 to as many packages as allowed, and means the same when it is written again;
+//! - an announcement accepted has 1 to as many packages as allowed, and means the same when it is written
+//!   again;
 //! - sizes held are never more than what was announced;
 //! - verdicts are as many as there were packages.
 

@@ -5,9 +5,10 @@
 //! bfinch@example.net   u1         10G     $argon2id$v=19$m=19456,t=2,p=1$…
 //! ```
 //!
-//! Below the server's root, everything of an account lies in the directory that its line names. It is chosen by whoever
-//! makes the account and never made of the user's name. A quota of `-` is the server's default, and a password of `!` lets
-//! nobody in. The file is read anew for each login, and replaced whole, so that accounts change while the server runs.
+//! Below the server's root, everything of an account lies in the directory that its line names. It is chosen
+//! by whoever makes the account and never made of the user's name. A quota of `-` is the server's default,
+//! and a password of `!` lets nobody in. The file is read anew for each login, and replaced whole, so that
+//! accounts change while the server runs.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -252,8 +253,8 @@ fn hashed(password: &Secret) -> Result<String, AccountsError> {
     Ok(hash.to_string())
 }
 
-/// Returns the account that this is the password of. It takes the same time for a user that does not exist, for an account that
-/// lets nobody in, and for a wrong password.
+/// Returns the account that this is the password of. It takes the same time for a user that does not exist,
+/// for an account that lets nobody in, and for a wrong password.
 pub(crate) fn check<'a>(account: Option<&'a Account>, password: &Secret) -> Option<&'a Account> {
     let hash = account.map(|account| account.hash.as_str()).filter(|hash| *hash != NOBODY);
     let parsed = PasswordHash::new(hash.unwrap_or(DUMMY)).ok()?;

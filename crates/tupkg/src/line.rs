@@ -1,7 +1,8 @@
 //! A connection, plain or under TLS, on which nothing takes forever.
 //!
-//! Each read or write waits at most as long as is said ([`Limits::idle`]), and all of them together end at a moment
-//! ([`Limits::deadline`]). This holds below TLS, so that a handshake that comes in byte by byte ends as well.
+//! Each read or write waits at most as long as is said ([`Limits::idle`]), and all of them together end at a
+//! moment ([`Limits::deadline`]). This holds below TLS, so that a handshake that comes in byte by byte ends
+//! as well.
 
 use std::fs::File;
 use std::io::{self, BufReader, ErrorKind, Read, Write};
@@ -34,8 +35,8 @@ pub(crate) struct Limits {
     pub(crate) deadline: Option<Instant>,
 }
 
-/// Errors of `sendfile` that are not about the connection: a signal came, or the file cannot be sent like that, or not be
-/// read.
+/// Errors of `sendfile` that are not about the connection: a signal came, or the file cannot be sent like
+/// that, or not be read.
 const NOT_OF_THE_LINE: [Errno; 5] = [Errno::INTR, Errno::INVAL, Errno::NOSYS, Errno::IO, Errno::STALE];
 
 /// A connection.
@@ -88,7 +89,8 @@ impl Line {
         self.has_sha256
     }
 
-    /// Returns what TLS has come to: its version, and the SHA-256 of the server's certificate. Nothing without TLS.
+    /// Returns what TLS has come to: its version, and the SHA-256 of the server's certificate. Nothing
+    /// without TLS.
     pub(crate) fn protection(&self) -> Option<(String, Sha256Sum)> {
         let Way::Client(tls) = &self.way else { return None };
         let version = tls.conn.protocol_version().and_then(|version| version.as_str())?;
@@ -106,9 +108,9 @@ impl Line {
         self.timed().pace = Some(Box::new(Pace::new(rate, over)));
     }
 
-    /// Sends bytes of a file without taking them out of the kernel, and returns how many; at the file's end none. Returns
-    /// nothing where they have to be read and written instead: under TLS, where the time to read them must not count
-    /// ([`demand`](Self::demand)), and where that tells what is wrong with the file.
+    /// Sends bytes of a file without taking them out of the kernel, and returns how many; at the file's end
+    /// none. Returns nothing where they have to be read and written instead: under TLS, where the time to
+    /// read them must not count ([`demand`](Self::demand)), and where that tells what is wrong with the file.
     pub(crate) fn send_file(&mut self, file: &File, mut at: u64, count: usize) -> io::Result<Option<usize>> {
         let Way::Plain(timed @ Timed { pace: None, .. }) = &mut self.way else { return Ok(None) };
         let sent = timed.written(|tcp| Ok(rustix::fs::sendfile(tcp, file, Some(&mut at), count)?));
@@ -130,14 +132,15 @@ impl Line {
         }
     }
 
-    /// Ends the connection so that the other end can read what was said last: what it still sends is taken for a
-    /// moment, because unread bytes would make the kernel throw away what it has not delivered yet.
+    /// Ends the connection so that the other end can read what was said last: what it still sends is taken
+    /// for a moment, because unread bytes would make the kernel throw away what it has not delivered yet.
     pub(crate) fn close(self) {
         // Everything was said; whether the other end listens changes nothing.
         let _ = self.close_within(LAST_WORDS);
     }
 
-    /// The same, for as long as the other end takes to end it too. If that is longer than this, it is an error.
+    /// The same, for as long as the other end takes to end it too. If that is longer than this, it is an
+    /// error.
     pub(crate) fn close_within(mut self, time: Duration) -> io::Result<()> {
         let _ = match &mut self.way {
             Way::Plain(timed) => timed.flush(),
@@ -287,7 +290,8 @@ impl Read for Timed {
 }
 
 impl Timed {
-    /// Writes by `write`. TLS writes on after an error that it keeps to itself, so what was late once stays that.
+    /// Writes by `write`. TLS writes on after an error that it keeps to itself, so what was late once stays
+    /// that.
     fn written(&mut self, write: impl FnOnce(&mut TcpStream) -> io::Result<usize>) -> io::Result<usize> {
         if self.is_late {
             return Err(late());

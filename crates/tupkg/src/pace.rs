@@ -1,7 +1,8 @@
 //! How slow a connection may be: one that drips is as good as dead.
 //!
-//! Only waiting for the other end counts; what this end takes, or leaves out on purpose, is no fault of the line. Of the
-//! waiting the last while counts, in parts, so that what moved fast before makes up for nothing now.
+//! Only waiting for the other end counts; what this end takes, or leaves out on purpose, is no fault of the
+//! line. Of the waiting the last while counts, in parts, so that what moved fast before makes up for nothing
+//! now.
 
 use std::time::Duration;
 

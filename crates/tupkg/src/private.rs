@@ -31,15 +31,16 @@ pub enum PrivateError {
     TooLong(String, usize),
 }
 
-/// Reads a file whole, if nobody but its owner, who is this process or root, can read or write it. The file that is
-/// checked is the one that is read.
+/// Reads a file whole, if nobody but its owner, who is this process or root, can read or write it. The file
+/// that is checked is the one that is read.
 pub(crate) fn read(path: &Path, limit: usize) -> Result<Zeroizing<Vec<u8>>, PrivateError> {
     let (file, stat) = open(path, OFlags::NOFOLLOW)?;
     whole(path, file, &stat, 0o077, limit)
 }
 
-/// Reads a private key, as [`read`] does. But other programs keep keys in their own ways: the path may be a link, as those
-/// that renew certificates make, and a file of root's may be read by a group, which is how a service gets at it.
+/// Reads a private key, as [`read`] does. But other programs keep keys in their own ways: the path may be a
+/// link, as those that renew certificates make, and a file of root's may be read by a group, which is how a
+/// service gets at it.
 pub(crate) fn read_key(path: &Path, limit: usize) -> Result<Zeroizing<Vec<u8>>, PrivateError> {
     let (file, stat) = open(path, OFlags::empty())?;
     let forbidden = if stat.st_uid == 0 { 0o037 } else { 0o077 };

@@ -1,4 +1,5 @@
-//! Text that somebody else chose, made fit for one line of a log or an error, by the rules of [`intraware_shown`].
+//! Text that somebody else chose, made fit for one line of a log or an error, by the rules of
+//! [`intraware_shown`].
 
 pub use intraware_shown::{chain, escape as shown};
 

@@ -1,7 +1,7 @@
 //! Who a server is, and whom a client trusts.
 //!
-//! A certificate must lead to a known authority and name the host, or be the one that the client was told by its
-//! SHA-256; there is no third way. Both ends say whether they know SHA-256 ([`wire::ALPN_SHA256`]).
+//! A certificate must lead to a known authority and name the host, or be the one that the client was told by
+//! its SHA-256; there is no third way. Both ends say whether they know SHA-256 ([`wire::ALPN_SHA256`]).
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! The form of the messages. Pure: bytes in, values out.
 //!
-//! A message is its length in two bytes, the more significant one first, and so many bytes ([`frame`]). All but the last
-//! are fields, `name=value` joined by `&`, form-urlencoded ([`form`]):
+//! A message is its length in two bytes, the more significant one first, and so many bytes ([`frame`]). All
+//! but the last are fields, `name=value` joined by `&`, form-urlencoded ([`form`]):
 //!
 //! ```text
 //! c: username=bfinch@example.net&password=B0b
@@ -13,16 +13,17 @@
 //! c: ack
 //! ```
 //!
-//! **Two dialects.** So says the protocol's description ([`Dialect::Readme`]). The programs of 2004 to 2009 counted from
-//! 0 and ended with `numpkgs=2&md5sum0=PASS&md5sum1=FAIL` ([`Dialect::Y2004`]). An announcement shows which it is: an
-//! announcement of n packages has exactly the fields of its packages, so it has `name0` in one dialect and cannot have it
-//! in the other; one with both, or neither, is refused. The server answers in the dialect of the announcement. A client is told
-//! which one its server speaks.
+//! **Two dialects.** So says the protocol's description ([`Dialect::Readme`]). The programs of 2004 to 2009
+//! counted from 0 and ended with `numpkgs=2&md5sum0=PASS&md5sum1=FAIL` ([`Dialect::Y2004`]). An announcement
+//! shows which it is: an announcement of n packages has exactly the fields of its packages, so it has `name0`
+//! in one dialect and cannot have it in the other; one with both, or neither, is refused. The server answers
+//! in the dialect of the announcement. A client is told which one its server speaks.
 //!
-//! **Two additions**, neither of which a peer that does not know them ever sees. Ends that know SHA-256 agree on it while
-//! TLS is set up, by the application protocol [`ALPN_SHA256`]; then each package has a field `sha256sum` as well, and the last
-//! answer has `s1=PASS` besides `m1`. And a server that refuses an announcement, for which the description has no words,
-//! says `result=FAIL&reason=WORD`, with `package=N` if it is about one package.
+//! **Two additions**, neither of which a peer that does not know them ever sees. Ends that know SHA-256 agree
+//! on it while TLS is set up, by the application protocol [`ALPN_SHA256`]; then each package has a field
+//! `sha256sum` as well, and the last answer has `s1=PASS` besides `m1`. And a server that refuses an
+//! announcement, for which the description has no words, says `result=FAIL&reason=WORD`, with `package=N` if
+//! it is about one package.
 
 pub mod form;
 pub mod frame;

@@ -1,16 +1,17 @@
 //! Delivers jobs: lock, look again, copy, verify, rename, receipt, let go (U1 to U5).
 //!
-//! Several jobs are delivered at the same time, each over a connection of its own; connections that no job needs help
-//! with large payloads. The most urgent jobs are begun first.
+//! Several jobs are delivered at the same time, each over a connection of its own; connections that no job
+//! needs help with large payloads. The most urgent jobs are begun first.
 //!
-//! A job goes to its sites one after the other, twice: first it is copied and verified at all of them, then it gets its
-//! name at each ([`transfer`]); where packages are handed in, it is first brought but for its last byte, and then that is
-//! sent, before any other site shows the payload ([`hand_in`]). Whoever delivers has one connection at a time, and gives it back before taking one to
-//! another site: so nobody waits for a connection that somebody has who waits for his. When a site fails, what the
-//! others have got under temporary names stays there, and the next run only proves it.
+//! A job goes to its sites one after the other, twice: first it is copied and verified at all of them, then
+//! it gets its name at each ([`transfer`]); where packages are handed in, it is first brought but for its
+//! last byte, and then that is sent, before any other site shows the payload ([`hand_in`]). Whoever delivers
+//! has one connection at a time, and gives it back before taking one to another site: so nobody waits for a
+//! connection that somebody has who waits for his. When a site fails, what the others have got under
+//! temporary names stays there, and the next run only proves it.
 //!
-//! The lock saves two uploaders from sending the same bytes; that they do not harm each other follows from the
-//! names at the site, which carry the generation, and from the rename that does not overwrite.
+//! The lock saves two uploaders from sending the same bytes; that they do not harm each other follows from
+//! the names at the site, which carry the generation, and from the rename that does not overwrite.
 
 mod catch_up;
 mod hand_in;
@@ -124,8 +125,8 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Delivers jobs over a further connection, once there is one. Whoever has none takes no job, which would wait
-    /// with him while others have their turn.
+    /// Delivers jobs over a further connection, once there is one. Whoever has none takes no job, which would
+    /// wait with him while others have their turn.
     fn help(&self) {
         loop {
             let next = guard(&self.queue).front().and_then(|task| task.sites.first().copied());
@@ -133,7 +134,8 @@ impl Run<'_> {
             let lines = &self.lines[site];
             match lines.spare(site) {
                 Some(held) => return Worker { run: self, held, arrived: 0 }.work(),
-                // Nothing is to be had there: the job is only told so, and must not keep those behind it waiting.
+                // Nothing is to be had there: the job is only told so, and must not keep those behind it
+                // waiting.
                 None if lines.refusal().is_some() => {
                     return Worker { run: self, held: Held::default(), arrived: 0 }.work();
                 }
@@ -325,8 +327,8 @@ impl Worker<'_> {
 }
 
 impl Uploader<'_> {
-    /// Returns the places of sites in [`Self::destinations`], those where packages are handed in last: there, nothing is
-    /// under way while others have their turn.
+    /// Returns the places of sites in [`Self::destinations`], those where packages are handed in last: there,
+    /// nothing is under way while others have their turn.
     fn indices(&self, names: &Names) -> Vec<usize> {
         let place = |name| self.destinations.iter().position(|to| to.name() == name);
         let mut sites: Vec<usize> = names.iter().filter_map(place).collect();

@@ -1,7 +1,7 @@
 //! What `upload` does: takes one waiting job after the other, delivers it, and lets it go.
 //!
-//! Any number of instances run at once, on any host. They need no login to the record store and get none. With nothing
-//! to upload, no connection is opened.
+//! Any number of instances run at once, on any host. They need no login to the record store and get none.
+//! With nothing to upload, no connection is opened.
 
 pub mod apply;
 pub mod plan;

@@ -19,8 +19,9 @@ const MORE: &str =
 
 /// Delivers prepared payloads to the delivery site
 ///
-/// A run takes each job that waits in the spool, sends its payload to all its sites under a temporary name, has it
-/// verified there, and gives it its name. It goes on where an earlier run was cut off, and looks at no record.
+/// A run takes each job that waits in the spool, sends its payload to all its sites under a temporary name,
+/// has it verified there, and gives it its name. It goes on where an earlier run was cut off, and looks at no
+/// record.
 #[derive(Parser)]
 #[command(name = "upload", version, after_help = MORE, after_long_help = with_examples(examples::PROGRAM))]
 struct Cli {
@@ -75,7 +76,8 @@ fn main() -> ExitCode {
 }
 
 impl Cli {
-    /// Returns the options as far as messages go. A server says what it does without being asked: nobody looks at it.
+    /// Returns the options as far as messages go. A server says what it does without being asked: nobody
+    /// looks at it.
     fn messages(&self) -> Common {
         let is_server = matches!(&self.command, Some(Command::Serve(arguments)) if arguments.is_server());
         let least = u8::from(is_server && !self.common.quiet);

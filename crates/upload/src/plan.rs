@@ -79,7 +79,8 @@ pub enum Verdict {
 
 /// Returns the plan for the jobs seen at `now`: those whose id, record or build name is in `wanted`, or all.
 ///
-/// The most urgent comes first, then the oldest. A job asked for by name does not wait for a pause to be over.
+/// The most urgent comes first, then the oldest. A job asked for by name does not wait for a pause to be
+/// over.
 pub fn plan(seen: Snapshot, roles: &Roles, wanted: &[String], now: Timestamp) -> Plan {
     let Snapshot { jobs, lagging, holds, busy, outages } = seen;
     let is_wanted = |job: &Job| wanted.is_empty() || wanted.iter().any(|word| job.is_called(word));
@@ -171,8 +172,8 @@ impl Verdict {
 }
 
 impl Plan {
-    /// Returns what is left alone because it failed again and again, with what has to happen: nobody would hear of it
-    /// otherwise. A site is named once, whatever waits for it.
+    /// Returns what is left alone because it failed again and again, with what has to happen: nobody would
+    /// hear of it otherwise. A site is named once, whatever waits for it.
     pub fn lasting(&self) -> Vec<(Fault, String)> {
         let mut all: Vec<(Fault, String)> = Vec::new();
         for job in &self.jobs {

@@ -1,9 +1,10 @@
 //! Runs measured in a process of their own, whose only children are theirs.
 //!
-//! Where we run the server as well, its CPU time would be counted with the tool's: the kernel adds up a process's
-//! children all together. And a tool may leave a process behind, as lftp leaves its ssh, whose CPU time would be
-//! counted nowhere. So this program starts itself once more, to measure one command. It adopts what the command leaves
-//! behind and waits for it, and kills everything when the time is over; its answer is a line of JSON.
+//! Where we run the server as well, its CPU time would be counted with the tool's: the kernel adds up a
+//! process's children all together. And a tool may leave a process behind, as lftp leaves its ssh, whose CPU
+//! time would be counted nowhere. So this program starts itself once more, to measure one command. It adopts
+//! what the command leaves behind and waits for it, and kills everything when the time is over; its answer is
+//! a line of JSON.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -68,7 +69,8 @@ impl Apart<'_> {
     }
 }
 
-/// Measures, and prints what it cost; what others had meanwhile is for the caller to say, who knows who they are.
+/// Measures, and prints what it cost; what others had meanwhile is for the caller to say, who knows who they
+/// are.
 pub(crate) fn run(arguments: &Arguments) -> Result<bool, Failure> {
     let mut command = Command::new(&arguments.words[0]);
     command.args(&arguments.words[1..]);

@@ -1,16 +1,18 @@
 //! `tests/bench assemble`: what it costs to make one package of the fragments of many machines.
 //!
-//! The peer is `tar xzf` of one fragment after the other into one directory, which checks nothing: no list, no digest, no
-//! conflict; what comes later overwrites. It does not wait for the disk either, as `manage assemble` does before the package
-//! gets its name; a second row is the peer with a `sync` of the file system behind it.
+//! The peer is `tar xzf` of one fragment after the other into one directory, which checks nothing: no list,
+//! no digest, no conflict; what comes later overwrites. It does not wait for the disk either, as `manage
+//! assemble` does before the package gets its name; a second row is the peer with a `sync` of the file system
+//! behind it.
 //!
-//! With `--million` the package has a million small files, and `manage fragment` makes its fragments again, of builds that are
-//! kept. Then the file system is nearly all there is to measure. A quick look takes a tenth of the files.
+//! With `--million` the package has a million small files, and `manage fragment` makes its fragments again,
+//! of builds that are kept. Then the file system is nearly all there is to measure. A quick look takes a
+//! tenth of the files.
 //!
-//! What the tools of a round made stands until the round is over, and after it was removed nothing runs for [`REST`]: an ext4
-//! without a journal does not use an inode again that was freed in the last minute (`recently_deleted` in
-//! `fs/ext4/ialloc.c`), but looks at each of them for each new file. There, right after a million files were removed it takes
-//! twice as long to make a million, for every tool.
+//! What the tools of a round made stands until the round is over, and after it was removed nothing runs for
+//! [`REST`]: an ext4 without a journal does not use an inode again that was freed in the last minute
+//! (`recently_deleted` in `fs/ext4/ialloc.c`), but looks at each of them for each new file. There, right
+//! after a million files were removed it takes twice as long to make a million, for every tool.
 
 mod corpus;
 
@@ -49,7 +51,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 5, conflicts_with = "quick", value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
 
-    /// A package of a million files, and fragments made of it. 40 minutes, and 20 GiB. A quick look takes a tenth
+    /// A package of a million files, and fragments made of it. 40 minutes, and 20 GiB. A quick look takes a
+    /// tenth
     #[arg(long)]
     million: bool,
 

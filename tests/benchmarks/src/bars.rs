@@ -3,8 +3,8 @@
 use crate::options::Options;
 use crate::say;
 
-/// How much of all cores others may have before wall times mean little, from 0 to 1. The kernel's threads, which write
-/// the outputs to the disk, take some hundredths.
+/// How much of all cores others may have before wall times mean little, from 0 to 1. The kernel's threads,
+/// which write the outputs to the disk, take some hundredths.
 const QUIET: f64 = 0.10;
 
 /// One bar on one measurement.
@@ -41,8 +41,8 @@ impl Bar {
     }
 }
 
-/// Prints the words under the tables, the bars, and what is to be known about the whole. `others` is how much others had
-/// of all cores at most. Returns whether every bar that was measured holds.
+/// Prints the words under the tables, the bars, and what is to be known about the whole. `others` is how much
+/// others had of all cores at most. Returns whether every bar that was measured holds.
 pub(crate) fn conclude(words: &str, bars: &[Bar], others: f64, options: &Options) -> bool {
     say::result(format_args!("{words}\n\n{}", options.style().bars(bars)));
     if others > QUIET {

@@ -1,14 +1,15 @@
 //! `tests/bench delivery`: from a payload on the disk to the same bytes at a site, near and far, in rounds.
 //!
-//! In each round every tool runs once, so that what else happens on the host meets all of them alike; each round begins
-//! with another one. Each run begins with an empty directory at the site; before it everything written is on the disk,
-//! and what is to be sent has been read. Afterwards what has arrived is compared with it byte by byte; a run after which
-//! anything is missing, wrong or there besides has failed, and its time counts nothing. Nothing of that is timed.
+//! In each round every tool runs once, so that what else happens on the host meets all of them alike; each
+//! round begins with another one. Each run begins with an empty directory at the site; before it everything
+//! written is on the disk, and what is to be sent has been read. Afterwards what has arrived is compared with
+//! it byte by byte; a run after which anything is missing, wrong or there besides has failed, and its time
+//! counts nothing. Nothing of that is timed.
 //!
-//! Ours is the program `upload` with a spool that `manage` has filled before; it finds the directories that `manage` has
-//! made for the sidecars. The site is a real sshd on this host,
-//! and the distance a relay that delays what passes; each tool is measured in a process of its own, so that neither is
-//! counted with it. On loopback there is no relay. Far away tools wait rather than work, so that two cores do for all.
+//! Ours is the program `upload` with a spool that `manage` has filled before; it finds the directories that
+//! `manage` has made for the sidecars. The site is a real sshd on this host, and the distance a relay that
+//! delays what passes; each tool is measured in a process of its own, so that neither is counted with it. On
+//! loopback there is no relay. Far away tools wait rather than work, so that two cores do for all.
 
 mod bars;
 pub(crate) mod case;

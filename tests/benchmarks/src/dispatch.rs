@@ -1,9 +1,10 @@
-//! `tests/bench dispatch`: many packages to many machines with an upgrade of each, some of the machines dead, failing or
-//! hanging, against Ansible's `copy` and `command`.
+//! `tests/bench dispatch`: many packages to many machines with an upgrade of each, some of the machines dead,
+//! failing or hanging, against Ansible's `copy` and `command`.
 //!
-//! Each machine is an sshd of its own at its own address on loopback, all on this host. A run of ours to the healthy
-//! machines alone says what they cost; a run to all says what the others cost them: until the last healthy one has run its
-//! last upgrade. Ansible gets fewer packages, which take long enough; ours gets the same ones once more for that.
+//! Each machine is an sshd of its own at its own address on loopback, all on this host. A run of ours to the
+//! healthy machines alone says what they cost; a run to all says what the others cost them: until the last
+//! healthy one has run its last upgrade. Ansible gets fewer packages, which take long enough; ours gets the
+//! same ones once more for that.
 
 mod fleet;
 mod peer;

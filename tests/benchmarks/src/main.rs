@@ -1,12 +1,13 @@
 //! `tests/bench`: how fast this is, next to what people would use instead.
 //!
-//! A harness of its own and not a library for microbenchmarks: what counts is what whole processes cost, pipelines of
-//! several included, in wall time, CPU time and memory, on inputs that take seconds; and each run's output is checked.
+//! A harness of its own and not a library for microbenchmarks: what counts is what whole processes cost,
+//! pipelines of several included, in wall time, CPU time and memory, on inputs that take seconds; and each
+//! run's output is checked.
 //!
 //! Nothing here calls the library that is measured: ours are the release programs, as cron starts them.
 //!
-//! Tables go to standard output, progress to standard error. The exit status is 1 if a bar does not hold, 2 if something
-//! cannot be measured.
+//! Tables go to standard output, progress to standard error. The exit status is 1 if a bar does not hold, 2
+//! if something cannot be measured.
 
 mod apart;
 mod assemble;

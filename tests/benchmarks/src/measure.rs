@@ -1,15 +1,15 @@
 //! What a run costs: wall time, CPU time and memory of all its processes together.
 //!
-//! Wall time is from before the start of the first process until its end has been seen. CPU time is what the kernel has
-//! added up for our children, and for theirs as far as they waited for them; it is exact. Commands that do not wait for
-//! all they start are measured in a process that does (`apart`).
+//! Wall time is from before the start of the first process until its end has been seen. CPU time is what the
+//! kernel has added up for our children, and for theirs as far as they waited for them; it is exact. Commands
+//! that do not wait for all they start are measured in a process that does (`apart`).
 //!
-//! The kernel adds up no memory, and what it tells at a process's end is the largest of all and not their sum (and counts
-//! in what the process was before it became the program). So the processes are looked at while they run, every few
-//! milliseconds: for each the kernel keeps the most memory it ever had as this program, and these are added over the
-//! processes that live. The last look misses what a process takes in its last milliseconds: of manage, half a MiB. The
-//! sum counts memory that processes share once for each, and peaks as if they came at once; both are against pipelines, by
-//! a few MiB.
+//! The kernel adds up no memory, and what it tells at a process's end is the largest of all and not their sum
+//! (and counts in what the process was before it became the program). So the processes are looked at while
+//! they run, every few milliseconds: for each the kernel keeps the most memory it ever had as this program,
+//! and these are added over the processes that live. The last look misses what a process takes in its last
+//! milliseconds: of manage, half a MiB. The sum counts memory that processes share once for each, and peaks
+//! as if they came at once; both are against pipelines, by a few MiB.
 
 use std::fs::{self, File};
 use std::os::unix::process::ExitStatusExt as _;
@@ -37,18 +37,20 @@ pub(crate) struct Cost {
     /// User and system.
     pub(crate) cpu_s: f64,
     pub(crate) peak_kib: u64,
-    /// How much of all cores others had meanwhile, from 0 to 1: other processes, the kernel's threads, the hypervisor.
+    /// How much of all cores others had meanwhile, from 0 to 1: other processes, the kernel's threads, the
+    /// hypervisor.
     pub(crate) others: f64,
 }
 
-/// Runs a command to its end, with nothing on standard input. What it says goes to the file `said`; it is part of the
-/// error if the command fails.
+/// Runs a command to its end, with nothing on standard input. What it says goes to the file `said`; it is
+/// part of the error if the command fails.
 pub(crate) fn run(command: &mut Command, said: &Path) -> Result<Cost, Failure> {
     run_until(command, said, None)
 }
 
-/// The same, but CPU time includes that of processes which the command has left behind and which end now. When the time
-/// is over, all of them are killed, and the command has failed. For a process that has no other children.
+/// The same, but CPU time includes that of processes which the command has left behind and which end now.
+/// When the time is over, all of them are killed, and the command has failed. For a process that has no other
+/// children.
 pub(crate) fn run_to_the_last(command: &mut Command, said: &Path, limit: Duration) -> Result<Cost, Failure> {
     set_child_subreaper(Some(getpid())).doing(|| "cannot adopt processes".to_owned())?;
     run_until(command, said, Some(Instant::now() + limit))
@@ -140,8 +142,8 @@ fn shown(command: &Command) -> String {
     words.join(" ")
 }
 
-/// Looks at a child until it has ended, and kills it and all below it when the time is over. Returns the largest sum of
-/// memory in KiB.
+/// Looks at a child until it has ended, and kills it and all below it when the time is over. Returns the
+/// largest sum of memory in KiB.
 fn watch(child: &Child, last: Option<Instant>) -> Result<u64, Errno> {
     let pid = Pid::from_child(child);
     let end = pidfd_open(pid, PidfdFlags::empty())?;

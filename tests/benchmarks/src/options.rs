@@ -40,8 +40,8 @@ impl Options {
     }
 }
 
-/// Returns the tools of a round. Each round begins with another one, so that none is always first or always behind the
-/// same.
+/// Returns the tools of a round. Each round begins with another one, so that none is always first or always
+/// behind the same.
 pub(crate) fn in_turn<T>(mut tools: Vec<T>, round: u32) -> Vec<T> {
     let first = usize::try_from(round).unwrap_or(0) % tools.len();
     tools.rotate_left(first);

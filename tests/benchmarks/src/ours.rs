@@ -19,8 +19,8 @@ pub(crate) struct Ours {
 }
 
 impl Ours {
-    /// Sets everything up in `dir`, which is empty, for builds in the directory `parent`, with an empty spool and no
-    /// record. `site` is what the configuration says about the site, in TOML.
+    /// Sets everything up in `dir`, which is empty, for builds in the directory `parent`, with an empty spool
+    /// and no record. `site` is what the configuration says about the site, in TOML.
     pub(crate) fn set_up(dir: &Path, parent: &Path, site: &str, key: &Key) -> Result<Self, Failure> {
         let ours = Self::at(dir, parent);
         for name in ["etc", "home"] {
@@ -84,7 +84,8 @@ impl Ours {
         self.dir.join(name)
     }
 
-    /// Returns the payload that a run has staged, after having checked that the record says so and describes it.
+    /// Returns the payload that a run has staged, after having checked that the record says so and describes
+    /// it.
     pub(crate) fn staged(&self, build: &str) -> Result<Staged, Failure> {
         let record = measure::output(&mut self.manage(&["records", "show", build]))?;
         let record: Value = serde_json::from_str(&record).doing(|| "manage prints no JSON".to_owned())?;

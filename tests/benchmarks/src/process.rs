@@ -5,15 +5,16 @@ use std::fs;
 use rustix::param::clock_ticks_per_second;
 use rustix::process::{Pid, Signal, getpid, kill_process};
 
-/// Returns the memory in KiB of a process and of its descendants, each at its own peak. One that ends meanwhile counts
-/// nothing.
+/// Returns the memory in KiB of a process and of its descendants, each at its own peak. One that ends
+/// meanwhile counts nothing.
 pub(crate) fn memory_kib(pid: i32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let own = field_kib(&status, "VmHWM:").unwrap_or(0);
     own + children(pid).into_iter().map(memory_kib).sum::<u64>()
 }
 
-/// Returns the CPU time of a process, of its descendants, and of those among them that have ended, in ticks' precision.
+/// Returns the CPU time of a process, of its descendants, and of those among them that have ended, in ticks'
+/// precision.
 pub(crate) fn cpu_s(pid: i32) -> f64 {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     let own = cpu_ticks(&stat).unwrap_or(0.0) / clock_ticks_per_second() as f64;

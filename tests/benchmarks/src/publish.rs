@@ -1,11 +1,13 @@
 //! `tests/bench publish`: what it costs to publish a tree of 20,000 packages of which one has changed.
 //!
-//! In each round a package gets another version, in all trees alike, which is not measured; then each tool publishes it once, and
-//! each round begins with another tool. Peers are `reprepro export`, which signs nothing and keeps no former tree, and
-//! `apt-ftparchive` alone, with its database, for the same indexes as ours and Release: that is the least of what a script of one's
-//! own would do. Ours also copies the tree, signs it, looks at it as apt would, and waits for the disk before the switch.
+//! In each round a package gets another version, in all trees alike, which is not measured; then each tool
+//! publishes it once, and each round begins with another tool. Peers are `reprepro export`, which signs
+//! nothing and keeps no former tree, and `apt-ftparchive` alone, with its database, for the same indexes as
+//! ours and Release: that is the least of what a script of one's own would do. Ours also copies the tree,
+//! signs it, looks at it as apt would, and waits for the disk before the switch.
 //!
-//! A run that finds nothing to do is measured as well, and watched by strace: it may open no index and start no program.
+//! A run that finds nothing to do is measured as well, and watched by strace: it may open no index and start
+//! no program.
 
 mod deb;
 mod world;
@@ -164,7 +166,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, Failure> {
     Ok(bars::conclude(WORDS, &bars, others, options))
 }
 
-/// Returns a cell, if there is something to say: a run of some milliseconds ends before its memory is looked at.
+/// Returns a cell, if there is something to say: a run of some milliseconds ends before its memory is looked
+/// at.
 fn some(is_there: bool, cell: String) -> String {
     if is_there { cell } else { NONE.to_owned() }
 }
@@ -203,7 +206,8 @@ fn bars(of: impl Fn(Tool) -> Option<f64>, touched: usize) -> [Bar; 4] {
     ]
 }
 
-/// Returns how many files of trees, and of the pool, a run opens that finds nothing to do, and how many programs it starts.
+/// Returns how many files of trees, and of the pool, a run opens that finds nothing to do, and how many
+/// programs it starts.
 fn touched_for_nothing(world: &World) -> Result<usize, Failure> {
     let (log, ours) = (world.path("strace"), world.ours());
     let mut command = Command::new("strace");

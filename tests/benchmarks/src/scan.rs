@@ -1,9 +1,10 @@
 //! `tests/bench dispatch-scan`: a scan of a large tree for new packages, against `find -newer`.
 //!
-//! In each round one file gets another content, and both tools look for it; each round begins with another one. The tree was
-//! walked through before, so that both find it in memory. find asks for the times of all files; `upload dispatch --scan` asks for
-//! all of their status, compares it with what it has noted, reads the file that has changed, notes it, and plans it, all of
-//! it on the disk. Its machine refuses connections, so that the time holds a whole run but the sending.
+//! In each round one file gets another content, and both tools look for it; each round begins with another
+//! one. The tree was walked through before, so that both find it in memory. find asks for the times of all
+//! files; `upload dispatch --scan` asks for all of their status, compares it with what it has noted, reads
+//! the file that has changed, notes it, and plans it, all of it on the disk. Its machine refuses connections,
+//! so that the time holds a whole run but the sending.
 //!
 //! Which files are read is seen by strace, in a run of its own behind the others.
 
@@ -180,8 +181,8 @@ impl Stand {
         Ok(path)
     }
 
-    /// Gives a file another content, and waits until it has settled; what find compares with was written before. What was found
-    /// before is held, so that nothing is tried but what is new.
+    /// Gives a file another content, and waits until it has settled; what find compares with was written
+    /// before. What was found before is held, so that nothing is tried but what is new.
     fn change(&self, round: u32) -> Result<PathBuf, Failure> {
         if round > 0 {
             let mut hold = self.upload(Command::new(program("upload")), "--hold");

@@ -1,8 +1,9 @@
 //! `tests/bench staging`: from a build on the disk to a payload with its sums and its signature, in rounds.
 //!
-//! In each round every tool runs once, so that what else happens on the host meets all of them alike; each round begins
-//! with another one. Before each run its outputs are removed, everything written is on the disk, and the build has been
-//! read, so that it is in the page cache where it fits. Nothing of that, and none of the checks, is timed.
+//! In each round every tool runs once, so that what else happens on the host meets all of them alike; each
+//! round begins with another one. Before each run its outputs are removed, everything written is on the disk,
+//! and the build has been read, so that it is in the page cache where it fits. Nothing of that, and none of
+//! the checks, is timed.
 
 mod bars;
 mod check;

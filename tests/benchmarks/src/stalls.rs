@@ -1,14 +1,16 @@
-//! `tests/stalls`: whether a large payload gets on all the time, whatever the distance and the number of connections, and
-//! whether the processor has as little to do everywhere.
+//! `tests/stalls`: whether a large payload gets on all the time, whatever the distance and the number of
+//! connections, and whether the processor has as little to do everywhere.
 //!
-//! Each combination of a distance and a number of connections is delivered over so often, by the program `upload` as
-//! in `tests/bench delivery`, to a real sshd behind the delay line. In each round every combination runs once, so that
-//! what else happens on the host meets all of them alike. While one runs, the partial file at the site is looked at: if
-//! it does not grow for some seconds between its first byte and its last, that is a stall, and so is a run that fails or
-//! does not end in time. What has arrived is compared byte by byte.
+//! Each combination of a distance and a number of connections is delivered over so often, by the program
+//! `upload` as in `tests/bench delivery`, to a real sshd behind the delay line. In each round every
+//! combination runs once, so that what else happens on the host meets all of them alike. While one runs, the
+//! partial file at the site is looked at: if it does not grow for some seconds between its first byte and its
+//! last, that is a stall, and so is a run that fails or does not end in time. What has arrived is compared
+//! byte by byte.
 //!
-//! A loop that sends and goes round in circles shows in the processor's time even where it gets on. So the median of each
-//! combination is compared with the least of all: what is sent is the same, and has to cost the same.
+//! A loop that sends and goes round in circles shows in the processor's time even where it gets on. So the
+//! median of each combination is compared with the least of all: what is sent is the same, and has to cost
+//! the same.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -267,8 +269,8 @@ impl Stand {
     }
 }
 
-/// Looks at what grows below `base` until the run is over, and returns the longest time in which it did not, between its
-/// first byte and its byte number `size`.
+/// Looks at what grows below `base` until the run is over, and returns the longest time in which it did not,
+/// between its first byte and its byte number `size`.
 fn watch(base: &Path, size: u64, is_over: &AtomicBool) -> Duration {
     let (mut longest, mut seen, mut since) = (Duration::ZERO, 0, Instant::now());
     while !is_over.load(Ordering::Relaxed) {

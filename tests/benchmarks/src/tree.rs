@@ -16,7 +16,8 @@ pub(crate) struct Size {
     pub(crate) bytes: u64,
 }
 
-/// Shows `file` each regular file below `root`, on the same file system, without following links. Counts the tree.
+/// Shows `file` each regular file below `root`, on the same file system, without following links. Counts the
+/// tree.
 pub(crate) fn walk(
     root: &Path,
     file: &mut dyn FnMut(&Path, &Metadata) -> Result<(), Failure>,

@@ -1,16 +1,16 @@
 //! `tests/bench trials`: what people's tools and ours leave at a site, and say, when a delivery is disturbed.
 //!
-//! A trial is a delivery of a small payload to a real sshd that is disturbed at a pseudo-random byte, and then the same
-//! command once more, undisturbed. The same trials are made with every tool:
+//! A trial is a delivery of a small payload to a real sshd that is disturbed at a pseudo-random byte, and
+//! then the same command once more, undisturbed. The same trials are made with every tool:
 //!
 //! - cut: the tool's first connection ends at that byte; if it makes more of them, they hold;
 //! - kill: the tool is killed with SIGKILL when that byte has passed, and its connection ends;
 //! - corrupt: the same, and then a byte is changed in what the tool has left at the site, as a disk, another
 //!   uploader or another generation of the payload would have it.
 //!
-//! Counted is in how many trials, after either run, a final name shows wrong bytes; in how many a run says success by its
-//! exit status 0 and the right bytes are not under the final name; and in how many they are not there after the second run, so
-//! that a person has to repair something.
+//! Counted is in how many trials, after either run, a final name shows wrong bytes; in how many a run says
+//! success by its exit status 0 and the right bytes are not under the final name; and in how many they are
+//! not there after the second run, so that a person has to repair something.
 
 mod peer;
 mod trial;

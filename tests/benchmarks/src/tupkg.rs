@@ -1,12 +1,12 @@
 //! `tests/bench tupkg`: one package over the tupkg protocol, against scp, on loopback.
 //!
-//! In each round every tool runs once, and each round begins with another one. What is sent has been read before, and
-//! what was written before is on the disk. scp writes without flushing and compares nothing; the tupkg server has digested
-//! what came, and flushed it to the disk, before it says PASS.
+//! In each round every tool runs once, and each round begins with another one. What is sent has been read
+//! before, and what was written before is on the disk. scp writes without flushing and compares nothing; the
+//! tupkg server has digested what came, and flushed it to the disk, before it says PASS.
 //!
-//! Two times are taken of ours: of the whole process, which digests the package before it connects, and of its session alone,
-//! from connecting to the verdict, as `upload send --json` tells it. The bars are on the session. The whole of scp is its
-//! process; its login takes a tenth of a second.
+//! Two times are taken of ours: of the whole process, which digests the package before it connects, and of
+//! its session alone, from connecting to the verdict, as `upload send --json` tells it. The bars are on the
+//! session. The whole of scp is its process; its login takes a tenth of a second.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};

@@ -1,6 +1,6 @@
-//! Three hosts of which one has lost its cron line, one fails always, and one always finds the lock taken: each must be
-//! named by `manage activity --check`, and the metrics of each must be what Prometheus and its node_exporter take.
-//! `tests/activity`, which unpacks both, says how to call it.
+//! Three hosts of which one has lost its cron line, one fails always, and one always finds the lock taken:
+//! each must be named by `manage activity --check`, and the metrics of each must be what Prometheus and its
+//! node_exporter take. `tests/activity`, which unpacks both, says how to call it.
 
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};

@@ -1,7 +1,7 @@
 //! The programs are installed on a machine by the commands of `cron/README.md`, as they stand there.
 //!
-//! Where the document has people make or edit something, that is here: secrets, the configuration's values, and
-//! `editor`, which has cron fire each minute.
+//! Where the document has people make or edit something, that is here: secrets, the configuration's values,
+//! and `editor`, which has cron fire each minute.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};

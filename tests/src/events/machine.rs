@@ -1,5 +1,5 @@
-//! A machine for one event: this one's files under an overlay that is gone afterwards, with mounts, processes, network
-//! and host name of its own.
+//! A machine for one event: this one's files under an overlay that is gone afterwards, with mounts,
+//! processes, network and host name of its own.
 
 use std::fs;
 use std::io::Read as _;
@@ -11,8 +11,8 @@ use serde_json::Value;
 
 use crate::row::Row;
 
-/// Makes the machine in the new namespaces, and goes on there. Its arguments: a directory to mount at, the repository,
-/// what is to be kept, the program and what it is to do.
+/// Makes the machine in the new namespaces, and goes on there. Its arguments: a directory to mount at, the
+/// repository, what is to be kept, the program and what it is to do.
 const ENTER: &str = r#"
 set -eu
 at=$1 repository=$2 kept=$3

@@ -1,10 +1,10 @@
-//! Has each of eleven events happen to an installation of its own, with real cron, and sees that whoever is woken by its
-//! mail is told once, and gets the build out by typing what is told: `tests/events`, which installs what is needed, says
-//! how to call it.
+//! Has each of eleven events happen to an installation of its own, with real cron, and sees that whoever is
+//! woken by its mail is told once, and gets the build out by typing what is told: `tests/events`, which
+//! installs what is needed, says how to call it.
 //!
-//! This program starts a machine for each event, in which it runs once more, in namespaces of its own, and waits. What is
-//! asked of an event: one message names its cause and no other message comes, what that or the documents tell to do works
-//! when it is typed so, and the build is Completed a few runs later.
+//! This program starts a machine for each event, in which it runs once more, in namespaces of its own, and
+//! waits. What is asked of an event: one message names its cause and no other message comes, what that or the
+//! documents tell to do works when it is typed so, and the build is Completed a few runs later.
 
 mod document;
 mod door;

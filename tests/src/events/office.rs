@@ -1,4 +1,5 @@
-//! What is around an installation: Salesforce, the site, cron, people who make builds, and whoever gets the mail.
+//! What is around an installation: Salesforce, the site, cron, people who make builds, and whoever gets the
+//! mail.
 
 use std::cell::RefCell;
 use std::fs::{self, File};
@@ -30,8 +31,8 @@ const DETAIL: &str = "Magma_Intraware_Upload_Detail__c";
 
 /// Two runs of cron and a bit: when nothing has come until then, nothing comes.
 pub(crate) const TWO_RUNS: Duration = Duration::from_secs(130);
-/// From preparing to Completed, when each run that has to do something waits for the next full minute: `manage`,
-/// `upload`, and `manage`, which may look just before `upload` is done.
+/// From preparing to Completed, when each run that has to do something waits for the next full minute:
+/// `manage`, `upload`, and `manage`, which may look just before `upload` is done.
 pub(crate) const CYCLE: Duration = Duration::from_secs(5 * 60);
 
 /// The office, with an installation that works.

@@ -89,7 +89,8 @@ impl Story<'_> {
         }
     }
 
-    /// Waits for the message that names the cause, by these words, and then as long as a person takes to come.
+    /// Waits for the message that names the cause, by these words, and then as long as a person takes to
+    /// come.
     fn is_told(&mut self, cause: &str) -> Result<Mail, String> {
         cause.clone_into(&mut self.cause);
         let mail = wait_for_mail(cause, CYCLE)?;

@@ -1,4 +1,5 @@
-//! The builds that are archived: what a build may hold, and names as long as the format of an archive has room for.
+//! The builds that are archived: what a build may hold, and names as long as the format of an archive has
+//! room for.
 
 use std::fs::{self, File, Permissions};
 use std::io::{Seek as _, SeekFrom, Write as _};

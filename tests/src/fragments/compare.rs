@@ -13,7 +13,8 @@ const REFERENCE: &str = "tests/clients/assemble_reference.pl";
 const MACHINES: [&str; 2] = ["ebb", "flow"];
 const LIST: &str = "built.files.packageAssembly.xml";
 
-/// Makes the fragments of a row and compares what comes of them. Returns what did, or why the row does not hold.
+/// Makes the fragments of a row and compares what comes of them. Returns what did, or why the row does not
+/// hold.
 pub(crate) fn row(row: &Row) -> Result<String, String> {
     let packages = Packages::default();
     for machine in MACHINES {
@@ -91,8 +92,8 @@ fn same_packages(packages: &Packages) -> Result<(), String> {
     differ("the list", &entries(&theirs), &entries(&ours))
 }
 
-/// Returns the entries of a list, sorted, and what is before and behind them: without attributes that are empty, and without
-/// the targets of links, which only `manage` tells.
+/// Returns the entries of a list, sorted, and what is before and behind them: without attributes that are
+/// empty, and without the targets of links, which only `manage` tells.
 fn entries(list: &str) -> Vec<String> {
     let is_compared = |line: &&str| !line.contains("=\"\"") && !line.starts_with("        target=\"");
     let full: String = list.split_inclusive('\n').filter(is_compared).collect();

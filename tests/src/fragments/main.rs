@@ -1,11 +1,12 @@
-//! Assembles fragments as other programs write them, and compares what comes of them with what the original makes of them:
-//! `tests/fragments`, which installs those programs, says how to call it.
+//! Assembles fragments as other programs write them, and compares what comes of them with what the original
+//! makes of them: `tests/fragments`, which installs those programs, says how to call it.
 //!
-//! Two machines archive their builds with the same program, and list them with XML::Simple. `manage assemble` and
-//! `tests/clients/assemble_reference.pl`, which does what the original does with the same tools, each make a package of
-//! them. A row holds if both packages are the same: paths, types, contents, permissions, targets, and the bytes of the list
-//! but for the order of its entries, which the original leaves to chance; or if both say the same of what contradicts
-//! itself; or if `manage` refuses the fragment with the words that the row has, because docs/differences.md says so.
+//! Two machines archive their builds with the same program, and list them with XML::Simple. `manage assemble`
+//! and `tests/clients/assemble_reference.pl`, which does what the original does with the same tools, each
+//! make a package of them. A row holds if both packages are the same: paths, types, contents, permissions,
+//! targets, and the bytes of the list but for the order of its entries, which the original leaves to chance;
+//! or if both say the same of what contradicts itself; or if `manage` refuses the fragment with the words
+//! that the row has, because docs/differences.md says so.
 
 mod build;
 mod compare;

@@ -20,7 +20,8 @@ pub(crate) struct Row {
 pub(crate) enum Comes {
     /// The package of the original.
     Same,
-    /// The package of the original, if that could find the list, which it wants to be called `./built.files.…`.
+    /// The package of the original, if that could find the list, which it wants to be called
+    /// `./built.files.…`.
     SameUnlessByName,
     /// No package, and the original's words about it.
     Conflict,

@@ -10,8 +10,8 @@ use crate::room::{Room, USER};
 /// How a key is made and exported.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Recipe {
-    /// Arguments of `gpg`, a line for each command. USER stands for a user ID, KEY for the key's fingerprint, SUB and OLD for
-    /// those of its newest and its first subkey. Lines in capitals are the steps of [`step`].
+    /// Arguments of `gpg`, a line for each command. USER stands for a user ID, KEY for the key's fingerprint,
+    /// SUB and OLD for those of its newest and its first subkey. Lines in capitals are the steps of [`step`].
     pub(crate) steps: &'static [&'static str],
     pub(crate) export: Export,
     pub(crate) passphrase: &'static str,

@@ -52,7 +52,8 @@ pub(crate) enum Told {
 pub(crate) enum Expected {
     /// It is taken, and what it signs is verified by all.
     Accepted,
-    /// It is refused, in these words among others, and one of the customers' programs at least would fail as well.
+    /// It is refused, in these words among others, and one of the customers' programs at least would fail as
+    /// well.
     Refused(&'static str),
     /// It is refused in these words, although the customers' programs would verify; and why.
     Stricter(&'static str, &'static str),

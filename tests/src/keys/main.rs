@@ -1,9 +1,11 @@
-//! Makes keys of all kinds by the programs that people make keys with, and sees that `manage` takes those alone whose
-//! signatures customers can verify: `tests/keys`, which installs the programs, says how to call it.
+//! Makes keys of all kinds by the programs that people make keys with, and sees that `manage` takes those
+//! alone whose signatures customers can verify: `tests/keys`, which installs the programs, says how to call
+//! it.
 //!
-//! A key that is taken signs a build in a real run, and `gpg`, `gpgv` and `sqv` must verify that with the public key as its
-//! maker gives it out. A key that is refused must be so before any work, with a command that helps; where it can be typed as
-//! it stands, it is, and the key must be taken then. One that others would take is refused only if the list says why.
+//! A key that is taken signs a build in a real run, and `gpg`, `gpgv` and `sqv` must verify that with the
+//! public key as its maker gives it out. A key that is refused must be so before any work, with a command
+//! that helps; where it can be typed as it stands, it is, and the key must be taken then. One that others
+//! would take is refused only if the list says why.
 
 mod customers;
 mod gpg;

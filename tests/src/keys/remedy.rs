@@ -1,4 +1,5 @@
-//! The command that a refusal names, and typing it: at a terminal, where GnuPG asks before it deletes something.
+//! The command that a refusal names, and typing it: at a terminal, where GnuPG asks before it deletes
+//! something.
 
 use std::fs;
 use std::io::Write as _;
@@ -48,8 +49,8 @@ pub(crate) fn makes_another(command: &str) -> bool {
     command.starts_with("gpg --quick-generate-key ")
 }
 
-/// Types a command about the key in `room`, where the secret of its primary part is, and returns a room with what the operator
-/// exports then.
+/// Types a command about the key in `room`, where the secret of its primary part is, and returns a room with
+/// what the operator exports then.
 pub(crate) fn type_it(
     command: &str,
     room: &Room,
@@ -128,8 +129,8 @@ fn typed(line: &str, gnupg: Option<&Gnupg>, makers: &Makers) -> Result<(), Strin
     // It may have ended before it reads.
     let _ = child.stdin.take().expect("a pipe").write_all(b"y\ny\n");
     let output = child.wait_with_output().map_err(|error| format!("script: {error}"))?;
-    // At a key of which it has complained, GnuPG does all that it is told and ends with 2. Whether the key is taken then
-    // is what counts.
+    // At a key of which it has complained, GnuPG does all that it is told and ends with 2. Whether the key is
+    // taken then is what counts.
     let has_complained = line.starts_with("gpg --edit-key ") && output.status.code() == Some(2);
     if output.status.success() || has_complained {
         return Ok(());

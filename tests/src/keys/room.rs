@@ -12,8 +12,8 @@ pub(crate) const PASSPHRASE: &str = "passphrase-41D7 with a space";
 /// Whom the keys are said to belong to.
 pub(crate) const USER: &str = "Build Signing <signing@builds.example>";
 
-/// The directory, gone when dropped: `payload` and `passphrase` from us; `secret`, `public` and `signature` from the maker, and
-/// `whole`, the key with the secret of its primary part, where that is kept elsewhere.
+/// The directory, gone when dropped: `payload` and `passphrase` from us; `secret`, `public` and `signature`
+/// from the maker, and `whole`, the key with the secret of its primary part, where that is kept elsewhere.
 pub(crate) struct Room(TempDir);
 
 impl Room {

@@ -27,8 +27,8 @@ pub(crate) enum Verdict {
 #[derive(Debug, Clone)]
 pub(crate) struct Seen {
     pub(crate) verdict: Verdict,
-    /// Whether each of the customers' programs verifies: what `manage` has signed, if it takes the key, else what the key's
-    /// maker has signed. None if nothing is signed.
+    /// Whether each of the customers' programs verifies: what `manage` has signed, if it takes the key, else
+    /// what the key's maker has signed. None if nothing is signed.
     pub(crate) answers: Option<[bool; 3]>,
     /// What `manage check-key` said.
     pub(crate) said: String,
@@ -86,8 +86,8 @@ impl Trials {
         seen
     }
 
-    /// Types the commands that refusals name, until the key is taken. Returns how many there were, and the one whose program is
-    /// not here.
+    /// Types the commands that refusals name, until the key is taken. Returns how many there were, and the
+    /// one whose program is not here.
     fn mend(
         &self,
         room: &Room,

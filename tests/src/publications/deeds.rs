@@ -1,4 +1,5 @@
-//! Programs of a tree that note what they were run for, and kill the run that has started them when they are told.
+//! Programs of a tree that note what they were run for, and kill the run that has started them when they are
+//! told.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -46,8 +47,8 @@ pub(crate) fn tell(scene: &Scene, name: &str, priority: &str, moment: Moment) {
     fs::write(scene.path("victim"), format!("{name} {priority} {moment:?}")).expect("a file");
 }
 
-/// Returns what is wrong with the hooks that were run since one pass of each priority became due: each must have been
-/// run, and again only if it was told.
+/// Returns what is wrong with the hooks that were run since one pass of each priority became due: each must
+/// have been run, and again only if it was told.
 pub(crate) fn faults(scene: &Scene) -> Vec<String> {
     let mut counts: BTreeMap<String, (usize, usize)> = BTreeMap::new();
     for note in scene.notes() {

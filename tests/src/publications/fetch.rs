@@ -10,8 +10,8 @@ use intraware_tests::web::Web;
 /// How long a run may take to come to its normal pass.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Publishes so often, has apt fetch before and after it, and then a package of security while the normal pass waits.
-/// Returns what went wrong.
+/// Publishes so often, has apt fetch before and after it, and then a package of security while the normal
+/// pass waits. Returns what went wrong.
 pub(crate) fn faults(scene: &Scene, publications: usize) -> Vec<String> {
     let web = Web::serve(&scene.path("root"));
     let keyring = scene.path("archive.gpg");

@@ -2,8 +2,8 @@
 //! `tests/publications`, which installs what is needed, says how to call it.
 //!
 //! What is asked: no reader ever misses a file that it was told of, or gets another one, and no run that is
-//! killed leaves anything to a person: the next run ends what it had begun, and runs no hook of a completed pass
-//! twice.
+//! killed leaves anything to a person: the next run ends what it had begun, and runs no hook of a completed
+//! pass twice.
 
 mod crashes;
 mod crowd;
@@ -50,7 +50,8 @@ struct Options {
 /// What is tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Bar {
-    /// apt-get update, download and source over HTTP, before and after 50 publications, and during a normal pass
+    /// apt-get update, download and source over HTTP, before and after 50 publications, and during a normal
+    /// pass
     Apt,
     /// Readers during publications and kills at random moments
     Readers,

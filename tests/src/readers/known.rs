@@ -1,5 +1,5 @@
-//! What readers are known to do otherwise, and why an archive can do nothing about it. `docs/operations.md`, "A customer
-//! cannot unpack a payload", tells customers the same.
+//! What readers are known to do otherwise, and why an archive can do nothing about it. `docs/operations.md`,
+//! "A customer cannot unpack a payload", tells customers the same.
 
 use crate::look::{Entry, Kind};
 

@@ -1,10 +1,11 @@
-//! Has the programs and libraries that customers unpack with read payloads that `manage` made of odd trees, and compares what
-//! each finds with what was in the build: `tests/readers`, which installs them, says how to call it.
+//! Has the programs and libraries that customers unpack with read payloads that `manage` made of odd trees,
+//! and compares what each finds with what was in the build: `tests/readers`, which installs them, says how to
+//! call it.
 //!
-//! Right is what agrees in names, kinds, sizes, modes, times, targets of links and contents. Where a reader is known to do
-//! otherwise, and an archive can do nothing about it, the table in [`mod@known`] says what it does and why; anything else is a failure,
-//! and so is a reader that does right where that table says that it does not, because the documentation tells customers
-//! what is in it.
+//! Right is what agrees in names, kinds, sizes, modes, times, targets of links and contents. Where a reader
+//! is known to do otherwise, and an archive can do nothing about it, the table in [`mod@known`] says what it
+//! does and why; anything else is a failure, and so is a reader that does right where that table says that it
+//! does not, because the documentation tells customers what is in it.
 
 mod known;
 mod look;
@@ -173,7 +174,8 @@ impl Tally {
     }
 }
 
-/// Returns the reason if the reader did otherwise in the way that is known of it; the error says what is wrong.
+/// Returns the reason if the reader did otherwise in the way that is known of it; the error says what is
+/// wrong.
 fn judge(reader: &Reader, room: &Room, payload: &Payload) -> Result<Option<&'static str>, String> {
     let right = payload.expected.as_slice();
     let found = reader.read(room, payload.tree, &payload.file, right);

@@ -17,8 +17,8 @@ use crate::trees::{LARGE, Tree};
 /// `nobody` and `nogroup`, as whom some unpack.
 const NOBODY: u32 = 65_534;
 
-/// One way to read a payload. Commands are for `sh`, which has the payload as `$1`, where the readers are installed as `$2`,
-/// and the scripts of ours as `$3`; they run in an empty directory.
+/// One way to read a payload. Commands are for `sh`, which has the payload as `$1`, where the readers are
+/// installed as `$2`, and the scripts of ours as `$3`; they run in an empty directory.
 pub(crate) struct Reader {
     pub(crate) name: &'static str,
     /// Prints its version on the first line.

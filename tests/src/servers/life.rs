@@ -1,5 +1,6 @@
-//! The life of builds at one server: it is checked, builds are prepared and delivered, a delivery is killed and gone on
-//! with, foreign files lie at names that are wanted, and in the end everything is as the records say.
+//! The life of builds at one server: it is checked, builds are prepared and delivered, a delivery is killed
+//! and gone on with, foreign files lie at names that are wanted, and in the end everything is as the records
+//! say.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -141,7 +142,8 @@ impl Life {
         self.compare(&names)
     }
 
-    /// Another content at a new path; a file of somebody else's that is there, and one that comes there meanwhile.
+    /// Another content at a new path; a file of somebody else's that is there, and one that comes there
+    /// meanwhile.
     fn further_builds(&mut self) -> Result<(), String> {
         let names = ["2/middle", "2/taken", "2/raced"];
         for (name, size, seed) in [(names[0], MIDDLE, 4), (names[1], SMALL, 5), (names[2], RACED, 6)] {
@@ -208,7 +210,8 @@ impl Life {
         Ok(())
     }
 
-    /// Takes the foreign file away if it is in the way, as a person does who is told of it, and has the build tried again.
+    /// Takes the foreign file away if it is in the way, as a person does who is told of it, and has the build
+    /// tried again.
     fn clear_away(&mut self, name: &str, file: &Path) -> Result<(), String> {
         let is_foreign = fs::read_to_string(file).is_ok_and(|text| text == FOREIGN);
         match (self.status(name).as_str(), is_foreign) {

@@ -1,9 +1,9 @@
-//! Takes builds their whole way at servers of other makes, near and far, and says which fit as a site: `tests/servers`,
-//! which installs them, says how to call it.
+//! Takes builds their whole way at servers of other makes, near and far, and says which fit as a site:
+//! `tests/servers`, which installs them, says how to call it.
 //!
-//! Fit are those at which everything is delivered whole, and those that `upload check` refuses. Anything else is a failure: a
-//! delivery that never ends, wrong bytes under a final name, somebody else's bytes lost. What came of each server is kept
-//! beside what was installed, and `--write` makes `docs/sites.md` of it.
+//! Fit are those at which everything is delivered whole, and those that `upload check` refuses. Anything else
+//! is a failure: a delivery that never ends, wrong bytes under a final name, somebody else's bytes lost. What
+//! came of each server is kept beside what was installed, and `--write` makes `docs/sites.md` of it.
 
 mod command;
 mod kept;

@@ -28,7 +28,8 @@ and over up to eight. FTP was mostly spoken in the clear, because the line has t
 `tests/servers --write` tries all of them again and writes this page.
 ";
 
-/// What is told of each server that was not refused; subjects of `upload check`, with the heading of their column.
+/// What is told of each server that was not refused; subjects of `upload check`, with the heading of their
+/// column.
 const SUBJECTS: [(&str, &str); 5] = [
     ("proof", "Proof of what arrived"),
     ("resuming", "Going on with a file"),
@@ -175,7 +176,8 @@ fn weaknesses(tried: &[Tried]) -> Vec<(String, Vec<&'static str>)> {
     found
 }
 
-/// Takes out of a message what is another at each try (addresses, paths of the trial), and what is known here.
+/// Takes out of a message what is another at each try (addresses, paths of the trial), and what is known
+/// here.
 fn plain(message: &str) -> String {
     let message = message.trim_start_matches("upload check: ").trim_start_matches("FAILED").trim_start();
     let message = message.trim_start_matches("site: ").trim_end_matches(" (status 78)");

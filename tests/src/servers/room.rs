@@ -42,7 +42,8 @@ impl Room {
         room
     }
 
-    /// Makes files of accounts with one more, which [`Room::seeing`] shows to a server in place of the system's.
+    /// Makes files of accounts with one more, which [`Room::seeing`] shows to a server in place of the
+    /// system's.
     fn add_account(&self) {
         let system = |name: &str| fs::read_to_string(name).expect("a file of the system's accounts");
         let hash = run(Command::new("openssl").args(["passwd", "-6", PASSWORD]));

@@ -28,7 +28,8 @@ pub(crate) enum Way {
 pub(crate) const WAYS: [Way; 3] = [Way::Near, Way::Far(1), Way::Far(8)];
 
 impl Way {
-    /// Returns whether it leads to a server that speaks this: what is said over TLS, the line cannot understand.
+    /// Returns whether it leads to a server that speaks this: what is said over TLS, the line cannot
+    /// understand.
     pub(crate) fn leads_to(self, protocol: Protocol) -> bool {
         self == Self::Near || protocol != Protocol::Ftps
     }

@@ -1,13 +1,14 @@
 //! A TCP relay between a client and a real server that is as far and as fast as it is told to be.
 //!
-//! Each direction of each connection has a thread that reads, a queue of chunks with the moment at which each may go on,
-//! and a thread that writes. All connections share one way in each direction: a chunk takes the time that the way's rate
-//! needs for it, and the next one, whosever it is, comes after it. A direction reads on when its last chunk is nearly
-//! through, so that connections take turns, and what waits meanwhile comes as one large chunk. The queue holds what is
-//! under way and more, so that it limits nobody's window, and no more, so that a receiver that sleeps is noticed.
+//! Each direction of each connection has a thread that reads, a queue of chunks with the moment at which each
+//! may go on, and a thread that writes. All connections share one way in each direction: a chunk takes the
+//! time that the way's rate needs for it, and the next one, whosever it is, comes after it. A direction reads
+//! on when its last chunk is nearly through, so that connections take turns, and what waits meanwhile comes
+//! as one large chunk. The queue holds what is under way and more, so that it limits nobody's window, and no
+//! more, so that a receiver that sleeps is noticed.
 //!
-//! A connection is made as over a distance: the server sees it one and a half round trips after the client asked for
-//! it. What a distance has besides is not imitated: loss, and TCP's slow start.
+//! A connection is made as over a distance: the server sees it one and a half round trips after the client
+//! asked for it. What a distance has besides is not imitated: loss, and TCP's slow start.
 
 use std::collections::{HashMap, VecDeque};
 use std::io::{Read as _, Write as _};
@@ -117,7 +118,8 @@ impl Shared {
     /// Serves a connection to its end.
     fn take(&self, number: u64, client: TcpStream) {
         let distance = *lock(&self.distance);
-        // The client's first bytes come with the end of the handshake, half a round trip after it may send them.
+        // The client's first bytes come with the end of the handshake, half a round trip after it may send
+        // them.
         thread::sleep(distance.round_trip);
         let [there, back] = [Queue::new(distance), Queue::new(distance)];
         thread::scope(|scope| {
@@ -164,7 +166,8 @@ impl Shared {
         queue.close();
     }
 
-    /// Takes the way for so many bytes, behind what has taken it before. Returns when the last of them is on it.
+    /// Takes the way for so many bytes, behind what has taken it before. Returns when the last of them is on
+    /// it.
     fn pass(&self, distance: Distance, way: usize, bytes: usize) -> Instant {
         let mut free = lock(&self.ways[way]);
         *free = (*free).max(Instant::now()) + distance.time_of(bytes);

@@ -1,5 +1,5 @@
-//! A disk of a test's own: a small tmpfs, which is soon full, or an ext4. Mounting needs root, or a user namespace
-//! that allows it.
+//! A disk of a test's own: a small tmpfs, which is soon full, or an ext4. Mounting needs root, or a user
+//! namespace that allows it.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,8 @@ impl SmallDisk {
         Self { at: at.to_owned() }
     }
 
-    /// Mounts an ext4 of `size` bytes at an existing directory. It is in the file `image`, which the caller removes.
+    /// Mounts an ext4 of `size` bytes at an existing directory. It is in the file `image`, which the caller
+    /// removes.
     pub fn mount_ext4(at: &Path, image: &Path, size: u64) -> Self {
         let made = File::create(image).and_then(|file| file.set_len(size));
         made.unwrap_or_else(|error| panic!("{}: {error}", image.display()));

@@ -21,8 +21,8 @@ pub struct Dropbear {
 }
 
 impl Dropbear {
-    /// Starts a server with an Ed25519 host key that lets [`Dropbear::client_key`] in. It lets be under way what Dropbear
-    /// does if nobody tells it otherwise, which is 24 KiB, or as much as `window` says.
+    /// Starts a server with an Ed25519 host key that lets [`Dropbear::client_key`] in. It lets be under way
+    /// what Dropbear does if nobody tells it otherwise, which is 24 KiB, or as much as `window` says.
     pub fn start(window: Option<u32>) -> Self {
         assert!(Path::new(SFTP_SERVER).exists(), "{SFTP_SERVER} is missing: install openssh-sftp-server");
         let dir = tempfile::tempdir().expect("a temporary directory");

@@ -1,7 +1,7 @@
 //! A relay between a client and a real FTP server in the clear that understands what they say.
 //!
-//! It puts itself into data connections as well, with a fault of their own, and may answer commands in the server's place,
-//! as a server of another make, or a hostile one, would.
+//! It puts itself into data connections as well, with a fault of their own, and may answer commands in the
+//! server's place, as a server of another make, or a hostile one, would.
 
 use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -109,8 +109,8 @@ impl FtpRelay {
         self.shared.answers.lock().expect("no panic holds it").insert(verb.to_owned(), lines);
     }
 
-    /// Tells the server the second of two words where the client says the first, as if they were one name there: one that
-    /// keeps its files in a system which does not tell cases apart takes them for one.
+    /// Tells the server the second of two words where the client says the first, as if they were one name
+    /// there: one that keeps its files in a system which does not tell cases apart takes them for one.
     pub fn fold(&self, words: &[(&'static str, &'static str)]) {
         self.shared.folded.lock().expect("no panic holds it").extend_from_slice(words);
     }

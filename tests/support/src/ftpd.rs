@@ -1,7 +1,8 @@
 //! Real FTP servers on free loopback ports: ProFTPD, vsftpd and Pure-FTPd, in the clear and over TLS.
 //!
-//! Their account is a virtual one, or, for vsftpd, one that only its own processes see: the files of accounts are
-//! mounted over the system's in a mount namespace, and nothing outside changes. All of them write as `nobody`.
+//! Their account is a virtual one, or, for vsftpd, one that only its own processes see: the files of accounts
+//! are mounted over the system's in a mount namespace, and nothing outside changes. All of them write as
+//! `nobody`.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -41,7 +42,8 @@ pub enum Kind {
 pub enum Security {
     /// Not at all.
     Plain,
-    /// By TLS after `AUTH TLS`, without which it lets nobody in; data connections must go on with that session.
+    /// By TLS after `AUTH TLS`, without which it lets nobody in; data connections must go on with that
+    /// session.
     Explicit,
     /// By TLS from the first byte on; else the same.
     Implicit,
@@ -64,8 +66,9 @@ impl Ftpd {
         Self::start_at(Ipv4Addr::LOCALHOST, None, kind, security)
     }
 
-    /// Starts a server at [`NAMESAKE`], with this port and the next for data connections: whoever relays the control
-    /// connection gets them too, at the same ports of the relay's address, and need not understand what is said.
+    /// Starts a server at [`NAMESAKE`], with this port and the next for data connections: whoever relays the
+    /// control connection gets them too, at the same ports of the relay's address, and need not understand
+    /// what is said.
     pub fn start_behind(data_port: u16, kind: Kind, security: Security) -> Self {
         Self::start_at(NAMESAKE, Some(data_port), kind, security)
     }
@@ -142,15 +145,15 @@ impl Ftpd {
         &self.certificates
     }
 
-    /// Presents another certificate from the next connection on: `server`, or `elsewhere`, or `ca`, which nobody has
-    /// signed but itself.
+    /// Presents another certificate from the next connection on: `server`, or `elsewhere`, or `ca`, which
+    /// nobody has signed but itself.
     pub fn present(&self, identity: &str) {
         let (from, to) = (self.certificates.identity(identity), self.file("identity"));
         fs::copy(from, to).expect("a certificate");
     }
 
-    /// Adds lines to the configuration, which counts from the next connection on and more than what is there. Those of
-    /// Pure-FTPd are arguments.
+    /// Adds lines to the configuration, which counts from the next connection on and more than what is there.
+    /// Those of Pure-FTPd are arguments.
     pub fn configure(&self, lines: &str) {
         let ports = self.data_ports();
         let text = match self.kind {
@@ -225,8 +228,8 @@ impl Ftpd {
     }
 }
 
-/// Removes Pure-FTPd's notes of connections whose process was killed. It counts those as connected whose number another
-/// process has by now.
+/// Removes Pure-FTPd's notes of connections whose process was killed. It counts those as connected whose
+/// number another process has by now.
 fn forget_the_dead() {
     for note in fs::read_dir("/var/run/pure-ftpd").into_iter().flatten().flatten() {
         let name = note.file_name();

@@ -1,7 +1,8 @@
 //! A loopback port whose connections are each handed to a server process of their own, as `inetd` does.
 //!
-//! The port is ours: no race for it, no waiting for a daemon. Each process reads its configuration anew, so that a test
-//! can change the server between two connections to one address, as an attacker or an operator would.
+//! The port is ours: no race for it, no waiting for a daemon. Each process reads its configuration anew, so
+//! that a test can change the server between two connections to one address, as an attacker or an operator
+//! would.
 
 use std::fs::{File, OpenOptions};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -29,8 +30,8 @@ pub struct Inetd {
 }
 
 impl Inetd {
-    /// Listens on a free port. `command` makes the process for a connection, which gets it as standard input and
-    /// output and writes what it complains about to the file `log`.
+    /// Listens on a free port. `command` makes the process for a connection, which gets it as standard input
+    /// and output and writes what it complains about to the file `log`.
     pub fn start(log: &Path, command: impl Fn() -> Command + Send + 'static) -> Self {
         Self::start_at(Ipv4Addr::LOCALHOST, log, command)
     }
@@ -79,8 +80,8 @@ impl Inetd {
         self.accepted.load(Ordering::SeqCst)
     }
 
-    /// Closes connections while so many are served, as `xinetd` does with its `instances`. The process of a client
-    /// that has gone has [`FAREWELL`] to end.
+    /// Closes connections while so many are served, as `xinetd` does with its `instances`. The process of a
+    /// client that has gone has [`FAREWELL`] to end.
     pub fn limit(&self, most: usize) {
         self.most.store(most, Ordering::SeqCst);
     }

@@ -35,7 +35,8 @@ fn run(command: &mut Command) -> String {
     String::from_utf8(output.stdout).expect("text")
 }
 
-/// Returns the path of a file of a server that was unpacked and not installed, because it would start as a daemon.
+/// Returns the path of a file of a server that was unpacked and not installed, because it would start as a
+/// daemon.
 fn unpacked(path: &str) -> PathBuf {
     let test = std::env::current_exe().expect("a test program");
     // Beside the directory that cargo has built the test in, wherever that is.

@@ -1,7 +1,8 @@
 //! A small FTP server whose habits can be chosen, for those that the servers of [`crate::ftpd`] do not have.
 //!
-//! It speaks the protocol over real connections and keeps real files. Each habit is one that servers in use were seen
-//! to have; a server with none of them is a plain one of the usual kind, with `ls -l` and a line for the directory itself.
+//! It speaks the protocol over real connections and keeps real files. Each habit is one that servers in use
+//! were seen to have; a server with none of them is a plain one of the usual kind, with `ls -l` and a line
+//! for the directory itself.
 
 mod disk;
 mod listing;

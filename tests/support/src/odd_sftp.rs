@@ -1,5 +1,5 @@
-//! An SFTP server with habits that real servers have and OpenSSH's has not: a program of our own behind a real `sshd`, to
-//! which any program may be the subsystem.
+//! An SFTP server with habits that real servers have and OpenSSH's has not: a program of our own behind a
+//! real `sshd`, to which any program may be the subsystem.
 
 use std::fs;
 use std::ops::Deref;
@@ -44,7 +44,8 @@ impl OddSftp {
             server.display()
         );
         fs::write(&gate, script).expect("the program that is started for everything");
-        // Two shells are in between: the one that sshd starts, and the script's; each is replaced by the next.
+        // Two shells are in between: the one that sshd starts, and the script's; each is replaced by the
+        // next.
         sshd.configure(&format!("ForceCommand exec sh {}", gate.display()));
         Self(sshd)
     }

@@ -20,8 +20,8 @@ pub struct ModSftp {
 }
 
 impl ModSftp {
-    /// Starts a server with an Ed25519 host key that lets [`ModSftp::client_key`] and the password in; `lines` are
-    /// added to its configuration.
+    /// Starts a server with an Ed25519 host key that lets [`ModSftp::client_key`] and the password in;
+    /// `lines` are added to its configuration.
     pub fn start(lines: &str) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         // The server's own user has to pass through.
@@ -109,8 +109,8 @@ pub(crate) fn make_account(file: &Path, hash: &str, home: &Path) {
     write_private(file, &format!("{USER}:{hash}:{NOBODY}:{NOBODY}::{}:/bin/sh\n", home.display()));
 }
 
-/// Returns a configuration for single connections, with these modules and the accounts in `users`. Of two lines about one
-/// thing ProFTPD goes by the first, so `lines` stand before all others.
+/// Returns a configuration for single connections, with these modules and the accounts in `users`. Of two
+/// lines about one thing ProFTPD goes by the first, so `lines` stand before all others.
 pub(crate) fn conf(dir: &Path, modules: &[&str], lines: &str) -> String {
     let mut conf = format!("ModulePath {}\n", unpacked("usr/lib/proftpd").display());
     for module in modules {

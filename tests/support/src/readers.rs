@@ -1,7 +1,7 @@
 //! The programs that people unpack a payload with, and what each of them finds in it.
 //!
-//! A payload is right if everybody who receives it gets the same tree, whatever he unpacks it with. So each reader's
-//! findings are turned into the same [`Entry`]s, and tests compare all of them, contents included.
+//! A payload is right if everybody who receives it gets the same tree, whatever he unpacks it with. So each
+//! reader's findings are turned into the same [`Entry`]s, and tests compare all of them, contents included.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -107,8 +107,8 @@ pub fn of_tree(top: &Path) -> Vec<Entry> {
     found.into_iter().map(link).collect()
 }
 
-/// Returns what GNU tar lists, with the contents that it extracts, without anything being made on a disk: a path may
-/// be longer than the kernel takes.
+/// Returns what GNU tar lists, with the contents that it extracts, without anything being made on a disk: a
+/// path may be longer than the kernel takes.
 pub fn gnu_tar(payload: &Path) -> Vec<Entry> {
     let mut list = tool("tar");
     list.args([
@@ -267,15 +267,16 @@ pub fn bsdtar_paths(payload: &Path) -> Vec<Vec<u8>> {
     listing.split(|&b| b == b'\n').filter(|line| !line.is_empty()).map(unescape).collect()
 }
 
-/// Returns the paths that 7z lists in an archive that is not compressed. It shows a line's end as `_`, and no slash
-/// behind a directory.
+/// Returns the paths that 7z lists in an archive that is not compressed. It shows a line's end as `_`, and no
+/// slash behind a directory.
 pub fn seven_zip_paths(tar: &Path) -> Vec<Vec<u8>> {
     let listing = output(tool("7z").args(["l", "-ba", "-slt"]).arg(tar));
     let lines = listing.split(|&b| b == b'\n');
     lines.filter_map(|line| line.strip_prefix(b"Path = ")).map(<[u8]>::to_vec).collect()
 }
 
-/// Has each program that inflates do so, and test what it is given; returns the bytes, which are the same for all.
+/// Has each program that inflates do so, and test what it is given; returns the bytes, which are the same for
+/// all.
 pub fn inflated(payload: &Path) -> Vec<u8> {
     for test in [["gzip", "-t"], ["pigz", "-t"], ["7z", "t"]] {
         output(tool(test[0]).arg(test[1]).arg(payload));

@@ -1,7 +1,7 @@
 //! A TCP relay between a client and a real server that fails when it is told to.
 //!
-//! Faults count the bytes that the client has sent, or the server if that is asked for, so that a test can try every
-//! moment of a conversation: cut in the handshake, in the login, in the middle of a transfer.
+//! Faults count the bytes that the client has sent, or the server if that is asked for, so that a test can
+//! try every moment of a conversation: cut in the handshake, in the login, in the middle of a transfer.
 
 mod line;
 
@@ -90,7 +90,8 @@ impl Relay {
         Self::listening(vec![(listener, server)], fault, side)
     }
 
-    /// Starts a relay to two successive ports at another address of this host from the ports of the same numbers.
+    /// Starts a relay to two successive ports at another address of this host from the ports of the same
+    /// numbers.
     pub fn to_namesakes(server: IpAddr) -> Self {
         let two = || {
             let first = TcpListener::bind("127.0.0.1:0").expect("a free port");
@@ -158,8 +159,8 @@ impl Relay {
         self.shared.sent.load(Ordering::SeqCst)
     }
 
-    /// Returns how many bytes the client had sent over its connection after each piece that arrived over any. Who waits
-    /// for an answer sends a message in one piece.
+    /// Returns how many bytes the client had sent over its connection after each piece that arrived over any.
+    /// Who waits for an answer sends a message in one piece.
     pub fn pieces(&self) -> Vec<u64> {
         self.pieces_of(Side::Client)
     }

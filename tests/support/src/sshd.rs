@@ -37,7 +37,8 @@ impl Access {
     }
 }
 
-/// Where a chrooted server sees its directory: one that exists everywhere, and above which nobody else can write.
+/// Where a chrooted server sees its directory: one that exists everywhere, and above which nobody else can
+/// write.
 const JAIL: &str = "/mnt";
 
 /// A running server. Dropping it ends it and every connection to it.
@@ -138,7 +139,8 @@ impl Sshd {
         self.path("stranger")
     }
 
-    /// Makes another key of the account, protected by `passphrase` with a cipher that OpenSSH has, and admits it.
+    /// Makes another key of the account, protected by `passphrase` with a cipher that OpenSSH has, and admits
+    /// it.
     pub fn protected_key(&self, passphrase: &str, cipher: &str) -> PathBuf {
         let file = self.path("protected");
         keygen(&file, "ed25519", passphrase);
@@ -193,7 +195,8 @@ impl Sshd {
         fs::write(path, format!("{lines}\n{text}")).expect("a configuration");
     }
 
-    /// Has another program be the subsystem for SFTP from the next connection on, or with nothing none at all.
+    /// Has another program be the subsystem for SFTP from the next connection on, or with nothing none at
+    /// all.
     pub fn set_subsystem(&self, program: &str) {
         let path = self.path("sshd_config");
         let text = fs::read_to_string(&path).expect("a configuration");

@@ -7,7 +7,8 @@ use intraware_tests::fragment::{Archive, gzip, header, md5, seal};
 
 use crate::common;
 
-/// Puts bytes as a machine's fragment beside a right one, and checks that they are refused and all stays as it was.
+/// Puts bytes as a machine's fragment beside a right one, and checks that they are refused and all stays as
+/// it was.
 #[track_caller]
 fn refused(attack: &str, bytes: &[u8], why: &str) {
     let packages = Packages::default();

@@ -1,4 +1,5 @@
-//! kill -9 while fragments are assembled: the target is whole or absent, and the fragments are there as long as it is not.
+//! kill -9 while fragments are assembled: the target is whole or absent, and the fragments are there as long
+//! as it is not.
 //!
 //! `INTRAWARE_KILL_ROUNDS` says how many random moments are tried; `tests/kill` sets it.
 

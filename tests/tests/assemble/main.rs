@@ -1,5 +1,5 @@
-//! `manage assemble` and `manage fragment` between real processes: what becomes of right fragments, of contradicting ones, and of
-//! such as somebody has made on purpose.
+//! `manage assemble` and `manage fragment` between real processes: what becomes of right fragments, of
+//! contradicting ones, and of such as somebody has made on purpose.
 
 mod build_directory;
 mod conflicts;

@@ -32,7 +32,8 @@ impl Tree {
         fs::write(self.path("built.files.ebb.xml"), xml + "</files>\n").expect("a tree of the test's");
     }
 
-    /// Lists the directory, has `script` write the archive `$OUT` in it, and assembles that. Returns the packages.
+    /// Lists the directory, has `script` write the archive `$OUT` in it, and assembles that. Returns the
+    /// packages.
     #[track_caller]
     fn assemble(&self, script: &str) -> Packages {
         self.list();

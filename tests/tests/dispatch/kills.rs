@@ -1,5 +1,5 @@
-//! Whatever is killed or cut, and whenever: an upgrade has run exactly once, or it is not known how it has ended; it has
-//! never run twice, and is never done without having ended with 0.
+//! Whatever is killed or cut, and whenever: an upgrade has run exactly once, or it is not known how it has
+//! ended; it has never run twice, and is never done without having ended with 0.
 //!
 //! Each test tries some of the moments there are; with `INTRAWARE_KILL_STRIDE=1` it tries all.
 

@@ -1,4 +1,5 @@
-//! A run that must change nothing, and how one knows: trees byte for byte, records, calls to Salesforce, system calls.
+//! A run that must change nothing, and how one knows: trees byte for byte, records, calls to Salesforce,
+//! system calls.
 
 use std::path::Path;
 
@@ -63,8 +64,8 @@ impl Scene {
     }
 }
 
-/// Returns whether a line of strace tells of a call that could change anything but standard output, standard error or
-/// the state of a connection.
+/// Returns whether a line of strace tells of a call that could change anything but standard output, standard
+/// error or the state of a connection.
 fn changes_something(line: &str) -> bool {
     let call = line.split_once(' ').map_or(line, |(_pid, call)| call.trim_start());
     let (name, arguments) = call.split_once('(').unwrap_or((call, ""));

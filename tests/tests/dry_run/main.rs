@@ -1,8 +1,10 @@
-//! The audit: for builds in every state there is, `--dry-run` says what will be done and why, and does nothing.
+//! The audit: for builds in every state there is, `--dry-run` says what will be done and why, and does
+//! nothing.
 //!
-//! Nothing means: not a byte, a mode, a time of a file, in the spool, at the site, beside the records, in the cache or the
-//! log; no call to the record store but logging in and reading; and, as strace sees it, no system call that could change
-//! anything but standard output. The real run that follows does what was printed, word for word.
+//! Nothing means: not a byte, a mode, a time of a file, in the spool, at the site, beside the records, in the
+//! cache or the log; no call to the record store but logging in and reading; and, as strace sees it, no
+//! system call that could change anything but standard output. The real run that follows does what was
+//! printed, word for word.
 
 mod audit;
 mod scene;
@@ -106,8 +108,8 @@ fn payload_of(place: &Value) -> String {
     format!("{dir}/{}.tar.gz", dir.rsplit('/').next().unwrap_or(dir))
 }
 
-/// Returns what a run must say that it has done for a build, from the steps that were planned for it. Numbers that only
-/// the work itself brings out are written as `#`.
+/// Returns what a run must say that it has done for a build, from the steps that were planned for it. Numbers
+/// that only the work itself brings out are written as `#`.
 fn deeds(build: &Value) -> Vec<String> {
     let steps = build["steps"].as_array().expect("steps");
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();

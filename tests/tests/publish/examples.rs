@@ -12,7 +12,8 @@ use intraware_tests::web::Web;
 use crate::newcomer::blocks;
 use crate::scene::Scene;
 
-/// A scene with a directory for what the page has in `/srv`, a key, and the configuration that begins like this.
+/// A scene with a directory for what the page has in `/srv`, a key, and the configuration that begins like
+/// this.
 fn scene(begins: &str) -> Scene {
     let scene = Scene::new();
     scene.sign();

@@ -1,5 +1,5 @@
-//! A disk that is full, at every step: readers have the tree that they had, byte for byte, or the whole new one, and
-//! the next run with room goes on.
+//! A disk that is full, at every step: readers have the tree that they had, byte for byte, or the whole new
+//! one, and the next run with room goes on.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -159,8 +159,8 @@ fn p5_a_disk_that_one_of_the_programs_fills_leaves_the_tree_that_readers_had() {
         let text = fs::read_to_string(scene.path(step)).expect("a program");
         scene.program(step, &text.replacen('\n', &format!("\n{fills}\n"), 1));
         let run = scene.publish(&[]).expect(74).complains(&["No space left on device"]);
-        // Where there is room for as much as there was, it ends when the journal cannot be written: that of the pass, or
-        // that its tree is in place.
+        // Where there is room for as much as there was, it ends when the journal cannot be written: that of
+        // the pass, or that its tree is in place.
         let is_new = contents(&root.join("dists")) != before;
         assert!(!is_new || scene.has("stable", "blast", "1.1"), "{step}: {run:?}");
         assert!(!is_new || step != "bin/accept", "{step}: {run:?}");

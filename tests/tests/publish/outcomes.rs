@@ -1,5 +1,5 @@
-//! What each fault leads to, as the table in operations.md says, and that readers have the tree that they had, byte for
-//! byte.
+//! What each fault leads to, as the table in operations.md says, and that readers have the tree that they
+//! had, byte for byte.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -53,8 +53,8 @@ fn p5_a_hook_that_its_user_can_neither_read_nor_run_stops_the_pass() {
     let before = contents(&scene.path("root/dists"));
     scene.accept_quickly("stable", "blast", "1.2");
     scene.hook("pre/10-a", "");
-    // The kernel runs it, and the shell cannot read it; the kernel does not; what is in the directory cannot be seen, or its
-    // names not.
+    // The kernel runs it, and the shell cannot read it; the kernel does not; what is in the directory cannot
+    // be seen, or its names not.
     for (hook, dir, says) in [
         (0o711, 0o755, "pre/10-a: ended with exit status: 2; it says: /bin/sh: 0: cannot open"),
         (0o700, 0o755, "pre/10-a: cannot be run: Permission denied"),

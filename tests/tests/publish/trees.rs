@@ -184,7 +184,8 @@ fn s1_15_indexes_by_digest_of_a_command_stay_as_long_as_a_kept_tree_names_them()
     }
     let by_hash = scene.path("root/dists/stable/main/binary-amd64/by-hash/SHA256");
     let is_there: Vec<bool> = digests.iter().map(|digest| by_hash.join(digest).exists()).collect();
-    // As with what is built in: the last one, the three that are kept, and the one that was kept while it was made.
+    // As with what is built in: the last one, the three that are kept, and the one that was kept while it was
+    // made.
     assert_eq!(is_there, [false, true, true, true, true, true]);
 }
 

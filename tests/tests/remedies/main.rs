@@ -1,9 +1,9 @@
 //! Each remedy that a message names is one that works for the user it speaks to.
 //!
-//! A command in a message stands between backticks. The tests bring about a fault for real, take the command out of what
-//! the program says, give it to a shell as it is printed, as the user whom the message names, and see the program succeed.
-//! A sweep over the sources and the documents sees that no command is named that does not exist. They give files to
-//! other users and make mount namespaces, so they are run by root.
+//! A command in a message stands between backticks. The tests bring about a fault for real, take the command
+//! out of what the program says, give it to a shell as it is printed, as the user whom the message names, and
+//! see the program succeed. A sweep over the sources and the documents sees that no command is named that
+//! does not exist. They give files to other users and make mount namespaces, so they are run by root.
 
 mod documents;
 mod first;
@@ -72,8 +72,8 @@ fn remedy(run: &Run, word: &str) -> String {
     found.remove(0)
 }
 
-/// Gives a command to a shell as it is printed. The programs are in its PATH, and know where the configuration is, as
-/// where they are installed.
+/// Gives a command to a shell as it is printed. The programs are in its PATH, and know where the
+/// configuration is, as where they are installed.
 fn shell(bench: &Bench, line: &str) -> Command {
     let programs = Program::Manage.path().parent().expect("a directory");
     let mut command = Command::new("/bin/sh");

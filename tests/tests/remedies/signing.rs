@@ -16,8 +16,8 @@ fn install(bench: &Bench, exported: &[u8]) {
     super::set_mode(&key, 0o600);
 }
 
-/// Types all commands of `gpg` that a run names, in the order in which it names them, where the key's owner keeps it, and
-/// installs what they export.
+/// Types all commands of `gpg` that a run names, in the order in which it names them, where the key's owner
+/// keeps it, and installs what they export.
 fn obey(bench: &Bench, gnupg: &Gnupg, run: &Run) {
     let typed: Vec<String> =
         commands(&run.stderr).into_iter().filter(|command| command.starts_with("gpg ")).collect();

@@ -1,8 +1,8 @@
 //! No message and no document names a command that does not exist, or an option that a command has not.
 //!
-//! What a message names is taken out of the string literals of the sources. The programs themselves say whether they know
-//! it: whole, where a message names it, and as far as it goes, where a document does. Of other programs the options of
-//! `gpg` are looked at, which are many and change.
+//! What a message names is taken out of the string literals of the sources. The programs themselves say
+//! whether they know it: whole, where a message names it, and as far as it goes, where a document does. Of
+//! other programs the options of `gpg` are looked at, which are many and change.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -127,7 +127,8 @@ fn program(name: &str) -> Option<Program> {
     }
 }
 
-/// Returns what a program says of a command line that it does not take. It does nothing: there is no configuration.
+/// Returns what a program says of a command line that it does not take. It does nothing: there is no
+/// configuration.
 fn refused(dir: &TempDir, command: &str, is_whole: bool) -> Option<String> {
     let words = words(command);
     let program = program(words.first()?)?;

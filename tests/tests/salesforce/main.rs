@@ -1,8 +1,8 @@
-//! What Salesforce, and what stands in front of it, does to a run: how it ends, and that no build is lost, delivered
-//! twice or wrongly marked.
+//! What Salesforce, and what stands in front of it, does to a run: how it ends, and that no build is lost,
+//! delivered twice or wrongly marked.
 //!
-//! Each fault hits three builds on their way: while they are prepared, or while they are confirmed. When it is gone,
-//! the next runs of cron must bring all three to the end, each archived once and delivered once.
+//! Each fault hits three builds on their way: while they are prepared, or while they are confirmed. When it
+//! is gone, the next runs of cron must bring all three to the end, each archived once and delivered once.
 
 use std::fs;
 use std::net::TcpListener;
@@ -70,7 +70,8 @@ fn status(bench: &Bench) -> [String; 3] {
     NAMES.map(|name| bench.status(name).0)
 }
 
-/// Checks that no record says what is not so: nothing is released before it is Completed, nothing is an Error.
+/// Checks that no record says what is not so: nothing is released before it is Completed, nothing is an
+/// Error.
 #[track_caller]
 fn assert_truthful(bench: &Bench) {
     for name in NAMES {

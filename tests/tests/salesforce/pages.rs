@@ -2,8 +2,8 @@
 
 use super::*;
 
-/// Puts the three builds among so many records that the query selects, because it compares without regard to letter
-/// case, but that are not ours, so that there is a build on each of three pages.
+/// Puts the three builds among so many records that the query selects, because it compares without regard to
+/// letter case, but that are not ours, so that there is a build on each of three pages.
 fn bench_of_4500() -> Bench {
     let bench = Bench::builder().salesforce().build();
     for (page, name) in NAMES.into_iter().enumerate() {
@@ -76,7 +76,8 @@ fn a_record_that_cannot_be_asked_for_is_not_taken_for_deleted() {
     let bench = bench_of_4500();
     bench.manage(&["run"]).expect_silence();
     let waiting = bench.spool_listing();
-    // The pages are lost on which the records of two waiting builds stand, and the question after their owners fails.
+    // The pages are lost on which the records of two waiting builds stand, and the question after their
+    // owners fails.
     bench.salesforce().inject(Fault::LosePage, On::NextPage, 0, 1);
     bench.salesforce().inject(Fault::RequestLimit, On::Query, 1, 1);
     bench.manage(&["run"]).expect(75).complains(&["not all records could be read"]);

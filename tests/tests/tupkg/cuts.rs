@@ -1,8 +1,9 @@
-//! kill -9 of either end, cuts, resets, stalls and drips at random places: the next session goes on, sends at most 64 KiB
-//! of what had arrived again, and the bytes are right.
+//! kill -9 of either end, cuts, resets, stalls and drips at random places: the next session goes on, sends at
+//! most 64 KiB of what had arrived again, and the bytes are right.
 //!
-//! What had arrived is counted outside of both programs. As long as the server lives, it is what the relay passed on. Where
-//! it is killed, it is what it took from the kernel: it is stopped first, so that nothing moves while that is asked.
+//! What had arrived is counted outside of both programs. As long as the server lives, it is what the relay
+//! passed on. Where it is killed, it is what it took from the kernel: it is stopped first, so that nothing
+//! moves while that is asked.
 //!
 //! `tests/tupkg-cuts --rounds 200` makes as many rounds as wanted; here there are a few.
 
@@ -20,7 +21,8 @@ use rustix::process::Signal;
 
 use crate::scene::{PATIENCE, Scene, Server, Tls, content};
 
-/// What a session has besides the packages' bytes: TLS, login, announcement. More than that is not passed before data.
+/// What a session has besides the packages' bytes: TLS, login, announcement. More than that is not passed
+/// before data.
 const WORDS: u64 = 8 << 10;
 /// What may be lost besides what was under way.
 const LOST: u64 = 64 << 10;
@@ -87,12 +89,14 @@ impl Round {
         Self { harm, tls, side, at, name, size, seed }
     }
 
-    /// Returns how many bytes the server had at least when it was over with its session; `None` if nobody knows.
+    /// Returns how many bytes the server had at least when it was over with its session; `None` if nobody
+    /// knows.
     fn had(&self, relay: &Relay, left: Option<&Left>) -> Option<u64> {
         match (self.harm, self.side) {
             // What the relay was about to pass on may be lost when the other way is cut.
             (Harm::Cut, Side::Client) => Some(relay.sent().min(self.at)),
-            // All that was passed arrives, because the relay stays, and the server takes it before it gives up.
+            // All that was passed arrives, because the relay stays, and the server takes it before it gives
+            // up.
             (Harm::Stall | Harm::KillClient, _) => Some(relay.sent()),
             (Harm::KillServer, _) => left?.taken,
             // A reset throws away what is under way, and a drip ends by itself.
@@ -110,8 +114,8 @@ impl Round {
         }
     }
 
-    /// Sends the package while the harm is done; returns whether the client is through, and what was left of the server if it
-    /// was killed meanwhile.
+    /// Sends the package while the harm is done; returns whether the client is through, and what was left of
+    /// the server if it was killed meanwhile.
     fn disturbed(&self, scene: &Scene, server: &mut Server, relay: &Relay) -> (bool, Option<Left>) {
         let account = scene.account("disturbed", relay.addr(), self.tls, "");
         let mut left = None;
@@ -159,8 +163,8 @@ impl Left {
     }
 }
 
-/// Returns how many bytes the process at `here` has taken from its connection to `there`: those that have come, without
-/// those that wait in the kernel.
+/// Returns how many bytes the process at `here` has taken from its connection to `there`: those that have
+/// come, without those that wait in the kernel.
 fn taken(here: SocketAddr, there: SocketAddr) -> Option<u64> {
     let which = format!("src {here} and dst {there}");
     let output = Command::new("ss").args(["-HtinO", &which]).output().expect("ss starts");

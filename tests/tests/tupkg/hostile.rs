@@ -1,5 +1,5 @@
-//! Clients that mean no good, or do not know better: refused in time, nothing outside of the account's directory, and
-//! neither memory nor other sessions suffer.
+//! Clients that mean no good, or do not know better: refused in time, nothing outside of the account's
+//! directory, and neither memory nor other sessions suffer.
 
 use std::io::Write as _;
 use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
@@ -323,7 +323,8 @@ fn s4_03_s4_05_too_many_sessions_are_told_to_come_again() {
     third.say(&login(USER, PASSWORD));
     assert_eq!(third.hear().as_deref(), Some("result=FAIL&reason=busy"));
     drop(third);
-    // A crowd that says nothing keeps new ones out no longer than a login may take, and harms nobody who is in.
+    // A crowd that says nothing keeps new ones out no longer than a login may take, and harms nobody who is
+    // in.
     let crowd: Vec<Raw> = (0..100).map(|_| Raw::connect(server.address())).collect();
     let package = content(100_000, 5);
     let session = &mut sessions[0];
@@ -337,8 +338,8 @@ fn s4_03_s4_05_too_many_sessions_are_told_to_come_again() {
     server.wait_for("too many connections that have not logged in");
 }
 
-/// Returns an address of this host that is not loopback, which stands for another host. A host without any is given one of
-/// those that are nobody's (RFC 5737).
+/// Returns an address of this host that is not loopback, which stands for another host. A host without any is
+/// given one of those that are nobody's (RFC 5737).
 fn address_on_a_network() -> IpAddr {
     let probe = UdpSocket::bind("0.0.0.0:0").expect("a socket");
     if probe.connect("192.0.2.1:9").is_ok() {

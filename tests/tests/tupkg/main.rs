@@ -1,4 +1,5 @@
-//! The tupkg protocol between real processes: `upload send`, `upload serve`, and whatever else speaks to either.
+//! The tupkg protocol between real processes: `upload send`, `upload serve`, and whatever else speaks to
+//! either.
 
 mod cuts;
 mod hostile;

@@ -54,7 +54,8 @@ impl Scene {
         self.certificates.identity("server")
     }
 
-    /// Writes the server's settings. `settings` comes before, so that it may have tables of its own if it ends with them.
+    /// Writes the server's settings. `settings` comes before, so that it may have tables of its own if it
+    /// ends with them.
     pub(crate) fn configure(&self, settings: &str) {
         let both = self.certificates.identity("server");
         let listen = if settings.contains("listen = ") { "" } else { "listen = [\"127.0.0.1:0\"]\n" };

@@ -1,5 +1,5 @@
-//! The description's own example, byte for byte: our server under a client of these bytes, and our client before a server
-//! of these bytes; and the same in the dialect of 2004.
+//! The description's own example, byte for byte: our server under a client of these bytes, and our client
+//! before a server of these bytes; and the same in the dialect of 2004.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -11,8 +11,8 @@ use crate::scene::{PATIENCE, Scene, Tls, content};
 
 const LOGIN: &[u8] = b"\x00\x28username=bfinch@example.net&password=B0b";
 
-/// A server that takes a connection, reads what it must and says what it is told to, and then returns all that was said
-/// to it.
+/// A server that takes a connection, reads what it must and says what it is told to, and then returns all
+/// that was said to it.
 fn scripted(turns: Vec<(usize, Vec<u8>)>) -> (SocketAddr, JoinHandle<Vec<u8>>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");

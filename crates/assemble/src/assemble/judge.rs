@@ -61,7 +61,8 @@ fn files<'p>(difference: &Difference, parts: &'p [Part]) -> impl Iterator<Item =
     })
 }
 
-/// Compares each content with the first machine's. All of the difference must come down to the same few causes.
+/// Compares each content with the first machine's. All of the difference must come down to the same few
+/// causes.
 fn look(difference: &Difference, parts: &[Part]) -> io::Result<(Reason, Vec<String>)> {
     let hosts: Vec<&str> = parts.iter().map(|part| MachineName::as_str(&part.machine)).collect();
     let mut seen: Vec<&Content> = Vec::new();

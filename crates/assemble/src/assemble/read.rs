@@ -102,7 +102,8 @@ fn one(
     Ok(contents)
 }
 
-/// Opens a fragment, which is a regular file and no link to one, without waiting for a named pipe's other end.
+/// Opens a fragment, which is a regular file and no link to one, without waiting for a named pipe's other
+/// end.
 fn open(path: &Path) -> Result<File, Unread> {
     let how = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = match rustix::fs::open(path, how, Mode::empty()) {

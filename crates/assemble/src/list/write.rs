@@ -23,7 +23,8 @@ impl<W: Write> Writer<W> {
             let before = if number == 0 { " " } else { "\n        " };
             let mut value = escape(value);
             if value.contains("&apos;") {
-                // Apostrophes as XML::Simple writes them; any that were escaped before are `&amp;apos;` by now.
+                // Apostrophes as XML::Simple writes them; any that were escaped before are `&amp;apos;` by
+                // now.
                 value = value.replace("&apos;", "'").into();
             }
             for piece in [before, name, "=\"", &value, "\""] {

@@ -1,7 +1,7 @@
 //! Links that lead to nothing in the assembled package.
 //!
-//! A link may lead to what another machine provides, so this is asked of the merged package and not of a fragment. Links on
-//! the way are followed, as the kernel will, up to as many as it follows.
+//! A link may lead to what another machine provides, so this is asked of the merged package and not of a
+//! fragment. Links on the way are followed, as the kernel will, up to as many as it follows.
 
 use serde::Serialize;
 

@@ -1,7 +1,8 @@
 //! Which paths may differ between machines, and who wins them.
 //!
-//! A pattern is compared with the whole path, name by name: `*` stands for any part of a name, `?` for one character of
-//! it, and `**` as a name for any number of names. Where several patterns match, the longest decides.
+//! A pattern is compared with the whole path, name by name: `*` stands for any part of a name, `?` for one
+//! character of it, and `**` as a name for any number of names. Where several patterns match, the longest
+//! decides.
 
 use intraware_core::foreign;
 

@@ -3,8 +3,8 @@
 use super::{Merged, Part, Provided, Rules};
 use crate::nodes::Node;
 
-/// Decides about all that is in a directory, which `dirs` provide, in the machines' order. It may be that the package has no
-/// such directory: then nothing is chosen, and what differs is told nevertheless.
+/// Decides about all that is in a directory, which `dirs` provide, in the machines' order. It may be that the
+/// package has no such directory: then nothing is chosen, and what differs is told nevertheless.
 ///
 /// It calls itself, as deep as a path has names: at most 2048, of some hundred bytes each.
 pub(super) fn directory(

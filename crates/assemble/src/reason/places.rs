@@ -3,7 +3,8 @@
 /// What stands for each of them.
 const MARK: &[u8] = b"\x01place\x01";
 
-/// Returns the content with a mark for each absolute path of at least two names, and for each of `hosts` as a whole word.
+/// Returns the content with a mark for each absolute path of at least two names, and for each of `hosts` as a
+/// whole word.
 pub(super) fn without(content: &[u8], hosts: &[&str]) -> Vec<u8> {
     super::marked(content, MARK, is_word, |rest| path(rest).or_else(|| host(rest, hosts)))
 }

@@ -1,7 +1,8 @@
 //! Contents without dates and times.
 //!
-//! A time is a row of words and numbers of which at least one can be nothing else: `16:17`, `2026-11-21`, `21/11/2026`, a
-//! number of ten digits that begins with 1 (seconds since 1970), or a month's name beside a number.
+//! A time is a row of words and numbers of which at least one can be nothing else: `16:17`, `2026-11-21`,
+//! `21/11/2026`, a number of ten digits that begins with 1 (seconds since 1970), or a month's name beside a
+//! number.
 
 /// What stands for each of them.
 const MARK: &[u8] = b"\x01time\x01";

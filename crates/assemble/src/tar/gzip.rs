@@ -1,4 +1,5 @@
-//! The stream below an archive: gzip members, one after another, and no more out of them than there should be.
+//! The stream below an archive: gzip members, one after another, and no more out of them than there should
+//! be.
 
 use std::io::{self, BufReader, Read};
 
@@ -12,8 +13,9 @@ const BUFFER: usize = 128 << 10;
 
 /// An uncompressed stream.
 ///
-/// A gzip file is a series of members (RFC 1952, 2.2), as bgzip, pigz and `cat` make it. How much may come out is a number
-/// of bytes and not a ratio: a disk image of zeros shrinks to a thousandth, and DEFLATE to no less.
+/// A gzip file is a series of members (RFC 1952, 2.2), as bgzip, pigz and `cat` make it. How much may come
+/// out is a number of bytes and not a ratio: a disk image of zeros shrinks to a thousandth, and DEFLATE to no
+/// less.
 pub struct Gzip<R: Read> {
     decoder: MultiGzDecoder<BufReader<R>>,
     out: u64,

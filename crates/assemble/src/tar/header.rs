@@ -12,7 +12,8 @@ pub(super) struct Header {
     pub(super) target: Vec<u8>,
     pub(super) mode: u32,
     pub(super) size: u64,
-    /// Where what is stored of a file with holes belongs, in GNU's own form, and whether more of that follows.
+    /// Where what is stored of a file with holes belongs, in GNU's own form, and whether more of that
+    /// follows.
     pub(super) sparse: Option<(Map, bool)>,
     /// Whether it is in the format from before POSIX.
     pub(super) is_old: bool,
@@ -103,7 +104,8 @@ fn text(field: &[u8]) -> Vec<u8> {
     field.split(|byte| *byte == 0).next().unwrap_or_default().to_vec()
 }
 
-/// Returns a number: octal digits with spaces before and spaces or NULs behind, or GNU's binary, not below zero.
+/// Returns a number: octal digits with spaces before and spaces or NULs behind, or GNU's binary, not below
+/// zero.
 pub(super) fn number(field: &[u8]) -> Option<u64> {
     if field[0] & 0x80 != 0 {
         let (head, tail) = field.split_at(field.len().saturating_sub(8));

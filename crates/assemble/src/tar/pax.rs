@@ -16,8 +16,8 @@ pub(super) struct Pax {
 
 /// Reads a header that belongs to the next entry.
 ///
-/// A key that is not known is passed over, as POSIX asks of readers, unless it could change the path, the target or the
-/// content of the entry.
+/// A key that is not known is passed over, as POSIX asks of readers, unless it could change the path, the
+/// target or the content of the entry.
 pub(super) fn read(content: &[u8]) -> Result<Pax, Refused> {
     let mut pax = Pax::default();
     let (mut sparse_path, mut version) = (None, (None, None));
@@ -67,8 +67,8 @@ pub(super) fn check_global(content: &[u8]) -> Result<(), Refused> {
     })
 }
 
-/// Takes the two ways in which a header says how its names are written: as they are, or as UTF-8. Whether they are UTF-8 is
-/// looked at in any case.
+/// Takes the two ways in which a header says how its names are written: as they are, or as UTF-8. Whether
+/// they are UTF-8 is looked at in any case.
 fn charset(value: &[u8]) -> Result<(), Refused> {
     match value {
         b"BINARY" | b"ISO-IR 10646 2000 UTF-8" => Ok(()),

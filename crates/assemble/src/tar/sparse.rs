@@ -1,9 +1,9 @@
 //! Files with holes, as GNU tar and bsdtar archive them: what is stored, and where in the file it belongs.
 //!
-//! Two forms are read: GNU's own header of type `S`, with the map in the header and in blocks behind it, and version 1.0 in
-//! pax headers, with the map as decimal numbers before the content. What is between the stored stretches is zeros, which
-//! are unpacked like any other bytes. The older pax forms 0.0 and 0.1 are refused. The forms are described in the manual
-//! of GNU tar, "Storing Sparse Files".
+//! Two forms are read: GNU's own header of type `S`, with the map in the header and in blocks behind it, and
+//! version 1.0 in pax headers, with the map as decimal numbers before the content. What is between the stored
+//! stretches is zeros, which are unpacked like any other bytes. The older pax forms 0.0 and 0.1 are refused.
+//! The forms are described in the manual of GNU tar, "Storing Sparse Files".
 
 use crate::refused::Refused;
 
@@ -71,8 +71,8 @@ impl Map {
         Ok(())
     }
 
-    /// Reads the map of form 1.0 with `line`, which returns its next line: how many stretches there are, and then the start
-    /// and length of each.
+    /// Reads the map of form 1.0 with `line`, which returns its next line: how many stretches there are, and
+    /// then the start and length of each.
     pub(super) fn read<E: From<Refused>>(
         size: u64,
         mut line: impl FnMut() -> Result<u64, E>,
@@ -85,7 +85,8 @@ impl Map {
         Ok(map)
     }
 
-    /// Returns what is at `position` of the file, which is before its end: so many bytes, and whether they are stored.
+    /// Returns what is at `position` of the file, which is before its end: so many bytes, and whether they
+    /// are stored.
     pub(super) fn at(&self, position: u64) -> (u64, bool) {
         let next = self.stretches.partition_point(|stretch| stretch.start + stretch.length <= position);
         match self.stretches.get(next) {

@@ -1,8 +1,8 @@
 //! The runs of one host as metrics, in the text format of Prometheus.
 //!
-//! Of each kind of run the last that was cron's is told, and when the last good one ended; 0 if none is known.
-//! Every series of a kind is always there, with 0 where there was nothing, so that a rule needs no `absent`.
-//! There are no timestamps: node_exporter refuses a file that has some.
+//! Of each kind of run the last that was cron's is told, and when the last good one ended; 0 if none is
+//! known. Every series of a kind is always there, with 0 where there was nothing, so that a rule needs no
+//! `absent`. There are no timestamps: node_exporter refuses a file that has some.
 
 use std::fmt::Write as _;
 

@@ -1,13 +1,15 @@
 //! Compresses one chunk of an archive, except where that is no use.
 //!
-//! Builds are full of what is compressed already: packages, images, fonts, logs put away. Names say little about
-//! it (an archive may hold stored files, a library may hold pictures), so the bytes decide, segment by segment.
-//! A segment in which all bytes are equally frequent is tried on a sample; if that does not shrink, the segment is
-//! stored, which costs a copy. Both tests are strict: what a compressor could shrink by a hundredth is not stored.
+//! Builds are full of what is compressed already: packages, images, fonts, logs put away. Names say little
+//! about it (an archive may hold stored files, a library may hold pictures), so the bytes decide, segment by
+//! segment. A segment in which all bytes are equally frequent is tried on a sample; if that does not shrink,
+//! the segment is stored, which costs a copy. Both tests are strict: what a compressor could shrink by a
+//! hundredth is not stored.
 //!
-//! At the other end is text. It has few values of bytes and many short matches, so that a compressor finds most of
-//! what there is to find at once and then goes on searching: from level 5 to 6 it takes up to half as much time again
-//! for a hundredth of the size, where programs take a fifth. Text is compressed a level lower.
+//! At the other end is text. It has few values of bytes and many short matches, so that a compressor finds
+//! most of what there is to find at once and then goes on searching: from level 5 to 6 it takes up to half as
+//! much time again for a hundredth of the size, where programs take a fifth. Text is compressed a level
+//! lower.
 
 use flate2::Crc;
 use libdeflater::{CompressionLvl, Compressor};
@@ -22,8 +24,8 @@ const STRETCH: usize = 1 << 20;
 /// What is looked at, and stored or not, as one.
 const SEGMENT: usize = 64 << 10;
 
-/// How many bytes of a segment are counted first, in [`SLICES`] places, and the entropy in bits a byte from which on
-/// the whole segment is counted. Noise of so many bytes has 7.95.
+/// How many bytes of a segment are counted first, in [`SLICES`] places, and the entropy in bits a byte from
+/// which on the whole segment is counted. Noise of so many bytes has 7.95.
 const COUNTED: usize = 4 << 10;
 const SLICES: usize = 8;
 const RATHER_EVEN: f64 = 7.6;
@@ -34,8 +36,8 @@ const EVEN: f64 = 7.99;
 /// How many bytes of a segment are compressed on trial.
 const TRIED: usize = 8 << 10;
 
-/// The entropy that what is counted of a stretch has at most if it is mostly text. Prose and source code have 4 to 5,
-/// most programs 5.5 to 6.5.
+/// The entropy that what is counted of a stretch has at most if it is mostly text. Prose and source code have
+/// 4 to 5, most programs 5.5 to 6.5.
 const TEXT: f64 = 5.5;
 
 /// A chunk, compressed: whole bytes that another block can follow.

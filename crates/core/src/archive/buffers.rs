@@ -1,8 +1,8 @@
 //! Buffers that are used again and again.
 //!
-//! A build of gigabytes goes through buffers of a megabyte. Were each allocated anew, by one thread, and freed by
-//! another, the allocator would hold many times the memory in use, or give it back to the system and fetch it
-//! again for every buffer. Here there are never more than were in use at the same time.
+//! A build of gigabytes goes through buffers of a megabyte. Were each allocated anew, by one thread, and
+//! freed by another, the allocator would hold many times the memory in use, or give it back to the system and
+//! fetch it again for every buffer. Here there are never more than were in use at the same time.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -1,10 +1,10 @@
 //! Reads a file that must not change: exactly as long as it was, and the same when it was read as when it was
 //! looked up.
 //!
-//! A tar header gives a length before the content; one byte more or less would shift everything that
-//! follows it. The name may also be another file by now, or a FIFO that would block for ever: it is opened without
-//! waiting, read only from places in it, which a FIFO has not, and what was opened is compared with what was looked
-//! up after each read, before anything is made of the bytes.
+//! A tar header gives a length before the content; one byte more or less would shift everything that follows
+//! it. The name may also be another file by now, or a FIFO that would block for ever: it is opened without
+//! waiting, read only from places in it, which a FIFO has not, and what was opened is compared with what was
+//! looked up after each read, before anything is made of the bytes.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -41,7 +41,8 @@ impl<'d> Content<'d> {
         Ok(Self { build, path: path.into(), file, expected: *expected })
     }
 
-    /// Appends the `len` bytes from byte `from` on to `out`, and makes sure that the file is what was looked up.
+    /// Appends the `len` bytes from byte `from` on to `out`, and makes sure that the file is what was looked
+    /// up.
     pub(super) fn read(&self, from: u64, len: usize, out: &mut Vec<u8>) -> Result<(), BuildError> {
         let start = out.len();
         out.reserve(len);

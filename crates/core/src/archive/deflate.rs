@@ -6,7 +6,8 @@
 //! here from block to block. Nothing is decompressed: of each symbol only the number of its bits matters.
 //!
 //! A symbol's place is known only when the one before was looked up, so most of the time the processor would
-//! wait for a look-up to end. Two streams are therefore read at the same time, which takes hardly longer than one.
+//! wait for a look-up to end. Two streams are therefore read at the same time, which takes hardly longer than
+//! one.
 //!
 //! What is read was written by the compressor a moment ago. If it is no DEFLATE stream, or does not end where
 //! its bytes end, then the compressor or the memory is broken, and no archive may be made of it.
@@ -27,10 +28,12 @@ pub(super) const LAST_BLOCK: [u8; 2] = [0x03, 0x00];
 /// Most bytes of one stored block.
 const MAX_STORED: usize = 0xffff;
 
-/// The length of an empty stored block and its complement, which follow its header from the next whole byte on.
+/// The length of an empty stored block and its complement, which follow its header from the next whole byte
+/// on.
 const EMPTY_STORED: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
 
-/// Makes each of the streams, which are complete, a piece that ends on a whole byte and that another can follow.
+/// Makes each of the streams, which are complete, a piece that ends on a whole byte and that another can
+/// follow.
 pub(super) fn open_ends(streams: &mut [Vec<u8>]) -> Result<(), Malformed> {
     for pair in streams.chunks_mut(2) {
         let mut lanes = pair.iter().map(|stream| Lane::start(stream)).collect::<Result<Vec<_>, _>>()?;
@@ -65,7 +68,8 @@ struct End {
 impl End {
     fn open(&self, stream: &mut Vec<u8>) {
         stream[self.last_block / 8] &= !(1 << (self.last_block % 8));
-        // The three bits of a stored block's header, all zero, follow; those that pad the last byte are zero too.
+        // The three bits of a stored block's header, all zero, follow; those that pad the last byte are zero
+        // too.
         if !(1..=5).contains(&(self.end % 8)) {
             stream.push(0);
         }

@@ -1,8 +1,8 @@
 //! One gzip member (RFC 1952), compressed on all cores.
 //!
-//! What is written is cut into chunks of [`CHUNK`] bytes, which are compressed apart from each other and joined.
-//! Where a chunk ends depends on nothing but the number of bytes before it, so the result is the same for any number
-//! of threads. That a chunk cannot refer to the one before costs about half a percent in size.
+//! What is written is cut into chunks of [`CHUNK`] bytes, which are compressed apart from each other and
+//! joined. Where a chunk ends depends on nothing but the number of bytes before it, so the result is the same
+//! for any number of threads. That a chunk cannot refer to the one before costs about half a percent in size.
 //!
 //! Nothing is in the member that is not the content: no name, no time, and no word about the host.
 

@@ -1,13 +1,13 @@
 //! Walks a build and reads its files ahead of need, several at a time.
 //!
-//! One thread walks; it alone decides what is in the archive and in which order. It collects what it finds into
-//! batches: many small files, or one piece of a large one. Readers fill the batches with content, each batch by
-//! itself, so that opening and reading a hundred thousand small files waits for no answer in turn, as it would on
-//! a network file system. The batches come out in the order of the walk.
+//! One thread walks; it alone decides what is in the archive and in which order. It collects what it finds
+//! into batches: many small files, or one piece of a large one. Readers fill the batches with content, each
+//! batch by itself, so that opening and reading a hundred thousand small files waits for no answer in turn,
+//! as it would on a network file system. The batches come out in the order of the walk.
 //!
-//! Bounded: [`AHEAD`] batches of [`BATCH_BYTES`], [`BATCH_FILES`] and [`BATCH_NAMES`], and no more descriptors of
-//! directories than [`BATCH_DIRS`] a batch, since each small file is opened in the very directory that the walk has
-//! opened.
+//! Bounded: [`AHEAD`] batches of [`BATCH_BYTES`], [`BATCH_FILES`] and [`BATCH_NAMES`], and no more
+//! descriptors of directories than [`BATCH_DIRS`] a batch, since each small file is opened in the very
+//! directory that the walk has opened.
 
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
@@ -29,11 +29,12 @@ const BATCH_BYTES: usize = 256 << 10;
 /// Most entries in a batch.
 const BATCH_FILES: usize = 256;
 
-/// From this many bytes on in paths and targets a batch is full; below hundreds of directories one path has as many.
+/// From this many bytes on in paths and targets a batch is full; below hundreds of directories one path has
+/// as many.
 const BATCH_NAMES: usize = 64 << 10;
 
-/// Most directories that the files of a batch are in. All batches together stay below 256, the lowest limit on
-/// descriptors that is usual.
+/// Most directories that the files of a batch are in. All batches together stay below 256, the lowest limit
+/// on descriptors that is usual.
 const BATCH_DIRS: usize = 8;
 
 /// How many threads read. They compute little: what they are many for is to wait for disks and file servers.
@@ -272,8 +273,8 @@ impl<'d> Walker<'d> {
         self.pass_on()
     }
 
-    /// The archive's top-level name is the build directory's own; directories end with a slash, as the order of
-    /// the walk has it.
+    /// The archive's top-level name is the build directory's own; directories end with a slash, as the order
+    /// of the walk has it.
     fn archive_path(&self, entry: &Entry<'_>) -> Box<[u8]> {
         let mut path = self.build.name().to_vec();
         if !entry.path.is_empty() {

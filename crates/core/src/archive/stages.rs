@@ -1,7 +1,8 @@
 //! What each stage of the archiver costs, so that people see which one to do something about.
 //!
-//! Stages run at the same time, so their figures do not add up to the time that the whole takes. The processor's
-//! time says what a stage computes; its time at work also counts what it waits for disks and for its turn.
+//! Stages run at the same time, so their figures do not add up to the time that the whole takes. The
+//! processor's time says what a stage computes; its time at work also counts what it waits for disks and for
+//! its turn.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};

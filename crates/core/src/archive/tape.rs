@@ -88,8 +88,8 @@ impl<W: Write> Tape<W> {
         self.header(&mut header)
     }
 
-    /// Writes an entry whose content is the whole name of the entry after it, of which that one's header holds
-    /// only the beginning.
+    /// Writes an entry whose content is the whole name of the entry after it, of which that one's header
+    /// holds only the beginning.
     fn long_name(&mut self, kind: EntryType, name: &[u8]) -> io::Result<()> {
         let size = name.len() as u64 + 1;
         let mut header = Header::new_gnu();

@@ -85,7 +85,8 @@ fn unpack(payload: &[u8]) -> TempDir {
     dir
 }
 
-/// Everything about a tree that an archive keeps: one line an entry, with content, links resolved to the first name.
+/// Everything about a tree that an archive keeps: one line an entry, with content, links resolved to the
+/// first name.
 fn listing(tree: &Path) -> Vec<(PathBuf, String)> {
     let mut lines = Vec::new();
     let mut first_names = std::collections::HashMap::new();

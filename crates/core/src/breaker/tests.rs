@@ -50,8 +50,8 @@ impl World {
         *now = now.checked_add(SignedDuration::from_mins(minutes)).unwrap();
     }
 
-    /// Connects as a run on `host` does; returns why not. What other tests start holds for a moment what is locked here,
-    /// so somebody else's attempt is waited for.
+    /// Connects as a run on `host` does; returns why not. What other tests start holds for a moment what is
+    /// locked here, so somebody else's attempt is waited for.
     fn run(&self, host: &str, caution: Caution) -> Option<SiteErrorKind> {
         loop {
             let error = self.connect(host, caution);

@@ -120,8 +120,8 @@ impl BuildError {
     /// Returns the error of a failed read at `path`, told apart by whose fault it is.
     pub fn reading(path: String, source: Errno) -> Self {
         match source {
-            // AGAIN: a server on this host is asking a client to give back its lease on the file, or no thread can be
-            // started.
+            // AGAIN: a server on this host is asking a client to give back its lease on the file, or no
+            // thread can be started.
             Errno::STALE
             | Errno::MFILE
             | Errno::NFILE

@@ -15,11 +15,11 @@ const FRESH: Duration = Duration::from_secs(3);
 /// How often the final name is cleared for a rename that finds it taken.
 const CLEARINGS: usize = 2;
 
-/// Gives a payload that [`super::stage`] has proven its final name (U4). May be repeated, as that. If the name seemed to be free
-/// it is not looked at again before, since a rename does not overwrite.
+/// Gives a payload that [`super::stage`] has proven its final name (U4). May be repeated, as that. If the
+/// name seemed to be free it is not looked at again before, since a rename does not overwrite.
 ///
-/// The sidecars are at the site before. If they are another payload's, this one is not the latest that was prepared for the
-/// name, whatever the spool says, and nothing is renamed.
+/// The sidecars are at the site before. If they are another payload's, this one is not the latest that was
+/// prepared for the name, whatever the spool says, and nothing is renamed.
 pub fn commit(
     session: &mut dyn Session,
     delivery: &Delivery<'_>,

@@ -1,17 +1,19 @@
-//! A payload's way to a site with a desk, where nothing can be looked at: bring all but the last byte, then hand in the rest.
+//! A payload's way to a site with a desk, where nothing can be looked at: bring all but the last byte, then
+//! hand in the rest.
 //!
-//! What is there of a payload shows nothing until its last byte has come, for then the server compares the digests and
-//! gives it its name. So the halves of a delivery are those of other sites ([`super::stage`], [`super::commit()`]): [`bring`]
-//! leaves the payload there but for its last byte, and [`hand_in`] sends the sidecars and that byte, in one session. Sidecars
-//! thus come to a desk only with their payload: those of a payload that never came would be in the way of the next ones.
+//! What is there of a payload shows nothing until its last byte has come, for then the server compares the
+//! digests and gives it its name. So the halves of a delivery are those of other sites ([`super::stage`],
+//! [`super::commit()`]): [`bring`] leaves the payload there but for its last byte, and [`hand_in`] sends the
+//! sidecars and that byte, in one session. Sidecars thus come to a desk only with their payload: those of a
+//! payload that never came would be in the way of the next ones.
 //!
-//! **What is proven.** The server's PASS is a comparison with the digests that were announced, and the strongest of those is
-//! how the payload is verified ([`Strength`]). A site of which a SHA-256 is asked and that knows MD5 alone gets nothing. What
-//! is there of a payload from before is believed no further than that PASS: if it is wrong, the server says FAIL in the
-//! end and throws it away, and it is brought once more.
+//! **What is proven.** The server's PASS is a comparison with the digests that were announced, and the
+//! strongest of those is how the payload is verified ([`Strength`]). A site of which a SHA-256 is asked and
+//! that knows MD5 alone gets nothing. What is there of a payload from before is believed no further than that
+//! PASS: if it is wrong, the server says FAIL in the end and throws it away, and it is brought once more.
 //!
-//! **What is not.** Whether it still is there later: it may have been taken on, which is what a desk is for. So nobody asks
-//! again, and the receipt counts.
+//! **What is not.** Whether it still is there later: it may have been taken on, which is what a desk is for.
+//! So nobody asks again, and the receipt counts.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -24,7 +26,8 @@ use crate::sidecar::{SidecarKind, Sidecars};
 use crate::site::tupkg::{Desk, Handing, Package};
 use crate::site::{PackageName, RemotePath, SiteError, SiteErrorKind};
 
-/// A payload of at most so many bytes is handed in without having been brought before: if it comes to nothing, little is lost.
+/// A payload of at most so many bytes is handed in without having been brought before: if it comes to
+/// nothing, little is lost.
 const SMALL: u64 = 1 << 20;
 
 /// What is to be handed in at a desk.
@@ -67,8 +70,8 @@ impl Brought {
     }
 }
 
-/// Brings all of a payload but its last byte; `progress` hears how many bytes are there. Returns `None` if the desk had it
-/// whole and wrong, and has thrown it away.
+/// Brings all of a payload but its last byte; `progress` hears how many bytes are there. Returns `None` if
+/// the desk had it whole and wrong, and has thrown it away.
 pub fn bring(
     desk: &mut Desk,
     what: &AtDesk,
@@ -100,8 +103,8 @@ pub fn bring(
     Ok(Some(Brought { resumed_from: Some(held), sent, is_there: false }))
 }
 
-/// Hands in what was brought: the sidecars, and the payload's last byte. Returns `None` if the server has found other
-/// digests than those announced, and has thrown the payload away.
+/// Hands in what was brought: the sidecars, and the payload's last byte. Returns `None` if the server has
+/// found other digests than those announced, and has thrown the payload away.
 pub fn hand_in(
     desk: &mut Desk,
     what: &AtDesk,
@@ -130,7 +133,8 @@ pub fn hand_in(
     let held = handing.held().to_vec();
     let from = held.last().copied().unwrap_or_default();
     if from < brought.there() {
-        // The end of a connection that was cut looks like that of a session. Sidecars do not go before the payload is there.
+        // The end of a connection that was cut looks like that of a session. Sidecars do not go before the
+        // payload is there.
         let text = format!(
             "{}: of {} bytes that were brought {from} are there; try again later",
             what.path(),
@@ -160,8 +164,8 @@ pub fn hand_in(
     }
 }
 
-/// Makes sure that the local payload is what was prepared, after a server has found something else. Returns the error of a
-/// payload that is not.
+/// Makes sure that the local payload is what was prepared, after a server has found something else. Returns
+/// the error of a payload that is not.
 pub fn check_local(what: &AtDesk, payload: &File) -> Result<(), DeliverError> {
     let length = payload.metadata().map_err(|error| what.local(error))?.len();
     let found = hash(payload, 0..length.min(what.digests.size)).map_err(|error| what.local(error))?;

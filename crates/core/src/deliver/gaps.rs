@@ -1,9 +1,9 @@
 //! What of a payload is missing at a site where a partial file stands.
 //!
-//! Its length proves nothing: a crash may have left holes, and somebody else may have put other bytes there. First the
-//! site is asked for the hash of it all, which is right in the usual case. Otherwise the partial file is compared block
-//! by block, by the site's hashes of its blocks or else by reading it back. What does not agree is sent again, and
-//! nothing else.
+//! Its length proves nothing: a crash may have left holes, and somebody else may have put other bytes there.
+//! First the site is asked for the hash of it all, which is right in the usual case. Otherwise the partial
+//! file is compared block by block, by the site's hashes of its blocks or else by reading it back. What does
+//! not agree is sent again, and nothing else.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -20,7 +20,8 @@ use crate::site::{RemotePath, Session, SiteError};
 /// Bytes of the local payload read at a time.
 const CHUNK: usize = 1 << 20;
 
-/// The shortest block that is compared, and the most blocks of a file. Up to 64 GiB a block has at most 4 MiB.
+/// The shortest block that is compared, and the most blocks of a file. Up to 64 GiB a block has at most 4
+/// MiB.
 const BLOCK: u64 = 1 << 20;
 const MOST_BLOCKS: u64 = 1 << 14;
 
@@ -74,7 +75,8 @@ impl Found {
     }
 }
 
-/// Compares the partial file at `part`, which is `there` bytes long and no longer than the payload, with the payload.
+/// Compares the partial file at `part`, which is `there` bytes long and no longer than the payload, with the
+/// payload.
 pub(super) fn find(
     session: &mut dyn Session,
     part: &RemotePath,

@@ -1,7 +1,7 @@
 //! What a site really holds of a delivery (steps C2 and C5).
 //!
-//! The result is plain data; what follows from it is decided elsewhere. An error means that the site did not say,
-//! which is never the same as something being absent (invariant I3).
+//! The result is plain data; what follows from it is decided elsewhere. An error means that the site did not
+//! say, which is never the same as something being absent (invariant I3).
 
 use super::Strength;
 use super::proof::is_withheld;
@@ -165,7 +165,8 @@ fn look_at_sidecar(
     })
 }
 
-/// Returns what the `.SHA256` at a site says, nothing if it is damaged; `None` if there is none, or the site gives nothing back.
+/// Returns what the `.SHA256` at a site says, nothing if it is damaged; `None` if there is none, or the site
+/// gives nothing back.
 pub(super) fn named_in_sha256(session: &mut dyn Session, place: &Place) -> Result<Option<String>, SiteError> {
     let path = place.sidecar(SidecarKind::Sha256);
     match read(session, &path, LONGEST_LINE) {

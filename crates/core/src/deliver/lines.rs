@@ -1,11 +1,12 @@
-//! Sends what is missing at a site, over one connection or over several at the same time, and has the site hash it
-//! meanwhile.
+//! Sends what is missing at a site, over one connection or over several at the same time, and has the site
+//! hash it meanwhile.
 //!
-//! A server takes a certain amount before it acknowledges, so one connection cannot pass that much in a round trip: far
-//! away, a connection is slow however fast the line is, and only more connections are faster. All write to one partial
-//! file, each the next piece that nobody has begun, so that the file grows from its beginning on, and the fastest sends
-//! most. Since only what is acknowledged counts, and the whole is verified afterwards, none of them has to be trusted:
-//! what a connection had under way when it broke is sent again by another.
+//! A server takes a certain amount before it acknowledges, so one connection cannot pass that much in a round
+//! trip: far away, a connection is slow however fast the line is, and only more connections are faster. All
+//! write to one partial file, each the next piece that nobody has begun, so that the file grows from its
+//! beginning on, and the fastest sends most. Since only what is acknowledged counts, and the whole is
+//! verified afterwards, none of them has to be trusted: what a connection had under way when it broke is sent
+//! again by another.
 //!
 //! Because the file grows from its beginning on, the site can hash it while the rest is still on its way.
 
@@ -54,8 +55,8 @@ pub(super) enum Unsent {
     Site(SiteError),
 }
 
-/// Has as many connections made as a payload of `size` bytes is worth at a site that takes `distance` to answer, while
-/// other things are asked there.
+/// Has as many connections made as a payload of `size` bytes is worth at a site that takes `distance` to
+/// answer, while other things are asked there.
 pub fn prepare<'s>(scope: &'s Scope<'s, '_>, pool: &'s Pool<'_>, size: u64, distance: Duration) {
     if distance < FAR {
         return;
@@ -99,8 +100,8 @@ struct State {
 }
 
 impl Sending<'_> {
-    /// Sends the ranges in `missing`, in order, and returns how many bytes were acknowledged. `distance` is how long the
-    /// site takes to answer; `progress` hears how many bytes of this call are acknowledged.
+    /// Sends the ranges in `missing`, in order, and returns how many bytes were acknowledged. `distance` is
+    /// how long the site takes to answer; `progress` hears how many bytes of this call are acknowledged.
     pub(super) fn send(
         &self,
         session: &mut dyn Session,
@@ -172,7 +173,8 @@ impl Work<'_> {
             session.widen()?;
         }
         if self.sending.hashes {
-            // The others send meanwhile. If it cannot be begun, the site hashes it afterwards, or says what is wrong.
+            // The others send meanwhile. If it cannot be begun, the site hashes it afterwards, or says what
+            // is wrong.
             match session.begin_hash(self.sending.part) {
                 Err(error) if error.kind.is_dead() => return Err(error),
                 _ => {}

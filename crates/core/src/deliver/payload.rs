@@ -21,7 +21,8 @@ use crate::site::{Entry, EntryKind, RemotePath, Session, SiteError};
 /// How often a payload is sent that arrives with other bytes.
 const TRIES: usize = 2;
 
-/// A payload of at most so many bytes is sent before anything is looked at: if something is in its way, little is lost.
+/// A payload of at most so many bytes is sent before anything is looked at: if something is in its way,
+/// little is lost.
 const SMALL: u64 = 1 << 20;
 
 /// A payload that is whole at the site, and proven to be.
@@ -43,11 +44,11 @@ impl Staged {
     }
 }
 
-/// Brings the payload in the open local file `payload` to the site and proves it there (U2, U3); `progress` hears how
-/// many of its bytes are at the site. It gets its final name by [`commit`](fn@super::commit).
+/// Brings the payload in the open local file `payload` to the site and proves it there (U2, U3); `progress`
+/// hears how many of its bytes are at the site. It gets its final name by [`commit`](fn@super::commit).
 ///
-/// Whatever goes wrong, the call may be repeated on this or another session, by this or another process: it goes on
-/// from what it finds. After an answer to the rename was lost it finds the payload at its final name.
+/// Whatever goes wrong, the call may be repeated on this or another session, by this or another process: it
+/// goes on from what it finds. After an answer to the rename was lost it finds the payload at its final name.
 pub fn stage(
     session: &mut dyn Session,
     delivery: &Delivery<'_>,
@@ -185,11 +186,11 @@ impl<'a> Transfer<'a> {
         Ok(sent)
     }
 
-    /// Stages a small payload in as few round trips as that takes if all is as it mostly is: its directory is there,
-    /// and nothing stands at its names. `None` if it is not so, which the usual way then finds out.
+    /// Stages a small payload in as few round trips as that takes if all is as it mostly is: its directory is
+    /// there, and nothing stands at its names. `None` if it is not so, which the usual way then finds out.
     ///
-    /// What earlier generations have left was removed when the sidecars were put. Over FTP there may be more to clear up
-    /// ([`Self::recover`]).
+    /// What earlier generations have left was removed when the sidecars were put. Over FTP there may be more
+    /// to clear up ([`Self::recover`]).
     fn at_once(&mut self, progress: &mut dyn FnMut(u64)) -> Result<Option<Strength>, DeliverError> {
         let Delivery { place, digests, released, go_on, .. } = *self.delivery;
         let is_clear = self.session.writes_anywhere() && !released.is_of_other(digests.generation());

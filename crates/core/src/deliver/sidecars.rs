@@ -1,7 +1,7 @@
 //! The sidecars of a payload at a site (step M6).
 //!
-//! They may be replaced as long as the payload they belong to is not released, which the caller has made sure of.
-//! Each appears whole: a temporary name, read back, renamed.
+//! They may be replaced as long as the payload they belong to is not released, which the caller has made sure
+//! of. Each appears whole: a temporary name, read back, renamed.
 
 use super::proof::is_withheld;
 use super::standing::{cut_short, discard, sweep};
@@ -62,8 +62,8 @@ pub fn put_sidecars(
     Ok(written)
 }
 
-/// Removes a sidecar that gives way to another. It loses its name first: of a command to remove it a cut line would
-/// leave one to remove the payload, and some servers carry that out.
+/// Removes a sidecar that gives way to another. It loses its name first: of a command to remove it a cut line
+/// would leave one to remove the payload, and some servers carry that out.
 fn set_aside(
     session: &mut dyn Session,
     at: &RemotePath,
@@ -82,8 +82,8 @@ fn set_aside(
     Ok(part)
 }
 
-/// Removes what got only the beginning of a sidecar's name, which may be the payload's, or of its temporary one. What has
-/// other content is not ours.
+/// Removes what got only the beginning of a sidecar's name, which may be the payload's, or of its temporary
+/// one. What has other content is not ours.
 fn remove_cut_short(
     session: &mut dyn Session,
     place: &Place,
@@ -109,7 +109,8 @@ fn remove_cut_short(
     Ok(())
 }
 
-/// Writes a temporary file anew and reads it back; returns its name, which may be one without a dot if one with it is refused.
+/// Writes a temporary file anew and reads it back; returns its name, which may be one without a dot if one
+/// with it is refused.
 fn put_temporary(
     session: &mut dyn Session,
     mut part: RemotePath,
@@ -171,8 +172,8 @@ pub(super) fn compare(
     })
 }
 
-/// Reads a small file, or returns `None` if the site gives nothing back. One that is longer than it said comes
-/// back longer than `limit`, by a byte.
+/// Reads a small file, or returns `None` if the site gives nothing back. One that is longer than it said
+/// comes back longer than `limit`, by a byte.
 pub(super) fn read(
     session: &mut dyn Session,
     path: &RemotePath,

@@ -32,8 +32,8 @@ pub(super) enum Standing {
 
 /// Makes room at a payload's final name, if that may be done.
 ///
-/// Content that is known to be ours and unreleased is kept beside it under a name that says what it gave way to.
-/// Everything else is left alone, and something that is no regular file is an error.
+/// Content that is known to be ours and unreleased is kept beside it under a name that says what it gave way
+/// to. Everything else is left alone, and something that is no regular file is an error.
 pub fn clear_final(
     session: &mut dyn Session,
     place: &Place,
@@ -79,9 +79,9 @@ pub fn moved_aside(place: &Place, aside: &RemotePath) -> String {
     format!("{place} at the site was ours and not released, and was moved aside to {aside}")
 }
 
-/// Returns whether the other content at a payload's final name is known to be ours: the payload of another job, or what has
-/// become of this one. As the latter it counts only while the sidecar beside it is this payload's; that it is another's
-/// means that another was prepared there since.
+/// Returns whether the other content at a payload's final name is known to be ours: the payload of another
+/// job, or what has become of this one. As the latter it counts only while the sidecar beside it is this
+/// payload's; that it is another's means that another was prepared there since.
 pub(super) fn is_ours(
     session: &mut dyn Session,
     place: &Place,
@@ -115,7 +115,8 @@ pub(super) enum Beside {
     Untold,
 }
 
-/// Looks whose payload the `.SHA256` at a site is of; where there is none by design, whoever delivers is right.
+/// Looks whose payload the `.SHA256` at a site is of; where there is none by design, whoever delivers is
+/// right.
 pub(super) fn beside(
     session: &mut dyn Session,
     place: &Place,
@@ -134,8 +135,8 @@ pub(super) fn beside(
 
 /// Looks what stands at a payload's final name, as closely as the site allows.
 ///
-/// Content that stands there already is read back even where size is enough for what we have sent ourselves: two
-/// builds of one size are common, and adopting the wrong one would release it.
+/// Content that stands there already is read back even where size is enough for what we have sent ourselves:
+/// two builds of one size are common, and adopting the wrong one would release it.
 pub(super) fn look(
     session: &mut dyn Session,
     place: &Place,
@@ -156,12 +157,12 @@ pub(super) fn look(
     }
 }
 
-/// Removes what earlier generations have left under temporary names `.<stem>.<generation>.part`, or without the dot, and
-/// returns the names in the directory, or `None` if it is not known to be there. What has a dot, or none, unlike the
-/// names that the site takes now is as old.
+/// Removes what earlier generations have left under temporary names `.<stem>.<generation>.part`, or without
+/// the dot, and returns the names in the directory, or `None` if it is not known to be there. What has a dot,
+/// or none, unlike the names that the site takes now is as old.
 ///
-/// Names of any other form, and anything but regular files, are not ours. A failure is no reason not to deliver,
-/// unless it is the connection's.
+/// Names of any other form, and anything but regular files, are not ours. A failure is no reason not to
+/// deliver, unless it is the connection's.
 pub(super) fn sweep(
     session: &mut dyn Session,
     dir: &RemotePath,
@@ -188,8 +189,8 @@ pub(super) fn sweep(
     Ok(Some(names))
 }
 
-/// Removes what once stood at a payload's final name and gave way, but what gave way to this generation. What cannot be
-/// removed is left, unless it is the connection that has failed.
+/// Removes what once stood at a payload's final name and gave way, but what gave way to this generation. What
+/// cannot be removed is left, unless it is the connection that has failed.
 pub fn sweep_superseded(session: &mut dyn Session, place: &Place, keep: Generation) -> Result<(), SiteError> {
     let is_former = |name: &&String| {
         let bare = name.strip_prefix('.').unwrap_or(name);
@@ -208,8 +209,8 @@ pub fn sweep_superseded(session: &mut dyn Session, place: &Place, keep: Generati
     Ok(())
 }
 
-/// Returns those of `names` that a file may have got which was to get the name `wanted`: some servers carry out a command
-/// whose line was cut, and then it has only the beginning of its name.
+/// Returns those of `names` that a file may have got which was to get the name `wanted`: some servers carry
+/// out a command whose line was cut, and then it has only the beginning of its name.
 pub(super) fn cut_short<'n>(names: &'n [String], wanted: &str) -> impl Iterator<Item = &'n String> {
     names.iter().filter(move |name| wanted.len() > name.len() && wanted.starts_with(name.as_str()))
 }

@@ -1,10 +1,11 @@
 //! A partial file that cannot be gone on with.
 //!
-//! Some servers (`rclone serve ftp`) take position and command, and then refuse or read nothing. A try that ended so is
-//! not told from one that a line has cut, but by what it has left: the next one begins at the same byte. So each says
-//! where it began, and that is kept in the job. One that finds itself at the byte of the last one gives up what is there, and
-//! sends all; three are needed if the site is known to append. What is given up once is not given up again at the same
-//! byte: then it is not the going on that fails, and the site may let no file be longer.
+//! Some servers (`rclone serve ftp`) take position and command, and then refuse or read nothing. A try that
+//! ended so is not told from one that a line has cut, but by what it has left: the next one begins at the
+//! same byte. So each says where it began, and that is kept in the job. One that finds itself at the byte of
+//! the last one gives up what is there, and sends all; three are needed if the site is known to append. What
+//! is given up once is not given up again at the same byte: then it is not the going on that fails, and the
+//! site may let no file be longer.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +18,8 @@ use crate::site::{SiteError, SiteErrorKind};
 /// How many tries that come to nothing are needed, if the site is known to append.
 const TRIES: u32 = 3;
 
-/// Tries in a row that began at the same byte of a payload, behind what stood at the site, and came to nothing.
+/// Tries in a row that began at the same byte of a payload, behind what stood at the site, and came to
+/// nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stuck {
     /// The site's name.

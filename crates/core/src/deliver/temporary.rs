@@ -1,7 +1,8 @@
-//! Temporary names, which begin with a dot so that customers do not see them, unless the site refuses such names
-//! (Pure-FTPd with `-x`).
+//! Temporary names, which begin with a dot so that customers do not see them, unless the site refuses such
+//! names (Pure-FTPd with `-x`).
 //!
-//! That is known from `upload check`, or learned when a site refuses one with a dot and takes the same without.
+//! That is known from `upload check`, or learned when a site refuses one with a dot and takes the same
+//! without.
 
 use crate::site::{RemotePath, Session, SiteError, SiteErrorKind};
 

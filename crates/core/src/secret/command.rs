@@ -4,8 +4,8 @@
 //! since nobody can know whether it repeats the secret. It runs in a process group of its own, which is
 //! killed when the time is over, so that no helper of it lives on.
 //!
-//! What it prints is complete when the program itself has ended. The pipe's end says less: a daemon that the program has left
-//! behind (an agent that it has started, for one) may hold that open for ever.
+//! What it prints is complete when the program itself has ended. The pipe's end says less: a daemon that the
+//! program has left behind (an agent that it has started, for one) may hold that open for ever.
 
 use std::io::{ErrorKind, Read};
 use std::os::unix::process::CommandExt as _;
@@ -24,7 +24,8 @@ pub(super) const TIME_LIMIT: Duration = Duration::from_secs(10);
 /// How often a program is asked whether it has ended, and its pipe what it has printed.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// As much as is read at a time: all that a pipe holds, so that what was printed is read when the program has ended.
+/// As much as is read at a time: all that a pipe holds, so that what was printed is read when the program has
+/// ended.
 const MOST_AT_A_TIME: usize = 1 << 20;
 
 /// Runs `words` and returns the first line it prints, if it then ends well within `limit`.

@@ -1,10 +1,10 @@
 //! Accounts from a netrc file, as `ftp` and `curl` have them.
 //!
-//! The form is theirs, with the choices that are safe. The file is read by the rules of every file that keeps a secret:
-//! one that others can read is refused. The first entry for the host counts. An entry `default` never does: the host was
-//! named in the configuration, so a password that is for anybody is not for it. Macros are passed over. A value may stand
-//! in double quotes, in which a backslash takes the next character as it is; outside of them it is a character
-//! like any other. `#` begins a comment where a key could stand.
+//! The form is theirs, with the choices that are safe. The file is read by the rules of every file that keeps
+//! a secret: one that others can read is refused. The first entry for the host counts. An entry `default`
+//! never does: the host was named in the configuration, so a password that is for anybody is not for it.
+//! Macros are passed over. A value may stand in double quotes, in which a backslash takes the next character
+//! as it is; outside of them it is a character like any other. `#` begins a comment where a key could stand.
 
 use std::path::{Path, PathBuf};
 
@@ -60,7 +60,8 @@ impl Netrc {
         &self.entries
     }
 
-    /// Returns the entries for a host in their order, those with this login if it is known. The first one counts.
+    /// Returns the entries for a host in their order, those with this login if it is known. The first one
+    /// counts.
     pub fn entries_for(&self, host: &str, login: Option<&str>) -> impl Iterator<Item = &Entry> {
         let is_wanted = move |entry: &&Entry| {
             let is_host = entry.machine.as_ref().is_some_and(|machine| machine.eq_ignore_ascii_case(host));
@@ -89,7 +90,8 @@ pub struct Entry {
     pub account: Option<Secret>,
 }
 
-/// Reads all entries, or returns the line that makes no sense. What stands there is not told: it may be half a password.
+/// Reads all entries, or returns the line that makes no sense. What stands there is not told: it may be half
+/// a password.
 fn entries(text: &str) -> Result<Vec<Entry>, usize> {
     let mut words = Words { rest: text, line: 1 };
     let mut entries: Vec<Entry> = Vec::new();

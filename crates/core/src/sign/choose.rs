@@ -1,6 +1,7 @@
 //! Which part of a key signs, and if none may, the reason that helps most.
 //!
-//! Of several that may sign and whose signatures customers can verify ([`fit`]), the newest does, as with GnuPG.
+//! Of several that may sign and whose signatures customers can verify ([`fit`]), the newest does, as with
+//! GnuPG.
 
 use jiff::Timestamp;
 use openpgp::cert::Cert;

@@ -1,4 +1,5 @@
-//! Texts that carry their signature with them, as uploads and `InRelease` do: what is made, and what is believed of others.
+//! Texts that carry their signature with them, as uploads and `InRelease` do: what is made, and what is
+//! believed of others.
 
 use std::io::{Read as _, Write as _};
 

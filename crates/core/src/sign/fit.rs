@@ -1,9 +1,9 @@
 //! Whether what customers have verifies the signatures of a key.
 //!
-//! The library that signs knows more than the tools of customers do. A key that it takes and they do not would make payloads
-//! that nobody can verify, so what is written here is narrower: it is what GnuPG 2.2 and 2.4, gpgv, sqv and OpenPGP.js
-//! were seen to verify. It is asked of each part that a verification goes through: the part that signs, the primary key, a
-//! user ID, and the signatures that bind them.
+//! The library that signs knows more than the tools of customers do. A key that it takes and they do not
+//! would make payloads that nobody can verify, so what is written here is narrower: it is what GnuPG 2.2 and
+//! 2.4, gpgv, sqv and OpenPGP.js were seen to verify. It is asked of each part that a verification goes
+//! through: the part that signs, the primary key, a user ID, and the signatures that bind them.
 
 use jiff::Timestamp;
 use openpgp::cert::amalgamation::ValidAmalgamation as _;
@@ -17,7 +17,8 @@ use sequoia_openpgp as openpgp;
 use super::choose::{expiry, timestamp};
 use super::{KeyError, KeyPolicy, name_of, policy_at, remedy, system_time};
 
-/// The sizes of RSA keys, in bits: smaller ones are weak, and larger ones the library that signs cannot verify itself.
+/// The sizes of RSA keys, in bits: smaller ones are weak, and larger ones the library that signs cannot
+/// verify itself.
 const RSA_BITS: std::ops::RangeInclusive<usize> = 3072..=4096;
 
 /// The curve secp256k1, which the library has no name for.
@@ -53,7 +54,8 @@ pub(super) fn weakness(key: &Key<PublicParts, UnspecifiedRole>) -> Option<String
     }
 }
 
-/// Returns what keeps customers from verifying a signature that `signer` made over this hash, unless that is accepted.
+/// Returns what keeps customers from verifying a signature that `signer` made over this hash, unless that is
+/// accepted.
 fn shortfall(
     hash: HashAlgorithm,
     signer: &Key<PublicParts, UnspecifiedRole>,
@@ -89,7 +91,8 @@ pub(super) fn spoiling_subkey(cert: &Cert) -> Option<KeyError> {
     })
 }
 
-/// Returns a part of the key that the library does not know, in words. GnuPG 2.2 refuses the whole key for one.
+/// Returns a part of the key that the library does not know, in words. GnuPG 2.2 refuses the whole key for
+/// one.
 pub(super) fn unknown_part(cert: &Cert) -> Option<String> {
     let part = cert.unknowns().next()?;
     let unknown = part.unknown();
@@ -164,8 +167,8 @@ pub(super) struct Primary {
     pub(super) by_direct_key: bool,
 }
 
-/// Returns when the primary key expires for somebody: the user ID's signature and the direct-key signature may differ, and
-/// programs differ in which of them they heed.
+/// Returns when the primary key expires for somebody: the user ID's signature and the direct-key signature
+/// may differ, and programs differ in which of them they heed.
 pub(super) fn primary(valid: &ValidCert<'_>) -> Primary {
     let part = valid.primary_key();
     let made = part.key().creation_time();

@@ -16,8 +16,9 @@ use super::{KeyError, system_time};
 
 /// Returns what payloads are hashed with for a signature by `key`.
 ///
-/// SHA-256 is GnuPG's own choice for RSA and Ed25519, and processors of today compute it three times as fast as
-/// SHA-512. Of an ECDSA key, GnuPG takes no hash that is shorter than the key's curve; SHA-512 is long enough for all.
+/// SHA-256 is GnuPG's own choice for RSA and Ed25519, and processors of today compute it three times as fast
+/// as SHA-512. Of an ECDSA key, GnuPG takes no hash that is shorter than the key's curve; SHA-512 is long
+/// enough for all.
 pub(super) fn hash_for(key: &KeyPair) -> HashAlgorithm {
     match key.public().pk_algo() {
         PublicKeyAlgorithm::RSAEncryptSign | PublicKeyAlgorithm::EdDSA | PublicKeyAlgorithm::Ed25519 => {

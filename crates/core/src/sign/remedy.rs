@@ -54,8 +54,8 @@ pub(super) fn first_user() -> String {
 pub(super) fn extend(cert: &Cert, part: &Part<'_>, by_direct_key: bool) -> String {
     let (key, part) = (name_of(cert), part.key().fingerprint().to_hex());
     if by_direct_key {
-        // GnuPG renews the user ID's signature, heeds this one, and says nothing. Without this one the key would do, but
-        // not for customers who import it to what they have.
+        // GnuPG renews the user ID's signature, heeds this one, and says nothing. Without this one the key
+        // would do, but not for customers who import it to what they have.
         return "`sq key expire --cert-file FILE --expiration 2y --output NEW-FILE`, by sq 1.3 as in Debian 13 (neither \
                 GnuPG nor the sq of Debian 12 can), or make another, `gpg --quick-generate-key 'NAME <ADDRESS>' ed25519 \
                 sign 2y`, and export it"

@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use super::{Entry, EntryKind, RemotePath, Session, Site, SiteError, SiteErrorKind};
 use crate::digest::Digester;
 
-/// A site under test, with the directory of this host in which its files can be seen, and what it can do. All else
-/// each kind of site must do.
+/// A site under test, with the directory of this host in which its files can be seen, and what it can do. All
+/// else each kind of site must do.
 pub(crate) struct Subject {
     pub(crate) site: Box<dyn Site>,
     pub(crate) base: PathBuf,
@@ -165,7 +165,8 @@ fn what_is_there_is_not_made_anew(subject: &Subject, session: &mut dyn Session) 
 }
 
 fn large_files_arrive_and_come_back_whole(subject: &Subject, session: &mut dyn Session) {
-    // Longer than any window or buffer, not a multiple of either, and without a period they could hide behind.
+    // Longer than any window or buffer, not a multiple of either, and without a period they could hide
+    // behind.
     let bytes = noise(11 * (1 << 20) + 4_321);
     let mut heard = vec![0];
     // A source that gives little at a time must not end the transfer early.

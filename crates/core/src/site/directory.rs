@@ -151,7 +151,8 @@ impl Open {
         }
     }
 
-    /// Hears whether something got its mode. Some file systems keep modes to themselves, and deliver files all the same.
+    /// Hears whether something got its mode. Some file systems keep modes to themselves, and deliver files
+    /// all the same.
     fn hear_mode(&self, name: &str, mode: Mode, set: Result<(), Errno>) -> Result<(), Errno> {
         match set {
             Err(errno @ (Errno::PERM | Errno::NOTSUP | Errno::NOSYS)) => {
@@ -164,7 +165,8 @@ impl Open {
         }
     }
 
-    /// Renames where the file system cannot do it without overwriting: a second name, then away with the first.
+    /// Renames where the file system cannot do it without overwriting: a second name, then away with the
+    /// first.
     fn link_and_unlink(&self, from: (&OwnedFd, &str), to: (&OwnedFd, &str)) -> Result<(), Errno> {
         match fs::linkat(from.0, from.1, to.0, to.1, AtFlags::empty()) {
             // On NFS the answer to a link that was made may get lost, and its repetition says that it exists.
@@ -256,7 +258,8 @@ impl Session for Open {
             Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
                 self.link_and_unlink((&old, from.name()), (&new, to.name()))
             }
-            // Where the call itself is denied, as in some containers, it cannot even find a file in its own way.
+            // Where the call itself is denied, as in some containers, it cannot even find a file in its own
+            // way.
             Err(Errno::PERM) if is_denied(&old, from.name()) => {
                 self.link_and_unlink((&old, from.name()), (&new, to.name()))
             }
@@ -364,7 +367,8 @@ impl Write for HashSink<'_> {
     }
 }
 
-/// Returns whether the kernel lets nobody ask for a rename that does not overwrite, be it of a file to its own name.
+/// Returns whether the kernel lets nobody ask for a rename that does not overwrite, be it of a file to its
+/// own name.
 fn is_denied(dir: &OwnedFd, name: &str) -> bool {
     fs::renameat_with(dir, name, dir, name, RenameFlags::NOREPLACE) == Err(Errno::PERM)
 }

@@ -1,12 +1,14 @@
 //! A site behind FTP, over TLS or, if it must be, in the clear.
 //!
-//! The client is our own. What the contract of a site asks for goes through every layer: a time for each wait on two
-//! connections ([`wire`], [`control`]), a TLS session that uploads must keep alive by reading what nobody sends them
-//! ([`wire::Wire::finish`]), an answer "done" that is worth nothing before the size is looked at ([`session`]),
-//! and absence only where the server says so and not where it says nothing ([`look`]).
+//! The client is our own. What the contract of a site asks for goes through every layer: a time for each wait
+//! on two connections ([`wire`], [`control`]), a TLS session that uploads must keep alive by reading what
+//! nobody sends them ([`wire::Wire::finish`]), an answer "done" that is worth nothing before the size is
+//! looked at ([`session`]), and absence only where the server says so and not where it says nothing
+//! ([`look`]).
 //!
-//! What FTP cannot do, it cannot do here: files are not cut, a rename overwrites on most servers, so that we look before it
-//! and have to rely on nobody else doing the same in between, and a put may cut a file where it ends.
+//! What FTP cannot do, it cannot do here: files are not cut, a rename overwrites on most servers, so that we
+//! look before it and have to rely on nobody else doing the same in between, and a put may cut a file where
+//! it ends.
 
 mod control;
 mod data;

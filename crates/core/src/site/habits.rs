@@ -1,10 +1,10 @@
 //! What is known of a server's habits, so that nothing is tried in vain that failed before.
 //!
-//! Knowledge comes from `upload check`, which finds out what a site can do ([`Capabilities`]), and from runs that met a
-//! habit on their way ([`Known::learn`]). It is kept in the spool for all hosts. It chooses what is tried first and proves
-//! nothing: a session that relies on it must cope with a server that has changed, and then say so ([`Known::doubt`]), so
-//! that it is asked again. Knowledge is about one peer, as [`Session::peer`](super::Session::peer) names it: when another
-//! server answers, it starts from nothing.
+//! Knowledge comes from `upload check`, which finds out what a site can do ([`Capabilities`]), and from runs
+//! that met a habit on their way ([`Known::learn`]). It is kept in the spool for all hosts. It chooses what
+//! is tried first and proves nothing: a session that relies on it must cope with a server that has changed,
+//! and then say so ([`Known::doubt`]), so that it is asked again. Knowledge is about one peer, as
+//! [`Session::peer`](super::Session::peer) names it: when another server answers, it starts from nothing.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -16,8 +16,8 @@ use super::probe::{Capabilities, Hashing, Renaming, Rewriting};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Habits {
-    /// Whether commands may be asked for, as for hashing over SSH. `Some(false)` also where asking does harm: the
-    /// server never answers, or ends the connection.
+    /// Whether commands may be asked for, as for hashing over SSH. `Some(false)` also where asking does harm:
+    /// the server never answers, or ends the connection.
     pub takes_commands: Option<bool>,
     /// Whether a rename to a taken name is refused by the server itself.
     pub guards_names: Option<bool>,
@@ -96,7 +96,8 @@ impl Known {
         }
     }
 
-    /// Forgets all that is known: something failed that relied on it, so the next connection finds it out anew.
+    /// Forgets all that is known: something failed that relied on it, so the next connection finds it out
+    /// anew.
     pub fn doubt(&self) {
         let mut state = self.state();
         if state.habits != Habits::default() {

@@ -1,13 +1,14 @@
 //! A site that is sent to, and read back from, no faster than its timetable allows.
 //!
-//! One limiter is shared by all connections that one run has to a site. Each asks it for a small amount at a time and
-//! waits until that is due, so that all get the same share, and what the timetable says counts within a moment, in the middle
-//! of a transfer as well. What nobody used is kept for half a second: a connection to a site that is far away cannot ask
-//! while it waits for an answer.
+//! One limiter is shared by all connections that one run has to a site. Each asks it for a small amount at a
+//! time and waits until that is due, so that all get the same share, and what the timetable says counts
+//! within a moment, in the middle of a transfer as well. What nobody used is kept for half a second: a
+//! connection to a site that is far away cannot ask while it waits for an answer.
 //!
 //! A directory is a site as well, since it may be on the far end of a network file system.
 //!
-//! All waiting is done where the local side is read or written, which is no fault of the line ([`super::pace`]).
+//! All waiting is done where the local side is read or written, which is no fault of the line
+//! ([`super::pace`]).
 
 #[cfg(test)]
 mod tests;

@@ -1,8 +1,10 @@
-//! Somebody's hold on a connection: made when first needed, made anew when it broke, and given back in the end.
+//! Somebody's hold on a connection: made when first needed, made anew when it broke, and given back in the
+//! end.
 //!
-//! A connection may rest for long, while a build is archived or another site has its turn, and servers and firewalls end
-//! connections that rest. So one that has rested for some seconds is asked something before it is relied on, and one that
-//! does not answer makes way for a new one ([`Resting`]). That costs a round trip where one had rested, and nothing else.
+//! A connection may rest for long, while a build is archived or another site has its turn, and servers and
+//! firewalls end connections that rest. So one that has rested for some seconds is asked something before it
+//! is relied on, and one that does not answer makes way for a new one ([`Resting`]). That costs a round trip
+//! where one had rested, and nothing else.
 
 use std::time::{Duration, Instant};
 
@@ -85,14 +87,14 @@ impl<'p, S: ?Sized + Resting> Link<'p, S> {
         self.session.is_none()
     }
 
-    /// Returns the connection; waits while the pool has lent as many as it may. After the pool has failed to have one
-    /// at all, every call fails as that did.
+    /// Returns the connection; waits while the pool has lent as many as it may. After the pool has failed to
+    /// have one at all, every call fails as that did.
     pub fn open(&mut self) -> Result<&mut S, SiteError> {
         self.open_and_tell(&mut |_| ())
     }
 
-    /// Does the same. If this makes the pool's first connection, `met` hears before the login how long the site takes to
-    /// answer, and may have further ones made beside it ([`Pool::add`]).
+    /// Does the same. If this makes the pool's first connection, `met` hears before the login how long the
+    /// site takes to answer, and may have further ones made beside it ([`Pool::add`]).
     pub fn open_and_tell(&mut self, met: &mut dyn FnMut(Duration)) -> Result<&mut S, SiteError> {
         let session = match self.session.take().map(Idle::wake) {
             Some(Ok(session)) => session,

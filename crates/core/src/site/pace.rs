@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-/// In how many parts, at least, the time is cut over which a transfer is averaged, and how long a part is at most: that
-/// much later than it should a transfer that has begun to drip may end.
+/// In how many parts, at least, the time is cut over which a transfer is averaged, and how long a part is at
+/// most: that much later than it should a transfer that has begun to drip may end.
 const PARTS: u32 = 16;
 const PART: Duration = Duration::from_secs(3);
 
-/// The slowest disk that a site may have, in bytes a second; nothing is heard while it hashes from it or writes to it.
+/// The slowest disk that a site may have, in bytes a second; nothing is heard while it hashes from it or
+/// writes to it.
 const DISK_PACE: u64 = 16 << 20;
 
 /// Returns how long a site may work on the hash of so many bytes, besides the time for any answer.
@@ -56,7 +57,8 @@ impl Patience {
         now >= self.end(now)
     }
 
-    /// Waits until a socket is ready, but not for longer than `most` at a time; nothing is said of which it was.
+    /// Waits until a socket is ready, but not for longer than `most` at a time; nothing is said of which it
+    /// was.
     pub(super) fn wait_a_while(
         self,
         most: Duration,
@@ -110,14 +112,16 @@ pub(super) struct Stalled;
 
 /// Watches that a transfer gets on: a line that drips is as good as stalled.
 ///
-/// Only waiting for the site counts. What the local side takes, and a pause that is made on purpose, is no fault of the
-/// line. Of the waiting the last `idle` counts, in parts, so that what moved fast before makes up for nothing now.
+/// Only waiting for the site counts. What the local side takes, and a pause that is made on purpose, is no
+/// fault of the line. Of the waiting the last `idle` counts, in parts, so that what moved fast before makes
+/// up for nothing now.
 pub(super) struct Pace {
     idle: Duration,
     /// Bytes that have to move in any `idle` of waiting.
     least: u64,
     part: Duration,
-    /// How many bytes moved in each of the last parts that are over, the latest last; they make up less than `idle`.
+    /// How many bytes moved in each of the last parts that are over, the latest last; they make up less than
+    /// `idle`.
     parts: VecDeque<u64>,
     /// What moved, and how long the site was waited for, in the part that is not over.
     moved: u64,
@@ -126,8 +130,8 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    /// Watches a transfer that may rest for `idle` and be as slow as `min_rate`, in bytes a second, on average over
-    /// that time.
+    /// Watches a transfer that may rest for `idle` and be as slow as `min_rate`, in bytes a second, on
+    /// average over that time.
     pub(super) fn new(idle: Duration, min_rate: u64) -> Self {
         let least = (min_rate as f64 * idle.as_secs_f64()) as u64;
         let part = PART.min(idle / PARTS).max(Duration::from_millis(1));

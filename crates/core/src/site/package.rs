@@ -1,8 +1,9 @@
 //! The names of a build's payload and sidecars at a desk.
 //!
-//! A desk has no directories: its packages lie side by side, and their names hold letters, digits and `._+-@` alone. So the
-//! build's path is one name there, with `@` for each slash: `blast/5.1/p7` is handed in as `blast@5.1@p7.tar.gz`, and its
-//! sidecars as that with their endings. Two builds never have the same one; a path that has no such name is refused.
+//! A desk has no directories: its packages lie side by side, and their names hold letters, digits and `._+-@`
+//! alone. So the build's path is one name there, with `@` for each slash: `blast/5.1/p7` is handed in as
+//! `blast@5.1@p7.tar.gz`, and its sidecars as that with their endings. Two builds never have the same one; a
+//! path that has no such name is refused.
 
 use super::path::{Place, RemotePath};
 use crate::sidecar::SidecarKind;

@@ -124,7 +124,8 @@ impl From<RemotePath> for String {
 /// Where one build's payload and sidecars stand at a site.
 ///
 /// The build directory's path below its root is mirrored: `blast/5.1/p7` is delivered as
-/// `blast/5.1/p7/p7.tar.gz` and its sidecars. A package stands in a directory by its own name, and has no sidecars.
+/// `blast/5.1/p7/p7.tar.gz` and its sidecars. A package stands in a directory by its own name, and has no
+/// sidecars.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "RemotePath", into = "RemotePath")]
 pub struct Place {
@@ -133,7 +134,8 @@ pub struct Place {
     has_sidecars: bool,
 }
 
-/// Room that the names derived from a payload's need: a leading dot, `.superseded.` or `.part` and a generation.
+/// Room that the names derived from a payload's need: a leading dot, `.superseded.` or `.part` and a
+/// generation.
 const DECORATION: usize = ".".len() + ".superseded.".len() + 12;
 
 impl Place {
@@ -184,8 +186,8 @@ impl Place {
         self.dir.join(&format!(".{}.{generation}.part", self.payload))
     }
 
-    /// Returns the name that a payload gets which stood at the final name, was never released, and had to make
-    /// room for `generation`.
+    /// Returns the name that a payload gets which stood at the final name, was never released, and had to
+    /// make room for `generation`.
     pub fn superseded(&self, generation: Generation) -> RemotePath {
         self.dir.join(&format!(".{}.superseded.{generation}", self.payload))
     }

@@ -9,15 +9,15 @@ const MOST: usize = 1 << 20;
 
 /// The pieces of a file, in whatever order they come.
 pub trait Pieces {
-    /// Fills `buffer` from its beginning on with bytes that belong together, and returns where in the file they begin and
-    /// how many they are. At the end there are none.
+    /// Fills `buffer` from its beginning on with bytes that belong together, and returns where in the file
+    /// they begin and how many they are. At the end there are none.
     fn next(&mut self, buffer: &mut [u8]) -> io::Result<(u64, usize)>;
 
     /// Returns up to where the file at the site is complete.
     fn complete_to(&self) -> u64;
 
-    /// Returns an error if nobody wants it any more. Where the site is waited for it is asked every now and then, and an
-    /// error ends the put as one of [`Self::next`] does.
+    /// Returns an error if nobody wants it any more. Where the site is waited for it is asked every now and
+    /// then, and an error ends the put as one of [`Self::next`] does.
     fn go_on(&self) -> io::Result<()>;
 
     /// Returns whether another connection has opened the file before, so that it must not be made.

@@ -1,9 +1,11 @@
-//! One run's connections to a site: made when they are needed, kept for whoever comes next, never more than allowed.
+//! One run's connections to a site: made when they are needed, kept for whoever comes next, never more than
+//! allowed.
 //!
-//! Until one login is accepted nobody tries a second, and when the first cannot be had nobody tries again: a run costs a
-//! site that is away one attempt, not one for each build, and one that refuses the login is not asked again. Further
-//! connections that are sure to be needed may come as far as the login beside the first, and wait there. A site that
-//! refuses a further connection is not asked for more than it has given; the run goes on with those.
+//! Until one login is accepted nobody tries a second, and when the first cannot be had nobody tries again: a
+//! run costs a site that is away one attempt, not one for each build, and one that refuses the login is not
+//! asked again. Further connections that are sure to be needed may come as far as the login beside the first,
+//! and wait there. A site that refuses a further connection is not asked for more than it has given; the run
+//! goes on with those.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -56,8 +58,8 @@ impl<'s, S: ?Sized + Resting> Pool<'s, S> {
         self.state().refused()
     }
 
-    /// Lends a connection, which has to be given back or reported lost; waits while as many as there may be are lent. For
-    /// `met` see [`Link::open_and_tell`].
+    /// Lends a connection, which has to be given back or reported lost; waits while as many as there may be
+    /// are lent. For `met` see [`Link::open_and_tell`].
     pub(super) fn take(&self, met: &mut dyn FnMut(Duration)) -> Result<Box<S>, SiteError> {
         let mut state = self.state();
         loop {
@@ -99,8 +101,8 @@ impl<'s, S: ?Sized + Resting> Pool<'s, S> {
         session.map(|session| Link::of(self, session))
     }
 
-    /// Makes a further connection that will be needed, if there may be one and there are not `enough`. It logs in when the
-    /// first has. Nobody should ask for it before the site is met ([`Arrival::met`]).
+    /// Makes a further connection that will be needed, if there may be one and there are not `enough`. It
+    /// logs in when the first has. Nobody should ask for it before the site is met ([`Arrival::met`]).
     pub fn add(&self, enough: usize) {
         let state = self.state();
         if state.has_room()
@@ -129,8 +131,8 @@ impl<'s, S: ?Sized + Resting> Pool<'s, S> {
         self.changed.notify_all();
     }
 
-    /// Makes a connection that is counted while it is being made. What a failure means is known before anybody else
-    /// looks: the site would not have the only one, or gives no more than it has given.
+    /// Makes a connection that is counted while it is being made. What a failure means is known before
+    /// anybody else looks: the site would not have the only one, or gives no more than it has given.
     fn connect(
         &self,
         mut state: MutexGuard<'_, State<S>>,

@@ -1,13 +1,14 @@
 //! What a site can do, found out by doing it.
 //!
-//! The probe puts files of its own into the site's base, tries on them what a delivery may want, and removes them. It asks
-//! for nothing but what a [`Session`] offers, believes what it sees afterwards and not what was answered, and leaves
-//! nothing behind, also when it fails. If it cannot help that (it was killed, the site went away), the next one
-//! removes what it left ([`names`]). Where nothing can be removed, it finds that out with a file that has the same name each
-//! time, and tries no more.
+//! The probe puts files of its own into the site's base, tries on them what a delivery may want, and removes
+//! them. It asks for nothing but what a [`Session`] offers, believes what it sees afterwards and not what was
+//! answered, and leaves nothing behind, also when it fails. If it cannot help that (it was killed, the site
+//! went away), the next one removes what it left ([`names`]). Where nothing can be removed, it finds that out
+//! with a file that has the same name each time, and tries no more.
 //!
-//! What comes out, [`Capabilities`], is kept in the spool for all hosts. It is knowledge of a moment: whoever goes by it
-//! must still cope with a site that has changed, and lose no more than time. To prove a content, it is no substitute.
+//! What comes out, [`Capabilities`], is kept in the spool for all hosts. It is knowledge of a moment: whoever
+//! goes by it must still cope with a site that has changed, and lose no more than time. To prove a content,
+//! it is no substitute.
 
 mod names;
 #[cfg(test)]
@@ -78,7 +79,8 @@ pub struct Abilities {
     pub takes_dot_names: bool,
     /// How many connections it takes at once.
     pub connections: Connections,
-    /// Whether it tells upper from lower case in names; unknown if it was probed by a program that did not ask.
+    /// Whether it tells upper from lower case in names; unknown if it was probed by a program that did not
+    /// ask.
     #[serde(default)]
     pub tells_cases: Option<bool>,
 }
@@ -218,7 +220,8 @@ impl Abilities {
 /// A site was not probed to the end.
 #[derive(Debug, thiserror::Error)]
 pub enum ProbeError {
-    /// Files can be put, but not removed. Deliveries need not remove anything; the probe would leave more with each run.
+    /// Files can be put, but not removed. Deliveries need not remove anything; the probe would leave more
+    /// with each run.
     #[error(
         "nothing can be removed there, so no more is tried, and {left} stays; deliveries go on, and what they leave when they fail stays as well"
     )]
@@ -299,7 +302,8 @@ fn connections(site: &dyn Site, most: usize, context: &RunContext) -> Result<Con
     Ok(Connections::AtLeast(others.len() + 1))
 }
 
-/// Opens one more connection, or returns `None` if the site refuses it, twice unless a login could be locked for that.
+/// Opens one more connection, or returns `None` if the site refuses it, twice unless a login could be locked
+/// for that.
 fn another(site: &dyn Site) -> Result<Option<Box<dyn Session>>, SiteError> {
     for is_last in [false, true] {
         match site.connect() {

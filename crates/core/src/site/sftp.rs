@@ -1,13 +1,14 @@
 //! A site behind SFTP, reached with libssh2.
 //!
-//! One connection is one [`ssh2::Session`], driven without blocking: libssh2's own timeouts count from the start
-//! of a call, have a resolution of a second, and begin anew in every destructor after a stall. Here every
-//! wait is ours ([`link`]): a call ends `io_timeout` after the last sign of life, and the socket of a lost
-//! connection is shut down first, so that nothing waits for it again.
+//! One connection is one [`ssh2::Session`], driven without blocking: libssh2's own timeouts count from the
+//! start of a call, have a resolution of a second, and begin anew in every destructor after a stall. Here
+//! every wait is ours ([`link`]): a call ends `io_timeout` after the last sign of life, and the socket of a
+//! lost connection is shut down first, so that nothing waits for it again.
 //!
-//! The peer's key is checked before anything is sent that a stranger must not have ([`login`]). Of what SFTP asks for
-//! ([`packet`]) as much as possible is under way at the same time ([`subsystem`]), since far away a round trip is what
-//! everything costs. A payload is hashed by the server itself where it lets us have a shell ([`hash`]).
+//! The peer's key is checked before anything is sent that a stranger must not have ([`login`]). Of what SFTP
+//! asks for ([`packet`]) as much as possible is under way at the same time ([`subsystem`]), since far away a
+//! round trip is what everything costs. A payload is hashed by the server itself where it lets us have a
+//! shell ([`hash`]).
 
 mod commands;
 mod file;

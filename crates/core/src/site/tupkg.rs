@@ -1,20 +1,24 @@
-//! A site behind the tupkg protocol, which is a *desk*: packages are handed in there, and a verdict comes back.
+//! A site behind the tupkg protocol, which is a *desk*: packages are handed in there, and a verdict comes
+//! back.
 //!
 //! Nobody can look at what lies behind a desk, read it back, rename or remove it. What a desk keeps instead:
 //!
-//! - **A package is what was announced**: its name, its size, its MD5, and its SHA-256 where the server knows that. A
-//!   partial one is kept under all of them, so that another content is never gone on with.
-//! - **It appears whole, and once.** When its last byte is there the server compares the digests itself, flushes the
-//!   package, and gives it its name among those that have come in; then it says PASS. What has other digests it throws
-//!   away, and says FAIL. So the last byte is what the rename is at other sites: before it nothing is to be seen.
-//! - **May be repeated:** everything. A package that has come in is known for days, also after somebody has taken it on; announced
-//!   again it gets PASS at once, and nothing changes.
-//! - **Another content under a name that waits there is refused** ([`SiteErrorKind::Exists`]), before any byte is taken.
-//! - **Time is bounded** as at other sites: connecting, with TLS and the login, by `connect_timeout`, each step by `io_timeout`, and
-//!   a transfer that is slower than `min_rate` ends. The verdict may take a second more for each 16 MiB.
+//! - **A package is what was announced**: its name, its size, its MD5, and its SHA-256 where the server knows
+//!   that. A partial one is kept under all of them, so that another content is never gone on with.
+//! - **It appears whole, and once.** When its last byte is there the server compares the digests itself,
+//!   flushes the package, and gives it its name among those that have come in; then it says PASS. What has
+//!   other digests it throws away, and says FAIL. So the last byte is what the rename is at other sites:
+//!   before it nothing is to be seen.
+//! - **May be repeated:** everything. A package that has come in is known for days, also after somebody has
+//!   taken it on; announced again it gets PASS at once, and nothing changes.
+//! - **Another content under a name that waits there is refused** ([`SiteErrorKind::Exists`]), before any
+//!   byte is taken.
+//! - **Time is bounded** as at other sites: connecting, with TLS and the login, by `connect_timeout`, each
+//!   step by `io_timeout`, and a transfer that is slower than `min_rate` ends. The verdict may take a second
+//!   more for each 16 MiB.
 //!
-//! A connection is for one announcement. The protocol itself, both ends of it, is the crate `tupkg`; what is here is the
-//! way to it with the settings, limits and errors of a site.
+//! A connection is for one announcement. The protocol itself, both ends of it, is the crate `tupkg`; what is
+//! here is the way to it with the settings, limits and errors of a site.
 
 mod failure;
 
@@ -111,7 +115,8 @@ pub fn is_here(host: &str) -> bool {
 }
 
 impl Tupkg {
-    /// Makes a site; nothing is connected yet. With a limiter all connections together are no faster than it allows.
+    /// Makes a site; nothing is connected yet. With a limiter all connections together are no faster than it
+    /// allows.
     pub fn new(settings: TupkgSettings, limiter: Option<Limiter>) -> Self {
         Self { settings, limiter: limiter.map(Arc::new) }
     }
@@ -198,8 +203,9 @@ impl Handing {
         self.transfer.held()
     }
 
-    /// Sends all of `source`: of each package what the server lacks, one after the other, or the beginning of that.
-    /// `progress` hears how many bytes of this call are on their way. An error of `source` is [`SiteErrorKind::Source`].
+    /// Sends all of `source`: of each package what the server lacks, one after the other, or the beginning of
+    /// that. `progress` hears how many bytes of this call are on their way. An error of `source` is
+    /// [`SiteErrorKind::Source`].
     pub fn send(&mut self, source: &mut dyn Read, progress: &mut dyn FnMut(u64)) -> Result<u64, SiteError> {
         let limiter = self.limiter.clone();
         let mut source = limited(source, limiter.as_deref());
@@ -222,14 +228,16 @@ impl Handing {
         }
     }
 
-    /// Hears, when all was sent, for each package whether the server has it: what it has not, it has thrown away.
+    /// Hears, when all was sent, for each package whether the server has it: what it has not, it has thrown
+    /// away.
     pub fn verdicts(self) -> Result<Vec<bool>, SiteError> {
         let verdicts = self.transfer.verdicts();
         let verdicts = verdicts.map_err(|failure| failure::of_handing(&self.site, &self.names, failure))?;
         Ok(verdicts.into_iter().map(|verdict| verdict == Verdict::Pass).collect())
     }
 
-    /// Leaves before all was sent. What was sent is kept, and the next connection can go on behind it at once.
+    /// Leaves before all was sent. What was sent is kept, and the next connection can go on behind it at
+    /// once.
     pub fn leave(self) -> Result<(), SiteError> {
         let left = self.transfer.leave();
         left.map_err(|failure| failure::of_handing(&self.site, &self.names, failure))

@@ -1,8 +1,9 @@
-//! The URL that says where a site is: `sftp://user@host:port/dir`, `sftp://user@host/~/dir`, `ftps://user@host/dir`,
-//! `ftp://user@host/dir`, `tupkgs://user@host`, `tupkg://user@host`, `file:///dir`.
+//! The URL that says where a site is: `sftp://user@host:port/dir`, `sftp://user@host/~/dir`,
+//! `ftps://user@host/dir`, `ftp://user@host/dir`, `tupkgs://user@host`, `tupkg://user@host`, `file:///dir`.
 //!
-//! A path is absolute; after `/~/` it is relative to the login directory. A tupkg server has none. Percent-encoding is undone. A password
-//! has no place in a URL, because configuration files are shown and copied; there are secrets for that.
+//! A path is absolute; after `/~/` it is relative to the login directory. A tupkg server has none.
+//! Percent-encoding is undone. A password has no place in a URL, because configuration files are shown and
+//! copied; there are secrets for that.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -168,8 +169,8 @@ fn authority(text: &str, authority: &str) -> Result<Authority, UrlError> {
     Ok(Authority { user, host, port })
 }
 
-/// Reads the address between brackets. The zone of a link-local one stands behind a percent sign, which a URL writes as
-/// `%25`; people write the sign itself as well.
+/// Reads the address between brackets. The zone of a link-local one stands behind a percent sign, which a URL
+/// writes as `%25`; people write the sign itself as well.
 fn literal(text: &str, host: &str) -> Result<String, UrlError> {
     match host.split_once('%') {
         Some((address, zone)) => {

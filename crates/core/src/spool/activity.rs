@@ -1,9 +1,10 @@
 //! The runs that have ended, in `activity/<host>.jsonl`: a line each.
 //!
-//! One file a host, because appends of two hosts to one file overwrite each other on NFS. Runs of one host take turns by a lock
-//! on the file. Whoever has written a line takes out those that are too old once the first is a day older than that: the
-//! file is written anew beside its name and renamed, about once a day; so whoever has waited for the lock looks again
-//! whether the file still has its name. Lines that cannot be read go then too: they are no more than a line of a list.
+//! One file a host, because appends of two hosts to one file overwrite each other on NFS. Runs of one host
+//! take turns by a lock on the file. Whoever has written a line takes out those that are too old once the
+//! first is a day older than that: the file is written anew beside its name and renamed, about once a day; so
+//! whoever has waited for the lock looks again whether the file still has its name. Lines that cannot be read
+//! go then too: they are no more than a line of a list.
 //!
 //! The metrics of a host's runs are made of its file alone, so that runs of several programs do not overwrite
 //! what they know of each other. They take turns at the temporary file in the same way.
@@ -63,7 +64,8 @@ impl Spool {
         write().map_err(|e| SpoolError::io("note the run in", &path, e))
     }
 
-    /// Takes out what ended before `oldest`, if the first line is a day older than that. The file's lock is held.
+    /// Takes out what ended before `oldest`, if the first line is a day older than that. The file's lock is
+    /// held.
     fn forget_runs(&self, dir: &Path, path: &Path, run: &Run, oldest: Timestamp) -> io::Result<()> {
         let mut lines = BufReader::new(File::open(path)?).split(b'\n');
         let parsed = |line: &[u8]| serde_json::from_slice::<Run>(line).ok();
@@ -104,7 +106,8 @@ impl Spool {
         Ok(activity)
     }
 
-    /// Writes the metrics of a host's runs to a file of that host, which appears whole, and which all can read.
+    /// Writes the metrics of a host's runs to a file of that host, which appears whole, and which all can
+    /// read.
     pub fn write_metrics(&self, host: &str, textfile: &Path) -> Result<(), SpoolError> {
         let write = || {
             let temp = temp_beside(textfile)?;

@@ -17,8 +17,8 @@ impl Note for Capabilities {
 }
 
 impl Spool {
-    /// Returns what `upload check` has found out about a site. What cannot be understood, or has another format, counts as
-    /// nothing: nobody needs it, and it can be found out again.
+    /// Returns what `upload check` has found out about a site. What cannot be understood, or has another
+    /// format, counts as nothing: nobody needs it, and it can be found out again.
     pub fn capabilities(&self, site: &str) -> Option<Capabilities> {
         let unusable = |why: &str| {
             let site = foreign::escape(site);
@@ -47,7 +47,8 @@ impl Spool {
         self.remove_note::<Capabilities>(&NoteKey::hashed(site))
     }
 
-    /// Keeps what was found out about a site, over what was known before; but not over what a newer version wrote.
+    /// Keeps what was found out about a site, over what was known before; but not over what a newer version
+    /// wrote.
     pub fn keep_capabilities(&self, found: &Capabilities) -> Result<(), SpoolError> {
         self.put_unless_newer(found, FORMAT)
     }

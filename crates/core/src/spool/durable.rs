@@ -22,8 +22,8 @@ pub(super) fn sync_dir(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
 }
 
-/// Returns the names in a directory, sorted. Those that an NFS client gave to unlinked files, and temporary ones of
-/// [`write_json`], are left out, as are names that are not UTF-8: nothing of ours has such a name.
+/// Returns the names in a directory, sorted. Those that an NFS client gave to unlinked files, and temporary
+/// ones of [`write_json`], are left out, as are names that are not UTF-8: nothing of ours has such a name.
 pub(super) fn names(dir: &Path) -> io::Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in fs::read_dir(dir)? {
@@ -36,7 +36,8 @@ pub(super) fn names(dir: &Path) -> io::Result<Vec<String>> {
     Ok(names)
 }
 
-/// Returns the names of the files in a directory that [`write_file`] began and did not finish, or has under way.
+/// Returns the names of the files in a directory that [`write_file`] began and did not finish, or has under
+/// way.
 pub(super) fn temps(dir: &Path) -> io::Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in fs::read_dir(dir)? {
@@ -127,9 +128,9 @@ pub(super) fn read_file(path: &Path) -> io::Result<Option<Vec<u8>>> {
 
 /// Returns whether something has this name, be it a link that leads nowhere.
 ///
-/// It is asked for below its directory, opened anew: that makes an NFS client ask the server whether the directory has
-/// changed, and forget what it remembers of names there. The cost does not grow with the directory, as that of a listing
-/// does.
+/// It is asked for below its directory, opened anew: that makes an NFS client ask the server whether the
+/// directory has changed, and forget what it remembers of names there. The cost does not grow with the
+/// directory, as that of a listing does.
 pub(super) fn is_there(path: &Path) -> io::Result<bool> {
     let (Some(dir), Some(name)) = (path.parent(), path.file_name()) else { return Ok(false) };
     let seen = open_dir(dir).and_then(|dir| Ok(statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW)?));

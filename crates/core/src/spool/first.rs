@@ -1,9 +1,9 @@
 //! Whether there is a spool, and whether one may be made where there is none.
 //!
-//! A file system that is not mounted looks like a place without a spool. A second one made there takes the place of the
-//! first until that is mounted, and has none of its holds and releases. So nothing is made below a mount point that waits,
-//! nor by root, whose spool nobody else could work on; whether builds went through an earlier one, the caller asks the
-//! record store.
+//! A file system that is not mounted looks like a place without a spool. A second one made there takes the
+//! place of the first until that is mounted, and has none of its holds and releases. So nothing is made below
+//! a mount point that waits, nor by root, whose spool nobody else could work on; whether builds went through
+//! an earlier one, the caller asks the record store.
 
 use std::io;
 use std::path::Path;
@@ -23,8 +23,8 @@ impl Spool {
         std::fs::symlink_metadata(root.join(MARKER)).is_err_and(|e| e.kind() == io::ErrorKind::NotFound)
     }
 
-    /// Fails if no spool is to be made at `root`, where there is none: the place waits for its file system, or this is
-    /// root, and `by_root` does not say that it is root who runs the programs.
+    /// Fails if no spool is to be made at `root`, where there is none: the place waits for its file system,
+    /// or this is root, and `by_root` does not say that it is root who runs the programs.
     pub fn check_first(root: &Path, by_root: bool) -> Result<(), SpoolError> {
         if let Some(waiting) = waiting(root) {
             return Err(SpoolError::new(Fault::Spool, waiting));
@@ -54,7 +54,8 @@ impl Spool {
         SpoolError::new(Fault::Spool, format!("no spool at {shown}: {MARKER} is missing; {remedy}"))
     }
 
-    /// Returns whether the place of the spool is a file system that this host knows of and that is not mounted.
+    /// Returns whether the place of the spool is a file system that this host knows of and that is not
+    /// mounted.
     pub fn waits_for_mount(root: &Path) -> bool {
         mount::unmounted(root).is_some()
     }

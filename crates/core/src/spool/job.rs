@@ -160,7 +160,8 @@ pub struct Job {
     pub dir_name: String,
     /// What it is.
     pub manifest: Manifest,
-    /// Whether its payload is there; it is removed when the record is Completed, and of a job whose place another content has.
+    /// Whether its payload is there; it is removed when the record is Completed, and of a job whose place
+    /// another content has.
     pub has_payload: bool,
     /// How it was delivered, to each site that has it.
     pub receipts: Vec<Receipt>,
@@ -367,7 +368,8 @@ pub(super) fn complete(
     durable::write_json(dir, MANIFEST, manifest, mark)
 }
 
-/// Reads the sidecars of a job; those that follow from the manifest are made anew, and only the signature is read.
+/// Reads the sidecars of a job; those that follow from the manifest are made anew, and only the signature is
+/// read.
 pub(super) fn sidecars(dir: &Path, manifest: &Manifest) -> Result<Sidecars, super::SpoolError> {
     let path = dir.join(format!("{}{}", manifest.place.payload_name(), SidecarKind::Signature.suffix()));
     let missing = || std::io::Error::new(std::io::ErrorKind::NotFound, "the signature is missing");

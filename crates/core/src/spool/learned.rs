@@ -48,8 +48,8 @@ impl Note for Learned {
 }
 
 impl Spool {
-    /// Returns what is known of a site's habits: what `upload check` has found out, which is `checked`, and what runs have
-    /// learned since. What is too old, from the future, or cannot be read counts as nothing.
+    /// Returns what is known of a site's habits: what `upload check` has found out, which is `checked`, and
+    /// what runs have learned since. What is too old, from the future, or cannot be read counts as nothing.
     pub fn known(&self, site: &str, checked: Option<&Capabilities>, now: Timestamp) -> Known {
         let is_believed = |at: Timestamp| at <= now && now.duration_since(at) <= BELIEVED;
         let learned = self.note::<Learned>(&Learned::key_of(site)).unwrap_or_else(|error| {
@@ -82,7 +82,8 @@ impl Spool {
         };
         self.put_unless_newer(&note, Learned::FORMAT)
     }
-    /// Puts what `upload check` has met on its way to what it `found` in place of what runs had learned before.
+    /// Puts what `upload check` has met on its way to what it `found` in place of what runs had learned
+    /// before.
     pub fn renew_known(
         &self,
         found: &Capabilities,

@@ -25,7 +25,8 @@ impl Misfit {
     /// How long a check is believed: what nobody looks at is mended at some time.
     const BELIEVED: SignedDuration = SignedDuration::from_hours(30 * 24);
 
-    /// Returns whether it is to be believed at `now`; a check whose time is far off from it is not, on either side.
+    /// Returns whether it is to be believed at `now`; a check whose time is far off from it is not, on either
+    /// side.
     pub fn is_believed(&self, now: Timestamp) -> bool {
         now.duration_since(self.at).abs() <= Self::BELIEVED
     }
@@ -43,7 +44,8 @@ impl fmt::Display for Misfit {
     }
 }
 
-/// A check that ended early, because the site lacks what every delivery needs: common algorithms, an SFTP subsystem.
+/// A check that ended early, because the site lacks what every delivery needs: common algorithms, an SFTP
+/// subsystem.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Unfit {
     /// The format of what follows.
@@ -91,8 +93,8 @@ impl Spool {
         self.put_unless_newer(&note, Unfit::FORMAT)
     }
 
-    /// Returns why nothing can be delivered to a site, as far as the last `upload check` tells; `must_prove` says whether a
-    /// payload must be proven there by more than its size. What cannot be used tells nothing.
+    /// Returns why nothing can be delivered to a site, as far as the last `upload check` tells; `must_prove`
+    /// says whether a payload must be proven there by more than its size. What cannot be used tells nothing.
     pub fn misfit(&self, site: &str, must_prove: bool) -> Option<Misfit> {
         let unfit = self.note::<Unfit>(&Unfit::key_of(site)).ok().flatten();
         if let Some(Unfit { at, reason, .. }) = unfit.filter(|unfit| unfit.format == Unfit::FORMAT) {

@@ -84,9 +84,10 @@ impl Spool {
     /// Returns the paths below the root of what dead runs left half done. To be asked by the run that holds
     /// manage.lock.
     ///
-    /// That is every work directory of this host, and every half-written note of a kind that only `manage` writes: the
-    /// one run that could be at work on them asks. Of other hosts' work directories, and of holds and what is known of sites,
-    /// which people have written at any time, it is what has not changed for a day by the file server's clock.
+    /// That is every work directory of this host, and every half-written note of a kind that only `manage`
+    /// writes: the one run that could be at work on them asks. Of other hosts' work directories, and of holds
+    /// and what is known of sites, which people have written at any time, it is what has not changed for a
+    /// day by the file server's clock.
     pub fn leftovers(&self, context: &RunContext) -> Result<Vec<String>, SpoolError> {
         let mine = format!("{}.", context.identity.host);
         let is_dead =
@@ -128,8 +129,8 @@ impl Spool {
 
     /// Moves a job to another room.
     ///
-    /// What stands there under the same name is of the same generation and goes: the papers of an earlier delivery of the
-    /// same content, or a copy that somebody put there.
+    /// What stands there under the same name is of the same generation and goes: the papers of an earlier
+    /// delivery of the same content, or a copy that somebody put there.
     pub fn transfer(
         &self,
         job: &Job,
@@ -139,8 +140,8 @@ impl Spool {
     ) -> Result<Job, SpoolError> {
         confirm(lock)?;
         let dir_name = job.id.to_string();
-        // Only if there is something to put in its place: a run that comes too late must not take away what another one
-        // has moved.
+        // Only if there is something to put in its place: a run that comes too late must not take away what
+        // another one has moved.
         let (from, target) = (self.job_dir(job), self.room(to).join(&dir_name));
         if is_there(&target)? && is_there(&from)? {
             self.discard_dir(to, &dir_name, context)?;
@@ -211,8 +212,8 @@ impl Spool {
         Ok(Job { receipts: Vec::new(), attempts: None, lags: BTreeMap::new(), parked: None, ..staged })
     }
 
-    /// Removes the payload of a job whose record is Completed (C4), and what dead runs left half written beside it.
-    /// Manifest, receipt and signature stay.
+    /// Removes the payload of a job whose record is Completed (C4), and what dead runs left half written
+    /// beside it. Manifest, receipt and signature stay.
     pub fn retire(&self, job: &Job) -> Result<(), SpoolError> {
         let dir = self.job_dir(job);
         for name in durable::temps(&dir).map_err(|e| SpoolError::io("list", &dir, e))? {
@@ -228,7 +229,8 @@ impl Spool {
         self.discard_dir(job.room, &job.dir_name, context)
     }
 
-    /// Moves a directory out of its room, in one step, into a work directory that is removed at once or by a later run.
+    /// Moves a directory out of its room, in one step, into a work directory that is removed at once or by a
+    /// later run.
     pub(super) fn discard_dir(
         &self,
         room: Room,

@@ -1,4 +1,5 @@
-//! Small notes in the spool: what people hold, what is to be tried later, what was released where, what a site can do.
+//! Small notes in the spool: what people hold, what is to be tried later, what was released where, what a
+//! site can do.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -114,8 +115,8 @@ pub struct Retry {
     pub reason: String,
     /// When the last one failed.
     pub at: Timestamp,
-    /// What the build directory was then, or what was wrong with it: any change makes a new try worth while at once.
-    /// Empty if that is not known.
+    /// What the build directory was then, or what was wrong with it: any change makes a new try worth while
+    /// at once. Empty if that is not known.
     pub seen: String,
     /// Why it could not be gone on with, though the build is not at fault; it is tried again by each run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -197,8 +198,8 @@ impl Note for Release {
 }
 
 impl Release {
-    /// Returns the keys that the release at a place of a site can have: one that is the same however its letters are
-    /// spelled, and one of this spelling, which it has if the first is taken by another spelling.
+    /// Returns the keys that the release at a place of a site can have: one that is the same however its
+    /// letters are spelled, and one of this spelling, which it has if the first is taken by another spelling.
     pub(super) fn keys_of(site: &str, place: &Place) -> (NoteKey, NoteKey) {
         let name = place.payload().to_string();
         let of = |name: &str| NoteKey::hashed(&format!("{site}\0{name}"));
@@ -292,7 +293,8 @@ impl Spool {
         Ok(if job.manifest.released_before { Released::Before(None) } else { Released::NotKnown })
     }
 
-    /// Returns what is noted of the release at a place of a site, or at what counts as the same, if it can be read.
+    /// Returns what is noted of the release at a place of a site, or at what counts as the same, if it can be
+    /// read.
     pub fn release(&self, site: &str, place: &Place) -> Result<Option<Release>, SpoolError> {
         let noted = self.releases(site, place)?.into_iter().filter_map(|kept| match kept {
             Kept::Note(release) => Some(release),
@@ -301,7 +303,8 @@ impl Spool {
         Ok(noted.min_by_key(|release| release.place != *place))
     }
 
-    /// Returns what is noted of releases at a place of a site, and at what differs from it in letter case alone.
+    /// Returns what is noted of releases at a place of a site, and at what differs from it in letter case
+    /// alone.
     fn releases(&self, site: &str, place: &Place) -> Result<[Kept<Release>; 2], SpoolError> {
         let (folded, exact) = Release::keys_of(site, place);
         Ok([self.kept(&folded)?, self.kept(&exact)?])

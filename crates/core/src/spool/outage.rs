@@ -47,8 +47,8 @@ impl Outage {
         NoteKey::hashed(&format!("{site}\0outage"))
     }
 
-    /// Returns what is to be said if the last attempt has failed too often in that way to pass by itself. Then runs that
-    /// leave the site alone say so, and do not end as if all were well.
+    /// Returns what is to be said if the last attempt has failed too often in that way to pass by itself.
+    /// Then runs that leave the site alone say so, and do not end as if all were well.
     pub fn lasting(&self) -> Option<Lasting> {
         self.streak.lasting(Concern::Site)
     }
@@ -112,8 +112,8 @@ impl Note for Outage {
 }
 
 impl Spool {
-    /// Returns whether and why a site is left alone. A note that cannot be understood, or has another format, is reported
-    /// and counts as none: at worst an attempt is made too early.
+    /// Returns whether and why a site is left alone. A note that cannot be understood, or has another format,
+    /// is reported and counts as none: at worst an attempt is made too early.
     pub fn outage(&self, site: &str) -> Option<Outage> {
         let why = match self.kept::<Outage>(&Outage::key_of(site)) {
             Ok(Kept::Nothing) => return None,

@@ -1,8 +1,9 @@
 //! Taking jobs out of the flow.
 //!
-//! The same may happen again and again to what is prepared anew: a disk that spoils it, a place that another content has.
-//! So `parked` holds the latest job of each kind of one generation, and no more. What was released under a job's name stays
-//! there, so a conflict is kept without its payload: nobody delivers it from here.
+//! The same may happen again and again to what is prepared anew: a disk that spoils it, a place that another
+//! content has. So `parked` holds the latest job of each kind of one generation, and no more. What was
+//! released under a job's name stays there, so a conflict is kept without its payload: nobody delivers it
+//! from here.
 
 use super::job::{self, Job, JobId, ParkKind, Parked};
 use super::moves::{confirm, remove_if_there, rename};

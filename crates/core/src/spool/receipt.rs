@@ -1,7 +1,7 @@
 //! How a job was delivered, site by site.
 //!
-//! `receipt.json` of a job that one site got is that receipt (format 1), as it always was. Of a job that several sites
-//! got it is a list of them (format 2), which appears whole as well.
+//! `receipt.json` of a job that one site got is that receipt (format 1), as it always was. Of a job that
+//! several sites got it is a list of them (format 2), which appears whole as well.
 
 use std::io;
 

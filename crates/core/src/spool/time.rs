@@ -11,7 +11,8 @@ use super::{Spool, SpoolError};
 use crate::run::{Identity, RunContext};
 
 impl Spool {
-    /// Returns how far the run's clock is ahead of the file system's, by a file that is made for it and removed.
+    /// Returns how far the run's clock is ahead of the file system's, by a file that is made for it and
+    /// removed.
     pub fn clock_ahead(&self, context: &RunContext) -> Result<SignedDuration, SpoolError> {
         let Identity { host, pid, run, .. } = &context.identity;
         // Named as a work directory: what a run that dies here leaves is found as those are.
@@ -24,7 +25,8 @@ impl Spool {
     }
 }
 
-/// Makes a file and returns when that was, by the file system. It takes no room, so that a full spool can tell as well.
+/// Makes a file and returns when that was, by the file system. It takes no room, so that a full spool can
+/// tell as well.
 fn written_at(path: &Path) -> io::Result<Timestamp> {
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     file.set_len(1)?;

@@ -1,7 +1,7 @@
 //! That the record store cannot be read, for all hosts to know.
 //!
-//! Written by the run of `manage` that holds its lock. A success ends it only on the host that failed last: hosts that can
-//! reach the store say nothing of one that cannot.
+//! Written by the run of `manage` that holds its lock. A success ends it only on the host that failed last:
+//! hosts that can reach the store say nothing of one that cannot.
 
 use std::fmt;
 
@@ -70,8 +70,8 @@ impl Spool {
         kept.filter(|kept| kept.format == Unread::FORMAT)
     }
 
-    /// Counts that records could not be read, and returns what is to be said if it was so too often to pass by itself. What
-    /// does not pass at all is said by its own status each time, and is not counted.
+    /// Counts that records could not be read, and returns what is to be said if it was so too often to pass
+    /// by itself. What does not pass at all is said by its own status each time, and is not counted.
     pub fn count_unread(&self, fault: Fault, reason: &str, context: &RunContext) -> Option<Lasting> {
         if !fault.is_passing() {
             return None;

@@ -36,8 +36,8 @@ impl Meta {
         }
     }
 
-    /// Returns whether only links, owners or attributes may have changed between this and `other`, as far as the times tell,
-    /// which a writer can set back; contents are not known to have.
+    /// Returns whether only links, owners or attributes may have changed between this and `other`, as far as
+    /// the times tell, which a writer can set back; contents are not known to have.
     pub(crate) fn has_substance_of(&self, other: &Self) -> bool {
         Self { nlink: other.nlink, ctime: other.ctime, ..*self } == *other
     }

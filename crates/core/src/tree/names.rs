@@ -35,8 +35,8 @@ impl Span {
 }
 
 impl Names {
-    /// Lists `dir`, which was just opened. Returns the names and how many leftovers of the NFS client were passed
-    /// over, or `None` if there are more than `most` names.
+    /// Lists `dir`, which was just opened. Returns the names and how many leftovers of the NFS client were
+    /// passed over, or `None` if there are more than `most` names.
     pub(super) fn read(dir: BorrowedFd<'_>, most: usize) -> Result<Option<(Self, u64)>, Errno> {
         let mut buffer = [MaybeUninit::uninit(); BUFFER];
         let mut listing = RawDir::new(dir, &mut buffer);

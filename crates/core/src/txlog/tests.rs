@@ -1,4 +1,5 @@
-//! The log on a real disk: what is written, what a reader makes of the files of all hosts, and of broken ones.
+//! The log on a real disk: what is written, what a reader makes of the files of all hosts, and of broken
+//! ones.
 
 use std::fs;
 use std::path::PathBuf;

@@ -25,7 +25,8 @@ impl Differing {
         self.known.as_ref().is_some_and(is_listed)
     }
 
-    /// Returns whether nobody writes to it any more. Of times by another clock only that they stay the same is believed.
+    /// Returns whether nobody writes to it any more. Of times by another clock only that they stay the same
+    /// is believed.
     pub(super) fn has_settled(&self, settle: Duration, has_clock_of_ours: bool, now: Timestamp) -> bool {
         let settle = i128::try_from(settle.as_nanos()).unwrap_or(i128::MAX);
         let known = self.known.as_ref().filter(|entry| entry.stamp == self.stamp);

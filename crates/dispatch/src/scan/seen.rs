@@ -1,7 +1,8 @@
 //! What scans have seen, over restarts: a database with a row for each file that ever was in a tree.
 //!
-//! A database of its own: it holds many rows that mean little one by one, and all of it is lost with less harm than one
-//! dispatch. It is on the disk when a call that writes returns; a call writes all that it was given or nothing.
+//! A database of its own: it holds many rows that mean little one by one, and all of it is lost with less
+//! harm than one dispatch. It is on the disk when a call that writes returns; a call writes all that it was
+//! given or nothing.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
@@ -131,8 +132,8 @@ impl Seen {
         look(Known { rows }).map_err(failed)
     }
 
-    /// Notes how files stand by now, and that a tree was scanned, if one was; all of it or nothing. What is gone for long is
-    /// forgotten.
+    /// Notes how files stand by now, and that a tree was scanned, if one was; all of it or nothing. What is
+    /// gone for long is forgotten.
     pub(crate) fn note(
         &mut self,
         trees: &[PathBuf],

@@ -1,9 +1,11 @@
-//! The files of a tree, in the order of their paths' bytes, so that they can be compared with a sorted list as they come.
+//! The files of a tree, in the order of their paths' bytes, so that they can be compared with a sorted list
+//! as they come.
 //!
-//! Of a file only its status is asked. What begins with a dot is passed over, files and directories: so are files called that
-//! are still written, and what version control keeps beside others. Symbolic links are not followed, since what they lead
-//! to may change without a trace here; the tree itself may be one. Sockets, devices and the like are no packages. What
-//! vanishes while it is looked at counts as if it had not been there.
+//! Of a file only its status is asked. What begins with a dot is passed over, files and directories: so are
+//! files called that are still written, and what version control keeps beside others. Symbolic links are not
+//! followed, since what they lead to may change without a trace here; the tree itself may be one. Sockets,
+//! devices and the like are no packages. What vanishes while it is looked at counts as if it had not been
+//! there.
 //!
 //! A thread of its own does it: what the file system takes its time for is compared meanwhile.
 
@@ -93,7 +95,8 @@ impl Walk {
         Ok(Self { path, levels: vec![level] })
     }
 
-    /// Goes through the tree while `look` takes what is met, by its path; that of a directory ends with a slash.
+    /// Goes through the tree while `look` takes what is met, by its path; that of a directory ends with a
+    /// slash.
     pub(crate) fn while_looking<T>(
         mut self,
         look: impl FnOnce(&mut dyn Iterator<Item = (Vec<u8>, Met)>) -> T,

@@ -2,7 +2,8 @@
 
 use rusqlite::Transaction;
 
-/// What each version changed, the first one first. A step that was in a release stays as it is; new ones come behind it.
+/// What each version changed, the first one first. A step that was in a release stays as it is; new ones come
+/// behind it.
 pub(super) const STEPS: [&str; 3] = [FIRST, UPGRADES, OUTAGES];
 
 const FIRST: &str = "
@@ -26,8 +27,8 @@ CREATE TABLE dispatches (
 CREATE INDEX dispatches_open ON dispatches (state, machine);
 ";
 
-/// Upgrades: their states, whether a package has one, the number of the try, and what came of it. What was sent before
-/// there were upgrades has none.
+/// Upgrades: their states, whether a package has one, the number of the try, and what came of it. What was
+/// sent before there were upgrades has none.
 const UPGRADES: &str = "
 ALTER TABLE dispatches RENAME TO dispatches_before;
 DROP INDEX dispatches_open;

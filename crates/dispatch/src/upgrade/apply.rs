@@ -1,9 +1,9 @@
 //! One upgrade, from the note that it is begun next to the note of how it has ended.
 //!
-//! That it may have been begun is on the disk here before the machine is asked for anything; from then on only what the
-//! machine's marker says counts. A connection that is lost before the machine has said that it began leaves the row
-//! `running`: the next run begins it if there is no marker. One that is lost later makes it `unknown`, and nothing ever
-//! begins it again.
+//! That it may have been begun is on the disk here before the machine is asked for anything; from then on
+//! only what the machine's marker says counts. A connection that is lost before the machine has said that it
+//! began leaves the row `running`: the next run begins it if there is no marker. One that is lost later makes
+//! it `unknown`, and nothing ever begins it again.
 
 use std::ops::ControlFlow;
 
@@ -59,9 +59,9 @@ enum Verdict {
 }
 
 impl Asked<'_> {
-    /// Runs the upgrade, or finds out how it has ended if it may have been begun; `None` if a person holds the package by
-    /// now, or another content has taken its place. What has failed with the connection is noted as far as it concerns
-    /// the upgrade.
+    /// Runs the upgrade, or finds out how it has ended if it may have been begun; `None` if a person holds
+    /// the package by now, or another content has taken its place. What has failed with the connection is
+    /// noted as far as it concerns the upgrade.
     pub(crate) fn settle(&self, session: &mut dyn Session) -> Result<Option<Upgraded>, Trouble> {
         let row = self.row;
         let is_begun = match row.state {

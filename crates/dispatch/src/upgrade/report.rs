@@ -1,7 +1,7 @@
 //! What a machine says of an upgrade, read back.
 //!
-//! Lines of ours begin with a word that tells them from what a login says by itself. Whatever comes behind the line that
-//! announces the commands' output is output, whatever it looks like.
+//! Lines of ours begin with a word that tells them from what a login says by itself. Whatever comes behind
+//! the line that announces the commands' output is output, whatever it looks like.
 
 use intraware_core::foreign;
 

@@ -1,4 +1,5 @@
-//! What runs at the machines: what was done there last, as the marker knows, and what the section's version command says.
+//! What runs at the machines: what was done there last, as the marker knows, and what the section's version
+//! command says.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::ControlFlow;
@@ -136,7 +137,8 @@ fn version(section: &Section, host: &Host, heard: Result<Report, (Fault, String)
     }
 }
 
-/// Returns whether a machine has something else than most of its section, or one that is as frequent and comes before.
+/// Returns whether a machine has something else than most of its section, or one that is as frequent and
+/// comes before.
 fn differs(all: &[Version], index: usize) -> bool {
     let what = |of: &Version| (of.sha256.clone(), of.version.clone());
     let peers = || all.iter().filter(|peer| peer.section == all[index].section && peer.error.is_none());

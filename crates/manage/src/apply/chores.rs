@@ -1,4 +1,5 @@
-//! What keeps the spool from growing, and puts aside what cannot be read. Done first: a full spool stops everything else.
+//! What keeps the spool from growing, and puts aside what cannot be read. Done first: a full spool stops
+//! everything else.
 
 use super::park::{parked, put_aside, take_lock};
 use super::{Manager, Run, Trouble};

@@ -11,8 +11,8 @@ use intraware_core::txlog::Subject;
 impl Run<'_, '_> {
     /// Makes the record Completed and Ready for Intraware File Association, in one conditional write.
     ///
-    /// The release at each site is noted before, so that no crash leaves a released payload that a later run would move aside. If the
-    /// store says that it did not make the change, the notes go again.
+    /// The release at each site is noted before, so that no crash leaves a released payload that a later run
+    /// would move aside. If the store says that it did not make the change, the notes go again.
     pub(super) fn confirm(
         &mut self,
         job: Option<&Job>,

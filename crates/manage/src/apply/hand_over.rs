@@ -107,8 +107,8 @@ impl Run<'_, '_> {
         Ok(())
     }
 
-    /// Verifies the signature of a job that an earlier run made, or somebody else: what is not signed by our key goes
-    /// no further.
+    /// Verifies the signature of a job that an earlier run made, or somebody else: what is not signed by our
+    /// key goes no further.
     pub(super) fn verify_signature(&mut self, job: &Job, work: &mut Work) -> Result<(), Trouble> {
         let key = self.manager.key.as_ref().map_err(Clone::clone)?;
         let sidecars = self.manager.spool.sidecars(job)?;
@@ -135,8 +135,8 @@ impl Run<'_, '_> {
         if is_ours { Ok(()) } else { Err(Trouble::Moved("somebody changed its record meanwhile".to_owned())) }
     }
 
-    /// Makes the directories and finds out what stands under the payload's final name; what is known to be ours and was not
-    /// released is moved aside.
+    /// Makes the directories and finds out what stands under the payload's final name; what is known to be
+    /// ours and was not released is moved aside.
     pub(super) fn clear_final(
         &mut self,
         job: &Job,
@@ -201,8 +201,8 @@ impl Run<'_, '_> {
         Ok(Trouble::Build { reason, seen: job.manifest.fingerprint.clone() })
     }
 
-    /// Returns what is known of a release where a job goes: to the spool, or to the record, which may be newer than both the
-    /// spool and the job.
+    /// Returns what is known of a release where a job goes: to the spool, or to the record, which may be
+    /// newer than both the spool and the job.
     pub(super) fn released(&self, job: &Job, site: usize, work: &Work) -> Result<Released, Trouble> {
         Ok(match self.manager.spool.released(self.manager.contacts[site].name(), job)? {
             Released::NotKnown if work.record.released => Released::Before(None),
@@ -229,8 +229,8 @@ impl Run<'_, '_> {
         }
     }
 
-    /// The same payload was released before, with the signature that customers have: the job takes that one over, if
-    /// it is good, and nothing at the site changes.
+    /// The same payload was released before, with the signature that customers have: the job takes that one
+    /// over, if it is good, and nothing at the site changes.
     fn keep_released_sidecars(
         &mut self,
         job: &Job,
@@ -260,7 +260,8 @@ impl Run<'_, '_> {
     }
 }
 
-/// Returns the connection to a site whose files can be looked at, and how strongly a payload there must be verified.
+/// Returns the connection to a site whose files can be looked at, and how strongly a payload there must be
+/// verified.
 fn shelf<'c, 's>(contact: &'c mut Contact<'s>) -> Result<(&'c mut Link<'s>, Verify), SiteError> {
     match contact {
         Contact::Shelf { link, verify } => Ok((link, *verify)),

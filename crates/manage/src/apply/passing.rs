@@ -1,7 +1,7 @@
 //! What is not the build's fault and should pass: it is counted, so that it is not said to pass for ever.
 //!
-//! It is noted beside the build's own failures ([`Retry`]), changes no record, and costs no pause. A step that goes well
-//! ends it.
+//! It is noted beside the build's own failures ([`Retry`]), changes no record, and costs no pause. A step
+//! that goes well ends it.
 
 use super::{Run, Trouble, fault_of};
 use intraware_core::exit::Fault;

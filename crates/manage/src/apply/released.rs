@@ -1,7 +1,8 @@
-//! A path that was released never changes: other content that comes to it is refused before the record describes that.
+//! A path that was released never changes: other content that comes to it is refused before the record
+//! describes that.
 //!
-//! What a record of a released build says is what customers have, so it stays. The fence of M6 comes after the record was
-//! written; this one is for what is known before.
+//! What a record of a released build says is what customers have, so it stays. The fence of M6 comes after
+//! the record was written; this one is for what is known before.
 
 use super::{Run, Trouble, Work};
 use intraware_core::deliver::{Final, Released};
@@ -11,7 +12,8 @@ use intraware_core::spool::Job;
 use intraware_core::txlog::Subject;
 
 impl Run<'_, '_> {
-    /// Refuses a job whose place has another content, by the note of the release, or by the site where no note tells.
+    /// Refuses a job whose place has another content, by the note of the release, or by the site where no
+    /// note tells.
     pub(super) fn refuse_released(&mut self, job: &Job, to: &Names, work: &mut Work) -> Result<(), Trouble> {
         let (record, id) = (work.record.id.to_string(), job.id.to_string());
         let subject = Subject { record: &record, job: &id };

@@ -14,8 +14,8 @@ use jiff::Timestamp;
 /// What to show.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// Say which of the runs in [activity.expect] are silent, failing, or always find the lock taken, and since when; exit
-    /// status 1 if there is one
+    /// Say which of the runs in [activity.expect] are silent, failing, or always find the lock taken, and
+    /// since when; exit status 1 if there is one
     #[arg(long, conflicts_with = "last")]
     check: bool,
 

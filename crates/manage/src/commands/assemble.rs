@@ -76,8 +76,8 @@ pub(crate) struct Arguments {
 
     /// Leave lists and differences in a new directory below this one
     ///
-    /// For looking at them; it is kept. The package is not made there but beside its final place, because only there it can
-    /// appear at once.
+    /// For looking at them; it is kept. The package is not made there but beside its final place, because
+    /// only there it can appear at once.
     #[arg(long, value_name = "PATH")]
     tmpdir: Option<PathBuf>,
 

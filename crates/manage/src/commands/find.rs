@@ -36,8 +36,8 @@ pub(crate) fn id(
     id_and_status(store, spool, word).map(|(id, _)| id)
 }
 
-/// Returns the id of the record with this id or name, and its status. When the store cannot be asked, a job in the spool
-/// answers, which knows no status: holding a build must be possible when nothing else is.
+/// Returns the id of the record with this id or name, and its status. When the store cannot be asked, a job
+/// in the spool answers, which knows no status: holding a build must be possible when nothing else is.
 pub(crate) fn id_and_status(
     store: Result<Box<dyn RecordStore>, Failure>,
     spool: &Spool,

@@ -1,8 +1,8 @@
 //! `manage hold`: neither program moves the build until the hold is lifted.
 //!
-//! The hold is a note in the spool, so it also stops `upload`, which knows no records, and works while the record store
-//! is away. It leaves the record as it is: Do Not Release is a word of people to the whole company. What is Completed is with
-//! customers, and nobody must believe that it is held.
+//! The hold is a note in the spool, so it also stops `upload`, which knows no records, and works while the
+//! record store is away. It leaves the record as it is: Do Not Release is a word of people to the whole
+//! company. What is Completed is with customers, and nobody must believe that it is held.
 
 use crate::parts::{self, Permission};
 use clap::{Args, ValueHint};

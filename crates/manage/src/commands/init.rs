@@ -1,7 +1,7 @@
 //! `manage init`: makes the spool.
 //!
-//! Where there is none yet, it is careful: a file system that is not mounted looks the same, and a second spool has none
-//! of the first one's holds and releases.
+//! Where there is none yet, it is careful: a file system that is not mounted looks the same, and a second
+//! spool has none of the first one's holds and releases.
 
 use crate::parts::{self, Permission};
 use clap::Args;

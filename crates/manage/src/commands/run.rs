@@ -335,7 +335,8 @@ impl From<NoPlan> for Failure {
     }
 }
 
-/// Notes whether the records could be read, and returns the fault if they could not all be. Failing that is said here.
+/// Notes whether the records could be read, and returns the fault if they could not all be. Failing that is
+/// said here.
 fn note_reading(plan: &Plan, spool: &Spool, context: &RunContext) -> Option<Fault> {
     let Some((fault, reason)) = &plan.incomplete else {
         spool.end_unread(context);

@@ -85,8 +85,8 @@ fn whole(build: &BuildPlan, spool: &Spool, now: Timestamp) -> Result<Page, Failu
     })
 }
 
-/// Returns what the spool alone says of the builds with this id or name, because nothing could be planned: a page for
-/// each record that has a job.
+/// Returns what the spool alone says of the builds with this id or name, because nothing could be planned: a
+/// page for each record that has a job.
 fn half(word: &str, spool: &Spool, failure: &Failure, now: Timestamp) -> Result<Vec<Page>, Failure> {
     let unread = spool.unread().filter(|unread| unread.lasting().is_some());
     let mut pages: BTreeMap<RecordId, Page> = BTreeMap::new();

@@ -12,8 +12,8 @@ use intraware_core::sites::{Contact, Names, no_site};
 use intraware_core::spool::{Job, Room};
 use intraware_core::txlog::chain;
 
-/// Looks at the sites for a record that is Completed, if somebody asks for it, or if there is a job beside it that waits or
-/// was delivered. Where packages are handed in nothing can be looked at.
+/// Looks at the sites for a record that is Completed, if somebody asks for it, or if there is a job beside it
+/// that waits or was delivered. Where packages are handed in nothing can be looked at.
 pub(super) fn look_at_completed(
     lookout: &mut Lookout<'_, '_>,
     record: &Record,
@@ -127,8 +127,8 @@ fn look_at_receipt(job: Option<&Job>, site: &str) -> Result<Strength, View> {
 }
 
 impl View {
-    /// Adds what was seen at one more site. What is wrong at one counts more than that another does not tell; and all
-    /// together are known as well as the one that is known least.
+    /// Adds what was seen at one more site. What is wrong at one counts more than that another does not tell;
+    /// and all together are known as well as the one that is known least.
     fn and(self, seen: Result<Strength, Self>, site: &str, at: &Names) -> Self {
         let told =
             |reason: String| if at.must_be_told() { format!("{reason} (site {site})") } else { reason };
@@ -147,8 +147,8 @@ impl View {
     }
 }
 
-/// Returns what must be at the site: what the job says, or else what the record does. With a job, the uploader has
-/// verified the bytes already; without one, they are read back if the site does not hash them.
+/// Returns what must be at the site: what the job says, or else what the record does. With a job, the
+/// uploader has verified the bytes already; without one, they are read back if the site does not hash them.
 pub(crate) fn expected<'a>(
     record: &Record,
     job: Option<&Job>,
@@ -174,8 +174,8 @@ pub(crate) fn expected<'a>(
     })
 }
 
-/// Returns the first thing that is wrong at the site, if any is. A delivery of which the spool knows nothing may be one
-/// of the programs before these, which put no `.SHA256`.
+/// Returns the first thing that is wrong at the site, if any is. A delivery of which the spool knows nothing
+/// may be one of the programs before these, which put no `.SHA256`.
 pub(crate) fn wrong(view: &SiteView, is_ours: bool) -> Option<String> {
     let payload = match view.payload {
         PayloadView::Right(_) => None,

@@ -49,8 +49,8 @@ fn kept_since(job: &Job) -> Option<Timestamp> {
     since.map(|since| since.max(job.manifest.created))
 }
 
-/// Returns whether a job that was parked for a hold may still go on: its hold may be lifted, and its payload may be the
-/// only one.
+/// Returns whether a job that was parked for a hold may still go on: its hold may be lifted, and its payload
+/// may be the only one.
 fn is_wanted(job: &Job, seen: &Snapshot) -> bool {
     if !is_parked_for_a_hold(job) {
         return false;

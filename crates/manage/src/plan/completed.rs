@@ -1,8 +1,9 @@
-//! What is done for a record that is Completed: its payload goes from the spool, and what else there is of it is put away.
+//! What is done for a record that is Completed: its payload goes from the spool, and what else there is of it
+//! is put away.
 //!
-//! A job that is delivered or waits beside such a record is out of the ordinary: the spool may be older than the record. So
-//! the site is looked at before it is put away, and if that has something else than the record describes, this is said
-//! loudly; the record stays as it is.
+//! A job that is delivered or waits beside such a record is out of the ordinary: the spool may be older than
+//! the record. So the site is looked at before it is put away, and if that has something else than the record
+//! describes, this is said loudly; the record stays as it is.
 
 use jiff::{SignedDuration, Timestamp};
 

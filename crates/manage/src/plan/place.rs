@@ -1,8 +1,9 @@
 //! Whose a build's place is: a final name is one build's, and stays what it is once it is released.
 //!
-//! Names are compared without regard to letter case, since a site may not tell cases apart; only what was released is told
-//! apart by its letters, where `upload check` has found that the site does. And where one build has a file another cannot
-//! have a directory, as `z/p` and `z/p/p.tar.gz` would. What is found here is found before anything is archived.
+//! Names are compared without regard to letter case, since a site may not tell cases apart; only what was
+//! released is told apart by its letters, where `upload check` has found that the site does. And where one
+//! build has a file another cannot have a directory, as `z/p` and `z/p/p.tar.gz` would. What is found here is
+//! found before anything is archived.
 
 use std::collections::BTreeMap;
 
@@ -73,8 +74,9 @@ fn directories(place: &Place) -> impl Iterator<Item = String> {
     place.dir().with_parents().map(|path| path.as_str().to_lowercase())
 }
 
-/// Returns for each due record whose place one that is more entitled needs, the claim of that record. The more entitled one
-/// is the one that is In Process already, then the more urgent one, then the one with the lower id.
+/// Returns for each due record whose place one that is more entitled needs, the claim of that record. The
+/// more entitled one is the one that is In Process already, then the more urgent one, then the one with the
+/// lower id.
 pub(super) fn rivals(seen: &Snapshot) -> BTreeMap<RecordId, Claim<'_>> {
     let is_due =
         |record: &&Record| matches!(record.status, Status::Empty | Status::Error | Status::InProcess);
@@ -140,8 +142,9 @@ impl Case<'_> {
         claim.map(|claim| claim.refusal(place))
     }
 
-    /// Returns why the same build was refused before at the place it belongs to: archiving it again would change
-    /// nothing. Somebody who asks for it by name, or had its failures forgotten, may have made room there.
+    /// Returns why the same build was refused before at the place it belongs to: archiving it again would
+    /// change nothing. Somebody who asks for it by name, or had its failures forgotten, may have made room
+    /// there.
     pub(super) fn known_conflict(&self, fingerprint: &str) -> Option<String> {
         let is_asked_for = self.policy.skip_pauses
             || (self.record.status == Status::Empty && !self.seen.retries.contains_key(&self.record.id));

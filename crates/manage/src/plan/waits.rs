@@ -1,4 +1,5 @@
-//! Why a build waits for a site: the site is away, or does not fit. Somebody who asks for a build by name does not wait.
+//! Why a build waits for a site: the site is away, or does not fit. Somebody who asks for a build by name
+//! does not wait.
 
 use super::{Case, Rest};
 use crate::Step;
@@ -6,8 +7,8 @@ use crate::hindrance::{Hindrance, destinations};
 use intraware_core::sites::Names;
 
 impl Case<'_> {
-    /// Returns that one of these sites does not fit, if that is known. A record is not put In Process for what cannot be
-    /// delivered; what stands in the spool waits as it is.
+    /// Returns that one of these sites does not fit, if that is known. A record is not put In Process for
+    /// what cannot be delivered; what stands in the spool waits as it is.
     pub(super) fn misfit(&self, to: &Names) -> Option<Rest> {
         let misfit = to.iter().find_map(|site| self.seen.misfits.get(site))?;
         (!self.policy.skip_pauses && misfit.is_believed(self.now)).then(|| Rest::Unfit(misfit.clone()))

@@ -13,8 +13,8 @@ use crate::lists::{Item, SuiteList};
 
 /// Returns what holds for all suites.
 ///
-/// The database knows packages by where they are, so that is said from the root, which is always the same, and not from the tree
-/// that is made.
+/// The database knows packages by where they are, so that is said from the root, which is always the same,
+/// and not from the tree that is made.
 pub(super) fn head(root: &Path, work: &Path) -> String {
     let (root, work) = (root.display(), work.display());
     format!(
@@ -45,11 +45,13 @@ pub(super) fn tree(tree: &TreeConfig, dir: &Path, suite: &str, batch: usize, con
     text
 }
 
-/// Returns the lists of files of each batch of a suite, by the names that they have there: one for each component and architecture.
+/// Returns the lists of files of each batch of a suite, by the names that they have there: one for each
+/// component and architecture.
 ///
-/// They are in an order that is always the same and has nothing to do with that of names: for Contents, apt-ftparchive puts the
-/// files of packages into a tree of which it takes no care, and in the order of names that is as slow as a list. What it has written
-/// is put in order afterwards ([`super::pieces`], [`super::contents`]).
+/// They are in an order that is always the same and has nothing to do with that of names: for Contents,
+/// apt-ftparchive puts the files of packages into a tree of which it takes no care, and in the order of names
+/// that is as slow as a list. What it has written is put in order afterwards ([`super::pieces`],
+/// [`super::contents`]).
 pub(super) fn file_lists(
     tree: &TreeConfig,
     suite: &str,
@@ -144,7 +146,8 @@ pub(super) fn release(tree: &TreeConfig, config: &AptConfig, suite: &str) -> Vec
     options
 }
 
-/// Returns the options for Packages and Sources: of digests, those that Debian's own have. They are most of a compressed index.
+/// Returns the options for Packages and Sources: of digests, those that Debian's own have. They are most of a
+/// compressed index.
 pub(super) fn digests() -> Vec<String> {
     let off = |kind| ["SHA1", "SHA512"].map(|digest| format!("APT::FTPArchive::{kind}::{digest}=false"));
     ["Packages", "Sources"].into_iter().flat_map(off).collect()

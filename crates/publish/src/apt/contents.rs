@@ -1,8 +1,9 @@
 //! Contents, joined of parts.
 //!
-//! For each package `apt-ftparchive` looks through all others that have a file in one of the same directories, so that it takes
-//! hundreds of times as long for 20,000 packages as for 1,000. It is given [`super::conf`]'s batches, and what it says of each is
-//! joined here: a line is a path, white space, and the packages that have it, with commas between them.
+//! For each package `apt-ftparchive` looks through all others that have a file in one of the same
+//! directories, so that it takes hundreds of times as long for 20,000 packages as for 1,000. It is given
+//! [`super::conf`]'s batches, and what it says of each is joined here: a line is a path, white space, and the
+//! packages that have it, with commas between them.
 
 use std::collections::BTreeSet;
 

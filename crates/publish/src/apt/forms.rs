@@ -1,9 +1,11 @@
-//! The forms of an index that readers get: Packages and Sources as they are, `.gz` and `.xz`; of Contents, `.gz` alone.
+//! The forms of an index that readers get: Packages and Sources as they are, `.gz` and `.xz`; of Contents,
+//! `.gz` alone.
 //!
-//! To compress 20,000 packages by xz takes ten times as long as all else of a publication. So xz is given those pieces of the text
-//! alone that the former index has not ([`pieces`]); the others are blocks of the former `.xz`, byte for byte. These are taken from
-//! files that have the digests which the former Release gives them, and what is made of them is the same as xz would make of the
-//! whole: nothing else is remembered, so nothing can be wrong in what is remembered.
+//! To compress 20,000 packages by xz takes ten times as long as all else of a publication. So xz is given
+//! those pieces of the text alone that the former index has not ([`pieces`]); the others are blocks of the
+//! former `.xz`, byte for byte. These are taken from files that have the digests which the former Release
+//! gives them, and what is made of them is the same as xz would make of the whole: nothing else is
+//! remembered, so nothing can be wrong in what is remembered.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
@@ -112,7 +114,8 @@ impl<'a> Suite<'a> {
             "--stdout".into(),
             "--format=xz".into(),
             "--check=crc64".into(),
-            // No piece is longer than this, so more of a dictionary would be in vain, also for those who read.
+            // No piece is longer than this, so more of a dictionary would be in vain, also for those who
+            // read.
             format!("--lzma2=preset=6,dict={most}").into(),
             // By several threads a block is the same for any number of them, and another one than by one.
             "--threads=2".into(),

@@ -1,19 +1,22 @@
-//! Where an index is cut, so that its compressed form can be made of pieces, of which most are those of the former one.
+//! Where an index is cut, so that its compressed form can be made of pieces, of which most are those of the
+//! former one.
 //!
-//! Whether there is a cut behind a stanza depends on that stanza alone. So a package that comes, goes or changes moves no cut but
-//! those at its own stanza, wherever it stands, and all other pieces are the same bytes as before.
+//! Whether there is a cut behind a stanza depends on that stanza alone. So a package that comes, goes or
+//! changes moves no cut but those at its own stanza, wherever it stands, and all other pieces are the same
+//! bytes as before.
 
 use sha2::{Digest as _, Sha256};
 
-/// How long a piece is on average. Shorter ones are made anew more quickly; longer ones make the whole smaller, by 3 % from here to
-/// one piece that is all of it.
+/// How long a piece is on average. Shorter ones are made anew more quickly; longer ones make the whole
+/// smaller, by 3 % from here to one piece that is all of it.
 const MEAN: u64 = 512 << 10;
 
 /// How long a piece is at most.
 pub(super) const MOST: usize = 2 << 20;
 
-/// Returns the stanzas of an index in the order of their bytes, which is that of the packages' names: the same stanzas are the same
-/// index, and what is alike stands together, which makes the compressed form smaller.
+/// Returns the stanzas of an index in the order of their bytes, which is that of the packages' names: the
+/// same stanzas are the same index, and what is alike stands together, which makes the compressed form
+/// smaller.
 pub(super) fn in_order(index: &[u8]) -> Vec<&[u8]> {
     let mut stanzas: Vec<&[u8]> = stanzas(index).collect();
     stanzas.sort_unstable();

@@ -1,7 +1,7 @@
 //! The container `.xz`: blocks, each compressed by itself, between a header and an index of them.
 //!
-//! A block says nothing of its place, so it can be taken from one file into another. What is made here is one stream, which every
-//! reader takes; that of apt stops at the end of the first.
+//! A block says nothing of its place, so it can be taken from one file into another. What is made here is one
+//! stream, which every reader takes; that of apt stops at the end of the first.
 
 use flate2::Crc;
 
@@ -144,7 +144,8 @@ mod tests {
         for at in (0..END).chain(whole.len() - END - 8..whole.len()) {
             let mut spoiled = whole.clone();
             spoiled[at] ^= 0x55;
-            // Who takes a block looks at the digest of the whole file before; the header has a sum that nobody needs then.
+            // Who takes a block looks at the digest of the whole file before; the header has a sum that
+            // nobody needs then.
             assert!(blocks(&spoiled).is_none() || (8..12).contains(&at) || at >= whole.len() - END, "{at}");
         }
         for length in 0..whole.len() {

@@ -45,7 +45,8 @@ pub(super) fn packages(dir: &Path, listed: &Listed) -> Result<Vec<Package>, Wron
     })
 }
 
-/// Takes something out of each stanza of an index. Forms that we cannot read ourselves are read by the programs that make them.
+/// Takes something out of each stanza of an index. Forms that we cannot read ourselves are read by the
+/// programs that make them.
 fn of_index<T>(
     dir: &Path,
     listed: &Listed,

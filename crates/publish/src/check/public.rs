@@ -1,9 +1,9 @@
 //! A published tree as its readers get it: through `public_url`, with all that stands between.
 //!
 //! InRelease is asked for three times: as through a cache, past all caches, and as one who has the former one
-//! and asks whether it has changed. Each must be answered with the bytes that were put in place. Of the indexes
-//! those are read that readers ask for, by their digests if Release says so; such a name says what it holds, so
-//! of those the former tree had nothing is asked again.
+//! and asks whether it has changed. Each must be answered with the bytes that were put in place. Of the
+//! indexes those are read that readers ask for, by their digests if Release says so; such a name says what it
+//! holds, so of those the former tree had nothing is asked again.
 //!
 //! A mirror or a cache may lag, so it is tried again, until the time is over.
 
@@ -167,7 +167,8 @@ impl Public<'_> {
         if answer.status() != 200 {
             return Err(format!("{shown}: status {}", answer.status()));
         }
-        // A server that calls a .gz file an encoding of another: what comes is decoded, and must be that other one.
+        // A server that calls a .gz file an encoding of another: what comes is decoded, and must be that
+        // other one.
         let listed = match answer.is_decoded() {
             true => match release.listed.iter().find(|other| other.path == listed.stem()) {
                 Some(other) => other,

@@ -157,8 +157,8 @@ impl Looker<'_> {
         Ok((bytes, age))
     }
 
-    /// Says what of a file has not arrived. One that is in the pool has, whatever is in it; so has what is no file, and will be
-    /// refused.
+    /// Says what of a file has not arrived. One that is in the pool has, whatever is in it; so has what is no
+    /// file, and will be refused.
     fn missing(&self, file: &Uploaded) -> Option<String> {
         let seen = |dir: &Path| fs::symlink_metadata(dir.join(&file.name)).ok();
         let found = seen(&self.config.incoming).or_else(|| seen(&self.tree.root.join(&file.dir)));

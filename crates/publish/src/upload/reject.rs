@@ -11,8 +11,8 @@ use crate::layout::make_dir;
 
 /// Moves an upload to where the refused ones are: its `.changes`, and these of its files.
 ///
-/// The files of one that nobody has signed stay: it may name those of others. What was refused before under the same name is
-/// replaced.
+/// The files of one that nobody has signed stay: it may name those of others. What was refused before under
+/// the same name is replaced.
 pub(super) fn reject(
     config: &UploadsConfig,
     name: &str,

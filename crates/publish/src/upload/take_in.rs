@@ -124,7 +124,8 @@ fn copy<'u>(
     }
 }
 
-/// Copies a file that should have this size, and returns its size, which may be one too large, and its SHA-256.
+/// Copies a file that should have this size, and returns its size, which may be one too large, and its
+/// SHA-256.
 fn copied(source: File, to: &Path, size: u64) -> io::Result<(u64, String)> {
     let mut target = OpenOptions::new().write(true).create_new(true).mode(0o644).open(to)?;
     let copied = sum(source.take(size.saturating_add(1)), |bytes| target.write_all(bytes))?;
@@ -236,7 +237,8 @@ fn fields_of(commands: &Commands<'_>, deb: &Path) -> Result<Result<Fields, Strin
     Ok(fields.ok_or_else(|| "says nothing that can be understood".to_owned()))
 }
 
-/// Returns whether a program has failed because of this host. It unpacks what it looks at in /tmp, which may be full.
+/// Returns whether a program has failed because of this host. It unpacks what it looks at in /tmp, which may
+/// be full.
 fn is_ours(told: &str) -> bool {
     OURS.iter().any(|errno| {
         let text = io::Error::from(*errno).to_string();

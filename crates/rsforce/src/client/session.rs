@@ -1,8 +1,9 @@
 //! The session: kept from another run, or made by logging in.
 //!
-//! What is kept names the instance, and an organisation moves: the old address is then gone, another server's, or one that
-//! sends elsewhere. Only a login tells the new one. So a kept session has to prove itself: until the API has answered with
-//! it once, whatever is not the API's answer makes the client forget it and log in, once in its life.
+//! What is kept names the instance, and an organisation moves: the old address is then gone, another
+//! server's, or one that sends elsewhere. Only a login tells the new one. So a kept session has to prove
+//! itself: until the API has answered with it once, whatever is not the API's answer makes the client forget
+//! it and log in, once in its life.
 
 use jiff::SignedDuration;
 use serde::Deserialize;
@@ -79,8 +80,8 @@ impl Client {
         self.is_unproven = false;
     }
 
-    /// Returns whether a failure may come from where the organisation no longer is: a kept session has not proved itself
-    /// yet, and this is not what its API answers, or says that there is no such thing.
+    /// Returns whether a failure may come from where the organisation no longer is: a kept session has not
+    /// proved itself yet, and this is not what its API answers, or says that there is no such thing.
     pub(super) fn may_have_moved(&self, error: &Error) -> bool {
         self.is_unproven && (error.code().is_none() || error.kind() == Kind::NotFound)
     }

@@ -4,10 +4,11 @@
 //! endpoint is `{"error", "error_description"}`, and what stands in front of both (load balancers,
 //! maintenance and login pages) answers HTML with any status.
 //!
-//! The code decides where there is one; the same code comes with several statuses. What runs inside of the organisation
-//! (triggers, flows) hands on what it met under a code of its own, with the first one in the text; whether that passes is up
-//! to the first one, so it is looked for. Without a code it is not Salesforce that has spoken, and nothing is believed of the
-//! request but what HTTP itself says: that it was refused for now, or may not have been heard.
+//! The code decides where there is one; the same code comes with several statuses. What runs inside of the
+//! organisation (triggers, flows) hands on what it met under a code of its own, with the first one in the
+//! text; whether that passes is up to the first one, so it is looked for. Without a code it is not Salesforce
+//! that has spoken, and nothing is believed of the request but what HTTP itself says: that it was refused for
+//! now, or may not have been heard.
 
 use std::time::Duration;
 

@@ -2,12 +2,13 @@
 
 use crate::wire::{Announced, Announcement, Dialect, frame};
 
-/// What the count takes, and what an index of several digits takes more than one of one digit, in each of four fields.
+/// What the count takes, and what an index of several digits takes more than one of one digit, in each of
+/// four fields.
 const COUNT: usize = 32;
 const INDEX: usize = 4 * 5;
 
-/// Returns how many of the packages, from the first one on, can be announced together: at most `most`, and so many that the
-/// message has a length. At least one.
+/// Returns how many of the packages, from the first one on, can be announced together: at most `most`, and so
+/// many that the message has a length. At least one.
 pub(super) fn fitting<'a>(
     packages: impl Iterator<Item = &'a Announced>,
     dialect: Dialect,

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 /// The keys of the section `[tupkg]`, with their lines.
 pub(super) type Section = BTreeMap<String, (usize, String)>;
 
-/// Reads the section `[tupkg]`; other sections are passed over. `#` and `;` begin comments at the start of a line only, for
-/// a password may hold them. Both `=` and `:` stand between key and value.
+/// Reads the section `[tupkg]`; other sections are passed over. `#` and `;` begin comments at the start of a
+/// line only, for a password may hold them. Both `=` and `:` stand between key and value.
 pub(super) fn section(text: &str) -> Result<Section, (usize, &'static str)> {
     let mut found = Section::new();
     let (mut is_ours, mut is_there) = (false, false);

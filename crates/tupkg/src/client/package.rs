@@ -16,8 +16,8 @@ use crate::wire::Announced;
 /// How much is looked at before a package is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Check {
-    /// Whether it is what its name says: a `.tar.gz` is unpacked in memory to its end, of other formats the beginning is
-    /// looked at.
+    /// Whether it is what its name says: a `.tar.gz` is unpacked in memory to its end, of other formats the
+    /// beginning is looked at.
     Content,
     /// Only whether it can be read.
     Nothing,

@@ -1,7 +1,8 @@
 //! One session with a server, step by step: connect, log in, announce, send, hear the verdicts.
 //!
-//! Each step is a value that the one before leads to, so that none can be left out. A session that is left before its end
-//! ([`Transfer::leave`]) is no failure: what the server has got it keeps, and the next session goes on from there.
+//! Each step is a value that the one before leads to, so that none can be left out. A session that is left
+//! before its end ([`Transfer::leave`]) is no failure: what the server has got it keeps, and the next session
+//! goes on from there.
 
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -112,7 +113,8 @@ impl Session {
         }
     }
 
-    /// Announces packages, and hears how much of each the server has. A SHA-256 is left out where the server knows none.
+    /// Announces packages, and hears how much of each the server has. A SHA-256 is left out where the server
+    /// knows none.
     pub fn announce(mut self, packages: impl IntoIterator<Item = Announced>) -> Result<Transfer, Failure> {
         let has_sha256 = self.has_sha256();
         let known =
@@ -152,8 +154,8 @@ impl Transfer {
         self.talk.line.write_all(bytes).map_err(|error| self.why(error.into()))
     }
 
-    /// The same for bytes of a file that begin at `at`, at most as many as the buffer holds. Returns how many were sent; none
-    /// if the file ends there. What the buffer holds afterwards is of no meaning.
+    /// The same for bytes of a file that begin at `at`, at most as many as the buffer holds. Returns how many
+    /// were sent; none if the file ends there. What the buffer holds afterwards is of no meaning.
     pub(super) fn send_file(&mut self, file: &File, at: u64, buffer: &mut [u8]) -> Result<usize, Failure> {
         let sent = self.talk.line.send_file(file, at, buffer.len());
         if let Some(count) = sent.map_err(|error| self.why(error.into()))? {
@@ -179,8 +181,8 @@ impl Transfer {
         Ok(verdicts)
     }
 
-    /// Ends it before its end, and waits until the server has ended it as well: the next session then finds all that was
-    /// sent, and nobody else at work on it.
+    /// Ends it before its end, and waits until the server has ended it as well: the next session then finds
+    /// all that was sent, and nobody else at work on it.
     pub fn leave(mut self) -> Result<(), Failure> {
         self.talk.line.flush().map_err(|error| self.why(error.into()))?;
         let Talk { line, shown, idle, .. } = self.talk;

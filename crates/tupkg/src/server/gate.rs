@@ -1,12 +1,12 @@
 //! Who gets in: passwords, one check at a time, and a lock-out for who guesses.
 //!
-//! After a number of wrong passwords for an account from an address none is right any more for a while, and none is even
-//! checked; after four times as many from one address, whatever the account, neither. Whoever is locked out is told the same as
-//! with a wrong password, after the same pause.
+//! After a number of wrong passwords for an account from an address none is right any more for a while, and
+//! none is even checked; after four times as many from one address, whatever the account, neither. Whoever is
+//! locked out is told the same as with a wrong password, after the same pause.
 //!
-//! To check a password takes 19 MiB and tens of milliseconds, which a client of many sessions would pay for each. So what was
-//! right once is known again by a digest under a key that this process has drawn and never tells. Every wrong password
-//! costs the whole check.
+//! To check a password takes 19 MiB and tens of milliseconds, which a client of many sessions would pay for
+//! each. So what was right once is known again by a digest under a key that this process has drawn and never
+//! tells. Every wrong password costs the whole check.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};

@@ -56,8 +56,8 @@ pub enum ServerError {
     System(#[source] io::Error),
 }
 
-/// Serves until `stop` is set. `sockets` are those that systemd has handed over; without any, it listens where the settings
-/// say.
+/// Serves until `stop` is set. `sockets` are those that systemd has handed over; without any, it listens
+/// where the settings say.
 pub fn run(settings: Settings, sockets: Vec<TcpListener>, stop: &AtomicBool) -> Result<(), ServerError> {
     let listeners = if sockets.is_empty() { bind(&settings)? } else { sockets };
     for listener in &listeners {

@@ -1,8 +1,9 @@
 //! Takes the bytes of packages: to the disk as they come, and through the digests beside that.
 //!
-//! No more than one buffer is between the connection and the file, so that a killed server loses no more than that. The
-//! digests of a large package are computed by a second thread, for one core is not enough for both. The disk begins to
-//! write such a package while it comes in, so that little is left to be flushed when it is there.
+//! No more than one buffer is between the connection and the file, so that a killed server loses no more than
+//! that. The digests of a large package are computed by a second thread, for one core is not enough for both.
+//! The disk begins to write such a package while it comes in, so that little is left to be flushed when it is
+//! there.
 
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
@@ -106,8 +107,8 @@ pub(super) fn receive(line: &mut Line, slot: &Slot, pace: &mut Pace) -> Result<R
     Ok(Received { file, md5, sha256 })
 }
 
-/// Tells the disk to write bytes, and does not wait for it. The kernel does so when it hears that nobody needs them, see
-/// `posix_fadvise(2)`; what it has not written yet it keeps all the same.
+/// Tells the disk to write bytes, and does not wait for it. The kernel does so when it hears that nobody
+/// needs them, see `posix_fadvise(2)`; what it has not written yet it keeps all the same.
 fn begin_to_write(file: &File, at: u64, bytes: u64) {
     // It is advice. The flush before the package is named fails if they cannot be written.
     let _ = fadvise(file, at, NonZeroU64::new(bytes), Advice::DontNeed);

@@ -185,8 +185,8 @@ enum Look {
     Nothing,
 }
 
-/// Returns whether a package may have this name: one of the endings, and before it letters, digits and `@._+-`, of which
-/// the first is no dot.
+/// Returns whether a package may have this name: one of the endings, and before it letters, digits and
+/// `@._+-`, of which the first is no dot.
 fn is_name(name: &[u8], endings: &[String]) -> bool {
     let stem = endings.iter().find_map(|ending| name.strip_suffix(ending.as_bytes()));
     name.len() <= MAX_NAME

@@ -1,8 +1,8 @@
 //! Fields as HTML forms send them: `name=value` joined by `&`, with everything unusual as `%XX`.
 //!
-//! Values are bytes: every file name comes through as it is. Reading is strict, so that no message has two meanings: a
-//! name twice, a field without `=`, an escape that is none, are refused. `@` is written as it is, as the protocol's own
-//! example has it; a space is written `%20`, and read from `+` as well.
+//! Values are bytes: every file name comes through as it is. Reading is strict, so that no message has two
+//! meanings: a name twice, a field without `=`, an escape that is none, are refused. `@` is written as it is,
+//! as the protocol's own example has it; a space is written `%20`, and read from `+` as well.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, percent_encode};
 use zeroize::{Zeroize as _, Zeroizing};

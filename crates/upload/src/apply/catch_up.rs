@@ -1,8 +1,8 @@
 //! What was sent, to the sites that may lag.
 //!
-//! It is done after all that is required, and nothing that goes wrong here concerns anything else: it is noted in the
-//! job, with pauses that grow, and said as a warning. Each site is on its own. The sidecars go there right before
-//! the payload is shown, as `manage` puts them to required sites.
+//! It is done after all that is required, and nothing that goes wrong here concerns anything else: it is
+//! noted in the job, with pauses that grow, and said as a warning. Each site is on its own. The sidecars go
+//! there right before the payload is shown, as `manage` puts them to required sites.
 
 use std::fs::File;
 
@@ -127,7 +127,8 @@ impl<'r> Worker<'r> {
         Ok(())
     }
 
-    /// Notes that a site still lags, and returns what is to be said. What is not the site's own trouble ends it all.
+    /// Notes that a site still lags, and returns what is to be said. What is not the site's own trouble ends
+    /// it all.
     fn lags(&mut self, site: usize, job: &mut Job, trouble: Trouble) -> Result<End, Trouble> {
         let Uploader { spool, destinations, context, .. } = *self.run.uploader;
         let is_of_site = matches!(trouble.itself(), Trouble::Connect(_));

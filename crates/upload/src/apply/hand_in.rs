@@ -1,7 +1,8 @@
 //! One job's way to a site where packages are handed in (U2 to U4 there).
 //!
-//! A connection is for one session, and a payload of some size takes two: one brings it, the other hands it in. What the
-//! server has found to be wrong it has thrown away; then both are done once more, if the local payload is as it was.
+//! A connection is for one session, and a payload of some size takes two: one brings it, the other hands it
+//! in. What the server has found to be wrong it has thrown away; then both are done once more, if the local
+//! payload is as it was.
 
 use std::cell::RefCell;
 use std::fs::File;

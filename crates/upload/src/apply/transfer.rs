@@ -1,7 +1,8 @@
 //! One job's way to its sites (U2 to U5).
 //!
-//! Each of them has the whole payload under its temporary name, verified, before the first shows it. From then on there
-//! is only a rename to be made at each; one that fails is made by the next run, which finds the others made.
+//! Each of them has the whole payload under its temporary name, verified, before the first shows it. From
+//! then on there is only a rename to be made at each; one that fails is made by the next run, which finds the
+//! others made.
 
 use std::cell::RefCell;
 use std::fs::File;
@@ -198,8 +199,9 @@ impl<'r> Worker<'r> {
         let Some(fault) = fault_of(&trouble) else { return trouble };
         let Uploader { spool, context, .. } = *self.run.uploader;
         let now = context.now();
-        // What a site says of a payload is not asked again and again. One that is slow is tried by the next run; and one
-        // that cannot be connected to pauses for all jobs at once, and for a while of its own (`breaker`).
+        // What a site says of a payload is not asked again and again. One that is slow is tried by the next
+        // run; and one that cannot be connected to pauses for all jobs at once, and for a while of its own
+        // (`breaker`).
         let pauses = |fault| !matches!(fault, Fault::Unreachable | Fault::TryLater);
         let is_of_site = matches!(trouble.itself(), Trouble::Connect(_));
         let before = job.attempts.as_ref();
@@ -290,13 +292,14 @@ pub(super) fn go_on(context: &RunContext) -> Result<(), Stop> {
     context.stop.check().map_err(|e| Stop(e.to_string()))
 }
 
-/// Returns what of ours may give way to a job, as far as can be known without its record: nothing that was prepared later.
+/// Returns what of ours may give way to a job, as far as can be known without its record: nothing that was
+/// prepared later.
 pub(super) fn ours(spool: &Spool, site: &str, job: &Job) -> Result<Ours, Stop> {
     spool.ours(site, job, false).map_err(|error| Stop(chain(&error)))
 }
 
-/// Refuses the final rename if the build is held by now, or if something was released under that name since the
-/// transfer began, with `before` being what was known then.
+/// Refuses the final rename if the build is held by now, or if something was released under that name since
+/// the transfer began, with `before` being what was known then.
 pub(super) fn may_commit(spool: &Spool, site: &str, job: &Job, before: Released) -> Result<(), Stop> {
     let unsure = |error: SpoolError| Stop(chain(&error));
     if let Some(hold) = spool.hold(&job.id.record).map_err(unsure)? {

@@ -25,8 +25,8 @@ const ROUTES: &str = "general-dispatch-info.cfg";
 /// What to do.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// The file that says which packages go where; as TOML if its name ends with .toml [default: general-dispatch-info.cfg
-    /// beside the configuration file]
+    /// The file that says which packages go where; as TOML if its name ends with .toml [default:
+    /// general-dispatch-info.cfg beside the configuration file]
     #[arg(long, global = true, value_name = "FILE")]
     routes: Option<PathBuf>,
 
@@ -43,7 +43,8 @@ enum Deed {
     /// Show where packages of these names go, without asking any machine
     #[command(after_long_help = EXIT_STATUS)]
     Route(route::Arguments),
-    /// Look for what is wrong or doubtful in the routes, the netrc file and the stored keys, without asking any machine
+    /// Look for what is wrong or doubtful in the routes, the netrc file and the stored keys, without asking
+    /// any machine
     #[command(after_long_help = EXIT_STATUS)]
     Check {
         /// Print what was found as JSON

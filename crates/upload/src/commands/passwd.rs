@@ -115,7 +115,8 @@ impl NoEcho {
     fn begin() -> io::Result<Self> {
         let before = tcgetattr(io::stdin())?;
         let mut silent = before.clone();
-        // A signal from the keyboard would leave the terminal silent: it comes as a character instead, see `unseen`.
+        // A signal from the keyboard would leave the terminal silent: it comes as a character instead, see
+        // `unseen`.
         silent.local_modes -= LocalModes::ECHO | LocalModes::ISIG;
         tcsetattr(io::stdin(), OptionalActions::Flush, &silent)?;
         Ok(Self(before))

@@ -30,7 +30,8 @@ pub(crate) struct Arguments {
     #[arg(long)]
     dry_run: bool,
 
-    /// Deliver only this job (job id, record id or build name), without waiting for a pause to be over; may be repeated
+    /// Deliver only this job (job id, record id or build name), without waiting for a pause to be over; may
+    /// be repeated
     #[arg(long = "job", alias = "build", value_name = "ID|NAME", value_hint = ValueHint::Other)]
     jobs: Vec<String>,
 
@@ -162,7 +163,8 @@ fn pass(
     Ok(outcome::exit_status(&outcomes, &more))
 }
 
-/// Returns for each word of `asked` that names no job which waits where the job is that it names, if there is one.
+/// Returns for each word of `asked` that names no job which waits where the job is that it names, if there is
+/// one.
 fn not_waiting(spool: &Spool, plan: &Plan, asked: &[String]) -> Result<Vec<String>, Failure> {
     let mut told = Vec::new();
     for word in asked.iter().filter(|word| !plan.jobs.iter().any(|planned| planned.job.is_called(word))) {

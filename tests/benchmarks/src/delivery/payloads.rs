@@ -1,7 +1,8 @@
 //! What is delivered: files of random bytes, which no compression on the way changes anything about.
 //!
-//! Peers send the files as they are. Ours takes each as a build and sends the archive of it, which is as large but for
-//! a few hundredths of a percent. Made once below the benchmark's directory, under another name, and renamed.
+//! Peers send the files as they are. Ours takes each as a build and sends the archive of it, which is as
+//! large but for a few hundredths of a percent. Made once below the benchmark's directory, under another
+//! name, and renamed.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};

@@ -1,8 +1,9 @@
 //! What people use to deliver. All speak SFTP with the same server, which runs commands as well.
 //!
-//! Each is set up as somebody would who cares for speed: lftp with as much under way as the server's window takes,
-//! and 8 connections for many files; rclone with 64 requests at once, the largest packets that OpenSSH takes, 8 files at
-//! once, and told what it would otherwise try out. rclone verifies by MD5, which is its default; the others do not.
+//! Each is set up as somebody would who cares for speed: lftp with as much under way as the server's window
+//! takes, and 8 connections for many files; rclone with 64 requests at once, the largest packets that OpenSSH
+//! takes, 8 files at once, and told what it would otherwise try out. rclone verifies by MD5, which is its
+//! default; the others do not.
 
 use std::ffi::OsString;
 use std::fs;
@@ -36,7 +37,8 @@ impl Peer {
         }
     }
 
-    /// Whether it runs in the first round only, unless somebody asks for more: scp sends with the code of sftp.
+    /// Whether it runs in the first round only, unless somebody asks for more: scp sends with the code of
+    /// sftp.
     pub(crate) fn is_another(self) -> bool {
         self == Self::Scp
     }

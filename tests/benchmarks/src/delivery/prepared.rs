@@ -18,7 +18,8 @@ pub(crate) struct Prepared {
 }
 
 impl Prepared {
-    /// Has `manage` prepare the payloads, for the site as given, unless that has been done below `dir` before.
+    /// Has `manage` prepare the payloads, for the site as given, unless that has been done below `dir`
+    /// before.
     pub(crate) fn provide(dir: &Path, payloads: &Payloads, site: &str, key: &Key) -> Result<Self, Failure> {
         let load = payloads.load;
         let kept = dir.join(format!("prepared.{}x{}", load.files, load.file_bytes));

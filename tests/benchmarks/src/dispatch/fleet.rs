@@ -1,5 +1,5 @@
-//! Machines: an sshd each, at an address of its own on loopback, with a directory of its own at `/mnt`; and what is there
-//! instead of some of them.
+//! Machines: an sshd each, at an address of its own on loopback, with a directory of its own at `/mnt`; and
+//! what is there instead of some of them.
 
 use std::fs::{self, Permissions};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -111,8 +111,9 @@ impl Fleet {
         all.filter(|(_, machine)| is_meant(machine.kind)).map(|(place, _)| address(place)).collect()
     }
 
-    /// Has every machine be as if nothing had ever got there. What was there is put aside: ext4 without a journal makes
-    /// no file in the place of one that was removed in the last minutes, and looks for another one, which takes time.
+    /// Has every machine be as if nothing had ever got there. What was there is put aside: ext4 without a
+    /// journal makes no file in the place of one that was removed in the last minutes, and looks for another
+    /// one, which takes time.
     pub(crate) fn clear(&self, run: &str) -> Result<(), Failure> {
         for machine in &self.machines {
             // The directory itself stays, which the machine has mounted.
@@ -135,7 +136,8 @@ impl Fleet {
         Ok(())
     }
 
-    /// Checks that each healthy machine has these packages, each upgraded once; and returns when the last one was.
+    /// Checks that each healthy machine has these packages, each upgraded once; and returns when the last one
+    /// was.
     pub(crate) fn check(&self, packages: &[PathBuf], directory: &str) -> Result<SystemTime, Failure> {
         let mut last = SystemTime::UNIX_EPOCH;
         for machine in self.machines.iter().filter(|machine| machine.kind == Kind::Healthy) {
@@ -203,7 +205,8 @@ impl Fleet {
             client.display(),
         );
         fs::write(&config, text).doing(|| format!("cannot write {}", config.display()))?;
-        // What the profile of whoever measures does is not what is measured: each command begins with a login shell.
+        // What the profile of whoever measures does is not what is measured: each command begins with a login
+        // shell.
         let script = format!(
             "mount --bind \"$0\" {HERE} && for f in ~root/.bashrc ~root/.bash_profile ~root/.profile /etc/bash.bashrc; do \
              [ ! -f \"$f\" ] || mount --bind /dev/null \"$f\" || exit 1; done; exec /usr/sbin/sshd -D -e -f \"$1\""

@@ -119,7 +119,8 @@ impl World {
         self.list_alone()
     }
 
-    /// Writes the list of files for `apt-ftparchive` alone, in an order that suits it: by names, Contents takes several times as long.
+    /// Writes the list of files for `apt-ftparchive` alone, in an order that suits it: by names, Contents
+    /// takes several times as long.
     fn list_alone(&self) -> Result<(), Failure> {
         let list = self.read_list()?;
         let mut paths: Vec<&str> = list.lines().filter_map(|line| line.split(' ').nth(4)).collect();
@@ -144,7 +145,8 @@ impl World {
         Ok(())
     }
 
-    /// Returns the command that takes packages into reprepro's pool and database, and leaves what is published.
+    /// Returns the command that takes packages into reprepro's pool and database, and leaves what is
+    /// published.
     fn include(&self, paths: &[&str]) -> Command {
         let mut command =
             self.reprepro(&["--silent", "--silent", "--export=silent-never", "includedeb", SUITE]);
@@ -202,7 +204,8 @@ impl World {
         self.reprepro(&["--silent", "export"])
     }
 
-    /// Returns the command for `apt-ftparchive` alone: indexes, and Release without the digests that ours leaves out too.
+    /// Returns the command for `apt-ftparchive` alone: indexes, and Release without the digests that ours
+    /// leaves out too.
     pub(super) fn alone(&self) -> Command {
         let off =
             ["MD5", "SHA1", "SHA512"].map(|digest| format!("-o APT::FTPArchive::Release::{digest}=false"));

@@ -13,15 +13,16 @@ use crate::measure;
 use crate::ours::Staged;
 use crate::tree::Size;
 
-/// Checks payloads. Runs give the same bytes over and over; what has been unpacked once is known by its SHA-1.
+/// Checks payloads. Runs give the same bytes over and over; what has been unpacked once is known by its
+/// SHA-1.
 #[derive(Default)]
 pub(crate) struct Checker {
     unpacked: BTreeSet<String>,
 }
 
 impl Checker {
-    /// Checks the sums, the signature, and that the archive is whole and has an entry for everything in the corpus.
-    /// Returns the payload's size.
+    /// Checks the sums, the signature, and that the archive is whole and has an entry for everything in the
+    /// corpus. Returns the payload's size.
     pub(crate) fn check(&mut self, staged: &Staged, size: &Size, gnupg: &Gnupg) -> Result<u64, Failure> {
         let payload = &staged.payload;
         for (tool, expected) in [("md5sum", &staged.md5), ("sha1sum", &staged.sha1)] {
@@ -59,7 +60,8 @@ pub(crate) fn staged_by_peer(outputs: &Path) -> Result<Staged, Failure> {
     Ok(Staged { md5: sum("md5")?, sha1: sum("sha1")?, payload })
 }
 
-/// Unpacks an archive into nothing and counts its entries. gzip compares its checksum and fails if it is cut off.
+/// Unpacks an archive into nothing and counts its entries. gzip compares its checksum and fails if it is cut
+/// off.
 fn unpack(payload: &Path, size: &Size) -> Result<(), Failure> {
     let mut bash = Command::new("bash");
     bash.args(["-euo", "pipefail", "-c", r#"gzip -dc -- "$0" | tar -tf - | wc -l"#]).arg(payload);

@@ -1,8 +1,8 @@
 //! What is staged: trees that are made once below the benchmark's directory and then used again.
 //!
-//! Two are taken from the host's `/usr`, because nothing invented compresses as programs, libraries and documentation
-//! do; they differ from host to host, so figures of two hosts are compared by their ratios. The others are computed
-//! and are the same everywhere.
+//! Two are taken from the host's `/usr`, because nothing invented compresses as programs, libraries and
+//! documentation do; they differ from host to host, so figures of two hosts are compared by their ratios. The
+//! others are computed and are the same everywhere.
 //!
 //! A corpus appears whole: it is made under another name and renamed.
 

@@ -1,7 +1,8 @@
 //! The floor: what staging cannot do without, each part by itself and as fast as this host does it.
 //!
 //! - Reading the tree: `tar` into a pipe that is thrown away.
-//! - Compressing: libdeflate at our level on all cores, over 1 MiB blocks of that tar stream that are in memory already.
+//! - Compressing: libdeflate at our level on all cores, over 1 MiB blocks of that tar stream that are in
+//!   memory already.
 //! - Writing: what came out of it, in one go, to the file system of the outputs, and the wait for the disk.
 //!
 //! The floor is their sum, although a good program does the three at once and can go below it.

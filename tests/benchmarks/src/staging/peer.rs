@@ -1,8 +1,8 @@
 //! What people use instead: `tar`, a compressor, `md5sum`, `sha1sum` and `gpg`, put together in a shell.
 //!
-//! Each is written as somebody would who cares for speed: the sums are made while the archive is written, each in a
-//! process of its own, and `gpg` signs the finished file. None of them waits for the disk at the end. Our program does;
-//! the table says so, and nothing is done about it.
+//! Each is written as somebody would who cares for speed: the sums are made while the archive is written,
+//! each in a process of its own, and `gpg` signs the finished file. None of them waits for the disk at the
+//! end. Our program does; the table says so, and nothing is done about it.
 
 use std::path::Path;
 use std::process::Command;
@@ -38,8 +38,8 @@ pub(crate) enum Peer {
 impl Peer {
     pub(crate) const ALL: [Self; 5] = [Self::Pigz, Self::Igzip, Self::Bgzip, Self::Libdeflate, Self::Gzip];
 
-    /// Whether it is measured in the first round only, unless somebody asks for more. These use one core for what takes
-    /// most of the time and give the same bytes as a faster one, or nearly so.
+    /// Whether it is measured in the first round only, unless somebody asks for more. These use one core for
+    /// what takes most of the time and give the same bytes as a faster one, or nearly so.
     pub(crate) fn is_slow(self) -> bool {
         matches!(self, Self::Gzip | Self::Libdeflate)
     }

@@ -1,7 +1,7 @@
 //! Another address of the same organisation, as it was before it moved.
 //!
-//! An organisation moves to another instance, and its old address is from then on nobody's, or another server's. The login
-//! alone knows the new one.
+//! An organisation moves to another instance, and its old address is from then on nobody's, or another
+//! server's. The login alone knows the new one.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -144,7 +144,8 @@ fn serve(
 impl Drop for Instance {
     fn drop(&mut self) {
         self.stopped.store(true, Ordering::SeqCst);
-        // Wakes the listener, which then sees that it is over. Whoever connected before it has gone would be reset.
+        // Wakes the listener, which then sees that it is over. Whoever connected before it has gone would be
+        // reset.
         if TcpStream::connect(self.address).is_ok()
             && let Some(listens) = self.listens.take()
         {

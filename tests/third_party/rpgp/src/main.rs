@@ -1,6 +1,7 @@
 //! Makes a signing key by rPGP: rpgp-keys KIND DIRECTORY
 //!
-//! Writes `secret`, `public`, and `signature`, which is over `payload`, to DIRECTORY, which has `payload` and `passphrase`.
+//! Writes `secret`, `public`, and `signature`, which is over `payload`, to DIRECTORY, which has `payload` and
+//! `passphrase`.
 
 use std::error::Error;
 use std::fs;
@@ -156,7 +157,8 @@ fn sign(key: &SignedSecretKey, payload: &[u8]) -> Result<DetachedSignature, Fail
     Ok(signature?)
 }
 
-/// Binds the subkey anew, without a signature by itself: whoever has the primary key could claim any subkey so.
+/// Binds the subkey anew, without a signature by itself: whoever has the primary key could claim any subkey
+/// so.
 fn bind_from_one_side(key: &mut SignedSecretKey) -> Result<(), Failure> {
     let (primary, open) = (&key.primary_key, Password::empty());
     for subkey in &mut key.secret_subkeys {

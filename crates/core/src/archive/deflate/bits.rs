@@ -86,8 +86,8 @@ impl<'a> Bits<'a> {
         self.part = entry.next_part();
     }
 
-    /// Skips what two entries stand for, and returns true; false if one is not plain, which is left alone, or if
-    /// the stream has ended.
+    /// Skips what two entries stand for, and returns true; false if one is not plain, which is left alone, or
+    /// if the stream has ended.
     #[inline(always)]
     pub(super) fn skip_two(&mut self, table: &Table) -> bool {
         self.refill();

@@ -1,9 +1,9 @@
 //! The prefix codes of a block, reduced to what skipping needs: how many bits there are.
 //!
-//! The next [`FAST_BITS`] bits of the stream index a table, with one part for literals and lengths and one for
-//! distances. An entry counts the bits of all literals that the index holds whole, and of a length behind them,
-//! extra bits included, and says in which part the next look-up is. The few symbols with longer codes are decoded
-//! bit by bit.
+//! The next [`FAST_BITS`] bits of the stream index a table, with one part for literals and lengths and one
+//! for distances. An entry counts the bits of all literals that the index holds whole, and of a length behind
+//! them, extra bits included, and says in which part the next look-up is. The few symbols with longer codes
+//! are decoded bit by bit.
 
 use super::Malformed;
 
@@ -210,7 +210,8 @@ impl Code {
         Err(Malformed)
     }
 
-    /// Fills a part of a table with single symbols; returns the length of the code that each index begins with.
+    /// Fills a part of a table with single symbols; returns the length of the code that each index begins
+    /// with.
     fn fill(&self, entries: &mut [Entry], meaning: Meaning) -> [u8; PART] {
         entries.fill(Entry(SLOW));
         let mut code_lengths = [0; PART];

@@ -169,8 +169,8 @@ fn an_unreadable_file_is_named_and_never_skipped() {
     assert!(error.to_string().contains("p7/closed"), "{error}");
 }
 
-/// A file server on this host may have promised a client that nobody else reads a file, and asks for it back when
-/// somebody does: `open` does not wait for that, and the file is as readable as ever.
+/// A file server on this host may have promised a client that nobody else reads a file, and asks for it back
+/// when somebody does: `open` does not wait for that, and the file is as readable as ever.
 #[test]
 fn a_file_that_somebody_has_a_lease_on_is_read_later() {
     const LEASE: &str = "import fcntl, signal, sys

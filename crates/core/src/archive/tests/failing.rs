@@ -161,7 +161,8 @@ fn changed_while_read(change: impl FnOnce(&Build, &File) + Send + 'static) {
     changed(archived_meanwhile(change).0);
 }
 
-/// Does the same with a change of which only the ctime tells: it is noticed, or the payload has what stands there in the end.
+/// Does the same with a change of which only the ctime tells: it is noticed, or the payload has what stands
+/// there in the end.
 #[track_caller]
 fn noticed_or_taken(change: impl FnOnce(&Build, &File) + Send + 'static) {
     let (archived, content) = archived_meanwhile(change);
@@ -217,7 +218,8 @@ fn no_change_to_a_file_of_which_pieces_are_read_goes_unnoticed() {
         fs::rename(build.outside("other"), build.at("large")).unwrap();
     });
     let removed = archived_meanwhile(|build, _| fs::remove_file(build.at("large")).unwrap()).0;
-    // To an open file that is no more than a change of its ctime; it is not there when the build is read once more.
+    // To an open file that is no more than a change of its ctime; it is not there when the build is read once
+    // more.
     assert!(matches!(removed, Err(ArchiveError::Build(BuildError::Empty { .. }))), "{removed:?}");
     noticed_or_taken(|build, _| fs::hard_link(build.at("large"), build.outside("other")).unwrap());
     changed_while_read(|build, _| {

@@ -1,7 +1,7 @@
 //! Of any tree at all, GNU tar and Python's `tarfile` find every entry with all that an archive keeps of it.
 //!
-//! What they must find follows from what was generated, not from a walk. Nothing is unpacked, so paths may be longer
-//! than the kernel takes.
+//! What they must find follows from what was generated, not from a walk. Nothing is unpacked, so paths may be
+//! longer than the kernel takes.
 
 use std::collections::BTreeMap;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -119,7 +119,8 @@ fn node() -> impl Strategy<Value = Node> {
     })
 }
 
-/// Something whose archive path is just so long: around what a header holds, what a block holds, and the kernel's limit.
+/// Something whose archive path is just so long: around what a header holds, what a block holds, and the
+/// kernel's limit.
 fn far() -> impl Strategy<Value = (usize, Node)> {
     let len =
         prop_oneof![97..104_usize, 154..159_usize, 509..515_usize, 1_020..1_027_usize, 4_090..4_100_usize];

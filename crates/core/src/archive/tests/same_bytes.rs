@@ -1,7 +1,8 @@
-//! The bytes of an archive are the same with any number of threads, on any file system, and however fast reading is.
+//! The bytes of an archive are the same with any number of threads, on any file system, and however fast
+//! reading is.
 //!
-//! All that would give a race away is in the trees: entries on both sides of every limit at which the archiver passes
-//! work on, and contents that take unequal time.
+//! All that would give a race away is in the trees: entries on both sides of every limit at which the
+//! archiver passes work on, and contents that take unequal time.
 
 use std::num::NonZeroU64;
 
@@ -155,8 +156,8 @@ fn cached(files: &[PathBuf]) -> u64 {
     lines.split_whitespace().map(|bytes| bytes.parse::<u64>().unwrap()).sum()
 }
 
-/// The contents of a build's files go out of the cache by `posix_fadvise`, and not all that the host has cached, since
-/// others work on it. On a tmpfs, files are nowhere but in memory.
+/// The contents of a build's files go out of the cache by `posix_fadvise`, and not all that the host has
+/// cached, since others work on it. On a tmpfs, files are nowhere but in memory.
 #[test]
 fn s0_30_file_systems_and_caches_change_nothing() {
     let original = limits();

@@ -2,8 +2,8 @@
 
 use std::io::Write as _;
 
-/// The lengths at which something changes: a tar block and record, a stored block of DEFLATE, what is looked at, read,
-/// or compressed as one. Powers of two, so that other limits of that kind are among them.
+/// The lengths at which something changes: a tar block and record, a stored block of DEFLATE, what is looked
+/// at, read, or compressed as one. Powers of two, so that other limits of that kind are among them.
 pub(super) const LIMITS: [usize; 8] = [512, 10_240, 32 << 10, 0xffff, 64 << 10, 256 << 10, 1 << 20, 2 << 20];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -15,7 +15,8 @@ fn f_01_other_content_gives_way_only_if_it_is_known_to_be_ours_and_unreleased() 
         assert_eq!(fs::read(world.local(&at)).unwrap(), b"other");
         assert_eq!(world.names(&payload), ["p7.tar.gz"], "{}", world.what);
 
-        // That no release is known proves nothing. Nor does it that the bytes are ours, if the sidecars are not there.
+        // That no release is known proves nothing. Nor does it that the bytes are ours, if the sidecars are
+        // not there.
         let ours = Ours { others: vec![digests(b"older"), digests(b"other")], was_there: false };
         for ours in [&Ours::default(), &ours] {
             let err = payload.deliver_over(world.session().as_mut(), ours).unwrap_err();

@@ -1,11 +1,13 @@
 //! A connection that is cut, reset, stalls or drips, at places all over a delivery and at each step of it.
 //!
-//! Between us and a real server stands a relay for each of its connections, which needs not understand what passes, so
-//! that TLS and SSH are disturbed as well. An undisturbed delivery shows what each side says, and when: the places are
-//! spread over the bytes of each direction of a large payload, the steps are the messages around a small one. After each
-//! fault the outcome must be an error or true, in time, and the next delivery complete it.
+//! Between us and a real server stands a relay for each of its connections, which needs not understand what
+//! passes, so that TLS and SSH are disturbed as well. An undisturbed delivery shows what each side says, and
+//! when: the places are spread over the bytes of each direction of a large payload, the steps are the
+//! messages around a small one. After each fault the outcome must be an error or true, in time, and the next
+//! delivery complete it.
 //!
-//! All faults at all of them take most of an hour. A usual run takes a part, and `tests/places` as many as are wanted.
+//! All faults at all of them take most of an hour. A usual run takes a part, and `tests/places` as many as
+//! are wanted.
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -32,13 +34,15 @@ const PLACES: u64 = 64;
 /// How much of what it was sent may be lost by a server: what lies in its and the system's buffers.
 const IN_BUFFERS: u64 = 8 << 20;
 
-/// A drip so slow that the shortest message takes longer than it may, and so fast that something is always heard.
+/// A drip so slow that the shortest message takes longer than it may, and so fast that something is always
+/// heard.
 const DRIP: u64 = 10;
 
 /// How many deliveries are disturbed at the same time. Most of them wait.
 const AT_ONCE: usize = 4;
 
-/// Of how many trials a usual run takes one; no multiple of how many faults there are, so that each is among them.
+/// Of how many trials a usual run takes one; no multiple of how many faults there are, so that each is among
+/// them.
 const ONE_OF: usize = 37;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -153,8 +157,8 @@ impl Line {
         payload.deliver(site.connect()?.as_mut())
     }
 
-    /// Delivers over a line that is mended. Under load Pure-FTPd may take those that have gone for users still, and say so
-    /// at its door (421), which is no part of a delivery.
+    /// Delivers over a line that is mended. Under load Pure-FTPd may take those that have gone for users
+    /// still, and say so at its door (421), which is no part of a delivery.
     fn complete(&self, payload: &Payload) -> Delivered {
         let is_full = |error: &SiteError| {
             std::error::Error::source(error).is_some_and(|said| said.to_string().contains("(the maximum)"))

@@ -1,4 +1,5 @@
-//! Keys that the library takes and customers' tools do not, made by GnuPG where it makes such, else by the library.
+//! Keys that the library takes and customers' tools do not, made by GnuPG where it makes such, else by the
+//! library.
 
 use openpgp::cert::CertBuilder;
 use openpgp::crypto::S2K;

@@ -1,7 +1,7 @@
 //! The control connection: one command, one answer, each in time.
 //!
-//! A connection that has failed stays failed. Nothing that a name, a password or a path holds can become a second
-//! command, whatever let it get here: a line with control characters is not sent.
+//! A connection that has failed stays failed. Nothing that a name, a password or a path holds can become a
+//! second command, whatever let it get here: a line with control characters is not sent.
 
 use std::net::{IpAddr, TcpStream};
 use std::time::{Duration, Instant};
@@ -97,7 +97,8 @@ pub(super) struct Control {
     pub(super) min_rate: u64,
     /// When all must be ready, as long as it is not.
     pub(super) deadline: Option<Instant>,
-    /// Whether it has greeted and understood a command: what it says wrongly from then on is not another protocol.
+    /// Whether it has greeted and understood a command: what it says wrongly from then on is not another
+    /// protocol.
     pub(super) is_met: bool,
     dead: bool,
 }
@@ -228,7 +229,8 @@ impl Control {
         }
     }
 
-    /// Makes sure that the next answer is to the next command, after a transfer that may have been answered twice.
+    /// Makes sure that the next answer is to the next command, after a transfer that may have been answered
+    /// twice.
     pub(super) fn synchronise(&mut self) -> Result<(), Failure> {
         let patience = self.patience();
         self.send("NOOP", "", patience)?;
@@ -244,9 +246,9 @@ impl Control {
 
     /// Makes sure that the server has heard its last command to the end, where that may be in doubt.
     ///
-    /// Some servers (ProFTPD) carry out a line that the end of the connection has cut, and answer it, so that a file
-    /// gets half a name and nobody is told. Commands arrive in their order, so whoever answers a later one has heard all of
-    /// an earlier one. TLS leaves no doubt: it passes on whole lines.
+    /// Some servers (ProFTPD) carry out a line that the end of the connection has cut, and answer it, so that
+    /// a file gets half a name and nobody is told. Commands arrive in their order, so whoever answers a later
+    /// one has heard all of an earlier one. TLS leaves no doubt: it passes on whole lines.
     pub(super) fn confirm(&mut self) -> Result<(), Failure> {
         match self.wire.protection() {
             Some(_) => Ok(()),

@@ -1,7 +1,7 @@
 //! Data connections: made by us, to the host that we control, over the control connection's TLS session.
 //!
-//! A server's answer to a transfer comes over the control connection, and says success even when the data ended early
-//! by an orderly close; whoever writes looks at the size afterwards.
+//! A server's answer to a transfer comes over the control connection, and says success even when the data
+//! ended early by an orderly close; whoever writes looks at the size afterwards.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -112,9 +112,9 @@ impl Channel {
         Ok(sent)
     }
 
-    /// Reads a file to its end into `sink` and returns how many bytes that was; more than `most` are an error. It may be
-    /// less than there are, and the caller has to look: some servers do not end TLS, so that an end of theirs and a cut
-    /// look the same.
+    /// Reads a file to its end into `sink` and returns how many bytes that was; more than `most` are an
+    /// error. It may be less than there are, and the caller has to look: some servers do not end TLS, so that
+    /// an end of theirs and a cut look the same.
     pub(super) fn receive(
         &mut self,
         control: &mut Control,
@@ -126,7 +126,8 @@ impl Channel {
         self.fetch(control, command, from, most, sink).map(|(read, _)| read)
     }
 
-    /// Reads to the end into `sink`; returns how many bytes that was, and whether the end was certainly the server's.
+    /// Reads to the end into `sink`; returns how many bytes that was, and whether the end was certainly the
+    /// server's.
     fn fetch(
         &mut self,
         control: &mut Control,
@@ -258,8 +259,9 @@ impl Channel {
 }
 
 impl Open {
-    /// Does something that takes a connection for data. If nobody is to be met at a port that `EPSV` has named, it is done
-    /// once more over a new connection and by `PASV`, which is what packet filters read; and that is kept.
+    /// Does something that takes a connection for data. If nobody is to be met at a port that `EPSV` has
+    /// named, it is done once more over a new connection and by `PASV`, which is what packet filters read;
+    /// and that is kept.
     pub(super) fn with_data<T>(
         &mut self,
         mut action: impl FnMut(&mut Channel, &mut Control) -> Result<T, Ended>,
@@ -329,8 +331,8 @@ fn failed(control: &mut Control, wire: Wire, broken: Broken) -> Failure {
 fn abandon(control: &mut Control, mut wire: Wire, err: io::Error) -> Ended {
     wire.farewell(b"");
     drop(wire);
-    // Servers take a command for an abort, or answer it first, before they have said how the transfer ended. If any of
-    // this fails the cause is ours nevertheless, and the connection is known to be dead.
+    // Servers take a command for an abort, or answer it first, before they have said how the transfer ended.
+    // If any of this fails the cause is ours nevertheless, and the connection is known to be dead.
     let _ = control.reply(control.patience()).and_then(|_| control.synchronise());
     Ended::Local(err)
 }

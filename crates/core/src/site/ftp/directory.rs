@@ -1,8 +1,9 @@
 //! What a directory holds, from servers that list in different ways.
 //!
-//! A listing is certainly all there is only if it has an entry for the directory itself: servers answer "done", and list
-//! nothing, for directories that do not exist or may not be read. Many servers never list that entry. What they show is
-//! there all the same, and only what they do not show has to be asked for in another way ([`super::look`]).
+//! A listing is certainly all there is only if it has an entry for the directory itself: servers answer
+//! "done", and list nothing, for directories that do not exist or may not be read. Many servers never list
+//! that entry. What they show is there all the same, and only what they do not show has to be asked for in
+//! another way ([`super::look`]).
 
 use super::control::Failure;
 use super::data::Ended;
@@ -87,7 +88,8 @@ impl Open {
         Ok(made)
     }
 
-    /// Returns whether a directory that is to be made can be entered already; whatever else is said of it, making it says more.
+    /// Returns whether a directory that is to be made can be entered already; whatever else is said of it,
+    /// making it says more.
     fn may_enter(&mut self, dir: &RemotePath) -> Result<bool, SiteError> {
         match self.try_to_enter(&self.at(dir)) {
             Ok(Entered::Yes) => Ok(true),

@@ -1,4 +1,5 @@
-//! A file at an FTP server: looked at before, sent or fetched, and looked at again, since "done" is all that a server says.
+//! A file at an FTP server: looked at before, sent or fetched, and looked at again, since "done" is all that
+//! a server says.
 
 use std::io::{self, Read};
 
@@ -16,7 +17,8 @@ pub(super) enum Use {
 }
 
 impl Open {
-    /// Makes an error of a failure with a file, after looking at what stands there if the server has not said.
+    /// Makes an error of a failure with a file, after looking at what stands there if the server has not
+    /// said.
     pub(super) fn file_error(&mut self, usage: Use, path: &RemotePath, failure: Failure) -> SiteError {
         let doing = if usage == Use::Write { "writing" } else { "reading" };
         let failure = self.control.doubt(failure);
@@ -48,8 +50,8 @@ impl Open {
         matches!(self.free_space(&path.parent()), Ok(Some(free)) if free < 1 << 20)
     }
 
-    /// Makes an error of a failure of our side, after which the session goes on. Some servers (ProFTPD over TLS) end it
-    /// when a transfer is broken off; then it goes on over a new connection.
+    /// Makes an error of a failure of our side, after which the session goes on. Some servers (ProFTPD over
+    /// TLS) end it when a transfer is broken off; then it goes on over a new connection.
     pub(super) fn local_error(&mut self, doing: &str, path: &RemotePath, err: io::Error) -> SiteError {
         if self.control.is_dead() {
             // If it cannot be had, whoever goes on finds that out.
@@ -143,8 +145,9 @@ impl Open {
         Ok(())
     }
 
-    /// Returns whether a file is known to have its mode already, where it is better not to set it again: in the clear a
-    /// line may be cut, and what is left of this one may take the right to enter its directory from everybody.
+    /// Returns whether a file is known to have its mode already, where it is better not to set it again: in
+    /// the clear a line may be cut, and what is left of this one may take the right to enter its directory
+    /// from everybody.
     fn has_mode_already(&mut self, path: &RemotePath) -> Result<bool, SiteError> {
         if self.control.protection().is_some() {
             return Ok(false);

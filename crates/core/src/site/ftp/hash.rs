@@ -1,7 +1,7 @@
 //! SHA-256 computed by the server, by the command that it has for it: `HASH`, or the older `XSHA256`.
 //!
-//! Both hash whole files. What the older one means by a range of bytes nobody has written down, so a part of a
-//! file is not hashed at all. A server that has neither cannot hash; that is no failure.
+//! Both hash whole files. What the older one means by a range of bytes nobody has written down, so a part of
+//! a file is not hashed at all. A server that has neither cannot hash; that is no failure.
 
 use std::time::Instant;
 
@@ -65,8 +65,8 @@ impl Hasher {
     }
 }
 
-/// Reads `SHA-256 0-49 0123… name`, if it is about all of a file of this size. The end of the range is the last byte's
-/// position by the draft, and the size with ProFTPD.
+/// Reads `SHA-256 0-49 0123… name`, if it is about all of a file of this size. The end of the range is the
+/// last byte's position by the draft, and the size with ProFTPD.
 fn of_hash(text: &str, size: u64) -> Option<Sha256Hex> {
     let mut words = text.split(' ');
     let (name, range, hash) = (words.next()?, words.next()?, words.next()?);

@@ -1,10 +1,12 @@
-//! What servers say about files: facts (RFC 3659), and the lines of `ls -l` or of `dir`, which no standard defines.
+//! What servers say about files: facts (RFC 3659), and the lines of `ls -l` or of `dir`, which no standard
+//! defines.
 //!
-//! Both are needed. Servers without facts exist, and ProFTPD's facts call a link what it leads to, where its listing
-//! says that it is a link.
+//! Both are needed. Servers without facts exist, and ProFTPD's facts call a link what it leads to, where its
+//! listing says that it is a link.
 //!
-//! Owners and groups may hold spaces (`Domain Users`), or be left out, and dates have many forms. What every line of `ls -l` has
-//! is a mode, and later a size with a date behind it; the first that looks so is it, and the name comes next.
+//! Owners and groups may hold spaces (`Domain Users`), or be left out, and dates have many forms. What every
+//! line of `ls -l` has is a mode, and later a size with a date behind it; the first that looks so is it, and
+//! the name comes next.
 
 use crate::site::{Entry, EntryKind};
 

@@ -1,8 +1,8 @@
-//! From a name to a session that is logged in, in at most `connect_timeout`. What is left of that time is for finding the
-//! site's base.
+//! From a name to a session that is logged in, in at most `connect_timeout`. What is left of that time is for
+//! finding the site's base.
 //!
-//! Over TLS the peer proves who it is before anything goes out that a stranger must not have; a server that has no TLS
-//! gets no password.
+//! Over TLS the peer proves who it is before anything goes out that a stranger must not have; a server that
+//! has no TLS gets no password.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -119,7 +119,8 @@ impl From<SiteError> for Met {
     }
 }
 
-/// Meets a server over TLS, once more if it has misheard: some are not ready for TLS at the moment they agree to it.
+/// Meets a server over TLS, once more if it has misheard: some are not ready for TLS at the moment they agree
+/// to it.
 fn meet_twice(settings: &FtpSettings, tls: &Tls, deadline: Instant) -> Result<(Control, String), Met> {
     match meet(settings, Some(tls), Duration::ZERO, deadline) {
         Err(Met::Misheard(_)) => meet(settings, Some(tls), UNTIL_READY, deadline),
@@ -203,8 +204,8 @@ fn ask_for_tls(control: &mut Control, patience: Patience) -> Result<(), SiteErro
     }
 }
 
-/// Makes an error of TLS that did not begin. A certificate that is not believed is told by its fingerprint, for a person to
-/// compare.
+/// Makes an error of TLS that did not begin. A certificate that is not believed is told by its fingerprint,
+/// for a person to compare.
 fn unprotected(control: &Control, tls: &Tls, failure: Failure) -> Met {
     match failure {
         Failure::Tls(rustls::Error::AlertReceived(AlertDescription::ProtocolVersion)) => {
@@ -264,8 +265,8 @@ fn authenticate(control: &mut Control, settings: &FtpSettings, patience: Patienc
             let kind = match reply.code / 100 {
                 // It may be busy, and refuse everybody for the moment.
                 4 => SiteErrorKind::Disconnected,
-                // Whom it refuses may try another password, unless it ends the connection as well: it has too many
-                // (ProFTPD), or the line was cut and it has heard half a password.
+                // Whom it refuses may try another password, unless it ends the connection as well: it has too
+                // many (ProFTPD), or the line was cut and it has heard half a password.
                 _ if control.is_heard().is_err() => SiteErrorKind::Disconnected,
                 _ => SiteErrorKind::Auth,
             };

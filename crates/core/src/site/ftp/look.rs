@@ -1,9 +1,9 @@
 //! What stands at a name, from servers that say it in different ways, and some of them wrongly.
 //!
 //! A listing of the directory tells files from links and devices with every server we know, so it comes first
-//! ([`super::directory`]); a name that it shows is there. One that it does not show may have been left out, so absence is asked
-//! for again, by facts or by size; by both if nothing has shown yet that the server means its directory by what it lists, or
-//! the name by what it says of it.
+//! ([`super::directory`]); a name that it shows is there. One that it does not show may have been left out,
+//! so absence is asked for again, by facts or by size; by both if nothing has shown yet that the server means
+//! its directory by what it lists, or the name by what it says of it.
 
 use super::control::Failure;
 use super::directory::{Listed, Lister};
@@ -118,8 +118,9 @@ impl Open {
         }
     }
 
-    /// Returns whether a refusal may say that something is not there: servers have two numbers for it, and the same for
-    /// what they do not let us see. Another one is believed if the server says it of a name that nobody has as well.
+    /// Returns whether a refusal may say that something is not there: servers have two numbers for it, and
+    /// the same for what they do not let us see. Another one is believed if the server says it of a name that
+    /// nobody has as well.
     fn is_absence(&mut self, verb: &str, reply: &Reply) -> Result<bool, Failure> {
         if says_absence(reply.code) {
             return Ok(true);

@@ -1,7 +1,7 @@
 //! What an FTP server answers: a number that programs go by, and lines for people.
 
-/// The longest line of an answer, and the most that an answer may have, in bytes. A directory listed in an answer
-/// is the longest.
+/// The longest line of an answer, and the most that an answer may have, in bytes. A directory listed in an
+/// answer is the longest.
 pub(super) const MAX_LINE: usize = 8 << 10;
 pub(super) const MAX_REPLY: usize = 8 << 20;
 
@@ -56,7 +56,8 @@ impl Reply {
         matches!(self.code, code::UNRECOGNISED | code::NOT_IMPLEMENTED | code::NOT_FOR_ARGUMENT)
     }
 
-    /// Returns whether it is about a connection for data that failed, while the one for commands is as it was.
+    /// Returns whether it is about a connection for data that failed, while the one for commands is as it
+    /// was.
     pub(super) fn is_about_data(&self) -> bool {
         matches!(self.code, code::NO_DATA_CONNECTION | code::ABORTED)
     }
@@ -66,7 +67,8 @@ impl Reply {
         self.lines.last().map_or("", String::as_str)
     }
 
-    /// Returns the answer without the lines that repeat a secret, as some servers do with a command they refuse.
+    /// Returns the answer without the lines that repeat a secret, as some servers do with a command they
+    /// refuse.
     pub(super) fn without(mut self, secret: &str) -> Self {
         for line in &mut self.lines {
             if !secret.is_empty() && line.contains(secret) {
@@ -144,8 +146,8 @@ pub(super) fn extended_port(text: &str) -> Option<u16> {
     (fields.next() == Some("") && fields.next().is_none()).then_some(port)
 }
 
-/// Returns the port of an answer to PASV: `227 … (10,0,0,1,25,46)`. The address in it is nobody's business: a server
-/// behind a translator names a wrong one, and a hostile one names somebody else's.
+/// Returns the port of an answer to PASV: `227 … (10,0,0,1,25,46)`. The address in it is nobody's business: a
+/// server behind a translator names a wrong one, and a hostile one names somebody else's.
 pub(super) fn passive_port(text: &str) -> Option<u16> {
     let begin = text.find(|c: char| c.is_ascii_digit())?;
     let tail = &text[begin..];

@@ -1,8 +1,8 @@
 //! An FTP session: the contract of [`Session`] in terms of RFC 959 and its successors.
 //!
-//! Most refusals have the number 550 and a reason in words, which are for people. Whoever gets one looks at the names
-//! concerned afterwards and says what it finds; the answer cannot be in doubt by more than what somebody else changes in
-//! between.
+//! Most refusals have the number 550 and a reason in words, which are for people. Whoever gets one looks at
+//! the names concerned afterwards and says what it finds; the answer cannot be in doubt by more than what
+//! somebody else changes in between.
 
 use std::collections::HashSet;
 use std::io::{self, Read, Write};
@@ -122,8 +122,8 @@ impl Open {
         join(&self.base, path.as_str())
     }
 
-    /// Returns the name of a path in the directory that holds it, after going there, so that of a name that was cut the
-    /// beginning is in the same directory. If there is no going there it is the absolute path.
+    /// Returns the name of a path in the directory that holds it, after going there, so that of a name that
+    /// was cut the beginning is in the same directory. If there is no going there it is the absolute path.
     pub(super) fn name_within(&mut self, path: &RemotePath) -> Result<String, Failure> {
         Ok(match self.enter(&self.at(&path.parent()))? {
             // With a dot in front, since some servers take a tilde for somebody's home.
@@ -306,8 +306,8 @@ impl Session for Open {
             return Err(self.refusal(SiteErrorKind::Protocol, "hashing", path, &why));
         }
         let at = self.at(path);
-        // ProFTPD hashes what it receives, and keeps that, and every hash, for as long as a file's size and second of
-        // change are the same; but only in the process of one connection.
+        // ProFTPD hashes what it receives, and keeps that, and every hash, for as long as a file's size and
+        // second of change are the same; but only in the process of one connection.
         if self.hashed.contains(&at) {
             self.renew()?;
         }

@@ -19,10 +19,12 @@ mod line;
 mod login;
 mod odd;
 
-/// Short enough to wait for in a test. A loaded machine may take longer for what it does: it is for those who say nothing.
+/// Short enough to wait for in a test. A loaded machine may take longer for what it does: it is for those who
+/// say nothing.
 const SHORT: Duration = Duration::from_millis(1_500);
 
-/// How long anything else may take on a loaded machine; less than the time allowed where nothing is to run out.
+/// How long anything else may take on a loaded machine; less than the time allowed where nothing is to run
+/// out.
 const LATE: Duration = Duration::from_secs(15);
 
 fn keeps_the_contract(kind: Kind, securities: &[Security]) {

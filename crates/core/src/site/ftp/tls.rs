@@ -1,12 +1,13 @@
 //! TLS for FTP: whom to trust, and one session for all connections to a server.
 //!
-//! A server's certificate must lead to a known authority and name the host, or be the one that the configuration names
-//! by its SHA-256; there is no third way. Servers tell by the TLS session that a data connection is made by who logged
-//! in, so all connections of a session share one, and nothing else: the next login begins anew.
+//! A server's certificate must lead to a known authority and name the host, or be the one that the
+//! configuration names by its SHA-256; there is no third way. Servers tell by the TLS session that a data
+//! connection is made by who logged in, so all connections of a session share one, and nothing else: the next
+//! login begins anew.
 //!
-//! TLS 1.2 is asked for first, since its sessions can be gone on with any number of times. Those of TLS 1.3 take a ticket
-//! each time, of which some servers hand out two and no more (ProFTPD 1.3.8), after which they refuse all data
-//! connections. Version 1.3 is for servers that have nothing else.
+//! TLS 1.2 is asked for first, since its sessions can be gone on with any number of times. Those of TLS 1.3
+//! take a ticket each time, of which some servers hand out two and no more (ProFTPD 1.3.8), after which they
+//! refuse all data connections. Version 1.3 is for servers that have nothing else.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};

@@ -1,7 +1,7 @@
 //! One TCP connection, in the clear or over TLS, and every wait on it.
 //!
-//! The socket never blocks. What cannot go on at once waits for the socket within the [`Patience`] of its caller, so
-//! that a stalled peer costs exactly the time allowed, once, and dropping a wire costs none.
+//! The socket never blocks. What cannot go on at once waits for the socket within the [`Patience`] of its
+//! caller, so that a stalled peer costs exactly the time allowed, once, and dropping a wire costs none.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{IpAddr, Shutdown, TcpStream};
@@ -71,8 +71,8 @@ impl Wire {
         Ok(())
     }
 
-    /// Has what comes acknowledged at once. A server that writes an answer in two pieces keeps the second to itself until
-    /// the first is acknowledged, for which our system takes its time.
+    /// Has what comes acknowledged at once. A server that writes an answer in two pieces keeps the second to
+    /// itself until the first is acknowledged, for which our system takes its time.
     pub(super) fn be_prompt(&mut self) {
         self.is_prompt = true;
     }
@@ -230,8 +230,9 @@ impl Wire {
         self.flush(patience)
     }
 
-    /// Says that no more comes. Under TLS it waits until the peer has ended its side as well: what it still says in
-    /// between, such as tickets for later connections, is taken in, and its last word is not met by a reset.
+    /// Says that no more comes. Under TLS it waits until the peer has ended its side as well: what it still
+    /// says in between, such as tickets for later connections, is taken in, and its last word is not met by a
+    /// reset.
     pub(super) fn finish(mut self, patience: Patience) -> Result<(), Broken> {
         let Some(tls) = &mut self.tls else { return Ok(self.socket.shutdown(Shutdown::Write)?) };
         tls.send_close_notify();
@@ -370,7 +371,8 @@ mod tests {
         Patience::Until(Instant::now() + LONG)
     }
 
-    /// Returns what a client reads after the first word of a server that does or does not end TLS before it closes.
+    /// Returns what a client reads after the first word of a server that does or does not end TLS before it
+    /// closes.
     fn end_of(ends_tls: bool, version: &'static rustls::SupportedProtocolVersion) -> Result<usize, Broken> {
         let (mut wire, server) = met(version, move |mut stream| {
             stream.write_all(b"hello").unwrap();

@@ -138,10 +138,12 @@ fn a_boundary_counts_in_the_middle_of_a_transfer() {
     };
     session.put(&path("x"), 0, &mut &bytes[..], &mut progress).unwrap();
     let ((sent, at_eight), at_six, end) = (at_eight.unwrap(), at_six.unwrap(), begin.elapsed());
-    // What is acknowledged is heard of when the next piece is read, up to 255 KiB, which was waited for as well.
+    // What is acknowledged is heard of when the next piece is read, up to 255 KiB, which was waited for as
+    // well.
     assert_pace("until eight", sent + (255 << 10), 2 * MIB, at_eight);
-    // The timetable is looked at five times a second, and what was granted before passes as it was. With the first rate it
-    // would take eight seconds, and the rest three with the second; a busy host takes its time as well.
+    // The timetable is looked at five times a second, and what was granted before passes as it was. With the
+    // first rate it would take eight seconds, and the rest three with the second; a busy host takes its time
+    // as well.
     let second = at_six - at_eight;
     assert!(second >= Duration::from_millis(1_800) && second <= Duration::from_secs(4), "{second:?}");
     assert!(end - at_six < Duration::from_millis(2_500), "24 MiB without a limit took {:?}", end - at_six);

@@ -1,11 +1,13 @@
 //! The names of a probe's files, and which of those that it finds are left from one that died.
 //!
-//! `.intraware-probe.<host>.<pid>.<run>.<role>`, without the first dot where the site refuses that, where a run's id
-//! begins with its time. Nothing else has such a name. One is left over if its process was one of this host and is no
-//! more, or if its run began more than a day ago; no probe takes that long, and no host's clock is that wrong.
+//! `.intraware-probe.<host>.<pid>.<run>.<role>`, without the first dot where the site refuses that, where a
+//! run's id begins with its time. Nothing else has such a name. One is left over if its process was one of
+//! this host and is no more, or if its run began more than a day ago; no probe takes that long, and no host's
+//! clock is that wrong.
 //!
-//! A name that was taken has a file only once one was put there or renamed to it. Some servers refuse to remove what does
-//! not exist in the words that they have for what may not be removed, so that is remembered here.
+//! A name that was taken has a file only once one was put there or renamed to it. Some servers refuse to
+//! remove what does not exist in the words that they have for what may not be removed, so that is remembered
+//! here.
 
 use std::collections::BTreeMap;
 
@@ -55,8 +57,8 @@ impl Names {
         Ok(path)
     }
 
-    /// Returns the name of the file that shows whether files can be removed: one for all probes, so that no more than one
-    /// stays where they cannot.
+    /// Returns the name of the file that shows whether files can be removed: one for all probes, so that no
+    /// more than one stays where they cannot.
     pub(super) fn shared(&self) -> Result<RemotePath, SiteError> {
         let dot = if self.has_dot { "." } else { "" };
         path(&format!("{dot}{PREFIX}removal"))

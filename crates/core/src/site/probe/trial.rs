@@ -1,4 +1,5 @@
-//! The trials: each puts a file into the state it needs, does one thing to it, and looks what has become of it.
+//! The trials: each puts a file into the state it needs, does one thing to it, and looks what has become of
+//! it.
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -63,7 +64,8 @@ impl<'a> Trial<'a> {
         Ok(trial)
     }
 
-    /// Makes sure that a file can be removed; one that cannot be is one that an earlier probe has left, from the next on.
+    /// Makes sure that a file can be removed; one that cannot be is one that an earlier probe has left, from
+    /// the next on.
     fn remove_one(&mut self) -> Result<(), ProbeError> {
         let path = self.names.shared()?;
         match self.put(&path, 0, b"x") {
@@ -81,8 +83,8 @@ impl<'a> Trial<'a> {
         }
     }
 
-    /// Tries everything that one connection is enough for. That files are kept and how many connections there may be is
-    /// found out later.
+    /// Tries everything that one connection is enough for. That files are kept and how many connections there
+    /// may be is found out later.
     pub(super) fn learn(&mut self) -> Result<Abilities, ProbeError> {
         // The first are about the file as it was put.
         let flushes = self.session.is_flushed();
@@ -186,7 +188,8 @@ impl<'a> Trial<'a> {
         Ok(self.becomes([cut])? == Some(0) && is_done)
     }
 
-    /// Has two files meet at one name, and then gives one of them a name of its own, by which it is to be seen at the end.
+    /// Has two files meet at one name, and then gives one of them a name of its own, by which it is to be
+    /// seen at the end.
     fn renaming(&mut self) -> Result<Renaming, ProbeError> {
         let (new, old, last) = (self.take("new")?, self.take("old")?, self.take("renamed")?);
         self.put(&new, 0, b"the new one")?;
@@ -223,7 +226,8 @@ impl<'a> Trial<'a> {
         self.takes(path)
     }
 
-    /// Returns whether a name in other letters is another name; `None` if a file cannot be seen under its own.
+    /// Returns whether a name in other letters is another name; `None` if a file cannot be seen under its
+    /// own.
     fn tells_cases(&mut self) -> Result<Option<bool>, ProbeError> {
         let (lower, upper) = (self.take("case")?, self.take("CASE")?);
         let is_put = allowed(self.put(&lower, 0, b"x"))?;
@@ -325,7 +329,8 @@ impl<'a> Trial<'a> {
     }
 }
 
-/// Returns what a site says, or `None` if it refuses; an error is one after which nothing more can be learned.
+/// Returns what a site says, or `None` if it refuses; an error is one after which nothing more can be
+/// learned.
 fn answered<T>(result: Result<T, SiteError>) -> Result<Option<T>, SiteError> {
     match result {
         Ok(answer) => Ok(Some(answer)),

@@ -1,9 +1,9 @@
 //! Whether a server takes commands, found out once.
 //!
-//! To ask for a shell is not harmless: some servers never answer, and some end the connection. So where nothing is known of
-//! a server, it is asked before anything depends on it, and waited for its first word for a short time. What came of it is
-//! known from then on to all connections ([`Known`](crate::site::Known)). A server that only refuses is asked again each
-//! time: that costs nothing, and it may have had its reasons.
+//! To ask for a shell is not harmless: some servers never answer, and some end the connection. So where
+//! nothing is known of a server, it is asked before anything depends on it, and waited for its first word for
+//! a short time. What came of it is known from then on to all connections ([`Known`](crate::site::Known)). A
+//! server that only refuses is asked again each time: that costs nothing, and it may have had its reasons.
 
 use super::hash::Hasher;
 use super::link::Failure;
@@ -35,7 +35,8 @@ impl Open {
         }
     }
 
-    /// Makes an error of a failure to hash. If it came before the server was known to hash, the next connection asks first.
+    /// Makes an error of a failure to hash. If it came before the server was known to hash, the next
+    /// connection asks first.
     pub(super) fn hash_error(&self, doing: &str, path: &RemotePath, failure: Failure) -> SiteError {
         if failure.kind().is_dead() && self.hasher.is_searching() {
             self.learn_commands(None);

@@ -13,15 +13,15 @@ use crate::site::{Entry, EntryKind, Pieces, RemotePath, Session as _, SiteError,
 /// A disk that has less free space than this is full.
 const FULL: u64 = 4 << 20;
 
-/// How a file is made, in the order in which it is tried. Some servers know only the flags that C's `fopen` has words for,
-/// and to empty a file that is new changes nothing.
+/// How a file is made, in the order in which it is tried. Some servers know only the flags that C's `fopen`
+/// has words for, and to empty a file that is new changes nothing.
 const MAKING: [u32; 2] = [
     open::WRITE | open::CREATE | open::EXCLUSIVE,
     open::WRITE | open::CREATE | open::TRUNCATE | open::EXCLUSIVE,
 ];
 
-/// How a file that is there is opened for writing: some servers empty one that is opened for nothing else, or know no such
-/// thing; others let nobody read.
+/// How a file that is there is opened for writing: some servers empty one that is opened for nothing else, or
+/// know no such thing; others let nobody read.
 const WRITING: [u32; 2] = [open::READ | open::WRITE, open::WRITE];
 
 /// How a file is put.
@@ -60,8 +60,8 @@ impl Open {
 
     /// Makes a file, or opens the one that is there if `put` lets it.
     ///
-    /// To make it is tried at once, which follows no link and waits for no pipe. How a server refuses a name that is
-    /// taken is its own affair, so that what stands there is asked in the same breath.
+    /// To make it is tried at once, which follows no link and waits for no pipe. How a server refuses a name
+    /// that is taken is its own affair, so that what stands there is asked in the same breath.
     fn make(&mut self, path: &RemotePath, put: Put) -> Result<Handle, SiteError> {
         let (at, attributes) = (self.at(path), Attributes::mode(self.settings.file_mode));
         let makes = self.sftp.say(Request::Open { path: &at, how: MAKING[0], attributes });
@@ -196,8 +196,8 @@ impl Open {
         }
     }
 
-    /// Says that a file did not get its mode, unless it had it. Some servers keep modes to themselves, and deliver files all
-    /// the same.
+    /// Says that a file did not get its mode, unless it had it. Some servers keep modes to themselves, and
+    /// deliver files all the same.
     fn miss_mode(&self, path: &RemotePath, before: Option<Attributes>, status: u32) {
         let is_right = |mode: u32| mode & 0o7777 == self.settings.file_mode;
         if !before.is_some_and(|before| before.mode.is_some_and(is_right)) {
@@ -206,8 +206,8 @@ impl Open {
         }
     }
 
-    /// Hears whether a file was given its final mode, which happens while it still has its temporary name, whatever the
-    /// server's umask is.
+    /// Hears whether a file was given its final mode, which happens while it still has its temporary name,
+    /// whatever the server's umask is.
     fn hear_mode(&mut self, path: &RemotePath, mode: &Mode) -> Result<(), SiteError> {
         let before = self.sftp.hear_attributes(&self.link, mode.before);
         if before.as_ref().is_ok_and(|before| !before.may_be_file()) {
@@ -277,8 +277,9 @@ impl Open {
         }
     }
 
-    /// Opens a regular file. What stands at the name is looked at before, because a server opens links and waits for
-    /// the other end of a pipe; and the opened file is looked at again, where the server has an answer to that.
+    /// Opens a regular file. What stands at the name is looked at before, because a server opens links and
+    /// waits for the other end of a pipe; and the opened file is looked at again, where the server has an
+    /// answer to that.
     fn open(
         &mut self,
         doing: &str,
@@ -312,7 +313,8 @@ impl Open {
         }
     }
 
-    /// Makes an error of a file that was not made. That something is missing is believed if it is the directory.
+    /// Makes an error of a file that was not made. That something is missing is believed if it is the
+    /// directory.
     fn making_error(&mut self, path: &RemotePath, failure: Failure) -> SiteError {
         let parent = self.at(&path.parent());
         if failure.kind() == SiteErrorKind::NotFound

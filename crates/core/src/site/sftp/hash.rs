@@ -1,13 +1,15 @@
 //! SHA-256 computed by the server, by running a command there.
 //!
-//! Which command a server has is found out once a session, by hashing nothing and comparing with what that must
-//! be. A server that lets nobody run commands, or runs something else instead (`ForceCommand`), cannot
-//! hash; that is no failure. Neither is a server that never answers ([`Hasher::Mute`]), nor a shell that sees other files than SFTP does: the command counts the
-//! file's bytes as well, and a wrong count is not believed.
+//! Which command a server has is found out once a session, by hashing nothing and comparing with what that
+//! must be. A server that lets nobody run commands, or runs something else instead (`ForceCommand`), cannot
+//! hash; that is no failure. Neither is a server that never answers ([`Hasher::Mute`]), nor a shell that sees
+//! other files than SFTP does: the command counts the file's bytes as well, and a wrong count is not
+//! believed.
 //!
-//! A file that is being written is hashed meanwhile: a script reads up to where the file is complete, and hashes to
-//! there, in one stretch from its first byte to its last. So a large file is verified soon after it has arrived. The script
-//! also has the server's disk write what is there, so that little is left to be written when the file is flushed.
+//! A file that is being written is hashed meanwhile: a script reads up to where the file is complete, and
+//! hashes to there, in one stretch from its first byte to its last. So a large file is verified soon after it
+//! has arrived. The script also has the server's disk write what is there, so that little is left to be
+//! written when the file is flushed.
 
 use std::time::{Duration, Instant};
 
@@ -16,8 +18,8 @@ use super::shell::{Script, Shell};
 use crate::digest::Sha256Hex;
 use crate::site::pace::{Patience, hashing};
 
-/// The commands that hash standard input, and the name they print for it. The first is several times as fast as the
-/// others where the processor has instructions for it.
+/// The commands that hash standard input, and the name they print for it. The first is several times as fast
+/// as the others where the processor has instructions for it.
 const TOOLS: [(&str, &str); 3] =
     [("openssl dgst -sha256 -r", "*stdin"), ("sha256sum", " -"), ("shasum -a 256", " -")];
 
@@ -27,8 +29,8 @@ const HASH: &str = "sha256_of_stdin";
 /// SHA-256 of no bytes.
 const EMPTY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
-/// A file that grows is hashed in steps of so many bytes, which a processor's cache holds, and at least so many steps at a
-/// time.
+/// A file that grows is hashed in steps of so many bytes, which a processor's cache holds, and at least so
+/// many steps at a time.
 const STEP: u64 = 64 << 10;
 const STEPS: u64 = 128;
 
@@ -42,7 +44,8 @@ const START: Duration = Duration::from_millis(20);
 pub(super) enum Hasher {
     Untried,
     Tool(Tool),
-    /// The server has not answered. The shell is kept, since to close its channel is to wait for the server again.
+    /// The server has not answered. The shell is kept, since to close its channel is to wait for the server
+    /// again.
     Mute(#[expect(dead_code, reason = "it is kept and never used")] Tool),
     Unavailable,
 }
@@ -86,15 +89,15 @@ impl Hasher {
         matches!(self, Self::Untried | Self::Tool(Tool { command: Command::Wanted(_), .. }))
     }
 
-    /// Returns the hash of the file at an absolute path that is `size` bytes long, or `None` if the server cannot, or there
-    /// is no such file, or only another one.
+    /// Returns the hash of the file at an absolute path that is `size` bytes long, or `None` if the server
+    /// cannot, or there is no such file, or only another one.
     pub(super) fn hash(&mut self, link: &Link, path: &str, size: u64) -> Result<Option<Sha256Hex>, Failure> {
         let hashes = self.hashes(link, path, size, 1, |path| format!("{HASH} <{path}"))?;
         Ok(hashes.and_then(|hashes| hashes.first().copied()))
     }
 
-    /// Returns the hash of each block of such a file, or `None` for the same reasons, or if the server lacks a program that
-    /// cuts it.
+    /// Returns the hash of each block of such a file, or `None` for the same reasons, or if the server lacks
+    /// a program that cuts it.
     pub(super) fn hash_blocks(
         &mut self,
         link: &Link,
@@ -133,13 +136,14 @@ impl Hasher {
         Ok(hashes.filter(|hashes| hashes.len() as u64 == count))
     }
 
-    /// Begins to hash the file at an absolute path as it grows, if the server may be able to; that is not waited for.
+    /// Begins to hash the file at an absolute path as it grows, if the server may be able to; that is not
+    /// waited for.
     pub(super) fn begin(&mut self, link: &Link, path: &str) -> Result<(), Failure> {
         self.start(link)?;
         let Self::Tool(Tool { shell, growing, .. }) = self else { return Ok(()) };
         let path = quote(path);
-        // What has the disk write runs beside the rest, once at a time, and makes no file. Where dd knows none of that, it
-        // does nothing.
+        // What has the disk write runs beside the rest, once at a time, and makes no file. Where dd knows
+        // none of that, it does nothing.
         let script = format!(
             "while read -r skip count && [ \"$count\" -gt 0 ]; do \
              dd if={path} bs={STEP} skip=$skip count=$count 2>/dev/null; \
@@ -230,7 +234,8 @@ impl Hasher {
         Ok(Self::Tool(Tool { shell, command, growing: None }))
     }
 
-    /// Waits until it is known whether the server can hash, and returns what its command prints for standard input.
+    /// Waits until it is known whether the server can hash, and returns what its command prints for standard
+    /// input.
     fn stdin(&mut self, link: &Link) -> Result<Option<&'static str>, Failure> {
         self.start(link)?;
         let Self::Tool(Tool { shell, command, .. }) = self else { return Ok(None) };

@@ -1,7 +1,7 @@
 //! A server's key as people deal with it: which are stored, which one the server shows, and storing it.
 //!
-//! Nothing is trusted because it was seen. A key is stored when somebody names the fingerprint that it must have, which
-//! he has from the server's operator.
+//! Nothing is trusted because it was seen. A key is stored when somebody names the fingerprint that it must
+//! have, which he has from the server's operator.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
@@ -39,7 +39,8 @@ impl HostKey {
     }
 }
 
-/// Returns line and fingerprint of each key that a known_hosts file has for a server; none if there is no such file.
+/// Returns line and fingerprint of each key that a known_hosts file has for a server; none if there is no
+/// such file.
 pub fn stored(file: &Path, host: &str, port: u16) -> io::Result<Vec<(usize, String)>> {
     Ok(KnownKeys::read(&text(file)?, host, port).trusted())
 }
@@ -95,7 +96,8 @@ pub enum Storing {
     Revoked(usize),
 }
 
-/// Adds a server's key to a known_hosts file, which is made if it is missing. What the file has for the server stays.
+/// Adds a server's key to a known_hosts file, which is made if it is missing. What the file has for the
+/// server stays.
 pub fn store(file: &Path, host: &str, port: u16, key: &HostKey) -> io::Result<Storing> {
     let mut options = OpenOptions::new();
     let mut opened = options.read(true).append(true).create(true).mode(0o600).open(file)?;

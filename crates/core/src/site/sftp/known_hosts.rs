@@ -151,8 +151,8 @@ fn names_match(field: &str, name: &str) -> bool {
     found
 }
 
-/// Matches `*` and `?`, keeping only the last star to go back to, so that a hostile pattern costs no more than
-/// its length times the name's.
+/// Matches `*` and `?`, keeping only the last star to go back to, so that a hostile pattern costs no more
+/// than its length times the name's.
 fn glob(pattern: &[u8], name: &[u8]) -> bool {
     let (mut p, mut n) = (0, 0);
     let mut star = None;

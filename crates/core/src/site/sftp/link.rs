@@ -1,8 +1,9 @@
 //! One SSH connection, and every wait on it.
 //!
 //! libssh2 is told never to block. An operation that would have to is asked again when the socket is ready,
-//! within the [`Patience`] of its caller ([`wire`](super::wire)). A link that has failed stays failed: its socket is shut
-//! down at once, so that libssh2's destructors, which speak to the peer, find nobody to wait for.
+//! within the [`Patience`] of its caller ([`wire`](super::wire)). A link that has failed stays failed: its
+//! socket is shut down at once, so that libssh2's destructors, which speak to the peer, find nobody to wait
+//! for.
 
 use std::cell::Cell;
 use std::io;
@@ -39,8 +40,8 @@ pub(super) mod code {
     pub(in super::super) const BAD_SOCKET: i32 = -45;
 }
 
-/// How long to wait for what may never come, if the server is not slow in all things; and how many times as long as
-/// connecting took, if it is.
+/// How long to wait for what may never come, if the server is not slow in all things; and how many times as
+/// long as connecting took, if it is.
 const SHORT: Duration = Duration::from_secs(5);
 const SLOW: u32 = 5;
 
@@ -223,8 +224,8 @@ impl Link {
         self.took.set(self.begun.elapsed());
     }
 
-    /// Returns how long to wait for the first sign of something that a server may never answer: shortly, but not so shortly
-    /// that a server which is slow in all things would seem to be mute.
+    /// Returns how long to wait for the first sign of something that a server may never answer: shortly, but
+    /// not so shortly that a server which is slow in all things would seem to be mute.
     pub(super) fn short_patience(&self) -> Patience {
         Patience::Until(Instant::now() + SHORT.max(self.took.get() * SLOW).min(self.io_timeout))
     }
@@ -239,9 +240,9 @@ impl Link {
 
     /// Returns how long the peer takes to answer, once keys are exchanged: as the third longest wait tells.
     ///
-    /// For a banner, a key, and a service libssh2 has waited a round trip each. The banner and the key also cost the peer
-    /// a process and a signature, the service costs it nothing; all other waits were shorter. What a socket takes to
-    /// connect would say less, since something in between may be what answers.
+    /// For a banner, a key, and a service libssh2 has waited a round trip each. The banner and the key also
+    /// cost the peer a process and a signature, the service costs it nothing; all other waits were shorter.
+    /// What a socket takes to connect would say less, since something in between may be what answers.
     pub(super) fn distance(&self) -> Duration {
         self.waits.get().shortest()
     }

@@ -3,8 +3,9 @@
 //! The order is the point: the peer proves that it holds a key, the key is looked up in the known_hosts file,
 //! and only then does anything go out that a stranger must not have. There is no trust on first use.
 //!
-//! Credentials are tried in the order of the configuration. A server may want several of them, or the password as the answer
-//! to a question (keyboard-interactive); which methods it still takes it says after a refusal, and is asked only then.
+//! Credentials are tried in the order of the configuration. A server may want several of them, or the
+//! password as the answer to a question (keyboard-interactive); which methods it still takes it says after a
+//! refusal, and is asked only then.
 
 use std::collections::VecDeque;
 use std::path::Path;
@@ -215,8 +216,8 @@ impl Login<'_> {
                 return outcome;
             }
         }
-        // Servers take so many keys and no more; that they end it then says nothing of the network. With the first key it
-        // may be the network.
+        // Servers take so many keys and no more; that they end it then says nothing of the network. With the
+        // first key it may be the network.
         let is_ended = match &outcome {
             Err(failure) => failure.kind() == SiteErrorKind::Disconnected || self.link.is_gone(),
             Ok(()) => false,
@@ -249,7 +250,8 @@ impl Login<'_> {
         tried
     }
 
-    /// Returns whether a key was accepted that does not suffice: the server has had it sign, and takes no more keys.
+    /// Returns whether a key was accepted that does not suffice: the server has had it sign, and takes no
+    /// more keys.
     fn is_in_part(&mut self, failure: &Failure) -> bool {
         if !failure.is_of(code::PUBLICKEY_UNVERIFIED) {
             return false;
@@ -258,7 +260,8 @@ impl Login<'_> {
         self.takes("publickey") == Some(false)
     }
 
-    /// Asks which methods the server takes now. Nothing is known if it does not say; what that means, the next try finds.
+    /// Asks which methods the server takes now. Nothing is known if it does not say; what that means, the
+    /// next try finds.
     fn ask_methods(&mut self) {
         let Self { link, user, patience, .. } = *self;
         let takes = link.drive(patience, || Ok(link.ssh.auth_methods(user)?.to_owned()));

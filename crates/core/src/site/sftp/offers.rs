@@ -1,8 +1,10 @@
-//! Why no keys could be exchanged: what a server offers, where that has nothing in common with what the SSH library can.
+//! Why no keys could be exchanged: what a server offers, where that has nothing in common with what the SSH
+//! library can.
 //!
-//! The library says that there was no agreement, and not on what; if the server has closed the connection by then, which
-//! both find at the same time, not even that for sure. What a server offers is the first thing that it says, in the
-//! clear, to whoever greets it: it is asked for once more over a connection of its own, and nothing else is said there.
+//! The library says that there was no agreement, and not on what; if the server has closed the connection by
+//! then, which both find at the same time, not even that for sure. What a server offers is the first thing
+//! that it says, in the clear, to whoever greets it: it is asked for once more over a connection of its own,
+//! and nothing else is said there.
 
 use std::io::{self, Read, Write as _};
 use std::net::TcpStream;
@@ -28,7 +30,8 @@ const LISTS: [(&str, MethodType); 6] = [
     ("MAC", MethodType::MacSc),
 ];
 
-/// Returns what a server lacks with which no keys could be exchanged over this link, in words, if that is the reason.
+/// Returns what a server lacks with which no keys could be exchanged over this link, in words, if that is the
+/// reason.
 pub(super) fn lacking(link: &Link, settings: &SftpSettings, deadline: Instant) -> Option<String> {
     // A peer that has not greeted us is no SSH server, or not in service.
     link.ssh.banner_bytes()?;

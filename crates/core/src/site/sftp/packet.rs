@@ -1,13 +1,14 @@
-//! Packets of version 3 of the SSH File Transfer Protocol, as a client needs them: what to ask as bytes, and bytes as
-//! what was answered. Pure.
+//! Packets of version 3 of the SSH File Transfer Protocol, as a client needs them: what to ask as bytes, and
+//! bytes as what was answered. Pure.
 //!
-//! The protocol is that of draft-ietf-secsh-filexfer-02; the extensions are those of OpenSSH's `PROTOCOL` file. Whatever
-//! a server sends is read within its packet and no further; what does not fit is no answer.
+//! The protocol is that of draft-ietf-secsh-filexfer-02; the extensions are those of OpenSSH's `PROTOCOL`
+//! file. Whatever a server sends is read within its packet and no further; what does not fit is no answer.
 
 #[cfg(test)]
 mod tests;
 
-/// Status codes, as far as they are told apart. Those above 8 are of later versions; some servers use them all the same.
+/// Status codes, as far as they are told apart. Those above 8 are of later versions; some servers use them
+/// all the same.
 pub(super) mod status {
     pub(in super::super) const OK: u32 = 0;
     pub(in super::super) const EOF: u32 = 1;
@@ -171,8 +172,8 @@ pub(super) fn welcome(packet: &[u8]) -> Option<Extensions> {
     Some(extensions)
 }
 
-/// Takes the next packet, without its length, off what has arrived; `Ok(None)` if it has not arrived whole, and an error
-/// if it is longer than any packet is.
+/// Takes the next packet, without its length, off what has arrived; `Ok(None)` if it has not arrived whole,
+/// and an error if it is longer than any packet is.
 pub(super) fn next(arrived: &[u8]) -> Result<Option<&[u8]>, TooLong> {
     let Some((len, rest)) = arrived.split_first_chunk() else { return Ok(None) };
     let len = u32::from_be_bytes(*len) as usize;

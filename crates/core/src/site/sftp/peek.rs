@@ -1,5 +1,5 @@
-//! Questions that go with others and cost no round trip: a look into a small file beside one that is put, and whether a
-//! name is free for a rename that comes next.
+//! Questions that go with others and cost no round trip: a look into a small file beside one that is put, and
+//! whether a name is free for a rename that comes next.
 
 use std::time::{Duration, Instant};
 
@@ -66,7 +66,8 @@ impl Open {
         }
     }
 
-    /// Asks what stands at a name to which something is renamed soon, unless the server is known to guard names.
+    /// Asks what stands at a name to which something is renamed soon, unless the server is known to guard
+    /// names.
     pub(super) fn say_expected(&mut self, path: &RemotePath) -> Result<(), Failure> {
         self.forget_expected();
         // Of a server that follows links one question does not tell.

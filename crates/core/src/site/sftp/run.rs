@@ -1,9 +1,10 @@
 //! A script that the server's account runs, from its beginning to its end.
 //!
-//! A server hands a command to the account's login shell, which may be any shell, with quoting of its own. All that it is
-//! asked for here is `exec sh`, which every shell understands in the same way; that `sh` reads the script, so that no word
-//! of it is ever quoted for anything but a POSIX shell, or stands in the list of processes. Errors come in among what is
-//! said, in one stream: there is nothing that could fill up while something else is read.
+//! A server hands a command to the account's login shell, which may be any shell, with quoting of its own.
+//! All that it is asked for here is `exec sh`, which every shell understands in the same way; that `sh` reads
+//! the script, so that no word of it is ever quoted for anything but a POSIX shell, or stands in the list of
+//! processes. Errors come in among what is said, in one stream: there is nothing that could fill up while
+//! something else is read.
 
 use std::ops::ControlFlow;
 use std::time::Instant;

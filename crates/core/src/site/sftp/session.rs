@@ -145,7 +145,8 @@ impl Open {
         }
     }
 
-    /// Looks at an absolute path, without following a link. A link may look like anything but a file or a directory.
+    /// Looks at an absolute path, without following a link. A link may look like anything but a file or a
+    /// directory.
     pub(super) fn look(&mut self, at: &str) -> Result<Attributes, Failure> {
         let leads = self.hides_links.then(|| self.sftp.say(Request::ReadLink { path: at }));
         let looks = self.sftp.say(Request::Look { path: at });

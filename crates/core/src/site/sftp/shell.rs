@@ -1,8 +1,9 @@
 //! A POSIX shell at the server, which runs one script after the other.
 //!
-//! One shell for all costs a round trip for each script, and a channel of its own for each would cost three. Not every
-//! server lets one have a shell; one that starts something else instead gets words that are no such program's
-//! language, which ends it: an SFTP server takes the first four letters for the length of a packet that is too long.
+//! One shell for all costs a round trip for each script, and a channel of its own for each would cost three.
+//! Not every server lets one have a shell; one that starts something else instead gets words that are no such
+//! program's language, which ends it: an SFTP server takes the first four letters for the length of a packet
+//! that is too long.
 
 use std::time::Instant;
 
@@ -12,7 +13,8 @@ use super::link::{Failure, Link};
 use super::wire::{Channel as _, Wire as _, Words};
 use crate::site::pace::Patience;
 
-/// How much a shell may say besides a script's output: what it says when it starts, and the lines around the output.
+/// How much a shell may say besides a script's output: what it says when it starts, and the lines around the
+/// output.
 const MARKS: usize = 8192;
 
 /// What is asked of the server.
@@ -46,8 +48,8 @@ impl Shell {
         Ok(this)
     }
 
-    /// Runs a script whose output is at most `most` bytes long, and returns that. `None` if the script fails, or says more,
-    /// or no shell answers.
+    /// Runs a script whose output is at most `most` bytes long, and returns that. `None` if the script fails,
+    /// or says more, or no shell answers.
     pub(super) fn run(
         &mut self,
         link: &Link,
@@ -59,8 +61,8 @@ impl Shell {
         self.end(link, script, patience, most)
     }
 
-    /// Begins a script once those before it have ended. It may read what is said to it next; since a shell may have read
-    /// ahead of the script, nothing must be said before it [has begun](Self::has_begun).
+    /// Begins a script once those before it have ended. It may read what is said to it next; since a shell
+    /// may have read ahead of the script, nothing must be said before it [has begun](Self::has_begun).
     pub(super) fn begin(&mut self, link: &Link, script: &str) -> Result<Script, Failure> {
         self.scripts += 1;
         let words = format!("{{ echo begin {0}\n{script}\n}}\necho end {0} $?\n", self.scripts);
@@ -164,8 +166,8 @@ impl Script {
     }
 }
 
-/// Finds what was said between the lines that a script is put between, and where it ends, once it is all there; no text
-/// if the script has failed, or said what is no text.
+/// Finds what was said between the lines that a script is put between, and where it ends, once it is all
+/// there; no text if the script has failed, or said what is no text.
 fn between(heard: &[u8], begin: &[u8], end: &[u8]) -> Option<(Option<String>, usize)> {
     let after = line(heard, begin)? + begin.len();
     let output = &heard[after..];

@@ -1,9 +1,9 @@
 //! The SFTP subsystem over one channel, with any number of questions under way.
 //!
-//! libssh2 has functions for SFTP, each of which asks one thing and waits for the answer, so that far away a small file
-//! costs a round trip for each of a dozen steps. A server answers in turn whatever it is asked: here one says
-//! several things at once ([`Subsystem::say`]) and hears the answers afterwards ([`Subsystem::hear`]). Of libssh2 only
-//! the channel is used.
+//! libssh2 has functions for SFTP, each of which asks one thing and waits for the answer, so that far away a
+//! small file costs a round trip for each of a dozen steps. A server answers in turn whatever it is asked:
+//! here one says several things at once ([`Subsystem::say`]) and hears the answers afterwards
+//! ([`Subsystem::hear`]). Of libssh2 only the channel is used.
 //!
 //! Nothing here blocks by itself; every wait is the [`Wire`]'s.
 
@@ -17,7 +17,8 @@ use crate::site::pace::Patience;
 /// Bytes read and written at a time, unless the server says that it takes more: what every server must take.
 const USUAL: usize = 32 << 10;
 
-/// The most that is read or written at a time: as much as OpenSSH takes, which fills eight packets of libssh2's.
+/// The most that is read or written at a time: as much as OpenSSH takes, which fills eight packets of
+/// libssh2's.
 const MOST: u64 = 255 << 10;
 
 /// Bytes that are taken from the channel at a time.
@@ -50,8 +51,9 @@ pub(super) struct Subsystem<C = ssh2::Channel> {
 pub(super) struct Asked(u32);
 
 impl Subsystem {
-    /// Starts the subsystem. As OpenSSH's client does, it is greeted before the server has said that there is one. Where it
-    /// ends at once, that is not the end of the connection: a server may let one have fewer of them than of channels.
+    /// Starts the subsystem. As OpenSSH's client does, it is greeted before the server has said that there is
+    /// one. Where it ends at once, that is not the end of the connection: a server may let one have fewer of
+    /// them than of channels.
     pub(super) fn start(link: &Link) -> Result<Self, Failure> {
         let mut this = Self::over(link.ask(|| Ok(link.ssh.channel_session()?))?);
         this.out.end().extend(packet::greeting());
@@ -219,7 +221,8 @@ impl<C: Channel> Subsystem<C> {
         self.forget(asked);
     }
 
-    /// Passes on what was said and takes what has arrived, until the answer is there. An error where that has to wait.
+    /// Passes on what was said and takes what has arrived, until the answer is there. An error where that has
+    /// to wait.
     pub(super) fn step(&mut self, link: &C::Wire, asked: Asked) -> Result<Answer, Failure> {
         loop {
             self.push(link)?;
@@ -263,7 +266,8 @@ impl<C: Channel> Subsystem<C> {
         }
     }
 
-    /// Returns what a failure of the channel means: a subsystem that ends while it is in use takes with it what was said.
+    /// Returns what a failure of the channel means: a subsystem that ends while it is in use takes with it
+    /// what was said.
     fn of_channel(&self, failure: Failure) -> Failure {
         match failure {
             Failure::Ended if self.has_begun => Failure::Lost,

@@ -20,7 +20,8 @@ mod windows;
 /// Long enough for a loaded machine to answer, short enough to wait for in a test.
 const SHORT: Duration = Duration::from_millis(1_500);
 
-/// How long anything else may take on a loaded machine; less than the time allowed where nothing is to run out.
+/// How long anything else may take on a loaded machine; less than the time allowed where nothing is to run
+/// out.
 const LATE: Duration = Duration::from_secs(15);
 
 fn key(file: PathBuf) -> Credential {

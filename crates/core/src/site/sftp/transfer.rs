@@ -1,7 +1,8 @@
 //! Moving a file's bytes, as long as that gets on.
 //!
-//! Far more is sent than is acknowledged, and far more asked for than has arrived, so that the line never runs dry. A
-//! server does things in the order in which it was asked: a file is flushed and closed in one go with its last bytes.
+//! Far more is sent than is acknowledged, and far more asked for than has arrived, so that the line never
+//! runs dry. A server does things in the order in which it was asked: a file is flushed and closed in one go
+//! with its last bytes.
 
 #[cfg(test)]
 mod model;
@@ -18,7 +19,8 @@ use super::wire::{Channel, Wire as _};
 use crate::site::Pieces;
 use crate::site::pace::writing;
 
-/// Bytes that may be under way: more than the 2 MiB that an OpenSSH server lets be, so that this is never the limit.
+/// Bytes that may be under way: more than the 2 MiB that an OpenSSH server lets be, so that this is never the
+/// limit.
 const UNDER_WAY: usize = 4 << 20;
 
 /// Why a transfer ended early.
@@ -85,8 +87,8 @@ impl<'a, C: Channel> Lane<'a, C> {
         self.end = Some(End { flush, close: self.sftp.say(Request::Close { handle: self.handle }) });
     }
 
-    /// Waits until the file of `size` bytes is flushed and closed, and returns whether it is flushed. How long that takes
-    /// depends on how much of it was only in the server's memory.
+    /// Waits until the file of `size` bytes is flushed and closed, and returns whether it is flushed. How
+    /// long that takes depends on how much of it was only in the server's memory.
     fn hear_end(&mut self, link: &C::Wire, size: u64) -> Result<bool, Failure> {
         let Some(End { flush, close }) = self.end else { return Ok(false) };
         let patience = || link.patience().and(writing(size));
@@ -111,9 +113,9 @@ impl<'a, C: Channel> Lane<'a, C> {
     }
 }
 
-/// Writes all pieces to an open file, over several channels if it is open over several, flushes it if the server can, and
-/// closes it, whatever happens. `complete` hears up to where the file at the site is complete each time that more of it
-/// is. Returns whether the server says that the file is on its disk.
+/// Writes all pieces to an open file, over several channels if it is open over several, flushes it if the
+/// server can, and closes it, whatever happens. `complete` hears up to where the file at the site is complete
+/// each time that more of it is. Returns whether the server says that the file is on its disk.
 pub(super) fn send<C: Channel>(
     link: &C::Wire,
     lanes: Vec<Lane<'_, C>>,
@@ -220,7 +222,8 @@ impl<C: Channel> Writing<'_, C> {
         Ok(())
     }
 
-    /// Moves what can be moved without waiting, until something has come of it. An error where that has to wait.
+    /// Moves what can be moved without waiting, until something has come of it. An error where that has to
+    /// wait.
     fn step(&mut self) -> Result<Moved, Failure> {
         for index in 0..self.lanes.len() {
             if let Some(moved) = self.step_on(index)? {
@@ -304,8 +307,8 @@ fn fill(source: &mut dyn Read, piece: &mut [u8]) -> io::Result<usize> {
     Ok(len)
 }
 
-/// Reads an open file from byte `from` to its end into `sink`, closes it, whatever happens, and returns how many bytes
-/// that was. `size` is how long the file is said to be.
+/// Reads an open file from byte `from` to its end into `sink`, closes it, whatever happens, and returns how
+/// many bytes that was. `size` is how long the file is said to be.
 pub(super) fn receive(
     link: &Link,
     sftp: &mut Subsystem,

@@ -1,10 +1,12 @@
-//! What a connection is to whatever goes on over it: operations that never wait, and one place where all waits are.
+//! What a connection is to whatever goes on over it: operations that never wait, and one place where all
+//! waits are.
 //!
-//! Several channels share a socket, and whoever reads from it reads for all: the room that one channel waits for may be
-//! found by another that has nothing to read, and so may the end of an exchange of keys. What is half sent is kept below
-//! libssh2 ([`libssh2_socket`]), whoever has said it, and sent on by whoever comes next. So an operation that has to wait
-//! is first tried again if anything was read or sent on while it was tried ([`Wire::drive`]); only then does nothing that
-//! it could use stand unused, and the next thing that happens makes the socket ready.
+//! Several channels share a socket, and whoever reads from it reads for all: the room that one channel waits
+//! for may be found by another that has nothing to read, and so may the end of an exchange of keys. What is
+//! half sent is kept below libssh2 ([`libssh2_socket`]), whoever has said it, and sent on by whoever comes
+//! next. So an operation that has to wait is first tried again if anything was read or sent on while it was
+//! tried ([`Wire::drive`]); only then does nothing that it could use stand unused, and the next thing that
+//! happens makes the socket ready.
 //!
 //! An operation reads before it says that it has to wait, or else a wait for something to read ends at once.
 
@@ -15,7 +17,8 @@ use crate::site::pace::{Pace, Patience};
 
 /// A connection with channels.
 pub(super) trait Wire {
-    /// Returns how many bytes were read so far, whomever they concern, or sent on after they had been half sent.
+    /// Returns how many bytes were read so far, whomever they concern, or sent on after they had been half
+    /// sent.
     fn moved(&self) -> u64;
 
     /// Sends on what was half sent, as far as the socket takes it. Returns whether nothing of it is left.
@@ -24,8 +27,8 @@ pub(super) trait Wire {
     /// Returns whether nothing was half sent.
     fn is_clear(&self) -> bool;
 
-    /// Waits until there is more to read, or, if it `sends`, until the socket takes more, or for a while; `last` is when
-    /// it did so the last time.
+    /// Waits until there is more to read, or, if it `sends`, until the socket takes more, or for a while;
+    /// `last` is when it did so the last time.
     fn poll(&self, sends: bool, patience: Patience, last: &mut Instant) -> Result<(), Failure>;
 
     /// Returns an error if the connection has failed before.
@@ -45,8 +48,8 @@ pub(super) trait Wire {
         self.repeat(patience, op).map_err(|failure| self.judge(failure))
     }
 
-    /// Does the same for something that the peer may never answer, and returns `None` when the time is up: the connection is
-    /// of use all the same.
+    /// Does the same for something that the peer may never answer, and returns `None` when the time is up:
+    /// the connection is of use all the same.
     fn drive_or_leave<T>(
         &self,
         patience: Patience,

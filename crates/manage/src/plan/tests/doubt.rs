@@ -1,4 +1,5 @@
-//! What is planned by a clock that is not believed, and what is believed of times that a wrong clock has noted.
+//! What is planned by a clock that is not believed, and what is believed of times that a wrong clock has
+//! noted.
 
 use super::*;
 use intraware_core::clock::Doubt;

@@ -9,7 +9,8 @@ fn misfit(hours_ago: i64) -> Misfit {
     Misfit { site: "intraware".into(), at, obstacles: vec!["files cannot be renamed".into()] }
 }
 
-/// Snapshots of a record that is to be prepared, of one whose job is staged, and of one whose delivery is to be confirmed.
+/// Snapshots of a record that is to be prepared, of one whose job is staged, and of one whose delivery is to
+/// be confirmed.
 fn three(misfit: &Misfit) -> [Snapshot; 3] {
     let mut empty = seen(vec![record("r1", Status::Empty)], vec![]);
     empty.sources.insert(id("r1"), found("a"));

@@ -1,7 +1,8 @@
 //! Which packages are under way.
 //!
-//! One table for the whole server, since it is the only one at its root. It is the lock of each partial file, and it makes
-//! quotas hold for sessions that run at the same time: a package under way counts as all of its bytes.
+//! One table for the whole server, since it is the only one at its root. It is the lock of each partial file,
+//! and it makes quotas hold for sessions that run at the same time: a package under way counts as all of its
+//! bytes.
 
 use std::collections::HashMap;
 use std::fs;
@@ -39,7 +40,8 @@ impl Room {
         self.claims.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Claims the packages that are not done, if there is room for all of them, and finds out how much of each is there.
+    /// Claims the packages that are not done, if there is room for all of them, and finds out how much of
+    /// each is there.
     pub(super) fn claim(self: &Arc<Self>, account: &Account, slots: &mut [Slot]) -> Result<(), AdmitError> {
         let mut claims = self.claims();
         for (index, slot) in slots.iter_mut().enumerate().filter(|(_, slot)| !slot.is_done()) {
@@ -73,7 +75,8 @@ impl Room {
         Ok(())
     }
 
-    /// Adds up what an account has: partial packages, those under way at their full size, and those in `incoming`.
+    /// Adds up what an account has: partial packages, those under way at their full size, and those in
+    /// `incoming`.
     fn used(&self, directory: &str, claims: &Claims) -> io::Result<Used> {
         let own = || claims.iter().filter(|((account, _), _)| account == directory);
         let mut used = Used { bytes: own().map(|(_, (size, _))| size).sum(), files: own().count() };

@@ -101,8 +101,8 @@ impl Slot {
         Ok(file)
     }
 
-    /// Judges the package of which all bytes are there: lays it into `incoming` if its digests are right, and removes it if
-    /// not.
+    /// Judges the package of which all bytes are there: lays it into `incoming` if its digests are right, and
+    /// removes it if not.
     pub(in crate::server) fn settle(
         &mut self,
         file: &File,

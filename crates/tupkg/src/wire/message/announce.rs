@@ -44,7 +44,8 @@ impl Announcement {
         fields.message()
     }
 
-    /// Reads the message of at most `limit` packages, which have a SHA-256 if that was agreed on, and else have not.
+    /// Reads the message of at most `limit` packages, which have a SHA-256 if that was agreed on, and else
+    /// have not.
     pub fn parse(message: &[u8], limit: usize, has_sha256: bool) -> Result<Self, MessageError> {
         let mut taken = Taken::parse(message)?;
         let count = taken.number("numpkgs")?;
@@ -102,8 +103,8 @@ impl Held {
 
     /// Reads the answer to an announcement.
     ///
-    /// Servers of 2004 repeat in it what they like of the announcement; what matters is that the sizes are there, and are
-    /// possible, and that a name that is there is the right one.
+    /// Servers of 2004 repeat in it what they like of the announcement; what matters is that the sizes are
+    /// there, and are possible, and that a name that is there is the right one.
     pub fn parse(message: &[u8], announcement: &Announcement) -> Result<Self, MessageError> {
         let mut taken = Taken::parse(message)?;
         if taken.get("result").is_some() {

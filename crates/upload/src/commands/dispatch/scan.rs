@@ -1,4 +1,5 @@
-//! `upload dispatch --scan` and `--watch`: what is new in trees is planned, and the run goes on with it as with the rest.
+//! `upload dispatch --scan` and `--watch`: what is new in trees is planned, and the run goes on with it as
+//! with the rest.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -102,7 +103,8 @@ pub(super) fn run(run: &Run<'_>, arguments: &Arguments, routes: &Routes) -> Resu
     let mut refused = Vec::new();
     for (file, error) in errors {
         let (fault, why) = (error.fault(), why(&file, &error));
-        // What is wrong with the file alone is told once; what a person has to mend for all files, in each run.
+        // What is wrong with the file alone is told once; what a person has to mend for all files, in each
+        // run.
         if !is_of_one(&error) {
             faults.push(fault);
             tracing::error!("{why}");

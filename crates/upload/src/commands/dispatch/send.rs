@@ -1,4 +1,5 @@
-//! `upload dispatch FILE…`: packages to the machines that their names say; and without a file, what has not got there.
+//! `upload dispatch FILE…`: packages to the machines that their names say; and without a file, what has not
+//! got there.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -248,7 +249,8 @@ pub(super) fn today(context: &RunContext) -> (jiff::civil::Date, jiff::Timestamp
     (now.to_zoned(time_zone()).date(), now)
 }
 
-/// Plans, and says what has no route. If that is a file that was named, nothing is done, unless each goes by itself.
+/// Plans, and says what has no route. If that is a file that was named, nothing is done, unless each goes by
+/// itself.
 fn plan<'r>(
     routes: &'r Routes,
     known: &[Row],
@@ -378,8 +380,8 @@ fn tell(sent: &[Sent], arguments: &Arguments) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Says which packages go to no further machine, and which machines get no further package, if that is new: something has
-/// failed in this run.
+/// Says which packages go to no further machine, and which machines get no further package, if that is new:
+/// something has failed in this run.
 fn stopped(all: &[Sent]) {
     let mut told: BTreeMap<(&str, String), usize> = BTreeMap::new();
     let mut late: BTreeMap<(&str, String), usize> = BTreeMap::new();

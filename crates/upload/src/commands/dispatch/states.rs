@@ -31,7 +31,8 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "PACKAGE@HOST")]
     hold: Option<String>,
 
-    /// Have the next run send a package, whatever has failed before, and end a hold; an upgrade that has failed is run again
+    /// Have the next run send a package, whatever has failed before, and end a hold; an upgrade that has
+    /// failed is run again
     #[arg(long, value_name = "PACKAGE@HOST")]
     retry: Option<String>,
 

@@ -15,8 +15,8 @@ const USR: &str = "/usr";
 /// Where programs begin in the image, as in a file system.
 const PAGE: u64 = 4096;
 
-/// Copies regular files of `/usr`, with their paths, until there are about so many bytes. What is taken depends on the
-/// paths alone: one file in so many, from everywhere.
+/// Copies regular files of `/usr`, with their paths, until there are about so many bytes. What is taken
+/// depends on the paths alone: one file in so many, from everywhere.
 pub(super) fn release(at: &Path, most: u64) -> Result<(), Failure> {
     let (from, mut left) = (Path::new(USR), most);
     for (path, len) in shuffled(from)? {
@@ -31,7 +31,8 @@ pub(super) fn release(at: &Path, most: u64) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Puts programs and libraries of `/usr` one behind the other, each content once, until there are so many bytes.
+/// Puts programs and libraries of `/usr` one behind the other, each content once, until there are so many
+/// bytes.
 pub(super) fn image(at: &Path, most: u64) -> Result<(), Failure> {
     let doing = || format!("cannot write {}", at.display());
     let mut image = File::create(at).doing(doing)?;
@@ -80,8 +81,8 @@ fn shuffled(dir: &Path) -> Result<Vec<(PathBuf, u64)>, Failure> {
     Ok(files)
 }
 
-/// Copies the file `path` below `from` to the same place below `to`, with its mode and time. Returns whether it could
-/// be read.
+/// Copies the file `path` below `from` to the same place below `to`, with its mode and time. Returns whether
+/// it could be read.
 fn copy(from: &Path, path: &Path, to: &Path) -> Result<bool, Failure> {
     let below = path.strip_prefix(from).doing(|| format!("{} is somewhere else", path.display()))?;
     let to = to.join(below);

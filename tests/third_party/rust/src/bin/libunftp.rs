@@ -1,7 +1,7 @@
 //! Serves a directory over FTP by libunftp: libunftp PORT DIRECTORY [--tls]
 //!
-//! DIRECTORY has `password`, which is that of the account `upload`, `site`, which is what the account sees as its root, and
-//! for `--tls` `certificate` and `key`.
+//! DIRECTORY has `password`, which is that of the account `upload`, `site`, which is what the account sees as
+//! its root, and for `--tls` `certificate` and `key`.
 
 use std::path::PathBuf;
 use std::sync::Arc;

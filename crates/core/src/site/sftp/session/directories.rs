@@ -65,10 +65,12 @@ impl Open {
         Ok(made)
     }
 
-    /// Makes a directory that the server has refused to make, if that was not because it is there; returns whether it did.
+    /// Makes a directory that the server has refused to make, if that was not because it is there; returns
+    /// whether it did.
     ///
-    /// Servers refuse an existing directory in several ways, some before they look at it. And what they are asked for in one
-    /// breath they may do in any order, so that one is refused for which its parent had yet to be made.
+    /// Servers refuse an existing directory in several ways, some before they look at it. And what they are
+    /// asked for in one breath they may do in any order, so that one is refused for which its parent had yet
+    /// to be made.
     fn make_after_all(&mut self, dir: &RemotePath, failure: Failure) -> Result<bool, SiteError> {
         let at = self.at(dir);
         let doing = format!("making directory {dir}");

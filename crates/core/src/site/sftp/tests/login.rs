@@ -52,7 +52,8 @@ fn f_08_a_refusal_names_what_the_server_takes() {
 
 #[test]
 fn f_15_algorithms_that_nobody_has_in_common_are_named_each_time_and_for_good() {
-    // Some of so many tries used to find that the server has closed the connection, and to take that for the reason.
+    // Some of so many tries used to find that the server has closed the connection, and to take that for the
+    // reason.
     for (line, lacks) in [
         (
             "KexAlgorithms diffie-hellman-group14-sha1",

@@ -1,4 +1,5 @@
-//! What is sent to servers that let little be under way, over lines that take little at a time, or over few channels.
+//! What is sent to servers that let little be under way, over lines that take little at a time, or over few
+//! channels.
 
 use std::io;
 
@@ -37,7 +38,8 @@ impl Pieces for All<'_> {
     }
 }
 
-/// Puts bytes over all channels that there are, and returns how long that took, and how much of it the processor did.
+/// Puts bytes over all channels that there are, and returns how long that took, and how much of it the
+/// processor did.
 fn put(session: &mut dyn Session, bytes: &[u8]) -> (Duration, Duration) {
     let worked = || Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap();
     let (begin, before) = (Instant::now(), worked());

@@ -1,10 +1,10 @@
-//! What is outside of the loop that sends, as a model: libssh2's channels, the socket, and a server, which do whatever
-//! they may in any order and in parts of any size.
+//! What is outside of the loop that sends, as a model: libssh2's channels, the socket, and a server, which do
+//! whatever they may in any order and in parts of any size.
 //!
-//! Of libssh2 it has what the loop has to cope with: each call reads all that has come, whichever channel it is for; a
-//! packet is no longer than the window; a window is widened by a packet that any call may read; and while keys are
-//! exchanged nothing is sent. It panics where a loop waits although something can be done or nothing will ever happen,
-//! or goes round without moving anything.
+//! Of libssh2 it has what the loop has to cope with: each call reads all that has come, whichever channel it
+//! is for; a packet is no longer than the window; a window is widened by a packet that any call may read; and
+//! while keys are exchanged nothing is sent. It panics where a loop waits although something can be done or
+//! nothing will ever happen, or goes round without moving anything.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
@@ -87,8 +87,8 @@ struct State {
     dice: u64,
     sides: Vec<Side>,
     peers: Vec<Peer>,
-    /// All that is on its way to the server, with the bytes each has; in the socket are as many as `in_socket`, and the
-    /// rest is half sent.
+    /// All that is on its way to the server, with the bytes each has; in the socket are as many as
+    /// `in_socket`, and the rest is half sent.
     there: VecDeque<(usize, Said)>,
     in_socket: usize,
     held: usize,
@@ -136,8 +136,8 @@ impl Model {
         Self { state: RefCell::new(state) }
     }
 
-    /// Notes that the loop has got on, and whether all its bytes are acknowledged: from then on it hears the end of one
-    /// channel after the other.
+    /// Notes that the loop has got on, and whether all its bytes are acknowledged: from then on it hears the
+    /// end of one channel after the other.
     pub(super) fn moves(&self, is_ending: bool) {
         let mut state = self.state.borrow_mut();
         state.moves();

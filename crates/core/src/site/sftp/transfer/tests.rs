@@ -12,8 +12,9 @@ fn settings() -> impl Strategy<Value = Setting> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
 
-    /// Whatever the windows and the socket hold, and whatever the server does when: the loop waits only where nothing can
-    /// be done, never goes round without moving anything (the model sees to both), and each byte is written once.
+    /// Whatever the windows and the socket hold, and whatever the server does when: the loop waits only where
+    /// nothing can be done, never goes round without moving anything (the model sees to both), and each byte
+    /// is written once.
     #[test]
     fn n_1_n_2_the_loop_gets_on_whenever_it_can_and_sends_every_byte_once(
         setting in settings(),

@@ -1,7 +1,8 @@
 //! Serves a directory over SFTP by russh and russh-sftp: russh PORT DIRECTORY
 //!
-//! DIRECTORY has `host_key`, `client.pub` and `site`, which is what the account sees as its root. Both crates leave most to
-//! whoever uses them, and answer what is not written here in their own way: the wish for a shell not at all.
+//! DIRECTORY has `host_key`, `client.pub` and `site`, which is what the account sees as its root. Both crates
+//! leave most to whoever uses them, and answer what is not written here in their own way: the wish for a
+//! shell not at all.
 
 mod files;
 

@@ -1,4 +1,5 @@
-//! Which crate may use which: what Cargo builds, against the table in docs/design.md.
+//! The house itself: which crate may use which, against the table in docs/design.md; that what this page
+//! points to is there; and how wide comments are.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -89,4 +90,22 @@ fn house_h1_upload_is_built_without_openpgp_salesforce_and_what_archives() {
     ]);
     let users: Vec<&str> = tree.lines().filter_map(|line| line.strip_prefix('1')).collect();
     assert!(users.len() == 1 && users[0].starts_with("intraware-dispatch "), "{tree}");
+}
+
+/// The widest a comment may be, in characters; a row of a table is as wide as it must be.
+const WIDEST: usize = 110;
+
+#[test]
+fn comments_are_no_wider_than_code() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the project");
+    let listed = Command::new("git").args(["ls-files", "*.rs"]).current_dir(root).output().expect("git");
+    let files = String::from_utf8(listed.stdout).expect("UTF-8");
+    let mut wide = Vec::new();
+    for file in files.lines() {
+        let text = std::fs::read_to_string(root.join(file)).unwrap_or_default();
+        let comments = text.lines().enumerate().filter(|(_, line)| line.trim_start().starts_with("//"));
+        let bad = comments.filter(|(_, line)| line.chars().count() > WIDEST && !line.contains("//! |"));
+        wide.extend(bad.map(|(index, _)| format!("{file}:{}", index + 1)));
+    }
+    assert!(files.lines().count() > 500 && wide.is_empty(), "{wide:?}");
 }
