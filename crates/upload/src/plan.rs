@@ -250,3 +250,6 @@ impl fmt::Display for JobPlan {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
