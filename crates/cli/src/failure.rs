@@ -13,22 +13,24 @@ pub struct Failure {
     pub fault: Option<Fault>,
     /// One or more lines for standard error, escaped, with causes. Empty if all has been said.
     pub message: String,
+    /// The part of it that all programs say of the same cause, if it says more: that is told once.
+    pub cause: Option<String>,
 }
 
 impl Failure {
     /// Makes a failure of a fault and a text.
     pub fn new(fault: Fault, message: impl Into<String>) -> Self {
-        Self { status: fault.exit_status(), fault: Some(fault), message: message.into() }
+        Self { status: fault.exit_status(), fault: Some(fault), message: message.into(), cause: None }
     }
 
     /// Makes a failure of a wrong command line.
     pub fn usage(message: impl Into<String>) -> Self {
-        Self { status: exit::USAGE, fault: None, message: message.into() }
+        Self { status: exit::USAGE, fault: None, message: message.into(), cause: None }
     }
 
     /// Makes a failure of which everything was said already.
     pub fn said(status: u8) -> Self {
-        Self { status, fault: None, message: String::new() }
+        Self { status, fault: None, message: String::new(), cause: None }
     }
 }
 

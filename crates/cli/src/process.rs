@@ -21,7 +21,7 @@ use crate::environment::variable;
 use crate::failure::Failure;
 use crate::progress::Bars;
 use crate::said::Memory;
-use crate::told::Told;
+use crate::told::{self, Told};
 
 /// Runs a program's command and turns its outcome into the exit status.
 ///
@@ -32,7 +32,12 @@ pub fn main(told: &Told, command: impl FnOnce() -> Result<u8, Failure> + std::pa
         Ok(Ok(status)) => status.into(),
         Ok(Err(failure)) => {
             if !failure.message.is_empty() {
-                told.complain(&format!("error: {}", with_command(&failure.to_string())));
+                let spoken = |text: &str| format!("error: {}", with_command(text));
+                let say = || told.complain(&spoken(&failure.message));
+                match &failure.cause {
+                    Some(cause) => told::of(&spoken(cause), say),
+                    None => say(),
+                }
             }
             failure.status.into()
         }

@@ -45,7 +45,7 @@ fn absent(config: &Config, failure: Failure) -> Failure {
         }
         Err(failure) => format!("whether there ever was one, the record store does not tell: {failure}"),
     };
-    Failure { message: format!("{}; {more}", failure.message), ..failure }
+    Failure { message: format!("{}; {more}", failure.message), cause: Some(failure.message), ..failure }
 }
 
 /// Makes the record store.
