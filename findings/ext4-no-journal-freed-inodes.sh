@@ -9,9 +9,8 @@
 #               without a journal:  0.3 s before, some 20 s after
 #               with one:           0.3 s both times
 #
-#           Inodes that were freed in the last minute (the last five, while their block is not on the disk) are not taken again, so that a
-#           crash cannot leave a directory that names another file than it did. Each new file looks at all of them from the beginning of
-#           the group, one by one: the cost grows with the square. Images of virtual machines and of appliances often have no journal.
+#           Inodes that were freed in the last minute (the last five, while their block is not on the disk) are not taken again, until
+#           their blocks have probably been written. Each new file looks at all of them from the beginning of the group, one by one: the cost grows with the square. Images of virtual machines and of appliances often have no journal.
 #           A program that makes and removes a file for each step (a rollback journal of SQLite, a temporary directory for each job, a
 #           benchmark that clears its directory between two rounds) slows down by itself, and whatever runs after it.
 #

@@ -35,6 +35,8 @@ mod notes;
 mod outage;
 mod park;
 mod receipt;
+#[cfg(any(test, feature = "conformance"))]
+pub mod sample;
 #[cfg(test)]
 mod tests;
 mod time;

@@ -18,6 +18,7 @@
 mod cache;
 mod description;
 mod fault;
+mod filter;
 mod row;
 mod settings;
 #[cfg(test)]
@@ -41,7 +42,8 @@ pub use settings::{Auth, SalesforceSettings};
 use cache::Cache;
 use description::{Description, Findings};
 use fault::store_error;
-use row::{ID, MODIFIED, whole_id};
+use filter::compared;
+use row::{ID, whole_id};
 
 /// How far the server's clock must be past a record's last change for the condition to be exact:
 /// one second of resolution, and one for what is lost in whole seconds and between the service's clocks.
@@ -248,51 +250,6 @@ impl SalesforceStore {
         } else {
             self.settled.remove(&record.id);
         }
-    }
-}
-
-impl Description {
-    /// Returns what is read of each record.
-    fn fields(&self) -> Vec<Name> {
-        let system = [ID, MODIFIED].into_iter().filter_map(|name| Name::new(name).ok());
-        let all = [&self.name, &self.build_type, &self.build_path, &self.status, &self.trigger, &self.size];
-        let more = [&self.md5, &self.sha1, &self.build_date];
-        let optional = self.detail.iter().map(|detail| &detail.name).chain(&self.priority);
-        system.chain(all.into_iter().chain(more).chain(optional).cloned()).collect()
-    }
-
-    /// Returns what a record must fulfil to be due.
-    fn due(&self, values: &Values) -> Condition {
-        let status = vec![
-            Condition::Is(self.status.clone(), Literal::Null),
-            self.has_status(&values.error),
-            self.has_status(&values.in_process),
-        ];
-        self.ours(
-            values,
-            vec![Condition::IsNot(self.build_path.clone(), Literal::Null), Condition::Any(status)],
-        )
-    }
-
-    fn has_status(&self, word: &str) -> Condition {
-        Condition::Is(self.status.clone(), Literal::Text(word.to_owned()))
-    }
-
-    /// Returns what a record must fulfil to be one of those that are processed here, and to fulfil `more`.
-    fn ours(&self, values: &Values, more: Vec<Condition>) -> Condition {
-        let types = values.build_type.iter().cloned().map(Literal::Text).collect();
-        let mut all = vec![Condition::In(self.build_type.clone(), types)];
-        all.extend(more);
-        all.extend(self.filter.iter().cloned());
-        Condition::All(all)
-    }
-}
-
-/// Returns the field that a condition of the filter compares.
-fn compared(condition: &Condition) -> Option<&Name> {
-    match condition {
-        Condition::Is(name, _) | Condition::IsNot(name, _) | Condition::In(name, _) => Some(name),
-        Condition::All(_) | Condition::Any(_) => None,
     }
 }
 

@@ -1,15 +1,15 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::*;
-use intraware_core::deliver::{Delivered, Strength};
-use intraware_core::digest::{Digester, Digests};
+use intraware_core::deliver::Strength;
 use intraware_core::exit::Fault;
 use intraware_core::fingerprint::{Fingerprint, Survey, TreePolicy};
 use intraware_core::lock::Held;
 use intraware_core::record::Revision;
 use intraware_core::site::Place;
 use intraware_core::sites::{Builds, Role};
-use intraware_core::spool::{Attempts, Hold, JobId, Manifest, Outage, Parked, Receipt, Retry};
+use intraware_core::spool::sample::{self, digests};
+use intraware_core::spool::{Attempts, Hold, Outage, Parked, Receipt, Retry};
 use intraware_core::streak::Streak;
 
 mod chores;
@@ -48,12 +48,6 @@ fn id(text: &str) -> RecordId {
     text.parse().unwrap()
 }
 
-fn digests(content: &str) -> Digests {
-    let mut digester = Digester::default();
-    digester.update(content.as_bytes());
-    digester.finish()
-}
-
 fn record(name: &str, status: Status) -> Record {
     Record {
         id: id(name),
@@ -81,58 +75,11 @@ fn owner(name: &str, status: Status, content: &str) -> Record {
 
 /// A job of record `name` with the payload `content`, made of a directory that holds it.
 fn job(name: &str, content: &str, room: Room) -> Job {
-    let digests = digests(content);
-    let manifest = Manifest {
-        format: 1,
-        record: id(name),
-        name: format!("Build {name}"),
-        build_path: PATH.into(),
-        place: Place::of_build(b"blast/p7").unwrap(),
-        digests,
-        fingerprint: fingerprint(content).to_string(),
-        build_date: now(),
-        priority: None,
-        files: 1,
-        bytes: 1,
-        signed_by: "ABCD".into(),
-        created: now(),
-        created_on: "ebb".into(),
-        released_before: false,
-        warnings: Vec::new(),
-    };
-    let job_id = JobId { record: id(name), generation: digests.generation() };
-    let dir_name = job_id.to_string();
-    Job {
-        id: job_id,
-        room,
-        dir_name,
-        manifest,
-        has_payload: true,
-        receipts: Vec::new(),
-        lags: BTreeMap::new(),
-        attempts: None,
-        parked: None,
-    }
+    sample::job(name, content, room, now())
 }
 
 fn receipt() -> Receipt {
-    let delivery = Delivered {
-        verified_by: Strength::ServerHash,
-        resumed_from: 0,
-        sent: 1,
-        adopted: false,
-        moved_aside: None,
-    };
-    Receipt {
-        format: 1,
-        site: "intraware".into(),
-        peer: "sshd".into(),
-        path: Place::of_build(b"blast/p7").unwrap().payload(),
-        delivery,
-        delivered: now(),
-        host: "ebb".into(),
-        run: "x".into(),
-    }
+    sample::receipt(now())
 }
 
 fn parked(kind: ParkKind, content: &str) -> Job {

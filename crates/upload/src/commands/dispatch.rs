@@ -5,6 +5,7 @@ mod route;
 mod scan;
 mod send;
 mod states;
+mod tell;
 mod versions;
 
 use std::path::PathBuf;

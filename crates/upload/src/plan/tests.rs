@@ -1,15 +1,11 @@
 //! What becomes of each job: one test for each verdict, and for the order.
 
-use std::collections::BTreeMap;
-
 use jiff::SignedDuration;
 
 use super::*;
-use intraware_core::deliver::{Delivered, Strength};
-use intraware_core::digest::{Digester, Digests};
 use intraware_core::record::RecordId;
 use intraware_core::sites::{Builds, Role};
-use intraware_core::spool::{Attempts, JobId, Manifest, Receipt};
+use intraware_core::spool::{Attempts, sample};
 use intraware_core::streak::Streak;
 
 const SITES: [(&str, bool); 2] = [("intraware", true), ("mirror", false)];
@@ -33,59 +29,9 @@ fn roles(builds: &str) -> Roles {
     Roles(SITES.map(role).into())
 }
 
-fn digests(content: &str) -> Digests {
-    let mut digester = Digester::default();
-    digester.update(content.as_bytes());
-    digester.finish()
-}
-
 fn job(record: &str, room: Room) -> Job {
-    let (digests, place) = (digests(record), Place::of_build(b"blast/p7").unwrap());
-    let id = JobId { record: record.parse().unwrap(), generation: digests.generation() };
-    let receipt = || Receipt {
-        format: 1,
-        site: "intraware".into(),
-        peer: "sshd".into(),
-        path: place.payload(),
-        delivery: Delivered {
-            verified_by: Strength::ServerHash,
-            resumed_from: 0,
-            sent: 1,
-            adopted: false,
-            moved_aside: None,
-        },
-        delivered: now(),
-        host: "ebb".into(),
-        run: "x".into(),
-    };
-    Job {
-        dir_name: id.to_string(),
-        room,
-        receipts: (room == Room::Sent).then(receipt).into_iter().collect(),
-        manifest: Manifest {
-            format: 1,
-            record: id.record.clone(),
-            name: format!("Build {record}"),
-            build_path: "/builds/blast/p7".into(),
-            place,
-            digests,
-            fingerprint: "0".repeat(64),
-            build_date: now(),
-            priority: None,
-            files: 1,
-            bytes: 1,
-            signed_by: "ABCD".into(),
-            created: now(),
-            created_on: "ebb".into(),
-            released_before: false,
-            warnings: Vec::new(),
-        },
-        id,
-        has_payload: true,
-        lags: BTreeMap::new(),
-        attempts: None,
-        parked: None,
-    }
+    let receipts = (room == Room::Sent).then(|| sample::receipt(now()));
+    Job { receipts: receipts.into_iter().collect(), ..sample::job(record, record, room, now()) }
 }
 
 fn failed() -> Attempts {

@@ -18,10 +18,11 @@ use intraware_core::outcome::gravest;
 use intraware_core::run::RunContext;
 use intraware_core::txlog::{TxLog, chain};
 use intraware_dispatch::{
-    Action, Copies, Item, Netrcs, Plan, PlanError, Routes, Row, Sender, Sent, State, StateError, States,
-    Wait, plan_each, plan_files, plan_rest,
+    Copies, Item, Netrcs, Plan, PlanError, Routes, Row, Sender, Sent, StateError, States, Wait, plan_each,
+    plan_files, plan_rest,
 };
 
+use super::tell::{left, tell};
 use super::{scan, states};
 
 /// Of runs that follow one another, one so often leaves a record.
@@ -39,7 +40,7 @@ const STATE: &str = ".local/state/intraware/dispatch";
 pub(super) struct Arguments {
     /// The packages; without one, those that have not got everywhere yet
     #[arg(value_name = "FILE")]
-    files: Vec<PathBuf>,
+    pub(super) files: Vec<PathBuf>,
 
     /// Directory for what is known of packages, over restarts [default: ~/.local/state/intraware/dispatch]
     #[arg(long, value_name = "DIR")]
@@ -62,7 +63,7 @@ pub(super) struct Arguments {
 
     /// Print the plan, or what became of the packages, as JSON
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 
     #[command(flatten)]
     ask: states::Arguments,
@@ -331,78 +332,4 @@ fn show(plan: &Plan<'_>, waits: &[Option<Wait>], as_json: bool) -> Result<(), Fa
         return output::text("nothing to send");
     }
     output::text(table::columns(&["PACKAGE", "MACHINE", "LOGIN", "PROTOCOL", "DIRECTORY", "ACTION"], rows))
-}
-
-/// Says which packages that are named anew have an upgrade that is not repeated by that.
-fn left(sent: &[Sent], arguments: &Arguments) -> Vec<Fault> {
-    let is_left = |sent: &&Sent| sent.action == Action::Leave && !arguments.files.is_empty();
-    let told = |sent: &Sent| {
-        let label = format!("{}@{}", foreign::escape(&sent.package), sent.machine);
-        tracing::error!(
-            "{label}: its upgrade has failed before; naming it does not repeat that, `upload dispatch --retry {label}` does"
-        );
-        Fault::Build
-    };
-    sent.iter().filter(is_left).map(told).collect()
-}
-
-/// Says what became of the packages: what failed to everybody, the rest to who looks.
-fn tell(sent: &[Sent], arguments: &Arguments) -> Result<(), Failure> {
-    let mut told: Vec<(&str, &str)> = Vec::new();
-    for sent in sent {
-        let Sent { package, machine, directory, .. } = sent;
-        let label = format!("{}@{machine}", foreign::escape(package));
-        if let Some(error) = &sent.error {
-            // A machine that is away is told once, and not for each package.
-            if told.contains(&(machine, error)) {
-                continue;
-            }
-            told.push((machine, error));
-            tracing::error!("{label}: {}", foreign::tame(error));
-        } else if sent.is_there && sent.action.is_work() {
-            let upgrade = sent.outcome.as_deref().map(|outcome| format!("; {}: {outcome}", sent.state));
-            let directory = foreign::escape(directory);
-            tracing::info!("{label}: is in {directory}{}", foreign::tame(upgrade.unwrap_or_default()));
-        }
-    }
-    stopped(sent);
-    if arguments.json {
-        return output::list("packages", sent);
-    }
-    if !output::is_terminal() {
-        return Ok(());
-    }
-    for sent in sent.iter().filter(|sent| sent.is_there) {
-        let (package, directory) = (foreign::escape(&sent.package), foreign::escape(&sent.directory));
-        let upgrade = if sent.state == State::Done { ", and its upgrade is done" } else { "" };
-        output::text(format!("{package}@{}: in {directory}{upgrade}", sent.machine))?;
-    }
-    Ok(())
-}
-
-/// Says which packages go to no further machine, and which machines get no further package, if that is new:
-/// something has failed in this run.
-fn stopped(all: &[Sent]) {
-    let mut told: BTreeMap<(&str, String), usize> = BTreeMap::new();
-    let mut late: BTreeMap<(&str, String), usize> = BTreeMap::new();
-    let failed: BTreeSet<&str> =
-        all.iter().filter(|sent| sent.error.is_some()).map(|sent| &*sent.package).collect();
-    for Sent { package, machine, waits, .. } in all {
-        let is_new = failed.contains(&**package);
-        if let Some(wait @ Wait::Late { .. }) = waits {
-            *late.entry((machine, wait.to_string())).or_default() += 1;
-        } else if let Some(wait) = waits.as_ref().filter(|wait| is_new && !wait.is_short()) {
-            *told.entry((package, wait.to_string())).or_default() += 1;
-        }
-    }
-    for ((package, wait), machines) in told {
-        let (package, wait) = (foreign::escape(package), foreign::tame(&wait));
-        tracing::error!("{package}: not sent to {machines} further machines; it waits {wait}");
-    }
-    for ((machine, wait), packages) in late {
-        tracing::error!(
-            "{machine}: {packages} further packages not sent; they wait {}",
-            foreign::tame(&wait)
-        );
-    }
 }
