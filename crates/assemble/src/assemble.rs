@@ -14,11 +14,11 @@ use intraware_core::lock::{Lock, LockError};
 use intraware_core::run::RunContext;
 use rustix::fs::{Mode, OFlags};
 
+use crate::error::AssembleError;
 use crate::merge::{Merged, Part, merge};
 use crate::names::Package;
 use crate::nodes::Node;
 use crate::partial::{self, CONTENTS, Partial};
-use crate::refused::AssembleError;
 use crate::request::{Request, Step, Tell};
 use crate::result::{Assembled, Entries, Machine};
 use crate::target::{self, Failed, Published};

@@ -30,6 +30,7 @@
 //! returns.
 
 mod assemble;
+mod error;
 pub mod fragment;
 pub mod list;
 pub mod merge;
@@ -47,7 +48,8 @@ mod target;
 mod unpack;
 
 pub use assemble::assemble;
-pub use refused::{AssembleError, Refused, RefusedFragment};
+pub use error::{AssembleError, RefusedFragment};
+pub use refused::Refused;
 pub use request::{Limits, Modes, Request, Step, Tell};
 pub use result::{Assembled, Machine, Placed};
 pub use unpack::check_archive;

@@ -13,7 +13,7 @@
 //! somebody asks for them.
 
 pub mod links;
-mod rules;
+pub mod rules;
 mod walk;
 
 use serde::Serialize;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use intraware_core::foreign::escape;
 
-use crate::merge::Rules;
+use crate::merge::rules::Rules;
 use crate::names::{MachineName, Package};
 
 /// What is to be assembled.

@@ -11,6 +11,7 @@
 
 mod gzip;
 mod header;
+mod number;
 mod pax;
 mod sparse;
 

@@ -21,3 +21,4 @@ pub mod report;
 pub mod said;
 pub mod table;
 pub mod told;
+pub mod txlog;

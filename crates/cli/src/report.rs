@@ -5,11 +5,10 @@
 
 use std::time::Duration;
 
-use intraware_core::exit::{self, Fault};
+use intraware_core::exit::Fault;
 use intraware_core::foreign::escape;
 use intraware_core::lock::Held;
 use intraware_core::outcome::{End, Outcome};
-use intraware_core::txlog::TxLog;
 use jiff::Timestamp;
 
 use crate::common::OPERATIONS;
@@ -123,16 +122,4 @@ pub fn long_lock(what: &str, held: &Held, now: Timestamp) {
              freed at the file server ({OPERATIONS}, \"A lock is held for hours\")"
         );
     }
-}
-
-/// Closes the transaction log; returns the fault if it could not be written.
-pub fn close(log: TxLog) -> Option<Fault> {
-    let error = log.finish().err()?;
-    tracing::error!("the transaction log could not be written: {error}");
-    Some(Fault::Spool)
-}
-
-/// Closes the transaction log of a command that did what it was asked for, and returns the exit status.
-pub fn finish(log: TxLog) -> u8 {
-    close(log).map_or(exit::OK, Fault::exit_status)
 }

@@ -23,7 +23,7 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 
 use crate::failure::Failure;
-use crate::report;
+use crate::txlog;
 
 /// So many messages of a run are kept. Who has more to say says the same of many builds.
 const MOST: usize = 1000;
@@ -79,7 +79,7 @@ pub fn keep(ended: Result<u8, Failure>, spool: &Spool, context: &RunContext) -> 
         let cause = reason.or_else(|| error.map(|said| said.text.clone())).unwrap_or_default();
         log.ended(status, &cause);
     }
-    match report::close(log) {
+    match txlog::close(log) {
         Some(fault) if status == exit::OK => Ok(Fault::exit_status(fault)),
         Some(_) | None => ended,
     }

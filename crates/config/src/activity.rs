@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::load::load_section;
+use super::file::load_section;
 use super::reader::Reader;
 use super::{ConfigErrors, rules};
 use intraware_core::activity::{Expected, PingUrl};

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::load::{load_section, parse_section};
+use super::file::{load_section, parse_section};
 use super::reader::Reader;
 use super::{ConfigErrors, rules};
 

@@ -10,6 +10,7 @@
 
 mod activity;
 mod dispatch;
+mod file;
 mod load;
 mod problem;
 mod reader;

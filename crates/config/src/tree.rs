@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::load::{load_section, parse_section, text};
+use super::file::{load_section, parse_section, text};
 use super::reader::Reader;
 use super::written::Written;
 use super::{ConfigErrors, rules};

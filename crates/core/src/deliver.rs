@@ -20,6 +20,7 @@ mod lines;
 mod payload;
 mod proof;
 mod sidecars;
+mod small;
 mod standing;
 mod stuck;
 mod temporary;

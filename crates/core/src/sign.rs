@@ -16,6 +16,7 @@ mod choose;
 mod cleartext;
 mod error;
 mod fit;
+mod part;
 mod payload;
 mod remedy;
 

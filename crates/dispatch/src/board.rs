@@ -76,6 +76,19 @@ struct Package<'p> {
     before: Vec<(&'p str, String, Cell)>,
 }
 
+impl Plan<'_> {
+    /// Says what each item waits for, if it is to be done and cannot be begun yet: machines take turns.
+    pub fn waits(
+        &self,
+        routes: &Routes,
+        known: &[Row],
+        outages: &BTreeMap<String, Outage>,
+        now: &Zoned,
+    ) -> Vec<Option<Wait>> {
+        Board::new(routes, self, known, outages, now.timestamp()).waits(now)
+    }
+}
+
 impl<'p> Board<'p> {
     /// Lays out a plan. The machines that were away are left alone, unless somebody has named the packages.
     pub(crate) fn new(

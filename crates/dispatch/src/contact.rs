@@ -14,8 +14,9 @@ use intraware_core::site::{
     SiteError, SiteErrorKind,
 };
 
+use crate::reader::Password;
 use crate::route::Machine;
-use crate::routes::{Password, Protocol, Section};
+use crate::routes::{Protocol, Section};
 
 /// How long nothing may happen.
 const IDLE: Duration = Duration::from_secs(60);

@@ -9,17 +9,14 @@ use std::path::{Path, PathBuf};
 use intraware_core::digest::{Digester, Sha256Hex};
 use intraware_core::foreign;
 use intraware_core::retry::Pause;
+use jiff::Timestamp;
 use jiff::civil::Date;
-use jiff::{Timestamp, Zoned};
 use serde::Serialize;
 
-use crate::board::Board;
 use crate::error::RouteError;
-use crate::outage::Outage;
 use crate::route::{Machine, Netrcs, Route, package_name, route};
 use crate::routes::{Routes, Section};
 use crate::state::{Row, State};
-use crate::turns::Wait;
 
 /// All that a run does, in its order.
 #[derive(Debug)]
@@ -71,19 +68,6 @@ impl Action {
             Self::Send | Self::Upgrade | Self::Settle => true,
             Self::Nothing | Self::Hold | Self::Wait(_) | Self::Leave => false,
         }
-    }
-}
-
-impl Plan<'_> {
-    /// Says what each item waits for, if it is to be done and cannot be begun yet: machines take turns.
-    pub fn waits(
-        &self,
-        routes: &Routes,
-        known: &[Row],
-        outages: &BTreeMap<String, Outage>,
-        now: &Zoned,
-    ) -> Vec<Option<Wait>> {
-        Board::new(routes, self, known, outages, now.timestamp()).waits(now)
     }
 }
 

@@ -8,12 +8,20 @@ use intraware_core::foreign;
 use intraware_core::secret::{Secret, SecretSource};
 
 use crate::error::Problem;
-use crate::routes::Password;
 use crate::upgrade::Words;
 use crate::written::{Key, Section, Value};
 
 /// How many letters may be wrong in a key that is still guessed.
 const NEAR: usize = 3;
+
+/// Where a password is.
+#[derive(Debug, Clone)]
+pub enum Password {
+    /// In the file of routes itself, which nobody else can read.
+    Written(Secret),
+    /// Somewhere else.
+    Source(SecretSource),
+}
 
 /// Reads the keys of a section, and those of the section that gives others what they do not say.
 pub(crate) struct Reader<'a> {

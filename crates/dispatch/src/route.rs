@@ -16,7 +16,8 @@ use serde::Serialize;
 use crate::directory::Dated;
 use crate::error::RouteError;
 use crate::host::Host;
-use crate::routes::{Password, Routes, Section};
+use crate::reader::Password;
+use crate::routes::{Routes, Section};
 
 /// The longest name of a package, in bytes: at a machine a longer one stands beside it while it is sent.
 const LONGEST: usize = 220;

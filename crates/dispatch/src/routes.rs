@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use intraware_core::foreign;
-use intraware_core::secret::{Secret, SecretSource};
+use intraware_core::secret::Secret;
 use intraware_core::site::Trust;
 use jiff::SignedDuration;
 use jiff::tz::TimeZone;
@@ -17,7 +17,7 @@ use crate::directory::Directory;
 use crate::error::{Problem, Problems, RouteError};
 use crate::freeze::{Freeze, Window};
 use crate::host::Host;
-use crate::reader::Reader;
+use crate::reader::{Password, Reader};
 use crate::rollout::{PARALLEL, Rollout, Share};
 use crate::upgrade::{Commands, Markers};
 use crate::written::{Section as AsWritten, Written};
@@ -81,15 +81,6 @@ pub struct Section {
     pub rollout: Rollout,
     /// What is run there.
     pub commands: Commands,
-}
-
-/// Where a password is.
-#[derive(Debug, Clone)]
-pub enum Password {
-    /// In the file of routes itself, which nobody else can read.
-    Written(Secret),
-    /// Somewhere else.
-    Source(SecretSource),
 }
 
 /// How packages get to a machine.

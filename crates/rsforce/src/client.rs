@@ -12,7 +12,6 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 use ureq::http::Method;
 
@@ -21,6 +20,7 @@ use crate::clock::Clock;
 use crate::describe::Object;
 use crate::error::{self, Error, Kind};
 use crate::http::{self, Answer, Body, Call, Credential, Header, Http, percent_encode};
+use crate::json::{not_json, parse};
 use crate::limits::ApiUsage;
 use crate::query::{Page, Pages, Row, Rows};
 use crate::retry;
@@ -304,16 +304,6 @@ impl Client {
         let vague = error.code().is_none() && (answer.status >= 500 || is_good);
         Err(if vague && effect == Effect::Writes { error.into_unknown_outcome() } else { error })
     }
-}
-
-/// Reads an answer's JSON.
-pub(crate) fn parse<T: DeserializeOwned>(doing: &str, body: &[u8]) -> Result<T, Error> {
-    serde_json::from_slice(body).map_err(|error| not_json(doing, body).caused(error))
-}
-
-fn not_json(doing: &str, body: &[u8]) -> Error {
-    let what = format!("the answer is not the expected JSON: \"{}\"", excerpt(body));
-    Error::new(Kind::BadAnswer, doing, what)
 }
 
 fn checked_id<'a>(doing: &str, id: &'a str) -> Result<&'a str, Error> {

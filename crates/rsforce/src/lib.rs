@@ -21,6 +21,7 @@ mod clock;
 mod describe;
 mod error;
 mod http;
+mod json;
 mod limits;
 mod query;
 mod retry;

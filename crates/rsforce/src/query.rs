@@ -44,7 +44,7 @@ impl Pages {
 
     /// Reads a page.
     pub(crate) fn parse(&self, body: &[u8]) -> Result<Page, Error> {
-        let mut page: Page = crate::client::parse(&self.doing, body)?;
+        let mut page: Page = crate::json::parse(&self.doing, body)?;
         page.records.iter_mut().for_each(|row| drop(row.remove("attributes")));
         Ok(page)
     }

@@ -14,6 +14,7 @@
 //! the names at the site, which carry the generation, and from the rename that does not overwrite.
 
 mod catch_up;
+mod checks;
 mod hand_in;
 mod transfer;
 mod trouble;
@@ -344,4 +345,9 @@ fn unless_lost(trouble: Trouble, lock: &mut Lock) -> Trouble {
         Err(lost @ LockError::Lost { .. }) => lost.into(),
         Err(LockError::Io { .. } | LockError::Busy(_)) | Ok(()) => trouble,
     }
+}
+
+/// Returns what the log says of the job that a step is of.
+fn subject<'s>(job: &'s Job, id: &'s str) -> Subject<'s> {
+    Subject { record: job.id.record.as_str(), job: id }
 }

@@ -176,7 +176,7 @@ fn s1_13_createrepo_publishes_by_the_example_and_dnf_finds_and_fetches() {
     // Who has begun with a former one can finish for as many generations as trees are kept, and no longer.
     for version in 1..=4 {
         assert!(first.iter().all(|path| path.exists()), "{version}");
-        // createrepo_c knows the age of a generation to the second only: of two of one second it removes either.
+        // createrepo_c knows a generation's age to the second only: of two of one second it removes either.
         thread::sleep(Duration::from_secs(1));
         roll(&scene, "el9", &format!("1.{version}"));
         scene.publish(&["--suite", "el9"]).expect_silence();

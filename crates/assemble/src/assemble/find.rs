@@ -8,8 +8,8 @@ use std::path::Path;
 
 use intraware_core::foreign;
 
+use crate::error::AssembleError;
 use crate::names::{MachineName, SUFFIX};
-use crate::refused::AssembleError;
 use crate::request::Request;
 
 /// A fragment's file.

@@ -11,9 +11,10 @@ use intraware_core::run::RunContext;
 use rustix::fs::{FileType, Mode, OFlags};
 
 use super::find::Found;
+use crate::error::{AssembleError, RefusedFragment};
 use crate::merge::Part;
 use crate::partial::{Partial, contents};
-use crate::refused::{AssembleError, Refused, RefusedFragment, Unread};
+use crate::refused::{Refused, Unread};
 use crate::request::{Request, Step, Tell};
 use crate::store::Store;
 use crate::tar::{Entries, Gzip};

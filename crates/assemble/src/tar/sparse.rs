@@ -7,7 +7,8 @@
 
 use crate::refused::Refused;
 
-use super::{BLOCK, header::number};
+use super::BLOCK;
+use super::number::number;
 
 /// Most stretches of a file.
 const MAX_STRETCHES: usize = 1 << 20;

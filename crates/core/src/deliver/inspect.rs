@@ -5,7 +5,7 @@
 
 use super::Strength;
 use super::proof::is_withheld;
-use super::sidecars::{Seen, compare, read};
+use super::small::{Seen, compare, read};
 use crate::digest::{Digester, Md5Hex, Sha1Hex, Sha256Hex};
 use crate::sidecar::{SidecarKind, Sidecars};
 use crate::site::{EntryKind, Place, RemotePath, Session, SiteError, SiteErrorKind};

@@ -6,13 +6,13 @@
 use jiff::Timestamp;
 use openpgp::cert::Cert;
 use openpgp::cert::amalgamation::ValidAmalgamation;
-use openpgp::cert::amalgamation::key::ValidErasedKeyAmalgamation;
 use openpgp::packet::Key;
-use openpgp::packet::key::{PublicParts, SecretKeyMaterial, SecretParts, UnspecifiedRole};
+use openpgp::packet::key::{SecretParts, UnspecifiedRole};
 use openpgp::types::RevocationStatus;
 use sequoia_openpgp as openpgp;
 
 use super::fit::{self, weakness};
+use super::part::{Part, expiry, has_secret, timestamp};
 use super::remedy::{self, extend};
 use super::{KeyError, KeyPolicy, name_of, policy_at, system_time};
 
@@ -34,8 +34,6 @@ pub(super) fn signing_key(cert: &Cert, now: Timestamp, policy: KeyPolicy) -> Res
         chosen => chosen,
     }
 }
-
-pub(super) type Part<'c> = ValidErasedKeyAmalgamation<'c, PublicParts>;
 
 fn choose(cert: &Cert, now: Timestamp, policy: KeyPolicy) -> Result<Chosen, KeyError> {
     let key = || name_of(cert);
@@ -131,24 +129,6 @@ fn unbound(
     fit::unbound(cert, now, policy).unwrap_or_else(|| KeyError::Unusable { key, source: cause.into() })
 }
 
-/// A stub for a smart card, or for a primary key whose secret was not exported, is no secret.
-pub(super) fn has_secret(key: &Key<PublicParts, UnspecifiedRole>) -> bool {
-    match key.optional_secret() {
-        None => false,
-        Some(SecretKeyMaterial::Unencrypted(_)) => true,
-        Some(SecretKeyMaterial::Encrypted(locked)) => locked.s2k().is_supported(),
-    }
-}
-
-/// Returns when a part expires by itself.
-pub(super) fn expiry(part: &Part<'_>) -> Option<Timestamp> {
-    part.key_expiration_time().and_then(timestamp)
-}
-
 fn earliest(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
     [a, b].into_iter().flatten().min()
-}
-
-pub(super) fn timestamp(time: std::time::SystemTime) -> Option<Timestamp> {
-    Timestamp::try_from(time).ok()
 }

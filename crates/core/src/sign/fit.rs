@@ -14,7 +14,7 @@ use openpgp::packet::{Key, Signature};
 use openpgp::types::{Curve, HashAlgorithm, PublicKeyAlgorithm, RevocationStatus};
 use sequoia_openpgp as openpgp;
 
-use super::choose::{expiry, timestamp};
+use super::part::{expiry, timestamp};
 use super::{KeyError, KeyPolicy, name_of, policy_at, remedy, system_time};
 
 /// The sizes of RSA keys, in bits: smaller ones are weak, and larger ones the library that signs cannot

@@ -5,8 +5,8 @@
 use openpgp::cert::Cert;
 use sequoia_openpgp as openpgp;
 
-use super::choose::{Part, has_secret};
 use super::name_of;
+use super::part::{Part, has_secret};
 
 /// For a key that nothing can be made of.
 pub(super) fn another_key() -> String {

@@ -53,7 +53,7 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure>
     output::confirm(&format!(
         "held: {word} ({record}), both programs leave it alone; `manage unhold {word}` lifts it"
     ))?;
-    Ok(intraware_cli::report::finish(log))
+    Ok(intraware_cli::txlog::finish(log))
 }
 
 /// Returns whether a site that may lag has not got a build, so that there is something to be held.

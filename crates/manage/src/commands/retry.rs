@@ -4,7 +4,7 @@ use crate::parts::{self, Permission};
 use clap::{Args, ValueHint};
 use intraware_cli::common::Common;
 use intraware_cli::failure::Failure;
-use intraware_cli::{output, process, report};
+use intraware_cli::{output, process, txlog};
 use intraware_core::foreign::escape;
 use intraware_core::record::{Change, Status};
 use intraware_core::spool::{Found, NoteKey, Retry, Room};
@@ -57,5 +57,5 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure>
             record.id
         ))?;
     }
-    Ok(report::finish(log))
+    Ok(txlog::finish(log))
 }

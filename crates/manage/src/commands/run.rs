@@ -261,7 +261,7 @@ fn pass(
     }
     diary.builds(&outcomes);
     report::print(&outcomes, arguments.json)?;
-    let more = [faults, chore_faults, report::close(log).into_iter().collect()].concat();
+    let more = [faults, chore_faults, intraware_cli::txlog::close(log).into_iter().collect()].concat();
     diary.faults(&more);
     Ok(outcome::exit_status(&outcomes, &more))
 }

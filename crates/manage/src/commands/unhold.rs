@@ -4,7 +4,7 @@ use crate::parts::{self, Permission};
 use clap::{Args, ValueHint};
 use intraware_cli::common::Common;
 use intraware_cli::failure::Failure;
-use intraware_cli::{output, process, report};
+use intraware_cli::{output, process, txlog};
 use intraware_core::foreign::escape;
 use intraware_core::spool::{Hold, NoteKey};
 use intraware_core::txlog::{Subject, TxLog};
@@ -37,5 +37,5 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure>
             "{record} was not held here; if its record is on Do Not Release, a person must change that in the record store"
         ));
     }
-    Ok(report::finish(log))
+    Ok(txlog::finish(log))
 }

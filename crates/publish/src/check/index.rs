@@ -19,11 +19,6 @@ pub(super) struct Member {
     pub(super) sha256: String,
 }
 
-/// Returns whether the index of this name lists files of the pool.
-pub(super) fn is_index(stem: &str) -> bool {
-    matches!(stem.rsplit('/').next(), Some("Packages" | "Sources"))
-}
-
 /// A package or source as an index has it: name, version, and architecture, of a source `source`.
 pub(super) type Package = (String, String, String);
 

@@ -7,7 +7,7 @@ use intraware_core::foreign;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 
-use super::{Wrong, index};
+use super::Wrong;
 use crate::sum::is_digest;
 
 /// A Release file.
@@ -104,12 +104,17 @@ impl Release {
         let mut found: Vec<&Listed> = self
             .listed
             .iter()
-            .filter(|listed| index::is_index(listed.stem()) && dir.join(&listed.path).is_file())
+            .filter(|listed| is_index(listed.stem()) && dir.join(&listed.path).is_file())
             .collect();
         found.sort_by_key(|listed| FORMS.iter().position(|form| *form == listed.form()));
         found.retain(|listed| seen.insert(listed.stem()));
         found.into_iter()
     }
+}
+
+/// Returns whether the index of this name lists files of the pool.
+fn is_index(stem: &str) -> bool {
+    matches!(stem.rsplit('/').next(), Some("Packages" | "Sources"))
 }
 
 /// Returns path, size and digest of all that Release names by one kind of digest.

@@ -6,9 +6,12 @@
 
 use std::fs::File;
 
+use super::checks::ours;
 use super::hand_in::DeskOf;
-use super::transfer::{Shelf, ours, subject};
-use super::{End, Lines, Outcome, Task, Trouble, Uploader, Worker, fault_of, guard, outcome, unless_lost};
+use super::transfer::Shelf;
+use super::{
+    End, Lines, Outcome, Task, Trouble, Uploader, Worker, fault_of, guard, outcome, subject, unless_lost,
+};
 use intraware_core::deliver::{self, DeliverError, Final, Released, Stuck, moved_aside};
 use intraware_core::lock::{Lock, LockError};
 use intraware_core::retry;

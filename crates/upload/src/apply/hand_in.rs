@@ -7,8 +7,8 @@
 use std::cell::RefCell;
 use std::fs::File;
 
-use super::transfer::{go_on, may_commit, subject};
-use super::{Trouble, Uploader, Worker};
+use super::checks::{go_on, may_commit};
+use super::{Trouble, Uploader, Worker, subject};
 use intraware_core::deliver::{self, Ask, AtDesk, Brought, DeliverError, Delivered, Stop};
 use intraware_core::lock::Lock;
 use intraware_core::sidecar::{SidecarKind, Sidecars};

@@ -9,18 +9,18 @@ use std::fs::File;
 use std::thread;
 use std::time::Duration;
 
+use super::checks::{go_on, may_commit, ours};
 use super::hand_in::DeskOf;
-use super::{Lines, Run, Trouble, Uploader, Worker, fault_of};
+use super::{Lines, Run, Trouble, Uploader, Worker, fault_of, subject};
 use intraware_core::deliver::{
-    self, DeliverError, Delivered, Delivery, Ours, Released, Staged, Stop, Stuck, moved_aside,
+    self, DeliverError, Delivered, Delivery, Released, Staged, Stop, Stuck, moved_aside,
 };
 use intraware_core::exit::Fault;
 use intraware_core::lock::Lock;
 use intraware_core::retry;
-use intraware_core::run::RunContext;
 use intraware_core::site::{Pool, RemotePath};
-use intraware_core::spool::{Attempts, Job, Receipt, Spool, SpoolError};
-use intraware_core::txlog::{Subject, chain};
+use intraware_core::spool::{Attempts, Job, Receipt};
+use intraware_core::txlog::chain;
 
 /// A site whose files can be looked at.
 #[derive(Clone, Copy)]
@@ -282,33 +282,6 @@ fn stuck_at<'j>(job: &'j Job, site: &str) -> Option<&'j Stuck> {
     let of_all = job.attempts.as_ref().and_then(|attempts| attempts.stuck.as_ref());
     let of_one = job.lags.get(site).and_then(|lags| lags.stuck.as_ref());
     of_one.or(of_all).filter(|stuck| stuck.site == site)
-}
-
-pub(super) fn subject<'s>(job: &'s Job, id: &'s str) -> Subject<'s> {
-    Subject { record: job.id.record.as_str(), job: id }
-}
-
-pub(super) fn go_on(context: &RunContext) -> Result<(), Stop> {
-    context.stop.check().map_err(|e| Stop(e.to_string()))
-}
-
-/// Returns what of ours may give way to a job, as far as can be known without its record: nothing that was
-/// prepared later.
-pub(super) fn ours(spool: &Spool, site: &str, job: &Job) -> Result<Ours, Stop> {
-    spool.ours(site, job, false).map_err(|error| Stop(chain(&error)))
-}
-
-/// Refuses the final rename if the build is held by now, or if something was released under that name since
-/// the transfer began, with `before` being what was known then.
-pub(super) fn may_commit(spool: &Spool, site: &str, job: &Job, before: Released) -> Result<(), Stop> {
-    let unsure = |error: SpoolError| Stop(chain(&error));
-    if let Some(hold) = spool.hold(&job.id.record).map_err(unsure)? {
-        return Err(Stop(hold.to_string()));
-    }
-    if spool.released(site, job).map_err(unsure)? != before {
-        return Err(Stop("a payload was released under its name meanwhile".to_owned()));
-    }
-    Ok(())
 }
 
 fn summary(place: &RemotePath, delivery: &Delivered) -> String {

@@ -8,17 +8,18 @@ mod states;
 mod tell;
 mod versions;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use intraware_cli::common::{Common, EXIT_STATUS};
-use intraware_cli::environment::variable;
+use intraware_cli::environment::{time_zone, variable};
 use intraware_cli::failure::Failure;
 use intraware_cli::output;
-use intraware_core::exit;
+use intraware_core::exit::{self, Fault};
 use intraware_core::outcome::gravest;
+use intraware_core::run::RunContext;
 use intraware_core::txlog::chain;
-use intraware_dispatch::{Finding, Netrcs, RouteError, Routes, check};
+use intraware_dispatch::{Finding, Netrcs, RouteError, Routes, StateError, States, check};
 
 /// The file of routes, beside the configuration.
 const ROUTES: &str = "general-dispatch-info.cfg";
@@ -75,6 +76,29 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure>
         Some(Deed::Pin(arguments)) => pin::run(&routes()?, arguments),
         Some(Deed::Versions(arguments)) => versions::run(common, &routes()?, arguments),
     }
+}
+
+/// Where what is known of packages is, and the run that asks for it.
+struct Here<'a> {
+    common: &'a Common,
+    states: &'a States,
+    dir: &'a Path,
+    context: &'a RunContext,
+}
+
+/// Returns what a command says of states that cannot be read or written.
+fn state_failure(error: &StateError) -> Failure {
+    let fault = match error {
+        StateError::Directory { .. } | StateError::Database { .. } => Fault::Spool,
+        StateError::Network { .. } | StateError::Newer(_) => Fault::Configuration,
+    };
+    Failure::new(fault, chain(error))
+}
+
+/// Returns the day, for directories that are named after it, and the time.
+fn today(context: &RunContext) -> (jiff::civil::Date, jiff::Timestamp) {
+    let now = context.now();
+    (now.to_zoned(time_zone()).date(), now)
 }
 
 /// Its text has a line for each problem, as that of a configuration.

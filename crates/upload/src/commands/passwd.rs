@@ -16,8 +16,6 @@ use tupkg::secret::Secret;
 use tupkg::shown;
 use zeroize::Zeroizing;
 
-use super::serve::accounts_failure;
-
 /// What Ctrl-C types where it is no signal.
 const INTERRUPT: u8 = 3;
 
@@ -59,6 +57,24 @@ pub(crate) fn run(file: &Path, arguments: &Arguments) -> Result<u8, Failure> {
     accounts.write(file).map_err(|error| accounts_failure(&error))?;
     output::complain(&format!("{} may upload; the directory is {directory}", shown::shown(&arguments.user)));
     Ok(exit::OK)
+}
+
+/// Returns what a command says of accounts that cannot be read, changed or written.
+pub(super) fn accounts_failure(error: &AccountsError) -> Failure {
+    let fault = match error {
+        AccountsError::Private(tupkg::PrivateError::Read(..)) | AccountsError::Line { .. } => {
+            Fault::Configuration
+        }
+        AccountsError::Private(_) => Fault::Access,
+        AccountsError::User(_)
+        | AccountsError::Directory(_)
+        | AccountsError::Taken(..)
+        | AccountsError::Password => {
+            return Failure::usage(shown::chain(error));
+        }
+        AccountsError::Write(..) => Fault::Spool,
+    };
+    Failure::new(fault, shown::chain(error))
 }
 
 fn lock(file: &Path) -> Result<File, Failure> {

@@ -158,7 +158,7 @@ fn pass(
     let delivered = outcomes.iter().filter(|outcome| outcome.end == End::Done);
     diary.count("bytes", delivered.filter_map(|outcome| sizes.get(&outcome.record)).sum());
     report::print(&outcomes, arguments.json)?;
-    more.extend(report::close(log).into_iter().chain(doubt.map(|_| Fault::TryLater)));
+    more.extend(intraware_cli::txlog::close(log).into_iter().chain(doubt.map(|_| Fault::TryLater)));
     diary.faults(&more);
     Ok(outcome::exit_status(&outcomes, &more))
 }

@@ -9,13 +9,12 @@ use intraware_cli::failure::Failure;
 use intraware_cli::process;
 use intraware_core::exit::{self, Fault};
 use listenfd::ListenFd;
-use tupkg::accounts::AccountsError;
 use tupkg::server::settings::SettingsError;
 use tupkg::server::{self, ServerError, Settings};
 use tupkg::tls::TlsError;
 use tupkg::{PrivateError, shown};
 
-use super::passwd;
+use super::passwd::{self, accounts_failure};
 
 /// Where the settings are unless the command line says otherwise.
 const DEFAULT_SETTINGS: &str = "/etc/intraware/tupkgs.toml";
@@ -77,23 +76,6 @@ fn settings_failure(error: SettingsError) -> Failure {
         SettingsError::Read(..) | SettingsError::Value { .. } => shown::chain(&error),
     };
     Failure::new(Fault::Configuration, message)
-}
-
-pub(super) fn accounts_failure(error: &AccountsError) -> Failure {
-    let fault = match error {
-        AccountsError::Private(tupkg::PrivateError::Read(..)) | AccountsError::Line { .. } => {
-            Fault::Configuration
-        }
-        AccountsError::Private(_) => Fault::Access,
-        AccountsError::User(_)
-        | AccountsError::Directory(_)
-        | AccountsError::Taken(..)
-        | AccountsError::Password => {
-            return Failure::usage(shown::chain(error));
-        }
-        AccountsError::Write(..) => Fault::Spool,
-    };
-    Failure::new(fault, shown::chain(error))
 }
 
 fn server_failure(error: ServerError) -> Failure {

@@ -18,7 +18,7 @@ use intraware_dispatch::{
     plan_found,
 };
 
-use super::send::{Run, state_failure, today};
+use super::{Here, state_failure, today};
 
 /// Where to look for packages.
 #[derive(Debug, Args)]
@@ -80,9 +80,9 @@ impl Arguments {
 }
 
 /// Plans what is new, and notes it as seen.
-pub(super) fn run(run: &Run<'_>, arguments: &Arguments, routes: &Routes) -> Result<Vec<Fault>, Failure> {
-    let Run { states, dir, context, .. } = run;
-    let config = arguments.config(run.common)?;
+pub(super) fn run(here: &Here<'_>, arguments: &Arguments, routes: &Routes) -> Result<Vec<Fault>, Failure> {
+    let Here { states, dir, context, .. } = here;
+    let config = arguments.config(here.common)?;
     let _lock = match Lock::take(&dir.join("scan.lock"), context) {
         Ok(lock) => lock,
         // What it finds is planned there; this run goes on with what is planned already.
@@ -94,7 +94,7 @@ pub(super) fn run(run: &Run<'_>, arguments: &Arguments, routes: &Routes) -> Resu
         Err(error) => return Err(error.into()),
     };
     let mut seen = Seen::open(dir).map_err(|error| state_failure(&error))?;
-    let (scan, mut faults) = look_at(run, arguments, &config, &seen)?;
+    let (scan, mut faults) = look_at(here, arguments, &config, &seen)?;
     let known = states.rows().map_err(|error| state_failure(&error))?;
     let (plan, errors) = plan_found(routes, &mut Netrcs::default(), &known, &scan.found, today(context));
     let rows: Vec<Row> =
@@ -125,18 +125,18 @@ pub(super) fn run(run: &Run<'_>, arguments: &Arguments, routes: &Routes) -> Resu
 
 /// Plans what is new, and notes nothing.
 pub(super) fn look<'r>(
-    run: &Run<'_>,
+    here: &Here<'_>,
     arguments: &Arguments,
     routes: &'r Routes,
     known: &[Row],
 ) -> Result<(Plan<'r>, Vec<Fault>), Failure> {
-    let config = arguments.config(run.common)?;
-    let seen = Seen::open(run.dir).map_err(|error| state_failure(&error))?;
-    let (scan, mut faults) = look_at(run, arguments, &config, &seen)?;
+    let config = arguments.config(here.common)?;
+    let seen = Seen::open(here.dir).map_err(|error| state_failure(&error))?;
+    let (scan, mut faults) = look_at(here, arguments, &config, &seen)?;
     for tree in &scan.first {
         tracing::warn!("{} was not scanned before: what is there is taken as seen", foreign::path(tree));
     }
-    let (plan, errors) = plan_found(routes, &mut Netrcs::default(), known, &scan.found, today(run.context));
+    let (plan, errors) = plan_found(routes, &mut Netrcs::default(), known, &scan.found, today(here.context));
     for (file, error) in errors {
         faults.push(error.fault());
         tracing::error!("{}", why(&file, &error));
@@ -145,13 +145,13 @@ pub(super) fn look<'r>(
 }
 
 fn look_at(
-    run: &Run<'_>,
+    here: &Here<'_>,
     arguments: &Arguments,
     config: &DispatchConfig,
     seen: &Seen,
 ) -> Result<(Scan, Vec<Fault>), Failure> {
     let wish = Wish { settle: config.settle, takes_all: arguments.all };
-    let scan = Scan::look(seen, &config.trees, wish, run.context).map_err(failure)?;
+    let scan = Scan::look(seen, &config.trees, wish, here.context).map_err(failure)?;
     if scan.young > 0 {
         tracing::info!("files that may still grow are left for the next scan: {}", scan.young);
     }

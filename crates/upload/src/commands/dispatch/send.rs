@@ -18,12 +18,12 @@ use intraware_core::outcome::gravest;
 use intraware_core::run::RunContext;
 use intraware_core::txlog::{TxLog, chain};
 use intraware_dispatch::{
-    Copies, Item, Netrcs, Plan, PlanError, Routes, Row, Sender, Sent, StateError, States, Wait, plan_each,
-    plan_files, plan_rest,
+    Copies, Item, Netrcs, Plan, PlanError, Routes, Row, Sender, Sent, States, Wait, plan_each, plan_files,
+    plan_rest,
 };
 
 use super::tell::{left, tell};
-use super::{scan, states};
+use super::{Here, scan, state_failure, states, today};
 
 /// Of runs that follow one another, one so often leaves a record.
 const NOTED: Duration = Duration::from_mins(1);
@@ -40,7 +40,7 @@ const STATE: &str = ".local/state/intraware/dispatch";
 pub(super) struct Arguments {
     /// The packages; without one, those that have not got everywhere yet
     #[arg(value_name = "FILE")]
-    pub(super) files: Vec<PathBuf>,
+    files: Vec<PathBuf>,
 
     /// Directory for what is known of packages, over restarts [default: ~/.local/state/intraware/dispatch]
     #[arg(long, value_name = "DIR")]
@@ -63,7 +63,7 @@ pub(super) struct Arguments {
 
     /// Print the plan, or what became of the packages, as JSON
     #[arg(long)]
-    pub(super) json: bool,
+    json: bool,
 
     #[command(flatten)]
     ask: states::Arguments,
@@ -100,7 +100,8 @@ pub(super) fn run(
         };
         return states::run(&states, &arguments.ask, arguments.json, context.now(), &waiting);
     }
-    let run = Run { common, arguments, routes, states: &states, dir: &dir, context: &context };
+    let here = Here { common, states: &states, dir: &dir, context: &context };
+    let run = Run { here, arguments, routes };
     if arguments.dry_run {
         return run.look();
     }
@@ -111,25 +112,22 @@ pub(super) fn run(
 }
 
 /// What a run works with.
-pub(super) struct Run<'a> {
-    pub(super) common: &'a Common,
+struct Run<'a> {
+    here: Here<'a>,
     arguments: &'a Arguments,
     routes: &'a dyn Fn() -> Result<Routes, Failure>,
-    pub(super) states: &'a States,
-    pub(super) dir: &'a Path,
-    pub(super) context: &'a RunContext,
 }
 
 impl Run<'_> {
     /// Shows what a run would do.
     fn look(&self) -> Result<u8, Failure> {
         let routes = (self.routes)()?;
-        let known = self.states.rows().map_err(|error| state_failure(&error))?;
+        let known = self.here.states.rows().map_err(|error| state_failure(&error))?;
         let (mut found, mut faults) = match self.arguments.scan.is_given() {
-            true => scan::look(self, &self.arguments.scan, &routes, &known)?,
+            true => scan::look(&self.here, &self.arguments.scan, &routes, &known)?,
             false => (Plan { items: Vec::new(), is_named: false }, Vec::new()),
         };
-        let (rest, more) = plan(&routes, &known, self.arguments, self.context)?;
+        let (rest, more) = plan(&routes, &known, self.arguments, self.here.context)?;
         faults.extend(more);
         found.is_named = rest.is_named;
         // What was found anew is not shown a second time.
@@ -138,8 +136,8 @@ impl Run<'_> {
         let is_new = |item: &Item<'_>| !shown.contains(&(&*item.row.package, &*item.row.machine));
         let rest: Vec<Item<'_>> = rest.items.into_iter().filter(is_new).collect();
         found.items.extend(rest);
-        let outages = self.states.outages().map_err(|error| state_failure(&error))?;
-        let waits = found.waits(&routes, &known, &outages, &self.context.now().to_zoned(time_zone()));
+        let outages = self.here.states.outages().map_err(|error| state_failure(&error))?;
+        let waits = found.waits(&routes, &known, &outages, &self.here.context.now().to_zoned(time_zone()));
         show(&found, &waits, self.arguments.json)?;
         Ok(gravest(&faults).map_or(exit::OK, Fault::exit_status))
     }
@@ -147,16 +145,17 @@ impl Run<'_> {
     /// Makes a run, and leaves a record of it.
     fn noted(&self) -> Result<u8, Failure> {
         let is_partial = !self.arguments.files.is_empty();
-        let mut diary = Diary::begin_by("upload dispatch", is_partial, &self.common.config, self.context);
+        let mut diary =
+            Diary::begin_by("upload dispatch", is_partial, &self.here.common.config, self.here.context);
         let ended = self.once(&mut diary);
-        diary.keep_where_spooled(&ended, &self.common.config, self.context);
+        diary.keep_where_spooled(&ended, &self.here.common.config, self.here.context);
         ended
     }
 
     /// Makes runs until a signal comes. What fails is told, and tried again.
     fn watch(&self, pause: Duration) -> Result<u8, Failure> {
         let mut last_noted: Option<Instant> = None;
-        while self.context.stop.check().is_ok() {
+        while self.here.context.stop.check().is_ok() {
             let begun = Instant::now();
             let ended = match last_noted.is_none_or(|last| last.elapsed() >= NOTED) {
                 true => {
@@ -165,17 +164,17 @@ impl Run<'_> {
                 }
                 false => {
                     let mut diary =
-                        Diary::begin_by("upload dispatch", true, &self.common.config, self.context);
+                        Diary::begin_by("upload dispatch", true, &self.here.common.config, self.here.context);
                     self.once(&mut diary)
                 }
             };
             if let Err(failure) = ended
                 && !failure.message.is_empty()
-                && self.context.stop.check().is_ok()
+                && self.here.context.stop.check().is_ok()
             {
                 failure.message.lines().for_each(|line| tracing::error!("{line}"));
             }
-            while begun.elapsed() < pause && self.context.stop.check().is_ok() {
+            while begun.elapsed() < pause && self.here.context.stop.check().is_ok() {
                 std::thread::sleep(HEARD.min(pause));
             }
         }
@@ -184,10 +183,10 @@ impl Run<'_> {
 
     /// Makes a run: scans if that is asked for, plans and sends.
     fn once(&self, diary: &mut Diary) -> Result<u8, Failure> {
-        let Self { arguments, states, dir, context, .. } = self;
+        let Self { arguments, here: Here { states, dir, context, .. }, .. } = self;
         let routes = (self.routes)()?;
         let mut faults = match arguments.scan.is_given() {
-            true => scan::run(self, &arguments.scan, &routes)?,
+            true => scan::run(&self.here, &arguments.scan, &routes)?,
             false => Vec::new(),
         };
         let known = states.rows().map_err(|error| state_failure(&error))?;
@@ -215,12 +214,14 @@ impl Run<'_> {
             faults.push(Fault::Spool);
             tracing::error!("the transaction log cannot be written: {error}");
         }
-        tell(&sent, arguments)?;
+        tell(&sent, arguments.json)?;
         let rows = states.rows().map_err(|error| state_failure(&error))?;
         if let Err(error) = copies.sweep(&rows, context) {
             tracing::warn!("a copy that nothing needs stays: {}", chain(&error));
         }
-        faults.extend(left(&sent, arguments));
+        if !arguments.files.is_empty() {
+            faults.extend(left(&sent));
+        }
         faults.extend(sent.iter().filter_map(|sent| sent.fault));
         diary.faults(&faults);
         let is_done = |sent: &&Sent| sent.is_there && sent.fault.is_none() && sent.action.is_work();
@@ -234,20 +235,6 @@ impl Run<'_> {
             Some(fault) => fault.exit_status(),
         })
     }
-}
-
-pub(super) fn state_failure(error: &StateError) -> Failure {
-    let fault = match error {
-        StateError::Directory { .. } | StateError::Database { .. } => Fault::Spool,
-        StateError::Network { .. } | StateError::Newer(_) => Fault::Configuration,
-    };
-    Failure::new(fault, chain(error))
-}
-
-/// Returns the day, for directories that are named after it, and the time.
-pub(super) fn today(context: &RunContext) -> (jiff::civil::Date, jiff::Timestamp) {
-    let now = context.now();
-    (now.to_zoned(time_zone()).date(), now)
 }
 
 /// Plans, and says what has no route. If that is a file that was named, nothing is done, unless each goes by

@@ -13,7 +13,7 @@ use intraware_dispatch::{Action, Row, State, States, Wait};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::send::state_failure;
+use super::state_failure;
 
 /// What to show or to change.
 #[derive(Debug, Args)]

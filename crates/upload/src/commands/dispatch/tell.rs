@@ -8,11 +8,9 @@ use intraware_core::exit::Fault;
 use intraware_core::foreign;
 use intraware_dispatch::{Action, Sent, State, Wait};
 
-use super::send::Arguments;
-
 /// Says which packages that are named anew have an upgrade that is not repeated by that.
-pub(super) fn left(sent: &[Sent], arguments: &Arguments) -> Vec<Fault> {
-    let is_left = |sent: &&Sent| sent.action == Action::Leave && !arguments.files.is_empty();
+pub(super) fn left(sent: &[Sent]) -> Vec<Fault> {
+    let is_left = |sent: &&Sent| sent.action == Action::Leave;
     let told = |sent: &Sent| {
         let label = format!("{}@{}", foreign::escape(&sent.package), sent.machine);
         tracing::error!(
@@ -24,7 +22,7 @@ pub(super) fn left(sent: &[Sent], arguments: &Arguments) -> Vec<Fault> {
 }
 
 /// Says what became of the packages: what failed to everybody, the rest to who looks.
-pub(super) fn tell(sent: &[Sent], arguments: &Arguments) -> Result<(), Failure> {
+pub(super) fn tell(sent: &[Sent], as_json: bool) -> Result<(), Failure> {
     let mut told: Vec<(&str, &str)> = Vec::new();
     for sent in sent {
         let Sent { package, machine, directory, .. } = sent;
@@ -43,7 +41,7 @@ pub(super) fn tell(sent: &[Sent], arguments: &Arguments) -> Result<(), Failure> 
         }
     }
     stopped(sent);
-    if arguments.json {
+    if as_json {
         return output::list("packages", sent);
     }
     if !output::is_terminal() {
