@@ -30,7 +30,7 @@ mkdir below mount below/1 below/2
 touch below/1/file below/2/file
 ln -s 1 below/link
 export LD_LIBRARY_PATH=$work/root/lib/x86_64-linux-gnu:$work/root/usr/lib/x86_64-linux-gnu
-timeout 60 "$work/root/usr/bin/bindfs" --version | head -n 1
+timeout 60 "$work/root/usr/bin/bindfs" --version | sed -n 1p
 timeout 60 "$work/root/usr/bin/bindfs" "$work/below" "$work/mount"
 unset LD_LIBRARY_PATH
 

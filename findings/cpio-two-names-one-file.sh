@@ -26,7 +26,7 @@ cd "$work"
 timeout 300 apt-get --quiet --quiet -o APT::Sandbox::User="$(id -un)" download cpio=2.13+dfsg-7.1 >/dev/null
 dpkg-deb --extract cpio_*.deb root
 cpio=$work/root/bin/cpio
-"$cpio" --version | head -n 1
+"$cpio" --version | sed -n 1p
 
 python3 - <<'ARCHIVES'
 import io, tarfile

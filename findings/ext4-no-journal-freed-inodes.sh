@@ -31,7 +31,7 @@ timeout 300 apt-get --quiet --quiet -o APT::Sandbox::User="$(id -un)" download \
     e2fsprogs=1.47.0-2+b2 libext2fs2=1.47.0-2+b2 libcom-err2=1.47.0-2+b2 >/dev/null
 for package in *.deb; do dpkg-deb --extract "$package" root; done
 export LD_LIBRARY_PATH=$work/root/lib/x86_64-linux-gnu:$work/root/usr/lib/x86_64-linux-gnu
-"$work/root/sbin/mke2fs" -V 2>&1 | head -n 1
+"$work/root/sbin/mke2fs" -V 2>&1 | sed -n 1p
 uname --kernel-release | sed 's/^\([0-9]*\.[0-9]*\).*/Linux \1/'
 mkdir mount
 

@@ -30,7 +30,7 @@ trap finish EXIT
 
 python3 -m venv "$work/python"
 timeout 300 "$work/python/bin/pip" install --quiet --disable-pip-version-check PGPy==0.6.0 cryptography==42.0.8
-gpg --version | head -n 1
+gpg --version | sed -n 1p
 
 timeout 60 "$work/python/bin/python" -W ignore - "$work" <<'KEYS'
 import sys

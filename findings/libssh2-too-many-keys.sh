@@ -29,7 +29,7 @@ trap finish EXIT
 
 python3 -m venv "$work/python"
 timeout 300 "$work/python/bin/pip" install --quiet --disable-pip-version-check ssh2-python==1.1.2.post1
-/usr/sbin/sshd -V 2>&1 | head -n 1 || true
+/usr/sbin/sshd -V 2>&1 | sed -n 1p || true
 
 ssh-keygen -q -t ed25519 -N '' -f "$work/host"
 for number in 1 2 3 4 5 6 7; do ssh-keygen -q -t ed25519 -N '' -f "$work/key$number"; done

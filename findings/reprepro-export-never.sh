@@ -31,7 +31,7 @@ for package in *.deb; do dpkg-deb --extract "$package" root; done
 rm ./*.deb
 libraries=$work/root/usr/lib/x86_64-linux-gnu:$work/root/lib/x86_64-linux-gnu
 reprepro() { LD_LIBRARY_PATH=$libraries timeout 60 "$work/root/usr/bin/reprepro" --basedir "$work/tree" "$@"; }
-reprepro --version 2>&1 | head -n 1
+reprepro --version 2>&1 | sed -n 1p
 
 mkdir -p tree/conf
 printf '%s\n' 'Codename: stable' 'Components: main' 'Architectures: amd64' >tree/conf/distributions

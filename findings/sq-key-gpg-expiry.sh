@@ -34,7 +34,7 @@ for package in *.deb; do dpkg-deb --extract "$package" root; done
 sq() { LD_LIBRARY_PATH=$work/root/usr/lib/x86_64-linux-gnu timeout 60 "$work/root/usr/bin/sq" "$@" 2>/dev/null; }
 gpg() { timeout 60 gpg --homedir "$work/home" --batch --quiet "$@"; }
 sq --version
-gpg --version | head -n 1
+gpg --version | sed -n 1p
 
 sq key generate --userid "Release Engineering <releng@example.com>" --expires-in 1d --export key.pgp
 gpg --import key.pgp

@@ -26,7 +26,7 @@ trap 'rm -rf "$work"' EXIT
 
 timeout 300 npm install --silent --no-audit --no-fund --prefix "$work/node" tar@7.5.23 >/dev/null
 echo "tar $(node -p "require('$work/node/node_modules/tar/package.json').version"), Node.js $(node --version)"
-tar --version | head -n 1
+tar --version | sed -n 1p
 
 mkdir "$work/hole" "$work/pieces"
 cd "$work"
