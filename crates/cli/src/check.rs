@@ -351,7 +351,7 @@ fn look(site: &dyn Site) -> Result<((), String), SiteError> {
 
 /// Connects to a site where packages are handed in, and logs in: what there is to say about it, or why
 /// nothing can be delivered there. Nothing is announced, so that nothing is left.
-fn desk(site: &dyn Site<Desk>, configured: &SiteConfig) -> Result<((), String), Failure> {
+fn desk(site: &dyn Site<dyn Desk>, configured: &SiteConfig) -> Result<((), String), Failure> {
     let session = site.connect()?;
     if !session.has_sha256() && configured.verify == Verification::Strong {
         let message = format!(

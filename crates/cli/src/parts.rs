@@ -9,13 +9,12 @@ use intraware_core::deliver::Verify;
 use intraware_core::exit::Fault;
 use intraware_core::run::{RunContext, SystemClock};
 use intraware_core::secret::{Secret, SecretSource, netrc, read_private_file};
-use intraware_core::site::tupkg::{Tupkg, TupkgSettings};
-use intraware_core::site::{
-    Credential, Directory, Ftp, FtpSettings, Known, Limited, Limiter, Link, Pool, Protection, Sftp,
-    SftpSettings, Site, SiteErrorKind, SiteUrl,
-};
+use intraware_core::site::{Directory, Known, Limited, Limiter, Link, Pool, Site, SiteErrorKind, SiteUrl};
 use intraware_core::sites::{Contact, Destination, Role, Roles, Unusable, Way};
 use intraware_core::spool::Spool;
+use intraware_site_ftp::{Ftp, FtpSettings, Protection};
+use intraware_site_sftp::{Credential, Sftp, SftpSettings};
+use intraware_site_tupkg::{Tupkg, TupkgSettings};
 
 use crate::environment::{time_zone, variable};
 use crate::failure::Failure;

@@ -30,8 +30,7 @@ pub use self::problem::{ConfigErrors, Problem};
 pub use self::tree::{Accepted, AptConfig, Publisher, TreeCheck, TreeConfig, UploadsConfig};
 use intraware_core::bandwidth::Timetable;
 use intraware_core::secret::SecretSource;
-use intraware_core::site::tupkg::Dialect;
-use intraware_core::site::{SiteUrl, Trust};
+use intraware_core::site::{Dialect, SiteUrl, Trust};
 use intraware_core::sites::Builds;
 use intraware_core::store::values::Values;
 

@@ -16,8 +16,7 @@ use super::{
     SalesforceConfig, SigningConfig, SiteConfig, SpoolConfig, TlsBegin, Verification,
 };
 use intraware_core::secret::SecretSource;
-use intraware_core::site::tupkg::{Dialect, is_here};
-use intraware_core::site::{SiteUrl, Trust};
+use intraware_core::site::{Dialect, SiteUrl, Trust, is_here};
 use intraware_core::sites::Builds;
 use intraware_core::store::values::Values;
 

@@ -198,6 +198,3 @@ impl Arrival for Seen<'_> {
 fn resting(outage: &Outage) -> SiteError {
     SiteError::new(SiteErrorKind::Resting, outage.to_string())
 }
-
-#[cfg(test)]
-mod tests;

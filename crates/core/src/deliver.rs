@@ -24,8 +24,6 @@ mod small;
 mod standing;
 mod stuck;
 mod temporary;
-#[cfg(test)]
-mod tests;
 mod verified;
 
 use std::fmt;

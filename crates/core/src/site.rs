@@ -2,7 +2,7 @@
 //!
 //! A [`Site`] knows how to reach a place; a [`Session`] is one open connection to it. One conformance suite
 //! runs on every kind against the real thing. A place where packages are only handed in has connections of
-//! another kind, with a contract of their own ([`tupkg`]). What a session must keep:
+//! another kind, with a contract of their own ([`Desk`]). What a session must keep:
 //!
 //! - **Absence is a statement of the site.** [`Session::stat`] returns `None` only when the site
 //!   says that there is no such file; everything else is an error (invariant I3).
@@ -24,46 +24,42 @@
 //!   the same place. After a lost answer to `rename_new` or `remove`, look.
 //! - **Errors** say what they are by [`SiteErrorKind`]; what the peer said is escaped and cut.
 
-#[cfg(test)]
-pub(crate) mod conformance;
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
+mod desk;
 mod directory;
 mod error;
-mod ftp;
 mod habits;
 mod limited;
 mod link;
-mod pace;
+pub mod pace;
 mod package;
 mod path;
 mod pieces;
 mod pool;
 pub mod probe;
 mod reach;
-#[cfg(test)]
-pub(crate) mod servers;
-mod sftp;
-pub mod tupkg;
+mod trust;
 mod url;
 
 use std::io::{self, Read, Write};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
+pub use desk::{Desk, Dialect, Handing, Package};
 pub use directory::Directory;
-pub use error::{SiteError, SiteErrorKind};
-pub use ftp::{Ftp, FtpSettings, Protection, Trust};
+pub use error::{CLOSED_BEFORE, SiteError, SiteErrorKind};
 pub use habits::{Habits, Known};
-pub use limited::{Limited, Limiter};
+pub use limited::{Limited, Limiter, limited};
 pub use link::{Link, Resting};
 pub use package::{PackageName, PackageNameError};
 pub use path::{PathError, Place, RemotePath};
 pub use pieces::Pieces;
 pub use pool::Pool;
-pub use sftp::{Credential, Sftp, SftpSettings, host_key};
-pub use tupkg::Desk;
+pub use reach::{is_here, reach};
+pub use trust::Trust;
 pub use url::{BasePath, SiteUrl, UrlError};
 
-use self::error::CLOSED_BEFORE;
 use crate::digest::Sha256Hex;
 
 /// A place where payloads are delivered. Cheap to make; connects when asked. What its connections can do is

@@ -195,7 +195,7 @@ pub enum Way<'s> {
     /// Files are put there, looked at and renamed.
     Shelf(Box<dyn Site + 's>),
     /// Packages are handed in there.
-    Desk(Box<dyn Site<Desk> + 's>),
+    Desk(Box<dyn Site<dyn Desk> + 's>),
 }
 
 impl Destination<'_> {

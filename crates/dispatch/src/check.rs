@@ -2,7 +2,7 @@
 
 use intraware_core::exit::Fault;
 use intraware_core::foreign;
-use intraware_core::site::host_key;
+use intraware_site_sftp::host_key;
 use serde::Serialize;
 
 use crate::error::RouteError;

@@ -9,10 +9,9 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 use intraware_core::secret::{Secret, SecretError, read_private_file};
-use intraware_core::site::{
-    Arrival, BasePath, Credential, Ftp, FtpSettings, Known, Protection, Session, Sftp, SftpSettings, Site,
-    SiteError, SiteErrorKind,
-};
+use intraware_core::site::{Arrival, BasePath, Known, Session, Site, SiteError, SiteErrorKind};
+use intraware_site_ftp::{Ftp, FtpSettings, Protection};
+use intraware_site_sftp::{Credential, Sftp, SftpSettings};
 
 use crate::reader::Password;
 use crate::route::Machine;

@@ -23,8 +23,7 @@ use super::gaps::{At, hash};
 use super::{DeliverError, Delivered, Released, Stop, Strength, Verify};
 use crate::digest::{Digester, Digests};
 use crate::sidecar::{SidecarKind, Sidecars};
-use crate::site::tupkg::{Desk, Handing, Package};
-use crate::site::{PackageName, RemotePath, SiteError, SiteErrorKind};
+use crate::site::{Desk, Handing, Package, PackageName, RemotePath, SiteError, SiteErrorKind};
 
 /// A payload of at most so many bytes is handed in without having been brought before: if it comes to
 /// nothing, little is lost.
@@ -73,7 +72,7 @@ impl Brought {
 /// Brings all of a payload but its last byte; `progress` hears how many bytes are there. Returns `None` if
 /// the desk had it whole and wrong, and has thrown it away.
 pub fn bring(
-    desk: &mut Desk,
+    desk: &mut dyn Desk,
     what: &AtDesk,
     payload: &File,
     ask: &Ask<'_>,
@@ -98,7 +97,7 @@ pub fn bring(
         let path = what.path();
         tracing::info!("{path}: resuming at {held} of {size} bytes, which the site proves with the rest");
     }
-    let sent = what.send(&mut handing, payload, held..size - 1, ask, progress)?;
+    let sent = what.send(&mut *handing, payload, held..size - 1, ask, progress)?;
     handing.leave()?;
     Ok(Some(Brought { resumed_from: Some(held), sent, is_there: false }))
 }
@@ -106,7 +105,7 @@ pub fn bring(
 /// Hands in what was brought: the sidecars, and the payload's last byte. Returns `None` if the server has
 /// found other digests than those announced, and has thrown the payload away.
 pub fn hand_in(
-    desk: &mut Desk,
+    desk: &mut dyn Desk,
     what: &AtDesk,
     brought: Brought,
     payload: &File,
@@ -146,7 +145,7 @@ pub fn hand_in(
         let rest = usize::try_from(*held).ok().and_then(|held| content.get(held..)).unwrap_or_default();
         handing.send(&mut &rest[..], &mut |_| ())?;
     }
-    let sent = brought.sent + what.send(&mut handing, payload, from..what.digests.size, ask, progress)?;
+    let sent = brought.sent + what.send(&mut *handing, payload, from..what.digests.size, ask, progress)?;
     let verdicts = handing.verdicts()?;
     match verdicts.split_last() {
         Some((true, sidecars)) if sidecars.iter().all(|is_right| *is_right) => {
@@ -182,7 +181,7 @@ impl AtDesk {
     }
 
     /// Returns how the desk verifies what is handed in, if that is enough.
-    fn strength(&self, desk: &Desk) -> Result<Strength, DeliverError> {
+    fn strength(&self, desk: &dyn Desk) -> Result<Strength, DeliverError> {
         match (desk.has_sha256(), self.verify) {
             (true, _) => Ok(Strength::ServerHash),
             (false, Verify::Md5 | Verify::Size) => Ok(Strength::Md5),
@@ -205,7 +204,7 @@ impl AtDesk {
     /// Sends some of the payload's bytes, if there are any.
     fn send(
         &self,
-        handing: &mut Handing,
+        handing: &mut dyn Handing,
         payload: &File,
         range: Range<u64>,
         ask: &Ask<'_>,

@@ -1,5 +1,7 @@
 //! What every kind of site must keep: each sentence of the contract in [`super`], tried on the real thing.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use std::fs;
 use std::io::{self, Read};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -10,37 +12,41 @@ use crate::digest::Digester;
 
 /// A site under test, with the directory of this host in which its files can be seen, and what it can do. All
 /// else each kind of site must do.
-pub(crate) struct Subject {
-    pub(crate) site: Box<dyn Site>,
-    pub(crate) base: PathBuf,
+pub struct Subject {
+    /// The site.
+    pub site: Box<dyn Site>,
+    /// The directory.
+    pub base: PathBuf,
     /// What it hashes by itself.
-    pub(crate) hashes: Hashes,
+    pub hashes: Hashes,
     /// The mode that delivered files must have, if it lets us set one.
-    pub(crate) file_mode: Option<u32>,
+    pub file_mode: Option<u32>,
     /// Whether it cuts files.
-    pub(crate) cuts: bool,
+    pub cuts: bool,
     /// Whether a put leaves what stands behind its end.
-    pub(crate) keeps_tails: bool,
+    pub keeps_tails: bool,
     /// Whether it refuses by itself to rename a file to a taken name.
-    pub(crate) guards_names: bool,
+    pub guards_names: bool,
     /// Whether it says that a file is on its disk.
-    pub(crate) flushes: bool,
+    pub flushes: bool,
     /// Whether it says how much room there is.
-    pub(crate) tells_space: bool,
+    pub tells_space: bool,
     /// Names that it refuses although others take them.
-    pub(crate) refuses: &'static [&'static str],
+    pub refuses: &'static [&'static str],
 }
 
 /// What a site hashes by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Hashes {
+pub enum Hashes {
+    /// Whole files, and blocks of them.
     Files,
+    /// Nothing.
     Nothing,
 }
 
 impl Subject {
     /// Takes a site that can do everything, and gives files the mode 0640.
-    pub(crate) fn new(site: impl Site + 'static, base: impl Into<PathBuf>) -> Self {
+    pub fn new(site: impl Site + 'static, base: impl Into<PathBuf>) -> Self {
         Self {
             site: Box::new(site),
             base: base.into(),
@@ -57,7 +63,7 @@ impl Subject {
 }
 
 /// Runs the suite.
-pub(crate) fn conformance(subject: &Subject) {
+pub fn conformance(subject: &Subject) {
     assert!(!subject.site.name().is_empty());
     let mut session = subject.site.connect().expect("a session");
     let session = session.as_mut();
@@ -344,7 +350,7 @@ fn free_space_is_that_of_the_disk(subject: &Subject, session: &mut dyn Session) 
 }
 
 /// Returns bytes that do not repeat, the same each time.
-pub(crate) fn noise(len: usize) -> Vec<u8> {
+pub fn noise(len: usize) -> Vec<u8> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut bytes = Vec::with_capacity(len + 8);
     while bytes.len() < len {

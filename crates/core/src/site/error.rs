@@ -60,7 +60,7 @@ pub enum SiteErrorKind {
 }
 
 /// What a session says that is of no more use since something else failed.
-pub(super) const CLOSED_BEFORE: &str = "the connection was lost before; connect again";
+pub const CLOSED_BEFORE: &str = "the connection was lost before; connect again";
 
 impl SiteErrorKind {
     /// Returns what has to happen before it can succeed.
@@ -83,7 +83,7 @@ impl SiteErrorKind {
 
     /// Returns what happened at a server, in short, and what a person can do about it, where its protocol has
     /// nothing better to say.
-    pub(super) fn advice(self) -> &'static str {
+    pub fn advice(self) -> &'static str {
         match self {
             Self::Disconnected => "the connection broke; try again later",
             Self::Timeout => "nothing was heard, or too little, in the time allowed; try again later",

@@ -10,9 +10,6 @@
 //! All waiting is done where the local side is read or written, which is no fault of the line
 //! ([`super::pace`]).
 
-#[cfg(test)]
-mod tests;
-
 use std::io::{self, ErrorKind, Read, Write};
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -298,7 +295,7 @@ impl Session for Slowed {
 }
 
 /// Returns a source that is read no faster than the limiter allows, if there is one.
-pub(super) fn limited<'s>(source: &'s mut dyn Read, limiter: Option<&'s Limiter>) -> Box<dyn Read + 's> {
+pub fn limited<'s>(source: &'s mut dyn Read, limiter: Option<&'s Limiter>) -> Box<dyn Read + 's> {
     match limiter {
         Some(limiter) => Box::new(Source { source, limiter, pending: None }),
         None => Box::new(source),

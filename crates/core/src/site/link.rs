@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use super::{Desk, Pool, RemotePath, Session, Site, SiteError, SiteErrorKind};
 
 /// After so long without a use a connection has rested.
-const RESTED: Duration = if cfg!(test) { Duration::from_millis(200) } else { Duration::from_secs(3) };
+const RESTED: Duration = Duration::from_secs(3);
 
 /// A connection that may have rested.
 pub trait Resting {
@@ -31,7 +31,7 @@ impl Resting for dyn Session {
     }
 }
 
-impl Resting for Desk {
+impl Resting for dyn Desk {
     /// Nothing can be asked there before something is announced.
     fn is_awake(&mut self) -> bool {
         false

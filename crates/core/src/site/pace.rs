@@ -16,18 +16,18 @@ const PART: Duration = Duration::from_secs(3);
 const DISK_PACE: u64 = 16 << 20;
 
 /// Returns how long a site may work on the hash of so many bytes, besides the time for any answer.
-pub(super) fn hashing(size: u64) -> Duration {
+pub fn hashing(size: u64) -> Duration {
     Duration::from_secs(size / DISK_PACE)
 }
 
 /// Returns how long a site may take to have so many bytes on its disk, besides the time for any answer.
-pub(super) fn writing(size: u64) -> Duration {
+pub fn writing(size: u64) -> Duration {
     Duration::from_secs(size / DISK_PACE)
 }
 
 /// How long an operation may take.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Patience {
+pub enum Patience {
     /// Until this moment, whatever happens.
     Until(Instant),
     /// Until nothing has come or gone for this long, and not beyond this moment.
@@ -36,7 +36,7 @@ pub(super) enum Patience {
 
 impl Patience {
     /// Returns one that lasts so much longer.
-    pub(super) fn and(self, more: Duration) -> Self {
+    pub fn and(self, more: Duration) -> Self {
         match self {
             Self::Until(end) => Self::Until(end + more),
             Self::Idle(idle, end) => Self::Idle(idle + more, end + more),
@@ -44,7 +44,7 @@ impl Patience {
     }
 
     /// Returns when it ends, if something came or went at `last` and nothing does from then on.
-    pub(super) fn end(self, last: Instant) -> Instant {
+    pub fn end(self, last: Instant) -> Instant {
         match self {
             Self::Until(end) => end,
             Self::Idle(idle, end) => end.min(last + idle),
@@ -52,14 +52,14 @@ impl Patience {
     }
 
     /// Returns whether it is at its end although something has just come or gone.
-    pub(super) fn is_over(self) -> bool {
+    pub fn is_over(self) -> bool {
         let now = Instant::now();
         now >= self.end(now)
     }
 
     /// Waits until a socket is ready, but not for longer than `most` at a time; nothing is said of which it
     /// was.
-    pub(super) fn wait_a_while(
+    pub fn wait_a_while(
         self,
         most: Duration,
         socket: &TcpStream,
@@ -76,17 +76,12 @@ impl Patience {
     }
 
     /// Waits until a socket is ready; `last` is when it was so the last time.
-    pub(super) fn wait(
-        self,
-        socket: &TcpStream,
-        flags: PollFlags,
-        last: &mut Instant,
-    ) -> Result<(), Stalled> {
+    pub fn wait(self, socket: &TcpStream, flags: PollFlags, last: &mut Instant) -> Result<(), Stalled> {
         self.wait_for_any(&mut [PollFd::new(socket, flags)], last)
     }
 
     /// Waits until one of some sockets is ready.
-    pub(super) fn wait_for_any(self, sockets: &mut [PollFd<'_>], last: &mut Instant) -> Result<(), Stalled> {
+    pub fn wait_for_any(self, sockets: &mut [PollFd<'_>], last: &mut Instant) -> Result<(), Stalled> {
         let end = self.end(*last);
         loop {
             let left = end.saturating_duration_since(Instant::now());
@@ -108,14 +103,14 @@ impl Patience {
 }
 
 /// The time is up.
-pub(super) struct Stalled;
+pub struct Stalled;
 
 /// Watches that a transfer gets on: a line that drips is as good as stalled.
 ///
 /// Only waiting for the site counts. What the local side takes, and a pause that is made on purpose, is no
 /// fault of the line. Of the waiting the last `idle` counts, in parts, so that what moved fast before makes
 /// up for nothing now.
-pub(super) struct Pace {
+pub struct Pace {
     idle: Duration,
     /// Bytes that have to move in any `idle` of waiting.
     least: u64,
@@ -132,7 +127,7 @@ pub(super) struct Pace {
 impl Pace {
     /// Watches a transfer that may rest for `idle` and be as slow as `min_rate`, in bytes a second, on
     /// average over that time.
-    pub(super) fn new(idle: Duration, min_rate: u64) -> Self {
+    pub fn new(idle: Duration, min_rate: u64) -> Self {
         let least = (min_rate as f64 * idle.as_secs_f64()) as u64;
         let part = PART.min(idle / PARTS).max(Duration::from_millis(1));
         let (parts, moved, waited) = (VecDeque::new(), 0, Duration::ZERO);
@@ -140,7 +135,7 @@ impl Pace {
     }
 
     /// Begins to wait for the site, and returns for how long.
-    pub(super) fn patience(&mut self) -> Patience {
+    pub fn patience(&mut self) -> Patience {
         self.begun = Instant::now();
         Patience::Idle(self.idle, self.begun + self.left())
     }
@@ -161,7 +156,7 @@ impl Pace {
     }
 
     /// Ends the waiting: so many bytes have come or gone.
-    pub(super) fn moved(&mut self, bytes: usize) {
+    pub fn moved(&mut self, bytes: usize) {
         self.waited += self.begun.elapsed();
         while self.waited >= self.part {
             self.waited -= self.part;

@@ -11,8 +11,6 @@
 //! it is no substitute.
 
 mod names;
-#[cfg(test)]
-mod tests;
 mod trial;
 
 use std::time::{Duration, Instant};

@@ -8,7 +8,7 @@ use std::time::Instant;
 use super::{SiteError, SiteErrorKind};
 
 /// Opens a TCP connection to the first address that answers.
-pub(super) fn reach(host: &str, port: u16, peer: &str, deadline: Instant) -> Result<TcpStream, SiteError> {
+pub fn reach(host: &str, port: u16, peer: &str, deadline: Instant) -> Result<TcpStream, SiteError> {
     let timeout = || {
         let text = format!("connecting to site {peer}: nobody answered in the time allowed; try again later");
         SiteError::new(SiteErrorKind::Timeout, text)
@@ -66,4 +66,10 @@ fn resolve(
         }
         Err(_) => Ok(None),
     }
+}
+
+/// Returns whether a host is this one, as far as its name tells.
+pub fn is_here(host: &str) -> bool {
+    host.eq_ignore_ascii_case("localhost")
+        || host.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback())
 }

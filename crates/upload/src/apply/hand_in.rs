@@ -24,7 +24,7 @@ const TRIES: usize = 2;
 pub(super) struct DeskOf<'r> {
     /// Its place in [`Uploader::destinations`].
     pub(super) site: usize,
-    pub(super) pool: &'r Pool<'r, Desk>,
+    pub(super) pool: &'r Pool<'r, dyn Desk>,
 }
 
 /// A payload that is at a desk but for its last byte.
@@ -157,7 +157,7 @@ impl<'r> Worker<'r> {
         &mut self,
         job: &Job,
         desk: DeskOf<'r>,
-        act: impl FnOnce(&mut Desk) -> Result<T, DeliverError>,
+        act: impl FnOnce(&mut dyn Desk) -> Result<T, DeliverError>,
     ) -> Result<T, Trouble> {
         let run = self.run;
         let id = job.id.to_string();

@@ -9,14 +9,14 @@ use intraware_core::sites::{Destination, Way};
 /// The connections to one destination.
 pub(super) enum Lines<'a> {
     Shelf(Pool<'a>),
-    Desk(Pool<'a, Desk>),
+    Desk(Pool<'a, dyn Desk>),
 }
 
 /// What a worker holds: one connection at most, and to which destination.
 #[derive(Default)]
 pub(super) struct Held<'r> {
     shelf: Option<(usize, Link<'r>)>,
-    desk: Option<(usize, Link<'r, Desk>)>,
+    desk: Option<(usize, Link<'r, dyn Desk>)>,
 }
 
 impl<'a> Lines<'a> {
@@ -79,7 +79,7 @@ impl<'r> Worker<'r> {
     }
 
     /// Returns the connection to a desk, after giving back one to another site.
-    pub(super) fn desk_at(&mut self, DeskOf { site, pool }: DeskOf<'r>) -> &mut Link<'r, Desk> {
+    pub(super) fn desk_at(&mut self, DeskOf { site, pool }: DeskOf<'r>) -> &mut Link<'r, dyn Desk> {
         self.held.shelf = None;
         if self.held.desk.as_ref().is_some_and(|(of, _)| *of != site) {
             self.held.end_desk();

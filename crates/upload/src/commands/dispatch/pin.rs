@@ -9,8 +9,8 @@ use intraware_cli::failure::Failure;
 use intraware_cli::output;
 use intraware_core::exit::{self, Fault};
 use intraware_core::foreign;
-use intraware_core::site::host_key::{self, HostKey, Storing};
 use intraware_dispatch::{Host, Routes, Section};
+use intraware_site_sftp::host_key::{self, HostKey, Storing};
 
 /// Which machine.
 #[derive(Debug, Args)]
