@@ -149,22 +149,4 @@ mod tests {
         assert_eq!(line, format!("run it as that user: `su -s /bin/sh root -c '{typed}'`"));
         assert_eq!(with_command(&message, &words(&["manage", "hold", "p\\x1b"])), message);
     }
-
-    #[test]
-    fn advice_names_the_owner_of_the_file_or_of_the_directory_above_it() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("note.json");
-        let denied = io::Error::from(io::ErrorKind::PermissionDenied);
-        assert_eq!(advice(&path, &denied), "", "the directory is ours");
-        std::os::unix::fs::chown(dir.path(), Some(4_000_111), None).unwrap();
-        let shown = dir.path().display();
-        let me = User::of_process().name().unwrap();
-        assert_eq!(
-            advice(&path, &denied),
-            format!(
-                "; {shown} belongs to the user with the number 4000111, so as root: `chown {me} {shown}`"
-            )
-        );
-        assert_eq!(advice(&path, &io::Error::from(io::ErrorKind::NotFound)), "");
-    }
 }

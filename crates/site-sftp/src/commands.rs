@@ -2,8 +2,10 @@
 //!
 //! To ask for a shell is not harmless: some servers never answer, and some end the connection. So where
 //! nothing is known of a server, it is asked before anything depends on it, and waited for its first word for
-//! a short time. What came of it is known from then on to all connections ([`Known`](intraware_core::site::Known)). A
+//! a short time. What came of it is known from then on to all connections ([`Known`]). A
 //! server that only refuses is asked again each time: that costs nothing, and it may have had its reasons.
+//!
+//! [`Known`]: intraware_core::site::Known
 
 use super::hash::Hasher;
 use super::link::Failure;

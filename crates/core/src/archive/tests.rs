@@ -7,7 +7,6 @@ use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use intraware_test_support::disk::SmallDisk;
 use intraware_test_support::unprivileged;
 use tempfile::TempDir;
 

@@ -10,8 +10,8 @@
 //!   before it nothing is to be seen.
 //! - **May be repeated:** everything. A package that has come in is known for days, also after somebody has
 //!   taken it on; announced again it gets PASS at once, and nothing changes.
-//! - **Another content under a name that waits there is refused** ([`Exists`](super::SiteErrorKind::Exists)), before any
-//!   byte is taken.
+//! - **Another content under a name that waits there is refused**
+//!   ([`Exists`](super::SiteErrorKind::Exists)), before any byte is taken.
 //! - **Time is bounded** as at other sites: connecting, with TLS and the login, by `connect_timeout`, each
 //!   step by `io_timeout`, and a transfer that is slower than `min_rate` ends. The verdict may take a second
 //!   more for each 16 MiB.

@@ -6,7 +6,6 @@ use std::io::Write as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::sync::Arc;
 
-use intraware_test_support::disk::SmallDisk;
 use jiff::SignedDuration;
 
 use super::*;

@@ -96,7 +96,8 @@ fn streams_of_another_compressor_are_read_as_well() {
 #[test]
 fn a_stream_that_is_cut_or_goes_on_is_refused() {
     let whole = complete(&mixture(30_000, 5), 6);
-    for len in 0..whole.len() {
+    let is_near_an_end = |len: usize| len < 500 || whole.len() - len < 500;
+    for len in (0..whole.len()).filter(|len| is_near_an_end(*len) || len % 3 == 0) {
         assert_eq!(open_end(&mut whole[..len].to_vec()), Err(Malformed), "cut to {len} bytes");
     }
     let longer = [whole.as_slice(), &[0]].concat();

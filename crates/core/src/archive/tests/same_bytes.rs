@@ -1,12 +1,8 @@
-//! The bytes of an archive are the same with any number of threads, on any file system, and however fast
-//! reading is.
+//! The bytes of an archive are the same with any number of threads, and however fast reading is. That the
+//! file system makes no difference is tried in tests/core, since that takes root.
 //!
 //! All that would give a race away is in the trees: entries on both sides of every limit at which the
 //! archiver passes work on, and contents that take unequal time.
-
-use std::num::NonZeroU64;
-
-use rustix::fs::{Advice, fadvise};
 
 use super::sample::{Filling, LIMITS};
 use super::*;
@@ -144,52 +140,4 @@ fn s0_30_a_chunk_that_takes_long_is_not_overtaken() {
         write(&build, &format!("{i:02}"), Filling::ALL[i % 2].bytes(len, i as u64));
     }
     round_trip_with_any_threads(&build);
-}
-
-/// How many bytes of the files' contents are in memory.
-fn cached(files: &[PathBuf]) -> u64 {
-    let mut fincore = Command::new("fincore");
-    let output = fincore.args(["--bytes", "--noheadings", "--output", "RES"]).args(files).output();
-    let output = output.expect("fincore (util-linux) is installed");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let lines = String::from_utf8(output.stdout).unwrap();
-    lines.split_whitespace().map(|bytes| bytes.parse::<u64>().unwrap()).sum()
-}
-
-/// The contents of a build's files go out of the cache by `posix_fadvise`, and not all that the host has
-/// cached, since others work on it. On a tmpfs, files are nowhere but in memory.
-#[test]
-fn s0_30_file_systems_and_caches_change_nothing() {
-    let original = limits();
-    (0..300).for_each(|i| write(&original, &format!("many/{i}/{}", i * 7), format!("{i}")));
-    let expected = payload(&original, effort(6, 2));
-    let place = TempDir::new().unwrap();
-    for name in ["ext4", "tmpfs"] {
-        fs::create_dir(place.path().join(name)).unwrap();
-    }
-    let at = |name: &str| place.path().join(name);
-    let _ext4 = SmallDisk::mount_ext4(&at("ext4"), &at("image"), 64 << 20);
-    let _tmpfs = SmallDisk::mount(&at("tmpfs"), 64 << 20);
-    let copy = |to: &str| {
-        let copy = Build::within(&at(to));
-        let mut cp = Command::new("cp");
-        assert!(cp.args(["-a", "-T"]).arg(original.at("")).arg(copy.at("")).status().unwrap().success());
-        copy
-    };
-    let kind = |build: &Build| rustix::fs::statfs(build.at("")).unwrap().f_type;
-    let (on_ext4, on_tmpfs) = (copy("ext4"), copy("tmpfs"));
-    assert_eq!((kind(&on_ext4), kind(&on_tmpfs)), (0xef53, 0x0102_1994), "ext4 and tmpfs");
-    let names: Vec<_> = listing(&original.at("")).into_iter().map(|(name, _)| name).collect();
-    let files: Vec<_> = names.iter().map(|name| on_ext4.at(name)).filter(|path| path.is_file()).collect();
-    for threads in [1, 3] {
-        for file in files.iter().map(|path| File::open(path).unwrap()) {
-            file.sync_all().unwrap();
-            fadvise(&file, 0, None::<NonZeroU64>, Advice::DontNeed).unwrap();
-        }
-        assert_eq!(cached(&files), 0, "the cache is cold");
-        assert!(payload(&on_ext4, effort(6, threads)) == expected, "{threads} threads, ext4, cold");
-        assert!(cached(&files) > 1 << 20, "the cache is warm");
-        assert!(payload(&on_ext4, effort(6, threads)) == expected, "{threads} threads, ext4, warm");
-        assert!(payload(&on_tmpfs, effort(6, threads)) == expected, "{threads} threads, tmpfs");
-    }
 }

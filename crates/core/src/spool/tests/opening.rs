@@ -66,15 +66,6 @@ fn a_spool_that_is_not_whole_is_refused() {
 }
 
 #[test]
-fn s0_04_a_room_on_another_file_system_is_refused() {
-    let world = World::new();
-    let _disk = SmallDisk::mount(&world.dir.path().join("upload"), 65_536);
-    let (fault, message) = refusal(world.dir.path(), true);
-    assert_eq!(fault, Fault::Configuration);
-    assert!(message.contains("upload is on another file system than the spool"), "{message}");
-}
-
-#[test]
 fn s0_15_locks_that_no_other_host_sees_are_refused_unless_there_is_no_other_host() {
     let world = World::new();
     let (fault, message) = refusal(world.dir.path(), false);
