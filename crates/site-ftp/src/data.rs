@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use super::control::{Control, Failure};
 use super::reply::{Reply, code, extended_port, passive_port};
-use super::session::Open;
 use super::tls::Tls;
 use super::wire::{Broken, Wire};
 use intraware_core::site::pace::{Pace, writing};
@@ -255,40 +254,6 @@ impl Channel {
             }
             reply => Err(Failure::Refused(reply)),
         }
-    }
-}
-
-impl Open {
-    /// Does something that takes a connection for data. If nobody is to be met at a port that `EPSV` has
-    /// named, it is done once more over a new connection and by `PASV`, which is what packet filters read;
-    /// and that is kept.
-    pub(super) fn with_data<T>(
-        &mut self,
-        mut action: impl FnMut(&mut Channel, &mut Control) -> Result<T, Ended>,
-    ) -> Result<T, Ended> {
-        let failure = match action(&mut self.channel, &mut self.control) {
-            Err(Ended::NotBegun(failure)) if self.channel.is_blocked => failure,
-            ended => return ended,
-        };
-        let (dir, knew) = (self.entered.clone(), self.channel.only_passive);
-        if knew {
-            // It was another way once, and that is asked again by the next connection.
-            self.learn(|habits| habits.takes_epsv = None);
-            return Err(Ended::NotBegun(failure));
-        }
-        if self.renew().is_err() {
-            return Err(Ended::NotBegun(failure));
-        }
-        self.channel.only_passive = true;
-        if let Some(dir) = dir {
-            self.enter(&dir)?;
-        }
-        let ended = action(&mut self.channel, &mut self.control);
-        if self.channel.has_connected {
-            tracing::info!(site = %self.control.peer, "ports of EPSV cannot be reached; PASV is used from now on");
-            self.learn(|habits| habits.takes_epsv = Some(false));
-        }
-        ended
     }
 }
 

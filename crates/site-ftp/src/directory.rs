@@ -7,29 +7,13 @@
 
 use super::control::Failure;
 use super::data::Ended;
-use super::listing::{Facts, Line};
-use super::look::Entered;
+use super::listing::{Facts, Line, Lister};
+use super::open::{Entered, Open};
 use super::reply::code;
-use super::session::Open;
 use intraware_core::site::{EntryKind, RemotePath, SiteError, SiteErrorKind};
 
 /// Names that a directory may have; a hostile server could go on for ever.
 const MAX_NAMES: usize = 100_000;
-
-/// How the server lists a directory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Lister {
-    /// Nobody has tried, or nothing was there to list.
-    Untried,
-    /// In an answer, to `STAT -a`.
-    Answer,
-    /// Over a data connection, to `LIST -a`.
-    Data,
-    /// The same to `LIST`, since it takes what follows for a name.
-    Bare,
-    /// Not in a way that we read; but it has facts.
-    Unavailable,
-}
 
 /// What a server lists of a directory.
 pub(super) enum Listed {

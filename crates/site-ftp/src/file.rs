@@ -5,8 +5,8 @@ use std::io::{self, Read};
 
 use super::control::Failure;
 use super::data::Ended;
+use super::open::Open;
 use super::reply::Reply;
-use super::session::Open;
 use intraware_core::site::{Entry, EntryKind, RemotePath, Session as _, SiteError, SiteErrorKind};
 
 /// What was to be done with a file when it was refused.

@@ -18,6 +18,7 @@ mod hash;
 mod listing;
 mod login;
 mod look;
+mod open;
 mod reply;
 #[cfg(any(test, feature = "servers"))]
 pub mod servers;
@@ -104,6 +105,6 @@ impl Site for Ftp {
 
     fn connect(&self) -> Result<Box<dyn Session>, SiteError> {
         let login = login::log_in(&self.settings)?;
-        Ok(Box::new(session::Open::begin(login, &self.settings)?))
+        Ok(Box::new(open::Open::begin(login, &self.settings)?))
     }
 }

@@ -10,6 +10,21 @@
 
 use intraware_core::site::{Entry, EntryKind};
 
+/// How the server lists a directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lister {
+    /// Nobody has tried, or nothing was there to list.
+    Untried,
+    /// In an answer, to `STAT -a`.
+    Answer,
+    /// Over a data connection, to `LIST -a`.
+    Data,
+    /// The same to `LIST`, since it takes what follows for a name.
+    Bare,
+    /// Not in a way that we read; but it has facts.
+    Unavailable,
+}
+
 /// One line of a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Line {

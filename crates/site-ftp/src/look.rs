@@ -6,22 +6,14 @@
 //! its directory by what it lists, or the name by what it says of it.
 
 use super::control::Failure;
-use super::directory::{Listed, Lister};
-use super::listing::Facts;
+use super::directory::Listed;
+use super::listing::{Facts, Lister};
+use super::open::{Entered, Open, says_absence};
 use super::reply::Reply;
-use super::session::Open;
 use intraware_core::site::{Entry, EntryKind, RemotePath, SiteError, SiteErrorKind};
 
 /// A name that nobody has.
 const NOBODYS: &str = "./intraware-asks-for-nothing";
-
-/// Whether a directory can be entered.
-pub(super) enum Entered {
-    Yes,
-    No,
-    /// The server refuses, and does not say that there is none.
-    Unclear(Reply),
-}
 
 impl Open {
     /// Returns what is at a path.
@@ -130,29 +122,6 @@ impl Open {
         }
         Ok(self.control.ask(verb, NOBODYS)?.code == reply.code)
     }
-
-    /// Changes to a directory, or a link to one; returns whether there is one that may be entered.
-    pub(super) fn enter(&mut self, dir: &str) -> Result<bool, Failure> {
-        match self.try_to_enter(dir)? {
-            Entered::Yes => Ok(true),
-            Entered::No => Ok(false),
-            Entered::Unclear(reply) => Err(self.control.doubt(Failure::Refused(reply))),
-        }
-    }
-
-    /// Does the same for a caller that finds out by itself what an unclear refusal means.
-    pub(super) fn try_to_enter(&mut self, dir: &str) -> Result<Entered, Failure> {
-        if self.entered.as_deref() == Some(dir) {
-            return Ok(Entered::Yes);
-        }
-        let reply = self.control.ask("CWD", dir)?;
-        self.entered = reply.is_done().then(|| dir.to_owned());
-        Ok(match reply.is_done() {
-            true => Entered::Yes,
-            false if says_absence(reply.code) => Entered::No,
-            false => Entered::Unclear(reply),
-        })
-    }
 }
 
 /// What is known of a name after a closer look.
@@ -161,9 +130,4 @@ enum Seen {
     Nothing,
     /// The server has no words for it.
     Unknown,
-}
-
-/// Returns whether a number is one that servers have for absence.
-fn says_absence(code: u16) -> bool {
-    matches!(code, 450 | 550)
 }

@@ -7,9 +7,9 @@
 //!
 //! [`Known`]: intraware_core::site::Known
 
+use super::failure::Failure;
 use super::hash::Hasher;
-use super::link::Failure;
-use super::session::Open;
+use super::open::Open;
 use intraware_core::site::{RemotePath, SiteError};
 
 impl Open {

@@ -2,9 +2,9 @@
 
 use std::io::{self, Write};
 
-use super::link::Failure;
-use super::packet::{Attributes, Handle, Request, open, status};
-use super::session::Open;
+use super::failure::Failure;
+use super::open::Open;
+use super::packet::{Attributes, Handle, Request, open as how, status};
 use super::subsystem::Asked;
 use super::transfer::{Broken, Lane, Onwards, receive, send};
 use super::wire::Wire as _;
@@ -15,14 +15,12 @@ const FULL: u64 = 4 << 20;
 
 /// How a file is made, in the order in which it is tried. Some servers know only the flags that C's `fopen`
 /// has words for, and to empty a file that is new changes nothing.
-const MAKING: [u32; 2] = [
-    open::WRITE | open::CREATE | open::EXCLUSIVE,
-    open::WRITE | open::CREATE | open::TRUNCATE | open::EXCLUSIVE,
-];
+const MAKING: [u32; 2] =
+    [how::WRITE | how::CREATE | how::EXCLUSIVE, how::WRITE | how::CREATE | how::TRUNCATE | how::EXCLUSIVE];
 
 /// How a file that is there is opened for writing: some servers empty one that is opened for nothing else, or
 /// know no such thing; others let nobody read.
-const WRITING: [u32; 2] = [open::READ | open::WRITE, open::WRITE];
+const WRITING: [u32; 2] = [how::READ | how::WRITE, how::WRITE];
 
 /// How a file is put.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -230,7 +228,7 @@ impl Open {
         from: u64,
         sink: &mut dyn Write,
     ) -> Result<u64, SiteError> {
-        let (handle, attributes) = self.open("reading", path, &[open::READ])?;
+        let (handle, attributes) = self.open("reading", path, &[how::READ])?;
         let size = attributes.size.unwrap_or(0);
         receive(&self.link, &mut self.sftp, &handle, from, size, sink).map_err(|broken| match broken {
             Broken::Site(failure) => self.error("reading", path, failure),

@@ -13,7 +13,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::link::{Failure, Link};
+use super::failure::Failure;
+use super::link::Link;
 use super::shell::{Script, Shell};
 use intraware_core::digest::Sha256Hex;
 use intraware_core::site::pace::{Patience, hashing};

@@ -11,6 +11,7 @@
 //! shell ([`hash`]).
 
 mod commands;
+mod failure;
 mod file;
 mod hash;
 pub mod host_key;
@@ -18,6 +19,7 @@ mod known_hosts;
 mod link;
 mod login;
 mod offers;
+mod open;
 mod packet;
 mod peek;
 mod run;
@@ -113,6 +115,6 @@ impl Site for Sftp {
 
     fn connect_and_tell(&self, arrival: &mut dyn Arrival) -> Result<Box<dyn Session>, SiteError> {
         let link = login::log_in(&self.settings, arrival)?;
-        Ok(Box::new(session::Open::begin(link, &self.settings)?))
+        Ok(Box::new(open::Open::begin(link, &self.settings)?))
     }
 }

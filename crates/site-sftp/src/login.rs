@@ -14,8 +14,9 @@ use std::time::Instant;
 use ssh2::{KeyboardInteractivePrompt, MethodType, Prompt};
 use zeroize::Zeroizing;
 
+use super::failure::{Failure, code};
 use super::known_hosts::{KnownKeys, Verdict, fingerprint};
-use super::link::{Failure, Link, code};
+use super::link::Link;
 use super::offers::lacking;
 use super::wire::Wire as _;
 use crate::{Credential, SftpSettings};

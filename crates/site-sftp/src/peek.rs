@@ -3,10 +3,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::link::Failure;
-use super::packet::{Answer, Attributes, Request, open};
-use super::session::Open;
-use super::subsystem::Asked;
+use super::failure::Failure;
+use super::open::{Expected, Open, Peek};
+use super::packet::{Answer, Attributes, Request, open as how};
 use intraware_core::site::{RemotePath, Session as _, SiteError, SiteErrorKind};
 
 /// As much as is read.
@@ -15,27 +14,12 @@ const MOST: u32 = 4 << 10;
 /// So long the answer about a name counts.
 const FRESH: Duration = Duration::from_secs(3);
 
-/// A question about a name that is under way.
-#[derive(Debug)]
-pub(super) struct Expected {
-    at: String,
-    asked: Asked,
-    since: Instant,
-}
-
-/// How far a look has come.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Peek {
-    Opening(Asked),
-    Reading(Asked),
-}
-
 impl Open {
     /// Says that the file be opened; that goes on its way with the next question.
     pub(super) fn say_peek(&mut self, path: &RemotePath) {
         let (at, attributes) = (self.at(path), Attributes::default());
         self.peek =
-            Some(Peek::Opening(self.sftp.say(Request::Open { path: &at, how: open::READ, attributes })));
+            Some(Peek::Opening(self.sftp.say(Request::Open { path: &at, how: how::READ, attributes })));
     }
 
     /// Says that the file be read, where something was answered since that was said after it.

@@ -11,7 +11,8 @@ use std::time::Instant;
 
 use ssh2::ExtendedData;
 
-use super::link::{Failure, Link, code};
+use super::failure::{Failure, code};
+use super::link::Link;
 use super::wire::{Channel as _, Wire as _, Words};
 use intraware_core::foreign;
 use intraware_core::site::pace::Patience;

@@ -9,7 +9,8 @@ use std::time::Instant;
 
 use ssh2::ExtendedData;
 
-use super::link::{Failure, Link};
+use super::failure::Failure;
+use super::link::Link;
 use super::wire::{Channel as _, Wire as _, Words};
 use intraware_core::site::pace::Patience;
 

@@ -9,7 +9,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::link::{Failure, Link};
+use super::failure::Failure;
+use super::link::Link;
 use super::packet::{self, Answer, Attributes, Extensions, Handle, Request, status};
 use super::wire::{Channel, Wire, Words};
 use intraware_core::site::pace::Patience;

@@ -12,7 +12,8 @@ mod tests;
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 
-use super::link::{Failure, Link};
+use super::failure::Failure;
+use super::link::Link;
 use super::packet::{Answer, Request, status};
 use super::subsystem::{Asked, Subsystem, garbled};
 use super::wire::{Channel, Wire as _};

@@ -12,7 +12,7 @@
 
 use std::time::Instant;
 
-use super::link::Failure;
+use super::failure::Failure;
 use intraware_core::site::pace::{Pace, Patience};
 
 /// A connection with channels.

@@ -1,7 +1,7 @@
 //! Directories of a session: their names, and making them in one breath.
 
-use super::Open;
-use crate::link::Failure;
+use crate::failure::Failure;
+use crate::open::Open;
 use crate::packet::{Attributes, Request, status};
 use intraware_core::site::{RemotePath, SiteError, SiteErrorKind};
 

@@ -10,7 +10,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use crate::link::Failure;
+use crate::failure::Failure;
 use crate::wire::{Channel, Wire};
 use intraware_core::site::pace::{Pace, Patience};
 
