@@ -17,6 +17,8 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
+pub use intraware_shown::Secret;
+
 use crate::exit::{Fault, HasFault};
 use crate::foreign;
 
@@ -26,42 +28,15 @@ const MAX_SECRET: usize = 4096;
 /// Longest key file, in bytes; an exported OpenPGP key with many signatures is the longest seen.
 const MAX_KEY_FILE: usize = 4 << 20;
 
-/// A password, passphrase, token or key that must appear in no output, log or file.
-#[derive(Clone)]
-pub struct Secret(Zeroizing<Vec<u8>>);
-
-impl Secret {
-    /// Takes the secret's bytes.
-    pub fn new(bytes: impl Into<Vec<u8>>) -> Self {
-        Self(Zeroizing::new(bytes.into()))
+/// Takes a secret that was read as a line, without the line break; `None` if nothing is left.
+fn from_line(mut bytes: Zeroizing<Vec<u8>>) -> Option<Secret> {
+    if bytes.ends_with(b"\n") {
+        bytes.pop();
     }
-
-    /// Returns the secret itself, for the one call that needs it.
-    pub fn expose(&self) -> &[u8] {
-        &self.0
+    if bytes.ends_with(b"\r") {
+        bytes.pop();
     }
-
-    /// Returns the secret as text, or `None` if it is not UTF-8.
-    pub fn expose_str(&self) -> Option<&str> {
-        std::str::from_utf8(&self.0).ok()
-    }
-
-    /// Takes a secret that was read as a line, without the line break; `None` if nothing is left.
-    fn from_line(mut bytes: Zeroizing<Vec<u8>>) -> Option<Self> {
-        if bytes.ends_with(b"\n") {
-            bytes.pop();
-        }
-        if bytes.ends_with(b"\r") {
-            bytes.pop();
-        }
-        (!bytes.is_empty()).then_some(Self(bytes))
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
+    (!bytes.is_empty()).then(|| bytes.into())
 }
 
 /// Where a secret comes from. Displays as that, and never as the secret.
@@ -95,7 +70,7 @@ impl SecretSource {
     pub fn resolve(&self, environment: &dyn Fn(&str) -> Option<OsString>) -> Result<Secret, SecretError> {
         let empty = || SecretError::Empty { origin: self.to_string() };
         match self {
-            Self::File(path) => Secret::from_line(file::read(path, MAX_SECRET)?).ok_or_else(empty),
+            Self::File(path) => from_line(file::read(path, MAX_SECRET)?).ok_or_else(empty),
             Self::Env(name) => {
                 let value =
                     environment(name).ok_or_else(|| SecretError::NoVariable { name: name.clone() })?;
@@ -103,12 +78,12 @@ impl SecretSource {
                 if value.len() > MAX_SECRET {
                     return Err(SecretError::TooLong { origin: self.to_string(), limit: MAX_SECRET });
                 }
-                Secret::from_line(value).ok_or_else(empty)
+                from_line(value).ok_or_else(empty)
             }
             Self::Command(words) => {
                 let line = command::first_line(words, command::TIME_LIMIT)
                     .map_err(|failure| SecretError::Command { origin: self.to_string(), failure })?;
-                Secret::from_line(line).ok_or_else(empty)
+                from_line(line).ok_or_else(empty)
             }
         }
     }
@@ -120,7 +95,7 @@ pub fn read_private_file(path: &Path) -> Result<Secret, SecretError> {
     if bytes.is_empty() {
         return Err(SecretError::Empty { origin: format!("file {}", foreign::path(path)) });
     }
-    Ok(Secret(bytes))
+    Ok(bytes.into())
 }
 
 /// A secret cannot be had.

@@ -13,7 +13,7 @@ use rustls_pki_types::PrivateKeyDer;
 use rustls_pki_types::pem::PemObject as _;
 
 use crate::error::{Error, Kind};
-use crate::http::percent_encode;
+use crate::percent::percent_encode;
 use crate::secret::Secret;
 
 /// How long an assertion is good for. Salesforce allows five minutes; two less leave room for clocks.

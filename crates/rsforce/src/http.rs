@@ -242,18 +242,6 @@ fn roots_with(pem: &[u8]) -> Result<Vec<Certificate<'static>>, Error> {
     if roots.len() == public { Err(wrong("it holds no certificate")) } else { Ok(roots) }
 }
 
-/// Writes `text` so that it can stand as one value in a URL or a form.
-pub(crate) fn percent_encode(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len() + text.len() / 4);
-    for byte in text.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => encoded.push(byte as char),
-            _ => encoded.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    encoded
-}
-
 /// Returns whether `url` is https, or plain http to this very host, as tests use it.
 pub(crate) fn is_acceptable(url: &str) -> bool {
     let Ok(uri) = url.parse::<ureq::http::Uri>() else { return false };
@@ -283,11 +271,6 @@ mod tests {
             assert!(!is_acceptable(wrong), "{wrong}");
         }
         assert!(!is_acceptable("http://127.0.0.1@evil.example/"));
-    }
-
-    #[test]
-    fn everything_but_unreserved_characters_is_encoded() {
-        assert_eq!(percent_encode("a+b =ä'"), "a%2Bb%20%3D%C3%A4%27");
     }
 
     #[test]

@@ -23,6 +23,7 @@ mod error;
 mod http;
 mod json;
 mod limits;
+mod percent;
 mod query;
 mod retry;
 mod secret;

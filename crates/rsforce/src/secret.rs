@@ -4,20 +4,21 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-use crate::http::percent_encode;
+use crate::percent::percent_encode;
 
-/// A password, client secret or token.
+/// A password, client secret or token: a text.
 #[derive(Clone)]
-pub struct Secret(Zeroizing<String>);
+pub struct Secret(intraware_shown::Secret);
 
 impl Secret {
     /// Takes the secret's text.
     pub fn new(text: impl Into<String>) -> Self {
-        Self(Zeroizing::new(text.into()))
+        Self(intraware_shown::Secret::new(text.into()))
     }
 
     pub(crate) fn expose(&self) -> &str {
-        &self.0
+        // It was made of a text.
+        self.0.expose_str().unwrap_or_default()
     }
 
     /// Writes `***` over the secret wherever it stands in an answer, as it is or as a form or JSON writes it:
@@ -44,7 +45,7 @@ fn find(text: &[u8], part: &[u8]) -> Option<usize> {
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
+        self.0.fmt(f)
     }
 }
 

@@ -96,9 +96,6 @@ fn house_h1_upload_is_built_without_openpgp_salesforce_and_what_archives() {
     assert!(users.len() == 1 && users[0].starts_with("intraware-dispatch "), "{tree}");
 }
 
-/// The circle that is left, which is to go.
-const LEFT: [&str; 1] = ["rsforce: http -> secret -> http"];
-
 #[test]
 fn house_h1_no_modules_use_each_other_in_a_circle() {
     let crates = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the project").join("crates");
@@ -108,8 +105,7 @@ fn house_h1_no_modules_use_each_other_in_a_circle() {
         let name = path.file_name().expect("a name").to_string_lossy().into_owned();
         found.extend(circles::of(&path.join("src")).into_iter().map(|circle| format!("{name}: {circle}")));
     }
-    found.sort();
-    assert_eq!(found, LEFT);
+    assert!(found.is_empty(), "{found:#?}");
 }
 
 /// The widest a comment may be, in characters; a row of a table is as wide as it must be.

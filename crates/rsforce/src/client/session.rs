@@ -12,7 +12,8 @@ use zeroize::Zeroizing;
 
 use super::Client;
 use crate::error::{self, Error, Kind};
-use crate::http::{self, Body, Call, Credential, percent_encode};
+use crate::http::{self, Body, Call, Credential};
+use crate::percent::percent_encode;
 use crate::retry;
 use crate::secret::Secret;
 use crate::token::{Owner, Token, TokenStore};
