@@ -116,12 +116,13 @@ fn h_4_a_lock_that_was_let_go_names_nobody() {
 #[test]
 fn h_4_the_holder_named_is_the_one_that_holds_and_not_one_that_was_killed() {
     let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("job.lock");
     let content = |command: &str| {
         let holder = Holder { identity: context(command).identity, since: Timestamp::UNIX_EPOCH };
         serde_json::to_vec(&holder).unwrap()
     };
-    for _ in 0..6 {
+    for round in 0..6 {
+        // A process that another test starts has the lock of the round before, until it runs its program.
+        let path = dir.path().join(format!("{round}.lock"));
         std::fs::write(&path, content("manage run")).unwrap();
         // A new holder has the lock, and says so only then.
         let file = open(&path).unwrap();
