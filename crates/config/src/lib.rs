@@ -32,6 +32,7 @@ use intraware_core::bandwidth::Timetable;
 use intraware_core::secret::SecretSource;
 use intraware_core::site::{Dialect, SiteUrl, Trust};
 use intraware_core::sites::Builds;
+pub use intraware_core::store::Fields;
 use intraware_core::store::values::Values;
 
 /// The commented reference of all keys, from which the defaults are taken.
@@ -172,33 +173,6 @@ pub enum AuthConfig {
         /// Its password, with the security token behind it.
         password: SecretSource,
     },
-}
-
-/// The API names of the object's fields.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fields {
-    /// What people call the build.
-    pub name: String,
-    /// The kind of build.
-    pub build_type: String,
-    /// Where the build lies.
-    pub build_path: String,
-    /// The upload status.
-    pub status: String,
-    /// The reason of an Error, if there is such a field.
-    pub detail: Option<String>,
-    /// The association field.
-    pub trigger: String,
-    /// The payload's size.
-    pub size: String,
-    /// The payload's MD5.
-    pub md5: String,
-    /// The payload's SHA-1.
-    pub sha1: String,
-    /// The build's date.
-    pub build_date: String,
-    /// How urgent the build is, if there is such a field.
-    pub priority: Option<String>,
 }
 
 /// `[signing]`: the signature of each payload.

@@ -17,9 +17,12 @@
 
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
+mod fields;
 pub mod values;
 
 use jiff::SignedDuration;
+
+pub use fields::Fields;
 
 use crate::exit::{Fault, HasFault};
 use crate::record::{Change, Record, RecordId, Revision};

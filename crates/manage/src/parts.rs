@@ -8,19 +8,19 @@ use std::time::Duration;
 use intraware_cli::environment::{time_zone, variable};
 use intraware_cli::failure::Failure;
 use intraware_cli::parts::{self, secret};
-use intraware_config::{Backend, Config, Links};
+use intraware_config::{AuthConfig, Backend, Config, Links, SalesforceConfig};
 use intraware_core::archive::{Effort, Level};
 use intraware_core::build_dir::BuildRoots;
 use intraware_core::exit::Fault;
 use intraware_core::fingerprint::{LinkPolicy, TreePolicy};
 use intraware_core::foreign;
 use intraware_core::run::RunContext;
-use intraware_core::secret::read_private_file;
+use intraware_core::secret::{SecretError, read_private_file};
 use intraware_core::sign::{KeyPolicy, SigningKey};
 use intraware_core::spool::Spool;
 use intraware_core::store::RecordStore;
 use intraware_core::txlog::chain;
-use intraware_store_salesforce::{SalesforceSettings, SalesforceStore};
+use intraware_store_salesforce::{Auth, SalesforceSettings, SalesforceStore};
 use intraware_store_sqlite::SqliteStore;
 
 pub(crate) use intraware_cli::parts::{Permission, contacts, destinations, keep_known, limit, pools, roles};
@@ -53,16 +53,54 @@ pub(crate) fn store(config: &Config, permission: Permission) -> Result<Box<dyn R
     let values = config.records.values.clone();
     match &config.records.backend {
         Backend::Sqlite { path } => Ok(Box::new(SqliteStore::open(path, values, permission)?)),
-        Backend::Salesforce(salesforce) => {
-            let cache = match permission {
-                Permission::ReadOnly => rsforce::Access::Read,
-                Permission::ReadWrite => rsforce::Access::ReadWrite,
-            };
+        Backend::Salesforce(organisation) => {
             let filter = &config.records.filter;
-            let settings = SalesforceSettings::read(salesforce, filter, time_zone(), cache, &variable)?;
+            let settings = salesforce_settings(organisation, filter, permission)?;
             Ok(Box::new(SalesforceStore::new(settings, values, Arc::new(rsforce::SystemClock))?))
         }
     }
+}
+
+/// Reads key and secrets from where the configuration says they are; nothing is read later.
+fn salesforce_settings(
+    config: &SalesforceConfig,
+    filter: &[(String, String)],
+    permission: Permission,
+) -> Result<SalesforceSettings, SecretError> {
+    let auth = match &config.auth {
+        AuthConfig::JwtBearer { client_id, username, private_key } => Auth::JwtBearer {
+            client_id: client_id.clone(),
+            username: username.clone(),
+            private_key: read_private_file(private_key)?,
+        },
+        AuthConfig::ClientCredentials { client_id, client_secret } => Auth::ClientCredentials {
+            client_id: client_id.clone(),
+            client_secret: client_secret.resolve(&variable)?,
+        },
+        AuthConfig::Password { client_id, client_secret, username, password } => Auth::Password {
+            client_id: client_id.clone(),
+            client_secret: client_secret.resolve(&variable)?,
+            username: username.clone(),
+            password: password.resolve(&variable)?,
+        },
+    };
+    Ok(SalesforceSettings {
+        login_url: config.login_url.clone(),
+        api_version: config.api_version.clone(),
+        auth,
+        object: config.object.clone(),
+        fields: config.fields.clone(),
+        filter: filter.to_vec(),
+        time_zone: time_zone(),
+        ca_file: config.ca_file.clone(),
+        cache_dir: config.cache_dir.clone(),
+        cache_access: match permission {
+            Permission::ReadOnly => rsforce::Access::Read,
+            Permission::ReadWrite => rsforce::Access::ReadWrite,
+        },
+        connect_timeout: config.connect_timeout,
+        io_timeout: config.io_timeout,
+    })
 }
 
 /// Loads the signing key, and warns when it is about to expire.

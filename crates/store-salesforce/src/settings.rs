@@ -1,9 +1,5 @@
 //! What the store needs to know: where Salesforce is, who we are there, and how it calls things.
-//!
-//! [`SalesforceSettings::read`] takes it from the configuration and reads the key and the secrets
-//! from the places named there; nothing is read later.
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,11 +7,10 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use rsforce::{Access, Client, Clock, Login, SigningKey, Timeouts, TokenStore};
 
-use intraware_config::{AuthConfig, Fields, SalesforceConfig};
 use intraware_core::exit::Fault;
 use intraware_core::foreign;
-use intraware_core::secret::{Secret, SecretError, read_private_file};
-use intraware_core::store::StoreError;
+use intraware_core::secret::Secret;
+use intraware_core::store::{Fields, StoreError};
 
 use super::fault::store_error;
 
@@ -81,48 +76,6 @@ pub enum Auth {
 }
 
 impl SalesforceSettings {
-    /// Reads key and secrets from where `config` says they are. `access` is [`Access::Read`] for
-    /// runs that must change nothing; `time_zone` is that of the clock on the wall.
-    pub fn read(
-        config: &SalesforceConfig,
-        filter: &[(String, String)],
-        time_zone: TimeZone,
-        access: Access,
-        environment: &dyn Fn(&str) -> Option<OsString>,
-    ) -> Result<Self, SecretError> {
-        let auth = match &config.auth {
-            AuthConfig::JwtBearer { client_id, username, private_key } => Auth::JwtBearer {
-                client_id: client_id.clone(),
-                username: username.clone(),
-                private_key: read_private_file(private_key)?,
-            },
-            AuthConfig::ClientCredentials { client_id, client_secret } => Auth::ClientCredentials {
-                client_id: client_id.clone(),
-                client_secret: client_secret.resolve(environment)?,
-            },
-            AuthConfig::Password { client_id, client_secret, username, password } => Auth::Password {
-                client_id: client_id.clone(),
-                client_secret: client_secret.resolve(environment)?,
-                username: username.clone(),
-                password: password.resolve(environment)?,
-            },
-        };
-        Ok(Self {
-            login_url: config.login_url.clone(),
-            api_version: config.api_version.clone(),
-            auth,
-            object: config.object.clone(),
-            fields: config.fields.clone(),
-            filter: filter.to_vec(),
-            time_zone,
-            ca_file: config.ca_file.clone(),
-            cache_dir: config.cache_dir.clone(),
-            cache_access: access,
-            connect_timeout: config.connect_timeout,
-            io_timeout: config.io_timeout,
-        })
-    }
-
     /// Makes the client; it logs in at first use.
     pub(super) fn client(&self, clock: Arc<dyn Clock>) -> Result<Client, StoreError> {
         let token_store = self

@@ -18,9 +18,9 @@ use rsforce::{Access, SystemClock};
 use serde_json::{Value, json};
 
 use super::*;
-use intraware_config::Fields;
 use intraware_core::digest::{Digester, Digests};
 use intraware_core::secret::Secret;
+use intraware_core::store::Fields;
 
 const BUILD: &str = "Build__c";
 const STATUS: &str = "Magma_Intraware_Upload__c";

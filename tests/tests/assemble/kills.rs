@@ -88,7 +88,7 @@ fn s3_31_the_target_is_on_the_disk_before_it_gets_its_name_and_has_it_there_befo
 }
 
 /// So many further rounds there may be where all of them ended early.
-const BUSIER: u32 = 6;
+const BUSIER: u64 = 6;
 
 #[test]
 fn s3_31_s3_32_random_kills_while_fragments_are_assembled() {
@@ -97,7 +97,7 @@ fn s3_31_s3_32_random_kills_while_fragments_are_assembled() {
     let (mut kills, mut stood, mut ended) = (0, 0, 0);
     for round in 0..rounds + BUSIER {
         if round >= rounds {
-            // The machine is busier than it was: there are more rounds, with more time, until one comes so far.
+            // The machine is busier than it was: more rounds, with more time, until one comes so far.
             if stood + ended > 0 {
                 break;
             }
