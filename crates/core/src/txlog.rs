@@ -5,6 +5,8 @@
 //! auditors: no step depends on it. A run that cannot write it goes on, and says so at its end
 //! ([`TxLog::finish`]).
 
+mod step;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead as _, Write as _};
@@ -17,6 +19,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use intraware_shown::chain;
+pub use step::Step;
 
 use crate::file_size;
 use crate::foreign;
@@ -78,12 +81,6 @@ pub struct Subject<'a> {
     pub job: &'a str,
 }
 
-/// The step of a line that says what was printed for people.
-pub const SAID: &str = "said";
-
-/// The step of a line that tells only how long something took.
-pub const TIMES: &str = "times";
-
 /// The log of this host, open for this run.
 pub struct TxLog {
     context: RunContext,
@@ -120,7 +117,7 @@ impl TxLog {
     pub fn record<T, E: std::error::Error>(
         &self,
         subject: Subject<'_>,
-        step: &str,
+        step: Step,
         effect: &str,
         act: impl FnOnce() -> Result<T, E>,
     ) -> Result<T, E> {
@@ -138,18 +135,18 @@ impl TxLog {
 
     /// Writes what was said to people at that time, as a warning or an error: `as_what` is that word.
     pub fn said(&self, at: Timestamp, subject: Subject<'_>, as_what: &str, text: &str) {
-        self.write(at, subject, SAID, as_what, Phase::Failed, text.to_owned(), None);
+        self.write(at, subject, Step::Said, as_what, Phase::Failed, text.to_owned(), None);
     }
 
     /// Writes with which exit status the run ends, and why.
     pub fn ended(&self, status: u8, cause: &str) {
         let effect = format!("the run ends with exit status {status}");
         let subject = Subject::default();
-        self.write(self.context.now(), subject, "exit", &effect, Phase::Failed, cause.to_owned(), None);
+        self.write(self.context.now(), subject, Step::Exit, &effect, Phase::Failed, cause.to_owned(), None);
     }
 
     /// Writes that something was found or decided, which is no effect of its own.
-    pub fn note(&self, subject: Subject<'_>, step: &str, text: &str) {
+    pub fn note(&self, subject: Subject<'_>, step: Step, text: &str) {
         self.write(self.context.now(), subject, step, text, Phase::Done, "ok".to_owned(), None);
     }
 
@@ -166,7 +163,7 @@ impl TxLog {
         &self,
         ts: Timestamp,
         subject: Subject<'_>,
-        step: &str,
+        step: Step,
         effect: &str,
         phase: Phase,
         result: String,
@@ -182,13 +179,13 @@ impl TxLog {
             record: subject.record.to_owned(),
             name: self.names.get(subject.record).cloned().unwrap_or_default(),
             job: subject.job.to_owned(),
-            step: step.to_owned(),
+            step: step.word().to_owned(),
             effect: effect.to_owned(),
             phase,
             result,
             duration_ms: ms,
         };
-        tracing::debug!(record = event.record, job = event.job, step, phase = ?event.phase, result = event.result, "{effect}");
+        tracing::debug!(record = event.record, job = event.job, step = event.step, phase = ?event.phase, result = event.result, "{effect}");
         let mut state = self.file.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let State::Open(file) = &mut *state else { return };
         let line = serde_json::to_string(&event).map(|line| line + "\n").map_err(io::Error::from);
@@ -242,7 +239,7 @@ impl Filter {
             && is(&self.host, &event.host)
             && self.since.is_none_or(|since| event.ts >= since)
             && (!self.failed || event.phase == Phase::Failed)
-            && (self.times || event.step != TIMES)
+            && (self.times || event.step != Step::Times.word())
     }
 
     /// Leaves the lines about the build that is wanted. Some lines know its record alone.

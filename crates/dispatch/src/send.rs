@@ -12,7 +12,7 @@ use intraware_core::lock::{Lock, LockError};
 use intraware_core::retry;
 use intraware_core::run::RunContext;
 use intraware_core::site::{PathError, Place, Session};
-use intraware_core::txlog::{Subject, TxLog, chain};
+use intraware_core::txlog::{Step, Subject, TxLog, chain};
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
@@ -297,15 +297,15 @@ impl Sender<'_> {
             row.directory,
             foreign::escape(&row.package)
         );
-        let staged = self.log.record(subject, "D1", &effect, || {
+        let staged = self.log.record(subject, Step::D1, &effect, || {
             stage(session, delivery, file, &mut |_| ()).map_err(Trouble::from)
         })?;
         self.states.advance(row, State::Sent, None, self.context.now())?;
         hold.confirm()?;
         let effect = format!("name {}{}", row.directory, foreign::escape(&row.package));
-        let delivered = self
-            .log
-            .record(subject, "D2", &effect, || commit(session, delivery, staged).map_err(Trouble::from))?;
+        let delivered = self.log.record(subject, Step::D2, &effect, || {
+            commit(session, delivery, staged).map_err(Trouble::from)
+        })?;
         let proof = delivered.verified_by.to_string();
         self.states.advance(row, State::Verified, Some(&proof), self.context.now())?;
         Ok(delivered)

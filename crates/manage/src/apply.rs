@@ -30,7 +30,7 @@ use intraware_core::sites::Contact;
 use intraware_core::spool::{NoteKey, Retry, Spool};
 use intraware_core::store::{RecordStore, WriteError};
 use intraware_core::streak::Streak;
-use intraware_core::txlog::{Subject, TxLog, chain};
+use intraware_core::txlog::{self, Subject, TxLog, chain};
 
 /// The signing key cannot be used; without it no build is archived.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -247,9 +247,10 @@ impl Run<'_, '_> {
             let change = Change::Failed { reason: reason.to_owned() };
             let subject = Subject { record: work.record.id.as_str(), job: "" };
             let store = &mut *self.manager.store;
-            let revision = log.record(subject, "error", &format!("set Error: {reason}"), || {
-                store.write(&work.record, &change)
-            })?;
+            let revision =
+                log.record(subject, txlog::Step::Error, &format!("set Error: {reason}"), || {
+                    store.write(&work.record, &change)
+                })?;
             work.record.revision = revision;
             work.record.status = Status::Error;
         }

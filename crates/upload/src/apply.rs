@@ -32,7 +32,7 @@ use intraware_core::run::{Amount, Progress, RunContext, how_far};
 use intraware_core::site::SiteErrorKind;
 use intraware_core::sites::{Destination, Names, Way};
 use intraware_core::spool::{Found, Job, ParkKind, Parked, Room, Spool};
-use intraware_core::txlog::{Subject, TxLog};
+use intraware_core::txlog::{Step, Subject, TxLog};
 use trouble::{Trouble, fault_of, park_kind, site_kind};
 use ways::{Held, Lines};
 
@@ -297,7 +297,7 @@ impl Worker<'_> {
         };
         let (record, id) = (job.id.record.to_string(), job.id.to_string());
         let subject = Subject { record: &record, job: &id };
-        Ok(log.record(subject, "U1", "park the job", || spool.park(job, &why, context, lock))?)
+        Ok(log.record(subject, Step::U1, "park the job", || spool.park(job, &why, context, lock))?)
     }
 
     /// Says how a job ended, and whether the run goes on with the others.

@@ -17,7 +17,7 @@ use intraware_core::fingerprint::{TreePolicy, survey};
 use intraware_core::owner::{self, User};
 use intraware_core::run::{Identity, NoProgress, RunContext, Stop, SystemClock};
 use intraware_core::spool::Spool;
-use intraware_core::txlog::{Subject, TxLog};
+use intraware_core::txlog::{Step, Subject, TxLog};
 use intraware_test_support::dice::noise;
 use intraware_test_support::disk::SmallDisk;
 use rustix::fs::{Advice, fadvise};
@@ -122,7 +122,7 @@ fn a_log_on_a_full_disk_stops_no_step_and_is_reported_at_the_end() {
     let log = TxLog::open(dir.path(), &RunContext { identity, clock, stop: Stop::default(), progress });
     let subject = Subject { record: "r1", job: "r1.0123456789ab" };
     for _ in 0..40 {
-        log.record(subject, "U4", &"x".repeat(1024), || Ok::<_, Never>(())).unwrap();
+        log.record(subject, Step::U4, &"x".repeat(1024), || Ok::<_, Never>(())).unwrap();
     }
     assert_eq!(log.finish().unwrap_err().kind(), io::ErrorKind::StorageFull);
 }

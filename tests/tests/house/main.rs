@@ -1,5 +1,5 @@
 //! The house itself: which crate may use which, against the table in docs/design.md; that no modules use each
-//! other in a circle; that what this page points to is there; and how wide comments are.
+//! other in a circle; that what this page points to is there, each step as well; and how wide comments are.
 
 mod circles;
 
@@ -73,6 +73,36 @@ fn where_to_change_something_is_there() {
     let missing: Vec<&&str> =
         paths.iter().filter(|path| !path.contains('*') && !root.join(path).exists()).collect();
     assert!(paths.len() > 20 && missing.is_empty(), "{missing:?}");
+}
+
+/// Every step that the log can name, but for the words of other events.
+fn steps() -> BTreeSet<String> {
+    let source = include_str!("../../../crates/core/src/txlog/step.rs");
+    let words = source.lines().filter_map(|line| line.trim().strip_prefix("Self::")?.split(' ').next());
+    let is_numbered = |word: &&str| word.len() == 2 && word.ends_with(|end: char| end.is_ascii_digit());
+    words.filter(is_numbered).map(str::to_owned).collect()
+}
+
+#[test]
+fn each_step_is_done_where_the_page_of_the_design_says() {
+    let page = include_str!("../../../docs/design.md");
+    let (_, table) = page.split_once("| step | function | file |\n|---|---|---|\n").expect("the table");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the project");
+    let mut told = BTreeSet::new();
+    for row in table.lines().take_while(|line| line.starts_with('|')) {
+        let cells: Vec<&str> =
+            row.trim_matches('|').split('|').map(|cell| cell.trim_matches([' ', '`'])).collect();
+        let [step, function, file] = cells[..] else { panic!("{row}") };
+        let source = std::fs::read_to_string(root.join(file)).unwrap_or_default();
+        let body = source.split_once(&format!("fn {function}")).map(|(_, body)| body);
+        let body = body.and_then(|body| body.split("\n    }\n").next()).unwrap_or_default();
+        let names_it = body.contains(&format!("Step::{step}"))
+            || (body.contains("STEP,") && source.contains(&format!("STEP: Step = Step::{step};")));
+        assert!(names_it, "{row}");
+        told.insert(step.to_owned());
+    }
+    assert!(told.len() > 10);
+    assert_eq!(told, steps());
 }
 
 #[test]

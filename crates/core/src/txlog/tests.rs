@@ -62,10 +62,11 @@ fn all(dir: &Path) -> Merged {
 fn s0_27_s0_40_s0_49_each_effect_has_a_line_before_and_one_after() {
     let dir = tempfile::tempdir().unwrap();
     let log = TxLog::open(dir.path(), &context("ebb", 0));
-    let seen_inside = log.record(SUBJECT, "U4", "deliver", || Ok::<_, Outer>(all(dir.path()).events.len()));
+    let seen_inside =
+        log.record(SUBJECT, Step::U4, "deliver", || Ok::<_, Outer>(all(dir.path()).events.len()));
     assert_eq!(seen_inside.unwrap(), 1, "the line before is on its way before the effect");
-    log.record(SUBJECT, "U5", "send", failing).unwrap_err();
-    log.note(Subject::default(), "M6", "moved aside");
+    log.record(SUBJECT, Step::U5, "send", failing).unwrap_err();
+    log.note(Subject::default(), Step::M6, "moved aside");
     log.finish().unwrap();
 
     let merged = all(dir.path());
@@ -103,8 +104,8 @@ fn s0_04_the_files_of_all_hosts_are_one_log_in_order_of_time() {
     let dir = tempfile::tempdir().unwrap();
     let say = |host: &str, start: i64, text: &str| {
         let log = TxLog::open(dir.path(), &context(host, start));
-        log.note(SUBJECT, "U1", text);
-        log.note(SUBJECT, "U1", &format!("{text} again"));
+        log.note(SUBJECT, Step::U1, text);
+        log.note(SUBJECT, Step::U1, &format!("{text} again"));
         log.finish().unwrap();
     };
     say("granite", 10, "second");
@@ -133,8 +134,8 @@ fn s0_04_the_files_of_all_hosts_are_one_log_in_order_of_time() {
 fn only_what_failed_is_shown_when_asked_for() {
     let dir = tempfile::tempdir().unwrap();
     let log = TxLog::open(dir.path(), &context("ebb", 0));
-    log.note(SUBJECT, "U1", "fine");
-    log.record(SUBJECT, "U5", "send", failing).unwrap_err();
+    log.note(SUBJECT, Step::U1, "fine");
+    log.record(SUBJECT, Step::U5, "send", failing).unwrap_err();
     let merged = read(dir.path(), &Filter { failed: true, ..Filter::default() }).unwrap();
     assert_eq!(effects(&merged), ["ebb send Failed"]);
 }
@@ -145,7 +146,7 @@ fn rotated_files_are_read_too_packed_or_not() {
     let path = dir.path().join("ebb.jsonl");
     let say = |start: i64, text: &str| {
         let log = TxLog::open(dir.path(), &context("ebb", start));
-        log.note(SUBJECT, "U1", text);
+        log.note(SUBJECT, Step::U1, text);
         log.finish().unwrap();
     };
     say(0, "oldest");
@@ -166,8 +167,9 @@ fn rotated_files_are_read_too_packed_or_not() {
 fn a_line_that_a_power_loss_has_cut_is_reported_and_takes_no_other_with_it() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("ebb.jsonl");
-    let say =
-        |start: i64, text: &str| TxLog::open(dir.path(), &context("ebb", start)).note(SUBJECT, "U1", text);
+    let say = |start: i64, text: &str| {
+        TxLog::open(dir.path(), &context("ebb", start)).note(SUBJECT, Step::U1, text)
+    };
     say(0, "before");
     say(1, "cut");
     let whole = fs::read(&path).unwrap();
@@ -187,7 +189,7 @@ fn a_line_that_a_power_loss_has_cut_is_reported_and_takes_no_other_with_it() {
 fn a_packed_file_that_is_cut_hides_no_other() {
     let dir = tempfile::tempdir().unwrap();
     let log = TxLog::open(dir.path(), &context("ebb", 0));
-    (0..100).for_each(|n| log.note(SUBJECT, "U1", &format!("event {n}")));
+    (0..100).for_each(|n| log.note(SUBJECT, Step::U1, &format!("event {n}")));
     let mut gz = GzEncoder::new(Vec::new(), Compression::fast());
     gz.write_all(&fs::read(dir.path().join("ebb.jsonl")).unwrap()).unwrap();
     let packed = gz.finish().unwrap();
@@ -202,6 +204,6 @@ fn a_packed_file_that_is_cut_hides_no_other() {
 fn a_log_that_cannot_be_written_stops_no_step_and_is_reported_at_the_end() {
     let dir = tempfile::tempdir().unwrap();
     let log = TxLog::open(&dir.path().join("nowhere"), &context("ebb", 0));
-    assert_eq!(log.record(SUBJECT, "U4", "deliver", || Ok::<_, Outer>(7)).unwrap(), 7);
+    assert_eq!(log.record(SUBJECT, Step::U4, "deliver", || Ok::<_, Outer>(7)).unwrap(), 7);
     assert_eq!(log.finish().unwrap_err().kind(), io::ErrorKind::NotFound);
 }

@@ -12,7 +12,7 @@ use intraware_core::foreign;
 use intraware_core::retry;
 use intraware_core::run::RunContext;
 use intraware_core::site::{Ran, Session, SiteError, SiteErrorKind};
-use intraware_core::txlog::{Subject, TxLog, chain};
+use intraware_core::txlog::{Step, Subject, TxLog, chain};
 use jiff::Timestamp;
 
 use super::job::{Job, Mode};
@@ -21,7 +21,7 @@ use crate::routes::Section;
 use crate::state::{End, Row, State, StateError, States};
 
 /// The step of the transaction log.
-const STEP: &str = "D3";
+const STEP: Step = Step::D3;
 
 /// How many lines of what the commands have said the transaction log gets.
 const LINES: usize = 20;

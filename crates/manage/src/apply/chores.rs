@@ -6,7 +6,7 @@ use super::{Manager, Run, Trouble};
 use crate::Chore;
 use intraware_core::lock::Lock;
 use intraware_core::spool::{Found, NoteKey, ParkKind, Retry};
-use intraware_core::txlog::Subject;
+use intraware_core::txlog::{Step, Subject};
 
 impl Run<'_, '_> {
     /// Does one chore.
@@ -16,7 +16,7 @@ impl Run<'_, '_> {
         let effect = chore.to_string();
         match chore {
             Chore::RemoveLeftover { path } => {
-                Ok(log.record(Subject::default(), "chore", &effect, || spool.remove_leftover(path))?)
+                Ok(log.record(Subject::default(), Step::Chore, &effect, || spool.remove_leftover(path))?)
             }
             Chore::ParkUnreadable { found } => {
                 let mut lock = match &found.id {
@@ -36,13 +36,13 @@ impl Run<'_, '_> {
                 let why = parked(ParkKind::Stale, "its record does not exist any more", context);
                 let id = job.id.to_string();
                 let subject = Subject { record: job.id.record.as_str(), job: &id };
-                Ok(log.record(subject, "chore", &effect, || spool.park(job, &why, context, &mut lock))?)
+                Ok(log.record(subject, Step::Chore, &effect, || spool.park(job, &why, context, &mut lock))?)
             }
             Chore::Discard { job } => {
                 let mut lock = take_lock(spool, &job.id.record, context)?;
                 let id = job.id.to_string();
                 let subject = Subject { record: job.id.record.as_str(), job: &id };
-                Ok(log.record(subject, "chore", &effect, || spool.discard(job, context, &mut lock))?)
+                Ok(log.record(subject, Step::Chore, &effect, || spool.discard(job, context, &mut lock))?)
             }
             Chore::RemoveLock { record } => match take_lock(spool, record, context) {
                 Ok(lock) => lock.remove().map_err(|e| Trouble::Moved(e.to_string())),

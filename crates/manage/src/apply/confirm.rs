@@ -6,7 +6,7 @@ use intraware_core::site::Place;
 use intraware_core::sites::Names;
 use intraware_core::spool::{Job, NoteKey, Release, Retry};
 use intraware_core::store::WriteError;
-use intraware_core::txlog::Subject;
+use intraware_core::txlog::{Step, Subject};
 
 impl Run<'_, '_> {
     /// Makes the record Completed and Ready for Intraware File Association, in one conditional write.
@@ -38,15 +38,18 @@ impl Run<'_, '_> {
             if manager.spool.is_noted(&release)? {
                 continue;
             }
-            new.push(manager.log.record(subject, "C3", &format!("note that {place} is released"), || {
-                manager.spool.note_release(&release)
-            })?);
+            new.push(manager.log.record(
+                subject,
+                Step::C3,
+                &format!("note that {place} is released"),
+                || manager.spool.note_release(&release),
+            )?);
         }
         manager.lock.confirm()?;
         let store = &mut *manager.store;
         let written = manager.log.record(
             subject,
-            "C3",
+            Step::C3,
             "set Completed and Ready for Intraware File Association",
             || store.write(&work.record, &Change::Delivered),
         );
@@ -70,7 +73,7 @@ impl Run<'_, '_> {
         let manager = &self.manager;
         let id = job.id.to_string();
         let subject = Subject { record: work.record.id.as_str(), job: &id };
-        manager.log.record(subject, "C4", "remove the delivered payload from the spool", || {
+        manager.log.record(subject, Step::C4, "remove the delivered payload from the spool", || {
             manager.spool.retire(job)
         })?;
         work.done.push("removed the delivered payload from the spool".to_owned());

@@ -8,7 +8,7 @@ use intraware_core::site::{Link, RemotePath, SiteError, SiteErrorKind};
 use intraware_core::sites::{Contact, Names};
 use intraware_core::spool::{Job, ParkKind, Room};
 use intraware_core::store::{WriteError, WriteRefusal};
-use intraware_core::txlog::{Subject, chain};
+use intraware_core::txlog::{Step, Subject, chain};
 
 impl Run<'_, '_> {
     /// Brings a job that stands elsewhere back to staged.
@@ -23,7 +23,7 @@ impl Run<'_, '_> {
         let effect = format!("bring the job back from {}", job.room);
         let staged = manager
             .log
-            .record(subject, "M4", &effect, || manager.spool.bring_back(job, manager.context, lock))?;
+            .record(subject, Step::M4, &effect, || manager.spool.bring_back(job, manager.context, lock))?;
         work.done.push(format!("took over job {id} from {}", job.room));
         Ok(staged)
     }
@@ -36,7 +36,7 @@ impl Run<'_, '_> {
         let subject = Subject { record: work.record.id.as_str(), job: &id };
         let store = &mut *self.manager.store;
         let written =
-            self.manager.log.record(subject, "M5", "set In Process with date, size and digests", || {
+            self.manager.log.record(subject, Step::M5, "set In Process with date, size and digests", || {
                 store.write(&work.record, &change)
             });
         match written {
@@ -100,7 +100,7 @@ impl Run<'_, '_> {
         let manager = &mut self.manager;
         manager.lock.confirm()?;
         let lock = work.lock()?;
-        manager.log.record(subject, "M7", "move the job to upload", || {
+        manager.log.record(subject, Step::M7, "move the job to upload", || {
             manager.spool.transfer(job, Room::Upload, manager.context, lock)
         })?;
         work.done.push(format!("queued for upload as {place}"));
@@ -151,12 +151,12 @@ impl Run<'_, '_> {
         let (link, verify) = shelf(&mut manager.contacts[site])?;
         let session = link.open()?;
         let log = manager.log;
-        log.record(subject, "M6", &format!("make the directory {} at the site", place.dir()), || {
+        log.record(subject, Step::M6, &format!("make the directory {} at the site", place.dir()), || {
             session.make_dirs(place.dir())
         })?;
         let found = deliver::clear_final(session, place, &job.manifest.digests, released, verify, &ours)?;
         if let Final::MovedAside(to) = &found {
-            log.note(subject, "M6", &moved_aside(place, to));
+            log.note(subject, Step::M6, &moved_aside(place, to));
         }
         Ok(found)
     }
@@ -173,7 +173,7 @@ impl Run<'_, '_> {
         let put = || deliver::put_sidecars(session, place, job.id.generation, sidecars);
         Ok(self.manager.log.record(
             subject,
-            "M6",
+            Step::M6,
             &format!("put the sidecars of {place} to the site"),
             put,
         )?)
@@ -256,7 +256,7 @@ impl Run<'_, '_> {
         }
         let spool = self.manager.spool;
         let effect = "take over the signature that was released";
-        Ok(self.manager.log.record(subject, "M6", effect, || spool.replace_signature(job, &theirs))?)
+        Ok(self.manager.log.record(subject, Step::M6, effect, || spool.replace_signature(job, &theirs))?)
     }
 }
 

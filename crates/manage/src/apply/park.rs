@@ -6,7 +6,7 @@ use intraware_core::lock::{Lock, LockError};
 use intraware_core::record::{RecordId, Status};
 use intraware_core::run::RunContext;
 use intraware_core::spool::{Found, Job, ParkKind, Parked, Spool, Unreadable};
-use intraware_core::txlog::Subject;
+use intraware_core::txlog::{Step, Subject};
 
 impl Run<'_, '_> {
     /// Parks a job. That one was delivered beside a record that is Completed with another is said.
@@ -22,7 +22,7 @@ impl Run<'_, '_> {
         let id = job.id.to_string();
         let lock = work.lock.as_mut().ok_or_else(|| Trouble::Moved("its lock was let go".to_owned()))?;
         let subject = Subject { record: work.record.id.as_str(), job: &id };
-        log.record(subject, "park", &format!("park the job from {}: {reason}", job.room), || {
+        log.record(subject, Step::Park, &format!("park the job from {}: {reason}", job.room), || {
             spool.park(job, &why, context, lock)
         })?;
         if let (Status::Completed, Some(at)) = (&work.record.status, job.delivered()) {
@@ -49,7 +49,9 @@ pub(super) fn put_aside(
     }
     let why = parked(ParkKind::Damaged, &found.reason, context);
     let effect = format!("park {}/{}: {}", found.room, escape(&found.dir_name), found.reason);
-    log.record(Subject::default(), "park", &effect, || spool.park_unreadable(found, &why, context, lock))?;
+    log.record(Subject::default(), Step::Park, &effect, || {
+        spool.park_unreadable(found, &why, context, lock)
+    })?;
     Ok(true)
 }
 

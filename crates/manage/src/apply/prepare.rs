@@ -14,7 +14,7 @@ use intraware_core::run::{Amount, Stop, how_far};
 use intraware_core::sidecar::Sidecars;
 use intraware_core::site::Place;
 use intraware_core::spool::{Found, Job, Manifest, Room};
-use intraware_core::txlog::{Subject, TIMES, chain};
+use intraware_core::txlog::{Step, Subject, chain};
 
 impl Run<'_, '_> {
     /// Archives and signs the record's build directory, which is what `surveyed` says, and stages the result.
@@ -39,7 +39,7 @@ impl Run<'_, '_> {
         let effect = format!("archive {} entries, {} bytes", surveyed.entries, surveyed.bytes);
         let mut out = Stoppable { file, stop: &context.stop };
         let mut read = 0;
-        let archived = manager.log.record(subject, "M2", &effect, || {
+        let archived = manager.log.record(subject, Step::M2, &effect, || {
             archive(&dir, surveyed, manager.effort, &mut out, &mut signer, &mut |done| {
                 read = done.bytes;
                 context.progress.advance(done)
@@ -62,13 +62,13 @@ impl Run<'_, '_> {
             archived => archived?,
         };
         let stages = archived.stages.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        manager.log.note(subject, TIMES, &format!("processor time/time at work of {stages}"));
+        manager.log.note(subject, Step::Times, &format!("processor time/time at work of {stages}"));
         tracing::info!("{}: {stages}", intraware_core::foreign::escape(&work.record.name));
         for warning in &archived.warnings {
             tracing::warn!("{}: {warning}", intraware_core::foreign::escape(&work.record.name));
         }
         let signature =
-            manager.log.record(subject, "M3", "sign, and verify the signature", || signer.finish());
+            manager.log.record(subject, Step::M3, "sign, and verify the signature", || signer.finish());
         let signature = signature.map_err(Trouble::Sign)?;
         work_dir.close(out.file)?;
         let manifest = Manifest {
@@ -94,7 +94,7 @@ impl Run<'_, '_> {
         let name = id.to_string();
         let subject = Subject { job: &name, ..subject };
         let lock = work.lock.as_mut().ok_or_else(|| Trouble::Moved("its lock was let go".to_owned()))?;
-        manager.log.record(subject, "M4", "move the job to staged", || {
+        manager.log.record(subject, Step::M4, "move the job to staged", || {
             work_dir.commit(manager.spool, &manifest, &sidecars, lock)
         })?;
         work.done.push(format!("staged {} bytes as job {id}", manifest.digests.size));

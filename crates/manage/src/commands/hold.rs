@@ -14,7 +14,7 @@ use intraware_core::exit::Fault;
 use intraware_core::foreign::escape;
 use intraware_core::record::{RecordId, Status};
 use intraware_core::spool::{Found, Hold, Release, Room, Spool};
-use intraware_core::txlog::{Subject, TxLog};
+use intraware_core::txlog::{Step, Subject, TxLog};
 
 use super::find;
 
@@ -48,7 +48,7 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure>
         by: people::who(),
     };
     let subject = Subject { record: record.as_str(), job: "" };
-    log.record(subject, "hold", "hold the build", || spool.put_note(&hold))?;
+    log.record(subject, Step::Hold, "hold the build", || spool.put_note(&hold))?;
     let word = escape(&arguments.build);
     output::confirm(&format!(
         "held: {word} ({record}), both programs leave it alone; `manage unhold {word}` lifts it"

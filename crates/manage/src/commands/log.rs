@@ -10,7 +10,7 @@ use intraware_cli::{output, process};
 use intraware_core::exit::{self, Fault};
 use intraware_core::foreign::{escape, tame};
 use intraware_core::record::RecordId;
-use intraware_core::txlog::{Event, Filter, Phase, SAID, read};
+use intraware_core::txlog::{Event, Filter, Phase, Step, read};
 use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
 
 use super::find;
@@ -122,7 +122,7 @@ pub(crate) fn line(event: &Event) -> String {
         false => format!("{} ({}) ", tame(&event.name), escape(id)),
     };
     let who = format!("{:.3} {} {}[{}]", event.ts, escape(&event.host), escape(&event.program), event.pid);
-    if event.step == SAID {
+    if event.step == Step::Said.word() {
         // It names the build itself.
         return format!("{who} {}: {}", tame(&event.effect), tame(&event.result));
     }

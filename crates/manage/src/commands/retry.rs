@@ -8,7 +8,7 @@ use intraware_cli::{output, process, txlog};
 use intraware_core::foreign::escape;
 use intraware_core::record::{Change, Status};
 use intraware_core::spool::{Found, NoteKey, Retry, Room};
-use intraware_core::txlog::{Subject, TxLog};
+use intraware_core::txlog::{Step, Subject, TxLog};
 
 use super::find;
 
@@ -29,7 +29,7 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure>
     let names = [(record.id.to_string(), record.name.clone())];
     let log = TxLog::open(&spool.log_dir(), &context).with_names(names);
     let subject = Subject { record: record.id.as_str(), job: "" };
-    let mut forgotten = log.record(subject, "retry", "forget the failures", || {
+    let mut forgotten = log.record(subject, Step::Retry, "forget the failures", || {
         spool.remove_note::<Retry>(&NoteKey::from(&record.id))
     })?;
     for found in spool.list(Room::Upload)? {
@@ -41,7 +41,7 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure>
     }
     let is_error = record.status == Status::Error;
     if is_error {
-        log.record(subject, "retry", "set the status from Error to empty", || {
+        log.record(subject, Step::Retry, "set the status from Error to empty", || {
             store.write(&record, &Change::Retry)
         })?;
     } else if !forgotten {

@@ -7,7 +7,7 @@ use intraware_cli::failure::Failure;
 use intraware_cli::{output, process, txlog};
 use intraware_core::foreign::escape;
 use intraware_core::spool::{Hold, NoteKey};
-use intraware_core::txlog::{Subject, TxLog};
+use intraware_core::txlog::{Step, Subject, TxLog};
 
 use super::find;
 
@@ -26,7 +26,7 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<u8, Failure>
     let record = find::id(parts::store(&config, Permission::ReadOnly), &spool, &arguments.build)?;
     let log = TxLog::open(&spool.log_dir(), &context).with_names(find::name_of(&record, &arguments.build));
     let subject = Subject { record: record.as_str(), job: "" };
-    let was_held = log.record(subject, "unhold", "let the build go on", || {
+    let was_held = log.record(subject, Step::Unhold, "let the build go on", || {
         spool.remove_note::<Hold>(&NoteKey::from(&record))
     })?;
     if was_held {

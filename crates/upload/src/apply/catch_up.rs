@@ -16,7 +16,7 @@ use intraware_core::deliver::{self, DeliverError, Final, Released, Stuck, moved_
 use intraware_core::lock::{Lock, LockError};
 use intraware_core::retry;
 use intraware_core::spool::{Attempts, Found, Job, Receipt, Room};
-use intraware_core::txlog::chain;
+use intraware_core::txlog::{Step, chain};
 
 impl<'r> Worker<'r> {
     /// Delivers a job that was sent to more sites; returns what there is to say about each.
@@ -122,7 +122,7 @@ impl<'r> Worker<'r> {
         match deliver::clear_final(session, place, &job.manifest.digests, released, to.verify, &ours)? {
             Final::Free | Final::Same(_) => {}
             Final::MovedAside(aside) => {
-                log.note(subject(job, &job.id.to_string()), "U4", &moved_aside(place, &aside));
+                log.note(subject(job, &job.id.to_string()), Step::U4, &moved_aside(place, &aside));
             }
             Final::Conflict => return Err(DeliverError::Conflict(place.payload()).into()),
             Final::Foreign => return Err(DeliverError::Foreign(place.payload()).into()),

@@ -14,7 +14,7 @@ use intraware_core::lock::Lock;
 use intraware_core::sidecar::{SidecarKind, Sidecars};
 use intraware_core::site::{Desk, PackageName, Pool};
 use intraware_core::spool::{Job, Receipt};
-use intraware_core::txlog::chain;
+use intraware_core::txlog::{Step, chain};
 
 /// How often a payload is brought that turns out to be another.
 const TRIES: usize = 2;
@@ -107,7 +107,7 @@ impl<'r> Worker<'r> {
             told = told.max(bytes);
         };
         let brought = self.in_session(job, desk, |session| {
-            log.record(subject(job, &id), "U2", &effect, || {
+            log.record(subject(job, &id), Step::U2, &effect, || {
                 deliver::bring(session, what, payload, &ask, &mut progress)
             })
         });
@@ -140,7 +140,7 @@ impl<'r> Worker<'r> {
         };
         let handed_in = self.in_session(job, *desk, |session| {
             let peer = session.peer().to_owned();
-            let delivered = log.record(subject(job, &id), "U4", &effect, || {
+            let delivered = log.record(subject(job, &id), Step::U4, &effect, || {
                 deliver::hand_in(session, what, *brought, payload, &ask, &mut progress)
             })?;
             Ok(delivered.map(|delivered| (delivered, peer)))
@@ -165,7 +165,7 @@ impl<'r> Worker<'r> {
         if link.is_closed() {
             let effect = format!("connect to {}", run.called(desk.site));
             let connected =
-                run.uploader.log.record(subject(job, &id), "U2", &effect, || link.open().map(|_| ()));
+                run.uploader.log.record(subject(job, &id), Step::U2, &effect, || link.open().map(|_| ()));
             connected.map_err(Trouble::Connect)?;
         }
         let session = link.open().map_err(Trouble::Connect)?;

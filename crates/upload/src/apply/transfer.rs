@@ -20,7 +20,7 @@ use intraware_core::lock::Lock;
 use intraware_core::retry;
 use intraware_core::site::{Pool, RemotePath};
 use intraware_core::spool::{Attempts, Job, Receipt};
-use intraware_core::txlog::chain;
+use intraware_core::txlog::{Step, chain};
 
 /// A site whose files can be looked at.
 #[derive(Clone, Copy)]
@@ -73,7 +73,7 @@ impl<'r> Worker<'r> {
         let Uploader { spool, log, context, .. } = *self.run.uploader;
         log.record(
             subject(job, &job.id.to_string()),
-            "U5",
+            Step::U5,
             "write the receipt and move the job to sent",
             || spool.deliver(job, receipts, context, lock),
         )?;
@@ -110,7 +110,7 @@ impl<'r> Worker<'r> {
         let link = self.link_to(shelf);
         if link.is_closed() {
             let effect = format!("connect to {}", run.called(site));
-            let connected = log.record(subject, "U2", &effect, || link.open_and_tell(met).map(|_| ()));
+            let connected = log.record(subject, Step::U2, &effect, || link.open_and_tell(met).map(|_| ()));
             connected.map_err(Trouble::Connect)?;
         }
         let session = link.open().map_err(Trouble::Connect)?;
@@ -129,7 +129,7 @@ impl<'r> Worker<'r> {
         };
         let effect = format!("bring {} to {}", job.manifest.place, run.called(site));
         let mut told = 0;
-        let staged = log.record(subject, "U2", &effect, || {
+        let staged = log.record(subject, Step::U2, &effect, || {
             deliver::stage(session, &delivery, payload, &mut |bytes| {
                 // A payload that is sent once more begins anew.
                 run.tally.add(0, bytes.saturating_sub(told));
@@ -167,19 +167,20 @@ impl<'r> Worker<'r> {
             stuck: None,
             may_commit: &|| {
                 may_commit(spool, to.name(), job, released)?;
-                log.note(subject, "U3", "the whole of it is verified under its .part name");
+                log.note(subject, Step::U3, "the whole of it is verified under its .part name");
                 held.borrow_mut().confirm().map_err(|e| Stop(chain(&e)))
             },
         };
         let effect = format!("deliver {}", job.manifest.place);
-        let delivered = log.record(subject, "U4", &effect, || deliver::commit(session, &delivery, staged));
+        let delivered =
+            log.record(subject, Step::U4, &effect, || deliver::commit(session, &delivery, staged));
         if let Err(DeliverError::Stopped { .. }) = delivered {
             // A lost lock is not somebody's decision: it ends the run.
             lock.confirm()?;
         }
         let delivery = delivered?;
         if let Some(aside) = &delivery.moved_aside {
-            log.note(subject, "U4", &moved_aside(&job.manifest.place, aside));
+            log.note(subject, Step::U4, &moved_aside(&job.manifest.place, aside));
         }
         Ok(Receipt {
             format: 1,
