@@ -4,21 +4,21 @@
 //! mode 0600 and refused when others can read it. It is bound to the address, app and user it was
 //! made for; a file of another one, or one that cannot be read as JSON, is as if there were none.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Kind};
 use crate::secret::Secret;
 use intraware_shown::escape;
+use intraware_shown::private::{self, NotPrivate};
 
 /// Tokens have about 100 characters, instance URLs fewer.
-const MAX_FILE: u64 = 64 << 10;
+const MAX_FILE: usize = 64 << 10;
 
 /// What may be done with the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,23 +66,20 @@ const FORMAT: u32 = 1;
 impl TokenStore {
     /// Returns the token kept for `owner`, if there is one.
     pub(crate) fn load(&self, owner: &Owner) -> Result<Option<Token>, Error> {
-        let file = match self.open() {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(self.failed("read", "it cannot be opened").caused(error)),
+        let private = "it must be a regular file of this user that nobody else can read";
+        let text = match private::read(&self.path, MAX_FILE) {
+            Ok(text) => text,
+            Err(NotPrivate::Read(error)) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(NotPrivate::Read(error)) => {
+                return Err(self.failed("read", "it cannot be read").caused(error));
+            }
+            Err(NotPrivate::Mode(mode)) => {
+                return Err(self.failed("use", &format!("{private}, and has mode {mode:04o}")));
+            }
+            Err(NotPrivate::NotRegular | NotPrivate::Owner(_)) => return Err(self.failed("use", private)),
+            // It is none of ours.
+            Err(NotPrivate::TooLong) => Zeroizing::default(),
         };
-        let about = file.metadata().map_err(|error| self.failed("read", "no status").caused(error))?;
-        let me = rustix::process::geteuid().as_raw();
-        if !about.is_file() || about.mode() & 0o077 != 0 || about.uid() != me {
-            let what = format!(
-                "it must be a regular file of this user that nobody else can read, and has mode {:04o}",
-                about.mode() & 0o7777
-            );
-            return Err(self.failed("use", &what));
-        }
-        let mut text = Zeroizing::new(Vec::new());
-        let read = (&file).take(MAX_FILE).read_to_end(&mut text);
-        read.map_err(|error| self.failed("read", "it cannot be read").caused(error))?;
         let Ok(kept) = serde_json::from_slice::<Kept>(&text) else {
             tracing::warn!(path = %self.path.display(), "the cached token is unreadable; logging in anew");
             return Ok(None);
@@ -92,11 +89,6 @@ impl TokenStore {
             access_token: Secret::new(kept.access_token.as_str()),
             instance_url: kept.instance_url,
         }))
-    }
-
-    fn open(&self) -> io::Result<File> {
-        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        OpenOptions::new().read(true).custom_flags(flags.bits() as i32).open(&self.path)
     }
 
     /// Keeps `token`, if that is allowed.
@@ -152,7 +144,7 @@ impl TokenStore {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
     use super::*;
 

@@ -2,7 +2,7 @@
 //! secrets.
 //!
 //! One set of rules for every program and library of this project, so that no copy of them falls behind. This
-//! crate knows none of the others.
+//! crate knows none of the others. Secrets that stand in files are read by [`private`].
 //!
 //! | what | function | at most |
 //! |---|---|---|
@@ -17,6 +17,7 @@
 
 mod chain;
 mod escape;
+pub mod private;
 mod secret;
 
 pub use chain::chain;

@@ -1,10 +1,9 @@
 //! Files that hold passwords or what they are checked against: read only if nobody else can.
 
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::Path;
 
-use rustix::fs::{FileType, Mode, OFlags, Stat};
+use intraware_shown::private::{self, NotPrivate};
 use zeroize::Zeroizing;
 
 use crate::shown;
@@ -31,54 +30,25 @@ pub enum PrivateError {
     TooLong(String, usize),
 }
 
-/// Reads a file whole, if nobody but its owner, who is this process or root, can read or write it. The file
-/// that is checked is the one that is read.
+impl PrivateError {
+    fn of(path: &Path, limit: usize, why: NotPrivate) -> Self {
+        let name = shown::path(path);
+        match why {
+            NotPrivate::Read(error) => Self::Read(name, error),
+            NotPrivate::NotRegular => Self::NotRegular(name),
+            NotPrivate::Owner(owner) => Self::Owner(name, owner),
+            NotPrivate::Mode(mode) => Self::Mode(name, mode),
+            NotPrivate::TooLong => Self::TooLong(name, limit),
+        }
+    }
+}
+
+/// Reads a file whole, if nobody but its owner can read or write it.
 pub(crate) fn read(path: &Path, limit: usize) -> Result<Zeroizing<Vec<u8>>, PrivateError> {
-    let (file, stat) = open(path, OFlags::NOFOLLOW)?;
-    whole(path, file, &stat, 0o077, limit)
+    private::read(path, limit).map_err(|why| PrivateError::of(path, limit, why))
 }
 
-/// Reads a private key, as [`read`] does. But other programs keep keys in their own ways: the path may be a
-/// link, as those that renew certificates make, and a file of root's may be read by a group, which is how a
-/// service gets at it.
+/// Reads a private key, which may be linked to, and be read by a group if it is root's.
 pub(crate) fn read_key(path: &Path, limit: usize) -> Result<Zeroizing<Vec<u8>>, PrivateError> {
-    let (file, stat) = open(path, OFlags::empty())?;
-    let forbidden = if stat.st_uid == 0 { 0o037 } else { 0o077 };
-    whole(path, file, &stat, forbidden, limit)
-}
-
-fn open(path: &Path, more: OFlags) -> Result<(File, Stat), PrivateError> {
-    let name = || shown::path(path);
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | more;
-    let descriptor = match rustix::fs::open(path, flags, Mode::empty()) {
-        Ok(descriptor) => descriptor,
-        Err(rustix::io::Errno::LOOP) => return Err(PrivateError::NotRegular(name())),
-        Err(error) => return Err(PrivateError::Read(name(), error.into())),
-    };
-    let stat = rustix::fs::fstat(&descriptor).map_err(|error| PrivateError::Read(name(), error.into()))?;
-    Ok((File::from(descriptor), stat))
-}
-
-/// Reads an open file, if its mode has none of the `forbidden` bits.
-fn whole(
-    path: &Path,
-    file: File,
-    stat: &Stat,
-    forbidden: u32,
-    limit: usize,
-) -> Result<Zeroizing<Vec<u8>>, PrivateError> {
-    let name = || shown::path(path);
-    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-        return Err(PrivateError::NotRegular(name()));
-    }
-    if stat.st_uid != 0 && stat.st_uid != rustix::process::geteuid().as_raw() {
-        return Err(PrivateError::Owner(name(), stat.st_uid));
-    }
-    if stat.st_mode & forbidden != 0 {
-        return Err(PrivateError::Mode(name(), stat.st_mode & 0o7777));
-    }
-    let mut bytes = Zeroizing::new(Vec::with_capacity(limit.min(64 << 10) + 1));
-    let read = file.take(limit as u64 + 1).read_to_end(&mut bytes);
-    read.map_err(|error| PrivateError::Read(name(), error))?;
-    if bytes.len() > limit { Err(PrivateError::TooLong(name(), limit)) } else { Ok(bytes) }
+    private::read_key(path, limit).map_err(|why| PrivateError::of(path, limit, why))
 }

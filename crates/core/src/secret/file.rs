@@ -1,14 +1,10 @@
-//! Reads a file that keeps a secret.
-//!
-//! The file that is checked is the one that is read: both through one descriptor, which was opened
-//! without following a link and without waiting for the other end of a pipe.
+//! Reads a file that keeps a secret, and says what to do about one that is not used.
 
-use std::fs::File;
-use std::io::{ErrorKind, Read as _};
+use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-use rustix::fs::{FileType, Mode, OFlags};
+use intraware_shown::private::{self, NotPrivate};
 use zeroize::Zeroizing;
 
 use super::SecretError;
@@ -30,35 +26,18 @@ fn advice(path: &Path, error: &std::io::Error) -> String {
 
 /// Reads a file whole, if nobody but its owner can read or write it and it has at most `limit` bytes.
 pub(super) fn read(path: &Path, limit: usize) -> Result<Zeroizing<Vec<u8>>, SecretError> {
-    let shown = || foreign::path(path).to_string();
-    let failed =
-        |source: std::io::Error| SecretError::File { path: shown(), advice: advice(path, &source), source };
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let descriptor = match rustix::fs::open(path, flags, Mode::empty()) {
-        Ok(descriptor) => descriptor,
-        Err(rustix::io::Errno::LOOP) => return Err(SecretError::NotRegular { path: shown() }),
-        Err(error) => return Err(failed(error.into())),
-    };
-    let stat = rustix::fs::fstat(&descriptor).map_err(|error| failed(error.into()))?;
-    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-        return Err(SecretError::NotRegular { path: shown() });
-    }
-    if stat.st_uid != 0 && stat.st_uid != rustix::process::geteuid().as_raw() {
-        let advice = owner::of_secret(path, User(stat.st_uid));
-        return Err(SecretError::Owner { path: shown(), advice });
-    }
-    let mode = stat.st_mode & 0o7777;
-    if mode & 0o077 != 0 {
-        return Err(SecretError::Mode { path: shown(), mode });
-    }
-    let too_long = || SecretError::TooLong { origin: format!("file {}", shown()), limit };
-    let size = usize::try_from(stat.st_size).ok().filter(|size| *size <= limit).ok_or_else(too_long)?;
-    // Room for all of it from the start: a growing buffer would leave copies behind.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(size + 1));
-    File::from(descriptor).take(size as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() > size {
-        Err(failed(std::io::Error::other("it changed while it was read")))
-    } else {
-        Ok(bytes)
-    }
+    private::read(path, limit).map_err(|why| {
+        let path_shown = foreign::path(path).to_string();
+        match why {
+            NotPrivate::Read(source) => {
+                SecretError::File { path: path_shown, advice: advice(path, &source), source }
+            }
+            NotPrivate::NotRegular => SecretError::NotRegular { path: path_shown },
+            NotPrivate::Owner(owner) => {
+                SecretError::Owner { path: path_shown, advice: owner::of_secret(path, User(owner)) }
+            }
+            NotPrivate::Mode(mode) => SecretError::Mode { path: path_shown, mode },
+            NotPrivate::TooLong => SecretError::TooLong { origin: format!("file {path_shown}"), limit },
+        }
+    })
 }
