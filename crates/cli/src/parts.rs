@@ -224,10 +224,9 @@ fn account(site: &SiteConfig, host: &str, user: Option<&str>) -> Result<(String,
 fn credentials(site: &SiteConfig, host: &str, user: &str) -> Result<Vec<Credential>, Failure> {
     let mut credentials = Vec::new();
     if let Some(file) = &site.private_key {
-        // Read here only to refuse a key that others can read, before anybody is connected to.
-        read_private_file(file)?;
-        credentials
-            .push(Credential::Key { file: file.clone(), passphrase: secret(site.passphrase.as_ref())? });
+        // A key that others can read is refused before anybody is connected to.
+        let (key, passphrase) = (read_private_file(file)?, secret(site.passphrase.as_ref())?);
+        credentials.push(Credential::Key { key, file: file.clone(), passphrase });
     }
     if site.agent {
         let socket = variable("SSH_AUTH_SOCK").map(PathBuf::from).ok_or_else(|| {

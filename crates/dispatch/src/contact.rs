@@ -115,9 +115,9 @@ impl Way<'_> {
         let Self { section, machine, base, .. } = self;
         let mut credentials = Vec::new();
         if let Some(file) = &section.private_key {
-            // Read here only to refuse a key that others can read, before anybody is connected to.
-            read_private_file(file)?;
-            credentials.push(Credential::Key { file: file.clone(), passphrase: None });
+            // A key that others can read is refused before anybody is connected to.
+            let key = read_private_file(file)?;
+            credentials.push(Credential::Key { key, file: file.clone(), passphrase: None });
         }
         credentials.extend(self.password.clone().map(Credential::Password));
         Ok(Sftp::new(SftpSettings {

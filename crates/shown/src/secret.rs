@@ -2,11 +2,12 @@
 
 use std::fmt;
 
+use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 /// A password, passphrase, token or key that must appear in no output, log or file. It has no `Display`, a
 /// `Debug` of three stars, and is wiped when dropped.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Secret(Zeroizing<Vec<u8>>);
 
 impl Secret {
@@ -25,6 +26,15 @@ impl Secret {
         std::str::from_utf8(&self.0).ok()
     }
 }
+
+/// Compares in a time that tells nothing of where two of one length differ.
+impl PartialEq for Secret {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.ct_eq(&*other.0).into()
+    }
+}
+
+impl Eq for Secret {}
 
 /// Takes bytes that are wiped already, so that no copy of them is left behind.
 impl From<Zeroizing<Vec<u8>>> for Secret {
@@ -49,5 +59,10 @@ mod tests {
         assert_eq!(format!("{secret:?} {:?}", Some(&secret)), "*** Some(***)");
         assert_eq!((secret.expose(), secret.expose_str()), (&b"hunter2"[..], Some("hunter2")));
         assert_eq!(Secret::new([0xff]).expose_str(), None);
+        assert!(
+            secret == Secret::new("hunter2")
+                && secret != Secret::new("hunter")
+                && secret != Secret::new("Hunter2")
+        );
     }
 }

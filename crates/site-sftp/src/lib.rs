@@ -77,7 +77,9 @@ pub struct SftpSettings {
 pub enum Credential {
     /// A private key.
     Key {
-        /// The file that holds it.
+        /// What the file holds.
+        key: Secret,
+        /// The file, for messages.
         file: PathBuf,
         /// What the file is protected with.
         passphrase: Option<Secret>,

@@ -12,7 +12,6 @@ use std::path::Path;
 use std::time::Instant;
 
 use ssh2::{KeyboardInteractivePrompt, MethodType, Prompt};
-use zeroize::Zeroizing;
 
 use super::failure::{Failure, code};
 use super::known_hosts::{KnownKeys, Verdict, fingerprint};
@@ -173,10 +172,10 @@ impl Login<'_> {
         let Self { link, user, patience, .. } = *self;
         let doing = || format!("logging in with {}", describe(credential));
         let tried = match credential {
-            Credential::Key { file, passphrase } => {
-                let key = read_key(file)?;
+            Credential::Key { key, passphrase, .. } => {
+                let key = text(key, &doing)?;
                 let passphrase = passphrase.as_ref().map(|secret| text(secret, &doing)).transpose()?;
-                link.drive(patience, || Ok(link.ssh.userauth_pubkey_memory(user, None, &key, passphrase)?))
+                link.drive(patience, || Ok(link.ssh.userauth_pubkey_memory(user, None, key, passphrase)?))
             }
             Credential::Agent { socket } => {
                 let mut agent = ask_agent(link, socket).map_err(|err| {
@@ -341,13 +340,6 @@ fn ask_agent(link: &Link, socket: &Path) -> Result<ssh2::Agent, ssh2::Error> {
 /// What it amounts to if nothing was tried, as with an agent without keys.
 fn refused() -> Failure {
     ssh2::Error::from_errno(ssh2::ErrorCode::Session(code::AUTHENTICATION_FAILED)).into()
-}
-
-fn read_key(file: &Path) -> Result<Zeroizing<String>, SiteError> {
-    std::fs::read_to_string(file).map(Zeroizing::new).map_err(|err| {
-        let text = format!("reading the private key {}; check the file", foreign::path(file));
-        SiteError::caused(SiteErrorKind::Configuration, text, err)
-    })
 }
 
 fn text<'a>(secret: &'a Secret, doing: &dyn Fn() -> String) -> Result<&'a str, SiteError> {

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use intraware_core::secret::Secret;
 use intraware_core::site::{BasePath, Known};
 use intraware_test_support::dropbear::Dropbear;
 use intraware_test_support::proftpd::ModSftp;
@@ -43,7 +44,11 @@ fn over_ssh(port: u16, user: &str, base: String, known_hosts: PathBuf, key: Path
         user: user.into(),
         base: BasePath::Absolute(base),
         known_hosts,
-        credentials: vec![Credential::Key { file: key, passphrase: None }],
+        credentials: vec![Credential::Key {
+            key: Secret::new(fs::read(&key).unwrap()),
+            file: key,
+            passphrase: None,
+        }],
         connect_timeout: PATIENCE,
         io_timeout: PATIENCE,
         min_rate: 1024,

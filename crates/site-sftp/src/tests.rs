@@ -1,5 +1,6 @@
 //! The SFTP site against real OpenSSH servers, whole and with faults in between.
 
+use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -25,7 +26,7 @@ const SHORT: Duration = Duration::from_millis(1_500);
 const LATE: Duration = Duration::from_secs(15);
 
 fn key(file: PathBuf) -> Credential {
-    Credential::Key { file, passphrase: None }
+    Credential::Key { key: Secret::new(fs::read(&file).unwrap()), file, passphrase: None }
 }
 
 fn fails(settings: SftpSettings) -> SiteError {
@@ -135,8 +136,10 @@ fn s0_46_credentials_are_tried_in_their_order() {
     let credentials = vec![key(sshd.stranger_key()), key(sshd.client_key())];
     assert!(Sftp::new(SftpSettings { credentials, ..settings(&sshd) }).connect().is_ok());
     assert_eq!(fails(SftpSettings { credentials: vec![], ..settings(&sshd) }).kind, SiteErrorKind::Auth);
-    let err = fails(SftpSettings { credentials: vec![key("/nonexistent/key".into())], ..settings(&sshd) });
-    assert_eq!(err.kind, SiteErrorKind::Configuration);
+    let rubbish = Credential::Key { key: Secret::new("no key"), file: "rubbish".into(), passphrase: None };
+    let err = fails(SftpSettings { credentials: vec![rubbish], ..settings(&sshd) });
+    assert_eq!(err.kind, SiteErrorKind::Auth);
+    assert!(err.message.contains("key rubbish: the key cannot be read"), "{err:?}");
 }
 
 #[test]
@@ -146,7 +149,8 @@ fn s0_46_a_protected_key_needs_its_passphrase() {
         let file = sshd.protected_key("correct horse", cipher);
         let with = |passphrase: Option<&str>| {
             let passphrase = passphrase.map(Secret::new);
-            let credentials = vec![Credential::Key { file: file.clone(), passphrase }];
+            let key = Secret::new(fs::read(&file).unwrap());
+            let credentials = vec![Credential::Key { key, file: file.clone(), passphrase }];
             Sftp::new(SftpSettings { credentials, ..settings(&sshd) }).connect()
         };
         assert!(with(Some("correct horse")).is_ok(), "{cipher}");
