@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn house_c4_an_excerpt_is_one_short_line_and_hides_no_byte() {
+    fn an_excerpt_is_one_short_line_and_hides_no_byte() {
         assert_eq!(excerpt("\n a\u{1b}[2J\r\n\tb\u{202e}\\ \n"), "a\\x1b[2J   b\\u{202e}\\\\");
         assert_eq!(excerpt(b"x\xff"), "x\\xff");
         let long = excerpt("<html>".repeat(1000));

@@ -56,7 +56,7 @@ fn told() -> BTreeMap<String, BTreeSet<String>> {
 }
 
 #[test]
-fn house_h1_crates_use_each_other_as_the_page_of_the_design_says() {
+fn crates_use_each_other_as_the_page_of_the_design_says() {
     let uses = uses();
     assert!(uses.len() > 10, "{uses:?}");
     assert_eq!(uses, told());
@@ -116,7 +116,7 @@ fn each_step_is_done_where_the_page_of_the_design_says() {
 }
 
 #[test]
-fn house_h1_upload_is_built_without_openpgp_salesforce_and_what_archives() {
+fn upload_is_built_without_openpgp_salesforce_and_what_archives() {
     let tree = cargo(&["tree", "--package=intraware-upload", "--edges=normal", "--prefix=none"]);
     let names: BTreeSet<&str> = tree.lines().filter_map(|line| line.split(' ').next()).collect();
     assert!(names.contains("ssh2") && names.contains("intraware-core"), "{tree}");
@@ -137,7 +137,7 @@ fn house_h1_upload_is_built_without_openpgp_salesforce_and_what_archives() {
 }
 
 #[test]
-fn house_h1_no_modules_use_each_other_in_a_circle() {
+fn no_modules_use_each_other_in_a_circle() {
     let crates = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the project").join("crates");
     let mut found = Vec::new();
     for entry in std::fs::read_dir(crates).expect("the crates") {
