@@ -5,9 +5,9 @@
 //!
 //! A job goes to its sites one after the other, twice: first it is copied and verified at all of them, then
 //! it gets its name at each ([`transfer`]); where packages are handed in, it is first brought but for its
-//! last byte, and then that is sent, before any other site shows the payload ([`hand_in`]). Whoever delivers
-//! has one connection at a time, and gives it back before taking one to another site: so nobody waits for a
-//! connection that somebody has who waits for his. When a site fails, what the others have got under
+//! last byte, and then that is sent, before any other site shows the payload ([`hand_in`]). A worker holds
+//! one connection, and gives it back before it takes one to another site: so two workers cannot wait for each
+//! other. When a site fails, what the others have got under
 //! temporary names stays there, and the next run only proves it.
 //!
 //! The lock saves two uploaders from sending the same bytes; that they do not harm each other follows from
@@ -126,8 +126,8 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Delivers jobs over a further connection, once there is one. Whoever has none takes no job, which would
-    /// wait with him while others have their turn.
+    /// Delivers jobs over a further connection, once there is one. A worker without a connection takes no
+    /// job: the job would wait although another worker is free.
     fn help(&self) {
         loop {
             let next = guard(&self.queue).front().and_then(|task| task.sites.first().copied());

@@ -11,7 +11,7 @@ use crate::trial::{Seen, Verdict};
 const HEAD: &str = "\
 # Keys
 
-This page is for whoever makes the signing key, or wonders why one was refused. It says of each kind of key that was tried whether `manage`
+This page is for the person who makes the signing key, or wonders why one was refused. It says of each kind of key that was tried whether `manage`
 takes it, and whether the programs that customers have verify what it signs. `manage check-key FILE` says so of a key of yours.
 
 Each key was made by the program named. One that is *accepted* has signed a build in a real run, from `manage run` to Completed, and Debian 12's `gpg`,

@@ -13,7 +13,7 @@ use crate::way::{WAYS, Way};
 const HEAD: &str = "\
 # Sites
 
-This page is for whoever chooses a delivery site, or has to judge the one that a customer offers. It says at which servers builds were
+This page is for the person who chooses a delivery site, or has to judge the one that a customer offers. It says at which servers builds were
 taken their whole way, what each of them can do, and what is weaker there. A server that is not here may fit as well: `upload check` finds
 out what it can do by doing it, and says so in the same words; `docs/operations.md`, \"The site has changed\", tells when to run it again.
 
