@@ -6,7 +6,7 @@
 
 pub(super) mod sites;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::SignedDuration;
 
@@ -183,12 +183,10 @@ pub(super) fn read_spool(spool: &Spool, roles: &Roles, seen: &mut Snapshot) -> R
 
 /// Reads the records that own one of these jobs and are not due themselves: held, completed, or gone.
 pub(super) fn read_owners(store: &mut dyn RecordStore, seen: &mut Snapshot, wanted: impl Fn(&Job) -> bool) {
-    let is_known = |id: &RecordId| seen.records.iter().any(|record| record.id == *id);
-    let jobs = seen.jobs.iter().filter(|job| wanted(job));
-    let mut owners: Vec<RecordId> =
-        jobs.map(|job| job.id.record.clone()).filter(|id| !is_known(id)).collect();
-    owners.sort();
-    owners.dedup();
+    let known: BTreeSet<&RecordId> = seen.records.iter().map(|record| &record.id).collect();
+    let owners = seen.jobs.iter().filter(|job| wanted(job)).map(|job| &job.id.record);
+    let owners: BTreeSet<&RecordId> = owners.filter(|id| !known.contains(id)).collect();
+    let owners: Vec<RecordId> = owners.into_iter().cloned().collect();
     if owners.is_empty() {
         return;
     }
